@@ -1,0 +1,1 @@
+"""The loader: sources → definitions → validated tenants → compiled snapshots → published revisions."""

@@ -1,0 +1,82 @@
+"""The errors of the shared core. The tree is closed: nothing else leaves ``pdp.rules`` on bad input.
+
+    RulesError
+    ├── PatternError               a pattern that means nothing: where, and what to write instead
+    └── SnapshotError              bytes that are no usable snapshot
+        ├── SnapshotTruncated      fewer bytes than the header announces
+        ├── SnapshotForeign        not a snapshot, or of a format version that this release does not read
+        ├── SnapshotCorrupt        the checksum differs, or a section lies outside the blob
+        └── SnapshotUntrusted      no signature, or one made with a key that this deployment does not hold
+"""
+
+from __future__ import annotations
+
+
+class RulesError(Exception):
+    """Root of what ``pdp.rules`` raises on bad input."""
+
+
+class PatternError(RulesError):
+    """A pattern that means nothing.
+
+    Attributes:
+        pattern: the pattern as it was written.
+        position: index of the first character at fault, counted from 0.
+        problem: what is wrong, without position.
+        remedy: what to write instead.
+    """
+
+    def __init__(self, pattern: str, position: int, problem: str, remedy: str) -> None:
+        self.pattern = pattern
+        self.position = position
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"pattern {pattern!r}, character {position + 1}: {problem}; {remedy}")
+
+
+class SnapshotError(RulesError):
+    """Bytes that are no usable snapshot. Whoever reads them keeps the snapshot that it had."""
+
+
+class SnapshotTruncated(SnapshotError):
+    """Fewer bytes than the header announces.
+
+    Attributes:
+        expected: bytes announced.
+        got: bytes there are.
+    """
+
+    def __init__(self, expected: int, got: int) -> None:
+        self.expected = expected
+        self.got = got
+        super().__init__(f"snapshot of {expected} bytes ends after {got}; fetch or publish it again")
+
+
+class SnapshotForeign(SnapshotError):
+    """Not a snapshot, or of a format version that this release does not read.
+
+    Attributes:
+        expected: the magic or version that this release reads.
+        got: the one found.
+    """
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        self.expected = expected
+        self.got = got
+        super().__init__(
+            f"snapshot {what} is {got!r} where {expected!r} is read; run loader and server from the same release"
+        )
+
+
+class SnapshotCorrupt(SnapshotError):
+    """The checksum differs from the content, or a section lies outside the blob."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"snapshot is damaged ({problem}); publish it again")
+
+
+class SnapshotUntrusted(SnapshotError):
+    """No signature, or one made with a key that this deployment does not hold."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"snapshot {problem}; give loader and server the same secret key")

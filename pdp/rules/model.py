@@ -1,0 +1,117 @@
+"""The things that rules are about, and the answers that they lead to. What each means: docs/semantics.md.
+
+Everything here is immutable and plain: the loader makes it from a source, the compiler reads it. A password is never
+part of a ``repr``, so that none reaches a log or a traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+MAX_EXTENSION_LENGTH = 128
+MAX_PATTERN_LENGTH = 128
+MAX_PASSWORD_LENGTH = 40
+
+
+class Mode(StrEnum):
+    """Whether a permission allows or denies what it matches."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class PasswordOverride(StrEnum):
+    """In which stages a user's own password replaces a permission's."""
+
+    ALL = "all"
+    """In USER, GROUP and OUTCALL, as Wazo's manual says."""
+    USER = "user"
+    """In USER alone, as Wazo's code does."""
+
+
+class Decision(IntEnum):
+    """What call control does with the call. Numbers and names are the API's (``DECISION_…``)."""
+
+    ALLOW = 1
+    DENY = 2
+    CHALLENGE = 3
+
+
+class Stage(IntEnum):
+    """The stage that decided, in the order in which they are looked at. Numbers and names are the API's (``STAGE_…``)."""
+
+    NONE = 1
+    USER = 2
+    GROUP = 3
+    OUTCALL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who calls."""
+
+    uuid: str
+    call_permission_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Users together; a disabled group gives its members no permissions."""
+
+    id: str
+    name: str = ""
+    enabled: bool = True
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcall:
+    """An outgoing call: a route to trunks."""
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPermission:
+    """Patterns to allow or deny, and the users, groups and outcalls for which it does so."""
+
+    id: int
+    name: str = ""
+    mode: Mode = Mode.DENY
+    password: str | None = field(default=None, repr=False)
+    enabled: bool = True
+    extensions: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    outcalls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One customer, and all that belongs to it. UUIDs are in canonical lower case; references are known to exist."""
+
+    uuid: str
+    name: str = ""
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    outcalls: tuple[Outcall, ...] = ()
+    call_permissions: tuple[CallPermission, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Revision:
+    """One state of a tenant's rules.
+
+    Attributes:
+        number: rises with every publication of the tenant, and never falls.
+        digest: 64 hexadecimal digits over the content, so equal content has equal digests.
+    """
+
+    number: int
+    digest: str
+
+    def __str__(self) -> str:
+        """The form in every answer, log line and metric: ``17-3fa9c0d2b1e4``."""
+        return f"{self.number}-{self.digest[:12]}"
