@@ -12,6 +12,10 @@
 from __future__ import annotations
 
 
+SHOWN_PATTERN_LENGTH = 128
+"""Characters of a faulty pattern that a message repeats."""
+
+
 class RulesError(Exception):
     """Root of what ``pdp.rules`` raises on bad input."""
 
@@ -31,7 +35,8 @@ class PatternError(RulesError):
         self.position = position
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"pattern {pattern!r}, character {position + 1}: {problem}; {remedy}")
+        shown = repr(pattern) if len(pattern) <= SHOWN_PATTERN_LENGTH else f"{pattern[:SHOWN_PATTERN_LENGTH]!r}…"
+        super().__init__(f"pattern {shown}, character {position + 1}: {problem}; {remedy}")
 
 
 class SnapshotError(RulesError):

@@ -1,0 +1,229 @@
+"""Why a call is decided as it is: the whole derivation, for people.
+
+It does not walk the automata. Each permission that could apply is looked at by itself and each of its patterns matched
+alone, so an explanation is a second derivation of the decision, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from pdp.rules.model import Decision, Mode, Stage
+from pdp.rules.verdict import UNRESTRICTED, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pdp.rules.snapshot import GroupRecord, PermissionRecord, Snapshot
+
+
+class StageResult(IntEnum):
+    """What came of a stage. Numbers and names are the API's (``STAGE_RESULT_…``)."""
+
+    DECIDED = 1
+    NO_MATCH = 2
+    NOT_REACHED = 3
+    NOT_APPLICABLE = 4
+
+
+class CandidateResult(IntEnum):
+    """What came of a permission in a stage. Numbers and names are the API's (``CANDIDATE_RESULT_…``)."""
+
+    DECIDED = 1
+    OUTWEIGHED = 2
+    NO_PATTERN_MATCHES = 3
+    DISABLED = 4
+    GROUP_DISABLED = 5
+    NOT_REACHED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateReport:
+    """One permission that a stage looks at, and what came of it."""
+
+    permission_id: int
+    permission_name: str
+    mode: Mode
+    has_password: bool
+    result: CandidateResult
+    matched_patterns: tuple[str, ...]
+    reason: str
+    group_id: str = ""
+    group_name: str = ""
+
+    def describe(self) -> str:
+        """The permission as a sentence names it."""
+        return f"permission {self.permission_id}" + (f" ({self.permission_name})" if self.permission_name else "")
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """One stage, and what came of it."""
+
+    stage: Stage
+    result: StageResult
+    candidates: tuple[CandidateReport, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with its derivation."""
+
+    verdict: Verdict
+    caller_known: bool
+    outcall_known: bool
+    stages: tuple[StageReport, ...]
+    summary: str
+
+
+UNKNOWN_TENANT = Explanation(
+    UNRESTRICTED,
+    caller_known=False,
+    outcall_known=False,
+    stages=(),
+    summary="ALLOW: no tenant knows this caller or this outcall, so no permission applies.",
+)
+"""The explanation of a call that belongs to no tenant."""
+
+
+def explain(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Explanation:
+    """The derivation of ``decide`` with the same arguments."""
+    known, known_outcall = snapshot.knows_caller(caller), snapshot.knows_outcall(outcall)
+    stages: list[StageReport] = []
+    verdict = UNRESTRICTED
+    for stage, candidates, obstacle in (
+        (Stage.USER, _of_user(snapshot, caller, extension), _caller_obstacle(caller, known=known)),
+        (Stage.GROUP, _of_groups(snapshot, caller, extension), _caller_obstacle(caller, known=known)),
+        (Stage.OUTCALL, _of_outcall(snapshot, outcall, extension), _outcall_obstacle(outcall, known=known_outcall)),
+    ):
+        report = _report(stage, candidates, obstacle, reached=verdict is UNRESTRICTED)
+        stages.append(report)
+        if report.result is StageResult.DECIDED:
+            decisive = report.candidates[0]
+            verdict = Verdict(_decision(decisive), stage, decisive.permission_id, decisive.permission_name)
+    return Explanation(verdict, known, known_outcall, tuple(stages), _summary(verdict, stages))
+
+
+def _of_user(snapshot: Snapshot, caller: str, extension: str) -> list[CandidateReport]:
+    permissions = map(snapshot.permission, snapshot.user_permissions(caller))
+    return [_candidate(snapshot, permission, extension, None) for permission in permissions]
+
+
+def _of_groups(snapshot: Snapshot, caller: str, extension: str) -> list[CandidateReport]:
+    return [
+        _candidate(snapshot, snapshot.permission(slot), extension, group)
+        for group in snapshot.user_groups(caller)
+        for slot in group.permissions
+    ]
+
+
+def _of_outcall(snapshot: Snapshot, outcall: str, extension: str) -> list[CandidateReport]:
+    permissions = map(snapshot.permission, snapshot.outcall_permissions(outcall))
+    return [_candidate(snapshot, permission, extension, None) for permission in permissions]
+
+
+def _caller_obstacle(caller: str, *, known: bool) -> str:
+    if known:
+        return ""
+    return "The caller is not a user of this tenant." if caller else "The call has no caller."
+
+
+def _outcall_obstacle(outcall: str, *, known: bool) -> str:
+    if known:
+        return ""
+    return "The outcall is not one of this tenant's." if outcall else "The call leaves through no outcall."
+
+
+def _candidate(
+    snapshot: Snapshot, permission: PermissionRecord, extension: str, group: GroupRecord | None
+) -> CandidateReport:
+    """A permission as it stands by itself; where it matches, it is OUTWEIGHED until its stage says otherwise."""
+    matched = tuple(
+        snapshot.pattern(number) for number in permission.patterns if snapshot.pattern_matches(number, extension)
+    )
+    if group is not None and not group.enabled:
+        result, reason = CandidateResult.GROUP_DISABLED, "Its group is disabled."
+    elif not permission.enabled:
+        result, reason = CandidateResult.DISABLED, "It is disabled."
+    elif not matched:
+        result = CandidateResult.NO_PATTERN_MATCHES
+        reason = "None of its patterns matches." if permission.patterns else "It has no patterns."
+    else:
+        result, reason = CandidateResult.OUTWEIGHED, ""
+    return CandidateReport(
+        permission_id=permission.id,
+        permission_name=permission.name,
+        mode=permission.mode,
+        has_password=permission.has_password,
+        result=result,
+        matched_patterns=matched,
+        reason=reason,
+        group_id=group.id if group else "",
+        group_name=group.name if group else "",
+    )
+
+
+def _report(stage: Stage, candidates: list[CandidateReport], obstacle: str, *, reached: bool) -> StageReport:
+    """A stage with its candidates ranked, those that match first and the decisive one before all."""
+    ranked = sorted(candidates, key=_rank)
+    matching = [candidate for candidate in ranked if candidate.result is CandidateResult.OUTWEIGHED]
+    others = [candidate for candidate in ranked if candidate.result is not CandidateResult.OUTWEIGHED]
+    if obstacle:
+        return StageReport(stage, StageResult.NOT_APPLICABLE, tuple(ranked), obstacle)
+    if not reached:
+        skipped = [
+            replace(candidate, result=CandidateResult.NOT_REACHED, reason="It matches, but an earlier stage decided.")
+            for candidate in matching
+        ]
+        return StageReport(stage, StageResult.NOT_REACHED, (*skipped, *others), "An earlier stage decided.")
+    if not matching:
+        reason = "No enabled permission matches." if candidates else "It has no permissions."
+        return StageReport(stage, StageResult.NO_MATCH, tuple(others), reason)
+    decisive = replace(matching[0], result=CandidateResult.DECIDED, reason=_why(matching[0]))
+    outweighed = [replace(other, reason=_why_not(other, decisive)) for other in matching[1:]]
+    return StageReport(stage, StageResult.DECIDED, (decisive, *outweighed, *others), f"Decided by {decisive.describe()}.")
+
+
+def _decision(candidate: CandidateReport) -> Decision:
+    if candidate.mode is Mode.ALLOW:
+        return Decision.ALLOW
+    return Decision.CHALLENGE if candidate.has_password else Decision.DENY
+
+
+_STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
+
+
+def _rank(candidate: CandidateReport) -> tuple[int, int]:
+    return _STRENGTH[_decision(candidate)], -candidate.permission_id
+
+
+def _why(candidate: CandidateReport) -> str:
+    return {
+        Decision.ALLOW: "It allows, and in a stage any permission that allows prevails.",
+        Decision.DENY: "It denies without a password, and nothing in this stage allows.",
+        Decision.CHALLENGE: "It denies with a password, and nothing in this stage allows or denies without one.",
+    }[_decision(candidate)]
+
+
+def _why_not(candidate: CandidateReport, decisive: CandidateReport) -> str:
+    if candidate.permission_id == decisive.permission_id:
+        return "It applies through another group as well."
+    if _decision(candidate) is _decision(decisive):
+        return f"It says the same as {decisive.describe()}, which has the higher id."
+    return f"{decisive.describe()} prevails over it.".replace("permission", "Permission", 1)
+
+
+def _summary(verdict: Verdict, stages: Iterable[StageReport]) -> str:
+    for report in stages:
+        if report.result is StageResult.DECIDED:
+            decisive = report.candidates[0]
+            through = f" of group {decisive.group_name or decisive.group_id}" if decisive.group_id else ""
+            pattern = decisive.matched_patterns[0]
+            return (
+                f"{verdict.decision.name}: {decisive.describe()}{through} matches the extension with {pattern}"
+                f" in stage {report.stage.name}."
+            )
+    return "ALLOW: no enabled permission of the caller, its groups or the outcall matches the extension."

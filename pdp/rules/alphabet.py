@@ -1,0 +1,58 @@
+"""The symbols that automata read: every printable character falls into one of nineteen classes.
+
+Patterns can name the ten digits and ``* # + -``, so each of those is a symbol of its own, and all that no pattern can
+name is one more, OTHER. Only a range such as ``[#-9]`` reaches characters between those that can be written; they make
+three more symbols, which an automaton has columns for only where one of its patterns holds such a range.
+"""
+
+from __future__ import annotations
+
+DIALABLE = "0123456789*#+-"
+"""The characters that a pattern can name; a character's index here is its symbol."""
+
+OTHER = 14
+END = 15
+"""Not a character: what follows the last one. Here, so that a row of the common alphabet is one cache line."""
+
+GAPS = ("$%&'()", ",", "./")
+"""What ranges can reach and patterns cannot name: the characters from # to *, + to -, and - to 0."""
+FIRST_GAP = 16
+
+COMMON_WIDTH = 16
+"""Columns of a row without the gaps: 64 bytes."""
+FULL_WIDTH = 20
+"""Columns of a row with the gaps."""
+
+_SYMBOLS = {character: symbol for symbol, character in enumerate(DIALABLE)}
+_SYMBOLS_WITH_GAPS = _SYMBOLS | {character: FIRST_GAP + gap for gap, run in enumerate(GAPS) for character in run}
+
+GAP_MASK = sum(1 << FIRST_GAP + gap for gap in range(len(GAPS)))
+ANY_MASK = (1 << END) - 1 | GAP_MASK
+"""Every symbol except END."""
+
+STAR = 1 << 31
+"""Not a mask: the token of a pattern for any number of any characters."""
+
+
+def mask_of(character: str) -> int:
+    """The mask (bit n for symbol n) of one character that a pattern can name."""
+    return 1 << _SYMBOLS[character]
+
+
+def mask_of_range(first: str, last: str) -> int:
+    """The mask of every character from ``first`` to ``last``, both of which a pattern can name."""
+    mask = 0
+    for code in range(ord(first), ord(last) + 1):
+        mask |= 1 << _SYMBOLS_WITH_GAPS.get(chr(code), OTHER)
+    return mask
+
+
+def symbol_table(*, gaps: bool) -> bytes:
+    """256 bytes for ``bytes.translate``: from an ASCII code to its symbol, with columns for the gaps or without."""
+    symbols = _SYMBOLS_WITH_GAPS if gaps else _SYMBOLS
+    return bytes(symbols.get(chr(code), OTHER) for code in range(256))
+
+
+def columns(mask: int) -> tuple[int, ...]:
+    """The symbols of a mask, lowest first."""
+    return tuple(symbol for symbol in range(FULL_WIDTH) if mask >> symbol & 1)

@@ -1,0 +1,170 @@
+"""Running the automata of a snapshot: from a root and a word to the verdict of the best item that matches.
+
+An *item* is a pattern together with the verdict that it leads to. A profile's items are ranked, best first, and an
+automaton answers with the verdict of the best one that matches the whole word, or with NO_VERDICT. A *word* is an
+extension as symbols, followed by END (see ``alphabet``).
+
+A walk passes through *values*, integers of four kinds that their size tells apart:
+
+    0 ≤ value < VERDICT        a row: where it starts in ``rows``; ``rows[value + symbol]`` is the next value
+    VERDICT ≤ value < LITERAL  settled: whatever follows, the verdict is ``value - VERDICT``
+    LITERAL ≤ value < LEAF     one literal is left: ``value - LITERAL`` is where its record starts in ``literals``
+    LEAF ≤ value               some items are left: ``value - LEAF`` is where their record starts in ``leaves``
+
+So most walks are short. A profile's patterns part within a digit or two; where only a literal is left, one comparison of
+the whole word tells the rest. A value never exceeds 30 bits, which is one digit of a Python integer.
+
+A literal's record is its symbols, END, and its verdict in four bytes. A leaf's record is a count, then for each item, best
+first, three words: verdict, kind and length of its program, where that starts. Leaves and literals match the word from its
+start: what the walk has learned is only that nothing else can match. A leaf whose first word has WIDE set holds a whole
+profile as a non-deterministic automaton, simulated bit by bit, many states at once: the way out for a rule set whose
+deterministic automaton would not fit (see ``builder``).
+
+All tables are read where they lie; nothing here is built per rule.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pdp.rules.alphabet import END, STAR
+
+if TYPE_CHECKING:
+    from pdp.rules.blob import Blob
+
+VERDICT = 1 << 28
+LITERAL = 2 << 28
+LEAF = 3 << 28
+NO_VERDICT = 0
+
+FIXED = 0 << 16
+"""Kind of a program: one mask a symbol."""
+PREFIX = 1 << 16
+"""One mask a symbol, then anything; the length does not count the STAR."""
+GLOB = 2 << 16
+"""Masks and STARs in any order."""
+KINDS = 3 << 16
+LENGTH = (1 << 16) - 1
+
+WIDE = 1 << 31
+"""Marks a wide record: WIDE | count of patterns, offset into ``wide``, bytes of one mask; then each pattern's final bit,
+ascending, then each pattern's verdict."""
+
+END_BYTE = bytes([END])
+NUMBER = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Automaton:
+    """The tables of a snapshot that walks read.
+
+    Attributes:
+        symbols: 256 bytes, from ASCII code to symbol.
+        rows: of 32 bits; rows of 16 or 20 values side by side.
+        blob: holds the literals, and a slice of it is bytes.
+        literals: where in ``blob`` they start.
+        leaves: of 32 bits; leaf records.
+        programs: of 32 bits; the tokens of every pattern.
+        wide: the masks of wide records.
+    """
+
+    symbols: bytes
+    rows: memoryview
+    blob: Blob
+    literals: int
+    leaves: memoryview
+    programs: memoryview
+    wide: memoryview
+
+    def word(self, extension: str) -> bytes:
+        """The symbols of an extension, then END. Characters beyond ASCII are OTHER, as every one that no pattern names."""
+        return extension.encode("ascii", "replace").translate(self.symbols) + END_BYTE
+
+    def run(self, root: int, word: bytes) -> int:
+        """The verdict that the automaton at ``root`` reaches with ``word``, or NO_VERDICT."""
+        value = root
+        if value < VERDICT:
+            rows = self.rows
+            for symbol in word:
+                value = rows[value + symbol]
+                if value >= VERDICT:  # always, at END: no row is entered through it
+                    break
+        if value < LITERAL:
+            return value - VERDICT
+        if value >= LEAF:
+            return self.leaf(value, word)
+        start = self.literals + value - LITERAL
+        end = start + len(word)
+        if self.blob[start:end] == word:
+            return NUMBER.unpack_from(self.blob, end)[0]  # type: ignore[no-any-return] # struct is not typed
+        return NO_VERDICT
+
+    def matches(self, kind: int, program: int, word: bytes) -> bool:
+        """Whether one item, given as a leaf holds it, matches ``word``."""
+        length = kind & LENGTH
+        kind &= KINDS
+        tokens = self.programs[program : program + length]
+        symbols = word[:-1]
+        if kind == GLOB:
+            return _glob(tokens, symbols)
+        if len(symbols) < length or (kind == FIXED and len(symbols) != length):
+            return False
+        return all(mask >> symbol & 1 for mask, symbol in zip(tokens, symbols, strict=False))
+
+    def leaf(self, value: int, word: bytes) -> int:
+        """The verdict of the leaf with this value, or NO_VERDICT."""
+        leaves, at = self.leaves, value - LEAF
+        count = leaves[at]
+        if count & WIDE:
+            return self._simulate(at, count - WIDE, word)
+        for item in range(at + 1, at + 1 + 3 * count, 3):
+            if self.matches(leaves[item + 1], leaves[item + 2], word):
+                return leaves[item]
+        return NO_VERDICT
+
+    def _simulate(self, at: int, count: int, word: bytes) -> int:
+        """The verdict of a wide record: bit n of the state says that the tokens before position n have matched.
+
+        Positions of all patterns stand in one row of bits, those of the best pattern lowest, so one shift advances all of
+        them and the lowest final bit that is set belongs to the best one that matches.
+        """
+        offset, size = self.leaves[at + 1], self.leaves[at + 2]
+
+        def mask(index: int) -> int:
+            return int.from_bytes(self.wide[offset + index * size : offset + (index + 1) * size], "little")
+
+        start, stars, final = mask(0), mask(1), mask(2)
+        state = start | (start & stars) << 1
+        for symbol in word[:-1]:
+            state = (state & mask(3 + symbol)) << 1 | (state & stars)
+            state |= (state & stars) << 1
+            if not state:
+                return NO_VERDICT
+        state &= final
+        if not state:
+            return NO_VERDICT
+        finals = self.leaves[at + 3 : at + 3 + count]
+        best = bisect_left(finals, (state & -state).bit_length() - 1)
+        return self.leaves[at + 3 + count + best]
+
+
+def _glob(tokens: memoryview, symbols: bytes) -> bool:
+    """Whether masks and STARs match all ``symbols``: at a mismatch, the last STAR passed takes one symbol more."""
+    token = position = 0
+    star = taken = -1
+    while position < len(symbols):
+        if token < len(tokens) and tokens[token] == STAR:
+            star, taken = token, position
+            token += 1
+        elif token < len(tokens) and tokens[token] >> symbols[position] & 1:
+            token += 1
+            position += 1
+        elif star >= 0:
+            taken += 1
+            token, position = star + 1, taken
+        else:
+            return False
+    return all(left == STAR for left in tokens[token:])

@@ -1,0 +1,28 @@
+"""What the words in a snapshot's sections mean, for the one file that writes them and the one that reads them.
+
+    USERS        UUID → root, record
+    OUTCALLS     id → root, record
+    PERMISSIONS  a row a slot: id (low, high), name (offset, length), flags, list of pattern numbers, secret, 0
+    PATTERNS     a row a pattern: text (offset, length), kind and length, program (see ``automaton``)
+    SECRETS      salt and hash of a password each, numbered from 1
+    RECORDS      runs of words; a list is its length, then its members:
+        user         secret, list of slots, list of groups' records
+        group        id and name (offset and length each), flags, list of slots
+        outcall      id and name, list of slots
+
+A root is a value that a walk starts from.
+"""
+
+from __future__ import annotations
+
+UUID_LENGTH = 36
+PERMISSION_WORDS = 8
+PATTERN_WORDS = 4
+
+ALLOWS = 1
+HAS_PASSWORD = 2
+ENABLED = 4
+"""Flags of a permission; of a group, ENABLED alone."""
+
+NO_SECRET = 0
+"""Where there is no password, or the deployment has no key to hash it with."""

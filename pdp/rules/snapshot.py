@@ -1,0 +1,240 @@
+"""A tenant's compiled rules at one revision: immutable, and used where the blob lies.
+
+Nothing is built per rule. Opening a snapshot checks the blob (see ``blob``) and makes a dozen views of it, whatever its
+size; a decision reads a slot of a hash table, the rows and the leaf that its walk passes, and a permission's row.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pdp.rules.automaton import Automaton
+from pdp.rules.blob import Section, unseal
+from pdp.rules.errors import SnapshotCorrupt, SnapshotError
+from pdp.rules.keytable import KeyTable
+from pdp.rules.layout import (
+    ALLOWS,
+    ENABLED,
+    HAS_PASSWORD,
+    NO_SECRET,
+    PATTERN_WORDS,
+    PERMISSION_WORDS,
+)
+from pdp.rules.matcher import make_matcher
+from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
+from pdp.rules.passwords import RECORD_SIZE, verify_password
+from pdp.rules.verdict import make_decider, verdict_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pdp.rules.blob import Blob, Extent
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a snapshot holds."""
+
+    users: int
+    groups: int
+    outcalls: int
+    permissions: int
+    patterns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionRecord:
+    """A permission as a snapshot holds it; ``patterns`` are numbers for ``Snapshot.pattern``."""
+
+    id: int
+    name: str
+    mode: Mode
+    enabled: bool
+    has_password: bool
+    patterns: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """A group as a snapshot holds it; ``permissions`` are slots for ``Snapshot.permission``."""
+
+    id: str
+    name: str
+    enabled: bool
+    permissions: Sequence[int]
+
+
+class Snapshot:
+    """One tenant at one revision. Make it with ``decode``.
+
+    Attributes:
+        tenant: the tenant's UUID.
+        tenant_name: its name.
+        revision: which state of its rules this is.
+        compiled_at: when it was compiled, in seconds of Unix time.
+        password_override: where a user's own password replaces a permission's.
+        counts: how much it holds.
+        size: bytes of the blob.
+    """
+
+    def __init__(self, blob: Blob, sections: dict[Section, Extent]) -> None:
+        meta = json.loads(bytes(sections[Section.META].view))
+        self.tenant: str = meta["tenant"]
+        self.tenant_name: str = meta["tenant_name"]
+        self.revision = Revision(meta["number"], meta["digest"])
+        self.compiled_at: float = meta["compiled_at"]
+        self.password_override = PasswordOverride(meta["password_override"])
+        self.counts = Counts(**{name: meta[name] for name in Counts.__slots__})
+        self.size = len(blob)
+        self._blob = blob
+        self._users = _table(blob, sections[Section.USERS])
+        self._outcalls = _table(blob, sections[Section.OUTCALLS])
+        self._records = _words(sections[Section.RECORDS])
+        self._permissions = _words(sections[Section.PERMISSIONS])
+        self._patterns = _words(sections[Section.PATTERNS])
+        self._strings = sections[Section.STRINGS].start
+        self._secrets = sections[Section.SECRETS].start
+        self._automaton = Automaton(
+            symbols=bytes(sections[Section.SYMBOLS].view),
+            rows=_words(sections[Section.ROWS]),
+            leaves=_words(sections[Section.LEAVES]),
+            programs=_words(sections[Section.PROGRAMS]),
+            blob=blob,
+            literals=sections[Section.LITERALS].start,
+            wide=sections[Section.WIDE].view,
+        )
+
+        self.match = make_matcher(self._users, self._outcalls, self._automaton)
+        """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
+        self.decide = make_decider(self.match, blob, sections[Section.PERMISSIONS].start, self._strings)
+        """From caller, extension and outcall to the verdict."""
+
+    def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
+        """Whether a password opens the challenge of a verdict to a caller.
+
+        Args:
+            number: what ``match`` returned for that caller.
+            caller: the user's UUID, or nothing.
+            password: the digits, in the clear.
+            secrets: the deployment's keys; the password's hash was made with one of them.
+        """
+        slot, decision, stage = verdict_parts(number)
+        if decision is not Decision.CHALLENGE:
+            return False
+        secret = self._permissions[slot * PERMISSION_WORDS + 6]
+        at = self._find_user(caller) if caller else -1
+        if at >= 0 and (stage is Stage.USER or self.password_override is PasswordOverride.ALL):
+            secret = self._records[self._users.words[at + 1]] or secret
+        if secret == NO_SECRET:
+            return False
+        start = self._secrets + (secret - 1) * RECORD_SIZE
+        record = self._blob[start : start + RECORD_SIZE]
+        return any([verify_password(key, record, password) for key in secrets])
+
+    # Looking things up, for those who explain and report.
+
+    def knows_caller(self, caller: str) -> bool:
+        """Whether ``caller`` is a user of the tenant."""
+        return self._find_user(caller) >= 0
+
+    def knows_outcall(self, outcall: str) -> bool:
+        """Whether ``outcall`` is an outgoing call of the tenant."""
+        return self._outcalls.find(outcall.encode("utf-8", "surrogatepass")) >= 0
+
+    def callers(self) -> Iterator[str]:
+        """The UUIDs of the tenant's users, in no order."""
+        return (key.decode() for key in self._users)
+
+    def user_permissions(self, caller: str) -> Sequence[int]:
+        """The slots of the permissions that a user is associated with; none where nobody knows it."""
+        at = self._find_user(caller)
+        return self._list(self._users.words[at + 1] + 1) if at >= 0 else ()
+
+    def user_groups(self, caller: str) -> list[GroupRecord]:
+        """The groups that a user is a member of, disabled ones included; none where nobody knows it."""
+        at = self._find_user(caller)
+        if at < 0:
+            return []
+        slots = self._users.words[at + 1] + 1
+        return [self._group(start) for start in self._list(slots + 1 + self._records[slots])]
+
+    def outcall_permissions(self, outcall: str) -> Sequence[int]:
+        """The slots of the permissions that an outcall is associated with; none where nobody knows it."""
+        at = self._outcalls.find(outcall.encode("utf-8", "surrogatepass"))
+        return self._list(self._outcalls.words[at + 1] + 4) if at >= 0 else ()
+
+    def permission(self, slot: int) -> PermissionRecord:
+        """The permission in a slot."""
+        row = self._permissions[slot * PERMISSION_WORDS : (slot + 1) * PERMISSION_WORDS]
+        low, high, name, name_length, flags, patterns, _, _ = row
+        return PermissionRecord(
+            id=high << 32 | low,
+            name=self._string(name, name_length),
+            mode=Mode.ALLOW if flags & ALLOWS else Mode.DENY,
+            enabled=bool(flags & ENABLED),
+            has_password=bool(flags & HAS_PASSWORD),
+            patterns=self._list(patterns),
+        )
+
+    def pattern(self, number: int) -> str:
+        """A pattern, as its administrator wrote it."""
+        return self._string(*self._patterns[number * PATTERN_WORDS : number * PATTERN_WORDS + 2])
+
+    def pattern_matches(self, number: int, extension: str) -> bool:
+        """Whether a pattern, by itself, matches an extension."""
+        kind, program = self._patterns[number * PATTERN_WORDS + 2 : (number + 1) * PATTERN_WORDS]
+        return self._automaton.matches(kind, program, self._automaton.word(extension))
+
+    def _find_user(self, caller: str) -> int:
+        """Where the hash table holds a user; keys are in lower case, and a UUID means the same in either."""
+        at = self._users.find(caller.encode("ascii", "replace"))
+        if at < 0 and not caller.islower():
+            at = self._users.find(caller.lower().encode("ascii", "replace"))
+        return at
+
+    def _group(self, start: int) -> GroupRecord:
+        id_, id_length, name, name_length, flags = self._records[start : start + 5]
+        return GroupRecord(
+            id=self._string(id_, id_length),
+            name=self._string(name, name_length),
+            enabled=bool(flags & ENABLED),
+            permissions=self._list(start + 5),
+        )
+
+    def _list(self, start: int) -> Sequence[int]:
+        return self._records[start + 1 : start + 1 + self._records[start]]
+
+    def _string(self, offset: int, length: int) -> str:
+        start = self._strings + offset
+        return self._blob[start : start + length].decode()
+
+
+def decode(blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequence[bytes] = ()) -> Snapshot:
+    """Opens a snapshot.
+
+    Args:
+        blob: what a compiler returned; bytes and maps are used in place, anything else is copied.
+        secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
+
+    Raises:
+        SnapshotError: it is no whole, undamaged, trusted snapshot of this release's format.
+    """
+    whole = blob if isinstance(blob, bytes | mmap.mmap) else bytes(blob)
+    sections = unseal(whole, secrets)
+    try:
+        return Snapshot(whole, sections)
+    except SnapshotError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        # The checksum holds, so whoever wrote this meant it: a writer at fault, or somebody who is not one of ours.
+        raise SnapshotCorrupt(f"a section is not what the format says: {error}") from error
+
+
+def _table(blob: Blob, extent: Extent) -> KeyTable:
+    return KeyTable(blob, extent.view, extent.start)
+
+
+def _words(extent: Extent) -> memoryview:
+    return extent.view.cast("I")

@@ -1,0 +1,83 @@
+"""Verdicts: what was decided, and by which permission; in automata a number, to everybody else a tuple.
+
+The number is the permission's slot, the stage and the decision, in that order from the highest bit; 0 is none. So all but
+the permission's id and name is read from the number itself, and those two from the permission's row.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.rules.layout import PERMISSION_WORDS
+from pdp.rules.model import Decision, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.rules.blob import Blob
+
+
+class Verdict(NamedTuple):
+    """What was decided, and by which permission.
+
+    Attributes:
+        decision: ALLOW, DENY or CHALLENGE.
+        stage: the stage that decided; NONE where no permission matched.
+        permission_id: of the permission that decided; None in the stage NONE.
+        permission_name: its name; empty in the stage NONE.
+    """
+
+    decision: Decision
+    stage: Stage
+    permission_id: int | None
+    permission_name: str
+
+
+UNRESTRICTED = Verdict(Decision.ALLOW, Stage.NONE, None, "")
+"""No permission of any stage matches: the call is allowed."""
+
+_LOW = {
+    decision | stage - Stage.USER << 2: (decision, stage)
+    for decision in Decision
+    for stage in (Stage.USER, Stage.GROUP, Stage.OUTCALL)
+}
+_OUTCOMES = tuple(_LOW.get(low, (Decision.DENY, Stage.NONE)) for low in range(16))
+_NAMED = struct.Struct("<QII")
+"""The start of a permission's row: id, and where its name is."""
+
+
+def verdict_number(slot: int, decision: Decision, stage: Stage) -> int:
+    """The number of the verdict "the permission in this slot decides so in this stage"."""
+    return slot << 4 | stage - Stage.USER << 2 | decision
+
+
+def verdict_parts(number: int) -> tuple[int, Decision, Stage]:
+    """What ``verdict_number`` made a number from."""
+    return number >> 4, *_OUTCOMES[number & 15]
+
+
+def make_decider(
+    match: Callable[[str, str, str], int], blob: Blob, permissions: int, strings: int
+) -> Callable[[str, str, str], Verdict]:
+    """A function from caller, extension and outcall to the verdict; like ``match``, over local names, for speed.
+
+    Args:
+        match: from caller, extension and outcall to a verdict's number.
+        blob: holds permissions' rows and their names.
+        permissions: where in ``blob`` the rows start.
+        strings: where in ``blob`` the names start.
+    """
+    outcomes, named, row_size = _OUTCOMES, _NAMED.unpack_from, 4 * PERMISSION_WORDS
+    new = tuple.__new__  # a third of what the constructor of a named tuple costs
+
+    def decide(caller: str, extension: str, outcall: str) -> Verdict:
+        number = match(caller, extension, outcall)
+        if not number:
+            return UNRESTRICTED
+        decision, stage = outcomes[number & 15]
+        permission, name, length = named(blob, permissions + (number >> 4) * row_size)
+        name += strings
+        return new(Verdict, (decision, stage, permission, blob[name : name + length].decode()))
+
+    return decide
