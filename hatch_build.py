@@ -1,7 +1,7 @@
 """Makes the package ``rightcall.v1`` from ``protos/`` when the distribution is built or installed.
 
-The generated code is not committed: the protos are the source, and the compiler's version decides what protobuf it needs.
-``python hatch_build.py`` makes it in place, which is what ``make stubs`` calls after a change to a proto.
+The generated code is not committed: the protos are the source, and the compiler's version decides what protobuf it
+needs. ``python hatch_build.py`` makes it in place, which is what ``make stubs`` calls after a change to a proto.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def generate() -> list[Path]:
 
 
 def _exports(proto: Path) -> list[str]:
-    """The import lines that offer what a proto declares, each name as itself (``as`` marks a re-export to type checkers)."""
+    """The import lines that offer what a proto declares; ``as`` marks a re-export to type checkers."""
     declared = re.findall(r"^(message|enum|service) (\w+)", proto.read_text(), re.MULTILINE)
     module = f"rightcall.v1.{proto.stem}_pb2"
     lines = [f"from {module} import {name} as {name}" for kind, name in declared if kind != "service"]

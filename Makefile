@@ -1,0 +1,61 @@
+# Everything a developer does, each from a fresh clone: `make help`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+STUBS := rightcall/v1/__init__.py
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench stubs lock redis clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(INSTALLED) ## serve examples/company.yaml, show sample decisions, go on until Ctrl-C (ONCE=1: exit after them)
+	@$(BIN)/rightcall demo $(ARGS)
+
+test: $(INSTALLED) redis ## the whole suite (ARGS="-k follower" for a part)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## buf, ruff, mypy, import-linter
+	$(BIN)/buf lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## let ruff format the code and fix what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) redis ## time decisions, compiling, loading; table, JSON and plot go to .bench/ (ARGS=--quick)
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/
+	@$(BIN)/python hatch_build.py
+
+lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	    --custom-compile-command "make lock" pyproject.toml -o requirements.lock $(ARGS)
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+
+redis: # the tests start Redis servers of their own; they need the program, not a service
+	@command -v redis-server >/dev/null \
+	    || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy redis-server; } \
+	    || { echo "redis-server is missing; install it (Debian: sudo apt-get install redis-server) and try again" >&2; exit 1; }
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) rightcall/v1 build dist .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(wildcard protos/rightcall/v1/*.proto)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Rightcall needs Python 3.11 or later; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
