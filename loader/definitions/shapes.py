@@ -1,0 +1,150 @@
+"""The shape of definitions: which keys there are, and what each value must be by itself.
+
+What values say about each other (references, ids that stand twice) is in ``check``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, NoReturn
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from loader.definitions.text import printable
+from pdp.rules.errors import PatternError
+from pdp.rules.model import MAX_PASSWORD_LENGTH, Mode
+from pdp.rules.pattern import parse
+
+FAULT = "fault"
+"""The type of the pydantic errors made here; their context has ``problem`` and ``remedy``."""
+
+MAX_PERMISSION_ID = 2**63 - 1
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_PASSWORD = re.compile(rf"[0-9*#]{{1,{MAX_PASSWORD_LENGTH}}}", re.ASCII)
+_MODES = {mode.value: mode for mode in Mode}
+
+
+def canonical_uuid(text: str) -> str | None:
+    """The UUID in lower case; None where the text is none."""
+    return text.lower() if _UUID.fullmatch(text) else None
+
+
+def _refuse(problem: str, remedy: str) -> NoReturn:
+    raise PydanticCustomError(FAULT, "fault", {"problem": problem, "remedy": remedy})
+
+
+def _uuid(text: str) -> str:
+    uuid = canonical_uuid(text)
+    if uuid is None:
+        remedy = "write it as 8-4-4-4-12 hexadecimal digits, as in 2c34c282-433e-4bb8-8d56-fec14ff7e1e9"
+        _refuse(f"'{printable(text)}' is no UUID", remedy)
+    return uuid
+
+
+def _text(text: str) -> str:
+    # JSON can escape half of a surrogate pair alone, which no UTF-8 can hold later.
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        _refuse("the text holds half a character", "write both halves of the pair, or leave it out")
+    return text
+
+
+def _id(text: str) -> str:
+    if not text:
+        _refuse("an id cannot be empty", "write the id of the group or outcall")
+    return _text(text)
+
+
+def _password(text: str) -> str:
+    if not _PASSWORD.fullmatch(text):
+        problem = "the password cannot be dialled" if text else "the password is empty"
+        _refuse(problem, f"write 1 to {MAX_PASSWORD_LENGTH} of 0-9 * #, or leave the key out for no password")
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        parse(text)
+    except PatternError as error:
+        _refuse(str(error).removesuffix(f"; {error.remedy}"), error.remedy)
+    return text
+
+
+def _mode(text: str) -> Mode:
+    mode = _MODES.get(text)
+    if mode is None:
+        _refuse(f"'{printable(text)}' is no mode", "write allow or deny")
+    return mode
+
+
+def _permission_id(number: int) -> int:
+    if not 0 < number <= MAX_PERMISSION_ID:
+        _refuse("the id of a permission is out of range", f"write a number from 1 to {MAX_PERMISSION_ID}")
+    return number
+
+
+_Uuid = Annotated[str, AfterValidator(_uuid)]
+_Text = Annotated[str, AfterValidator(_text)]
+_Id = Annotated[str, AfterValidator(_id)]
+_Password = Annotated[str, AfterValidator(_password)]
+
+
+class _Shape(BaseModel):
+    """A mapping with these keys and no other. Nothing is converted: text is text, and a number is none."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class DocumentShape(_Shape):
+    """The top of a document."""
+
+    tenants: list[Any]
+
+
+class TenantShape(_Shape):
+    """A tenant, without what its lists hold."""
+
+    uuid: _Uuid
+    name: _Text = ""
+    users: list[Any] = []
+    groups: list[Any] = []
+    outcalls: list[Any] = []
+    call_permissions: list[Any] = []
+
+
+class UserShape(_Shape):
+    """A user."""
+
+    uuid: _Uuid
+    call_permission_password: _Password | None = None
+
+
+class GroupShape(_Shape):
+    """A group."""
+
+    id: _Id
+    name: _Text = ""
+    enabled: bool = True
+    users: list[_Uuid] = []
+
+
+class OutcallShape(_Shape):
+    """An outcall."""
+
+    id: _Id
+    name: _Text = ""
+
+
+class PermissionShape(_Shape):
+    """A call permission."""
+
+    id: Annotated[int, AfterValidator(_permission_id)]
+    name: _Text = ""
+    mode: Annotated[str, AfterValidator(_mode)] = Field(default=Mode.DENY)
+    password: _Password | None = None
+    enabled: bool = True
+    extensions: list[Annotated[str, AfterValidator(_pattern)]] = []
+    users: list[_Uuid] = []
+    groups: list[_Id] = []
+    outcalls: list[_Id] = []

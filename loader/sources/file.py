@@ -1,0 +1,219 @@
+"""Definitions in files: one file, or the files of one directory.
+
+A change is noticed by looking at sizes and times twice a second, not by asking the kernel to tell. That works the same
+on network file systems, behind bind mounts and symbolic links (Kubernetes swaps a ConfigMap by moving one) and for an
+editor that writes a new file and renames it, and it needs no limit raised. It costs a few microseconds a file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from loader.definitions.across import Found, check_across
+from loader.definitions.document import ENDINGS, Checked, check_document, find_lines, unreadable
+from loader.definitions.text import UnreadableError, printable
+from loader.errors import SourceError
+from loader.faults import Fault
+from loader.sources.base import Reading
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from loader.definitions.locate import Lines
+
+RECHECK_SECONDS = 30.0
+MAX_FILE_SIZE = 256 * 2**20
+"""Bytes."""
+
+_LOOK_SECONDS = 0.5
+_SETTLE_SECONDS = 0.1
+_MAX_SETTLE_LOOKS = 20
+_COARSE_NS = 100_000_000
+"""A file that changed less than this before it was read may change again without getting another time."""
+
+Signature: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A file that was read, or found unreadable; ``lasting`` where it need not be read again before it changes."""
+
+    signature: Signature
+    checked: Checked
+    lasting: bool
+
+
+class FileSource:
+    """One file, or the files of one directory.
+
+    Of a directory, the direct files that end in .yaml, .yml or .json are read, except hidden ones. Files that did not
+    change are not parsed again.
+
+    Args:
+        path: of the file or directory; it need not exist yet.
+        recheck: seconds after which a watch yields although no change was noticed.
+    """
+
+    def __init__(self, path: str, *, recheck: float = RECHECK_SECONDS) -> None:
+        self.name = path
+        self._recheck = recheck
+        self._held: dict[str, _Held] = {}
+        self._last: Reading | None = None
+        self._seen: dict[str, Signature | None] | None = None
+
+    def read(self) -> Reading:
+        """Reads everything that changed since the last reading.
+
+        Raises:
+            SourceError: the path does not exist, or the directory cannot be listed.
+        """
+        self._seen = self._look()
+        held = {file: self._read(file) for file in self._files()}
+        unchanged = self._last is not None and held.keys() == self._held.keys()
+        if not unchanged or any(each is not self._held[file] for file, each in held.items()):
+            self._held = held
+            self._last = self._reading()
+        assert self._last is not None  # noqa: S101 - tells mypy what the condition above says
+        return self._last
+
+    def watch(self, stop: threading.Event) -> Iterator[None]:
+        """Yields when a change is complete, and every ``recheck`` seconds. Returns soon after ``stop`` is set."""
+        due = time.monotonic() + self._recheck
+        while not stop.wait(min(_LOOK_SECONDS, self._recheck)):
+            now = self._look()
+            if now != self._seen:
+                self._seen = self._settled(now, stop)
+            elif time.monotonic() < due:
+                continue
+            yield
+            due = time.monotonic() + self._recheck
+
+    def _settled(
+        self, seen: dict[str, Signature | None] | None, stop: threading.Event
+    ) -> dict[str, Signature | None] | None:
+        """Waits until whoever writes is done, but not for ever: reading half a file costs one fault that goes away."""
+        for _ in range(_MAX_SETTLE_LOOKS):
+            if stop.wait(_SETTLE_SECONDS) or (now := self._look()) == seen:
+                break
+            seen = now
+        return seen
+
+    def _look(self) -> dict[str, Signature | None] | None:
+        """What can be seen of the files without reading them; None where there are none to be seen."""
+        try:
+            return {file: _signature_of(file) for file in self._files()}
+        except SourceError:
+            return None
+
+    def _files(self) -> list[str]:
+        """The files to read, sorted.
+
+        Raises:
+            SourceError: the path does not exist, or the directory cannot be listed.
+        """
+        try:
+            if not stat.S_ISDIR(os.stat(self.name).st_mode):  # noqa: PTH116 - the path stays as the person wrote it
+                return [self.name]
+            names = sorted(os.listdir(self.name))  # noqa: PTH208 - likewise
+        except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SourceError(f"{self.name} cannot be read ({reason}); check the path and its permissions") from error
+        return [
+            os.path.join(self.name, name)  # noqa: PTH118 - likewise
+            for name in names
+            if name.lower().endswith(ENDINGS) and not name.startswith(".")
+        ]
+
+    def _read(self, file: str) -> _Held:
+        """The file as it is now; the very object of the last reading where it did not change."""
+        held = self._held.get(file)
+        if held is not None and held.lasting and held.signature == _signature_of(file):
+            return held
+        shown = _shown(file)
+        try:
+            data, signature = _content(file)
+        except UnreadableError as error:
+            fresh = _Held((), unreadable(shown, error), lasting=False)
+            return held if held == fresh else fresh
+        lasting = not 0 <= time.time_ns() - signature[0] < _COARSE_NS
+        return _Held(signature, check_document(shown, data), lasting)
+
+    def _reading(self) -> Reading:
+        """Joins what the files say."""
+        documents = {file: held.checked for file, held in self._held.items()}
+        found = check_across(documents)
+        entries = [entry for document in documents.values() for entry in document.entries]
+        at_fault = {entry.uuid for entry in entries if entry.tenant is None} | {entry.uuid for _, entry, _ in found}
+        tenants = [entry.tenant for entry in entries if entry.tenant is not None and entry.uuid not in at_fault]
+        faults = [fault for document in documents.values() for fault in document.faults]
+        faults += self._faults_across(found)
+        if not documents:
+            remedy = f"put files there whose names end in {', '.join(ENDINGS)}"
+            faults.append(Fault(_shown(self.name), None, "", "", "", "the directory holds no definitions", remedy))
+        return Reading(
+            tenants=tuple(sorted(tenants, key=lambda tenant: tenant.uuid)),
+            faults=tuple(sorted(faults)),
+            faulty=frozenset(at_fault - {""}),
+            complete=bool(documents) and all(document.complete for document in documents.values()),
+        )
+
+    def _faults_across(self, found: list[Found]) -> list[Fault]:
+        """The findings with their lines, for which the files are read again."""
+        lines = {file: self._lines(file, found) for file in {file for file, _, _ in found}}
+        return [finding.fault(_shown(file), lines[file], entry.label) for file, entry, finding in found]
+
+    def _lines(self, file: str, found: list[Found]) -> Lines | None:
+        try:
+            data, signature = _content(file)
+            if signature != self._held[file].signature:
+                return None
+            return find_lines(file, data, [finding.path for its, _, finding in found if its == file])
+        except UnreadableError:
+            return None
+
+
+def _shown(file: str) -> str:
+    """The name as it may stand in a message: whole, but one of another encoding is escaped."""
+    return printable(file, len(file))
+
+
+def _signature_of(file: str) -> Signature | None:
+    """What differs when a file was changed, or replaced by another; None where there is none."""
+    try:
+        return _signature(os.stat(file))  # noqa: PTH116 - the path stays as the person wrote it
+    except OSError:
+        return None
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+def _content(file: str) -> tuple[bytes, Signature]:
+    """The bytes of a file, and the signature that it had before it was read.
+
+    Raises:
+        UnreadableError: it cannot be read, is no regular file or too large.
+    """
+    if not file.lower().endswith(ENDINGS):
+        raise UnreadableError(
+            "is neither YAML nor JSON by its name", f"give it a name that ends in {', '.join(ENDINGS)}"
+        )
+    try:
+        # O_NONBLOCK: opening a named pipe would wait for somebody to write into it.
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123 - a descriptor
+            status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("is no regular file", "put a file there, or move it away")
+            data = opened.read(MAX_FILE_SIZE + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableError(f"cannot be read ({reason})", "check the file and its permissions") from error
+    if len(data) > MAX_FILE_SIZE:
+        raise UnreadableError(f"is larger than {MAX_FILE_SIZE // 2**20} MiB", "split it, a tenant or more a file")
+    return data, _signature(status)
