@@ -1,0 +1,62 @@
+"""Where rules lie in Redis: the contract between the loader, which writes, and the server, which reads.
+
+    {prefix}{pointers}                  hash: tenant → pointer, the one place that says which revision is current
+    {prefix}{pointers}:leader           string with an expiry: the loader that leads
+    {prefix}{pointers}:epoch            integer: how often the lead was taken
+    {prefix}snapshot:{tenant}:number    string: the blob of a revision
+    {prefix}revisions:{tenant}          sorted set: JSON about each revision whose blob is kept, by number
+    {prefix}changes                     channel: the tenant whose pointer moved
+
+The second braces are Redis Cluster's and stand in the key: what is changed together lies in one slot. A blob is
+written whole before its pointer moves, and a tenant that is gone has a pointer that says so. A pointer that is
+missing therefore means nothing: Redis lost it, and the loader will write it again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+DEFAULT_PREFIX = "rightcall:"
+
+
+class Keys(NamedTuple):
+    """The names of the keys under one prefix."""
+
+    prefix: str = DEFAULT_PREFIX
+
+    @property
+    def pointers(self) -> str:
+        """The hash of pointers."""
+        return f"{self.prefix}{{pointers}}"
+
+    @property
+    def leader(self) -> str:
+        """Who leads; its expiry is the lease."""
+        return f"{self.prefix}{{pointers}}:leader"
+
+    @property
+    def epoch(self) -> str:
+        """How often the lead was taken."""
+        return f"{self.prefix}{{pointers}}:epoch"
+
+    @property
+    def changes(self) -> str:
+        """The channel of changes."""
+        return f"{self.prefix}changes"
+
+    def revisions(self, tenant: str) -> str:
+        """The revisions of a tenant whose blobs are kept."""
+        return f"{self.prefix}revisions:{{{tenant}}}"
+
+    def snapshot(self, tenant: str, number: int) -> str:
+        """The blob of a revision."""
+        return f"{self.prefix}snapshot:{{{tenant}}}:{number}"
+
+
+def without_credentials(url: str) -> str:
+    """A Redis URL as people, logs and metrics may see it: no user, no password, no query."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
