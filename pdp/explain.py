@@ -184,7 +184,9 @@ def _report(stage: Stage, candidates: list[CandidateReport], obstacle: str, *, r
         return StageReport(stage, StageResult.NO_MATCH, tuple(others), reason)
     decisive = replace(matching[0], result=CandidateResult.DECIDED, reason=_why(matching[0]))
     outweighed = [replace(other, reason=_why_not(other, decisive)) for other in matching[1:]]
-    return StageReport(stage, StageResult.DECIDED, (decisive, *outweighed, *others), f"Decided by {decisive.describe()}.")
+    return StageReport(
+        stage, StageResult.DECIDED, (decisive, *outweighed, *others), f"Decided by {decisive.describe()}."
+    )
 
 
 def _decision(candidate: CandidateReport) -> Decision:
@@ -196,8 +198,8 @@ def _decision(candidate: CandidateReport) -> Decision:
 _STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
 
 
-def _rank(candidate: CandidateReport) -> tuple[int, int]:
-    return _STRENGTH[_decision(candidate)], -candidate.permission_id
+def _rank(candidate: CandidateReport) -> tuple[int, int, str]:
+    return _STRENGTH[_decision(candidate)], -candidate.permission_id, candidate.group_id
 
 
 def _why(candidate: CandidateReport) -> str:

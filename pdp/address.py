@@ -1,0 +1,83 @@
+"""Addresses to listen on, as people write them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any, NamedTuple
+
+from pdp.errors import ListenError
+
+_LAST_PORT = 65535
+_REMEDIES = {
+    errno.EADDRINUSE: "something listens there already; stop it, or choose another port",
+    errno.EACCES: "ports below 1024 need privileges; choose a higher one",
+    errno.EADDRNOTAVAIL: "this host has no such address; listen on 0.0.0.0 or [::] for all of its addresses",
+}
+
+
+class Address(NamedTuple):
+    """A host, empty for every one of this machine, and a port, 0 for one that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As it was written: ``127.0.0.1:50051``, ``[::1]:50051``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def socket_addresses(self) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+        """What the name stands for: address families and socket addresses, the preferred one first.
+
+        Raises:
+            ListenError: nobody knows the host's name.
+        """
+        try:
+            found = socket.getaddrinfo(self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except (OSError, UnicodeError):
+            raise ListenError(str(self), f"the host name {self.host!r} is not known; check it") from None
+        return [(family, address) for family, _, _, _, address in found]
+
+
+def parse_address(text: str) -> Address:
+    """Reads ``HOST:PORT``, an IPv6 host in brackets.
+
+    Raises:
+        ListenError: the text is nothing of the kind.
+    """
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > _LAST_PORT:
+        raise ListenError(repr(text), "that is no HOST:PORT; write for instance 127.0.0.1:50051 or [::1]:50051")
+    return Address(host, int(port))
+
+
+def listen_error(address: object, error: OSError) -> ListenError:
+    """What the operating system's refusal means, and what to do about it."""
+    return ListenError(str(address), _REMEDIES.get(error.errno or 0, error.strerror or str(error)))
+
+
+def check_free(address: Address) -> None:
+    """Asks the operating system whether one could listen here, for those that do not tell why they cannot.
+
+    Raises:
+        ListenError: one could not.
+    """
+    refusals: list[OSError] = []
+    candidates = address.socket_addresses()
+    for family, socket_address in candidates:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind(socket_address)
+            except OSError as error:
+                refusals.append(error)
+    # A name with an address of a family that this machine does not have is fine as long as another one works.
+    serious = [error for error in refusals if error.errno != errno.EADDRNOTAVAIL]
+    if serious or len(refusals) == len(candidates):
+        raise listen_error(address, (serious or refusals)[0])

@@ -1,0 +1,164 @@
+"""The snapshots that the server answers from: one a tenant, each whole and immutable, replaced by one assignment.
+
+Readers take no lock. All that a reader looks at hangs on one ``_State``, read once; a writer makes another one and
+assigns it. So a call is decided by one revision of a tenant, whatever is being loaded meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
+from pdp.rules.layout import UUID_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pdp.rules.snapshot import Snapshot
+
+_REMEMBERED_CALLERS = 200_000
+_REMEMBERED_OUTCALLS = 10_000
+_LONGEST_REMEMBERED_OUTCALL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A snapshot in use.
+
+    Attributes:
+        snapshot: the rules.
+        loaded_at: since when the server has answered from it, in seconds of Unix time.
+        origin: where it was loaded from: ``redis``, ``disk`` or ``definitions``.
+    """
+
+    snapshot: Snapshot
+    loaded_at: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """All tenants at one moment, and what was found out about them: it holds for this state and dies with it."""
+
+    held: Mapping[str, Held] = field(default_factory=dict)
+    strangers: set[str] = field(default_factory=set)
+    """Callers that no tenant knows."""
+    outcalls: dict[str, Snapshot | None] = field(default_factory=dict)
+    """The one tenant that has an outcall, or None where no tenant has it."""
+
+
+class CurrentSnapshots:
+    """What the server answers from.
+
+    Attributes:
+        source: where the rules come from, as people are told; without credentials.
+        source_error: what the last attempt to follow the source came to; empty where it succeeded.
+        contacted_at: when the source was last looked at with success, in seconds of Unix time; before the first time,
+            when this object was made.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.source_error = ""
+        self.contacted_at = time.time()
+        self._state = _State()
+        self._tenant_of: dict[str, str] = {}
+        self._writing = threading.RLock()
+        self._on_ready: list[Callable[[bool], None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is any snapshot. Without one every call would be allowed, so none is answered."""
+        return bool(self._state.held)
+
+    def on_ready(self, callback: Callable[[bool], None]) -> None:
+        """Calls back now, and whenever ``ready`` changes."""
+        with self._writing:
+            self._on_ready.append(callback)
+            callback(self.ready)
+
+    def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
+        """From the next call on, the tenant of ``snapshot`` is decided by it."""
+        with self._writing:
+            self._assign({**self._state.held, snapshot.tenant: Held(snapshot, time.time(), origin)})
+
+    def remove(self, tenant: str) -> None:
+        """From the next call on, nobody knows the tenant."""
+        with self._writing:
+            self._assign({uuid: held for uuid, held in self._state.held.items() if uuid != tenant})
+
+    def get(self, tenant: str) -> Held | None:
+        """The snapshot of a tenant, by its UUID in either case."""
+        held = self._state.held
+        return held.get(tenant) or held.get(tenant.lower())
+
+    def held(self) -> list[Held]:
+        """Every snapshot, sorted by tenant."""
+        return [held for _, held in sorted(self._state.held.items())]
+
+    def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
+        """The snapshot that decides a call.
+
+        Args:
+            caller: a user's UUID, or nothing.
+            outcall: an outgoing call's id, or nothing.
+            tenant: a tenant's UUID; empty: the caller's own tenant, else the outcall's.
+
+        Returns:
+            None where no tenant was named and none knows the caller or the outcall: no permission can apply.
+
+        Raises:
+            NotReady: there is no snapshot at all.
+            UnknownTenant: ``tenant`` is not known.
+            AmbiguousOutcall: no tenant was named, none knows the caller, and more than one has the outcall.
+        """
+        state = self._state
+        if not state.held:
+            raise NotReady
+        if tenant:
+            found = state.held.get(tenant) or state.held.get(tenant.lower())
+            if found is None:
+                raise UnknownTenant(tenant)
+            return found.snapshot
+        if len(caller) == UUID_LENGTH and (snapshot := self._of_caller(state, caller)) is not None:
+            return snapshot
+        return _of_outcall(state, outcall) if outcall else None
+
+    def _of_caller(self, state: _State, caller: str) -> Snapshot | None:
+        """The tenant that knows a caller. A tenant remembered is asked again, since users come and go."""
+        remembered = state.held.get(self._tenant_of.get(caller, ""))
+        if remembered is not None and remembered.snapshot.knows_caller(caller):
+            return remembered.snapshot
+        if caller in state.strangers:
+            return None
+        for tenant, held in state.held.items():
+            if held.snapshot.knows_caller(caller):
+                if len(self._tenant_of) >= _REMEMBERED_CALLERS:
+                    self._tenant_of = {}
+                self._tenant_of[caller] = tenant
+                return held.snapshot
+        if len(state.strangers) < _REMEMBERED_CALLERS:
+            state.strangers.add(caller)
+        return None
+
+    def _assign(self, held: Mapping[str, Held]) -> None:
+        was_ready = self.ready
+        self._state = _State(held)
+        if self.ready is not was_ready:
+            for callback in self._on_ready:
+                callback(self.ready)
+
+
+def _of_outcall(state: _State, outcall: str) -> Snapshot | None:
+    if outcall in state.outcalls:
+        return state.outcalls[outcall]
+    having = [held.snapshot for held in state.held.values() if held.snapshot.knows_outcall(outcall)]
+    if len(having) > 1:
+        raise AmbiguousOutcall(outcall)
+    snapshot = having[0] if having else None
+    if len(outcall) <= _LONGEST_REMEMBERED_OUTCALL and len(state.outcalls) < _REMEMBERED_OUTCALLS:
+        state.outcalls[outcall] = snapshot
+    return snapshot

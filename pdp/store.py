@@ -1,0 +1,132 @@
+"""The last good snapshots on disk, so that a server that starts while Redis is away answers at once.
+
+A directory holds, for each tenant, the pointer that was followed, as Redis had it, and the snapshot that it leads to:
+
+    {tenant}.pointer              JSON, signed where there is a key
+    {tenant}.{number}.snapshot    the blob
+
+The snapshot is written before the pointer, each under another name first and then renamed: whenever the machine
+stops, what is there is whole. All of it is verified when it is read, as if it came from Redis.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pdp.errors import ServerError
+from pdp.rules.errors import SnapshotCorrupt, SnapshotError
+from pdp.rules.pointer import Pointer
+from pdp.rules.snapshot import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pdp.rules.snapshot import Snapshot
+
+_log = structlog.get_logger()
+
+_TENANT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_POINTER = ".pointer"
+_SNAPSHOT = ".snapshot"
+_UNFINISHED = ".unfinished"
+
+
+class StateError(ServerError):
+    """The state directory cannot be used."""
+
+
+class SnapshotStore:
+    """A directory of last good snapshots. One server uses it at a time.
+
+    Args:
+        directory: is made if it does not exist.
+        secrets: the deployment's keys, of which one must have signed what is read; none: no signature is asked for.
+
+    Raises:
+        StateError: the directory cannot be made or written to.
+    """
+
+    def __init__(self, directory: Path, secrets: Sequence[bytes] = ()) -> None:
+        self._directory = directory
+        self._secrets = secrets
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left_over in directory.glob(f"*{_UNFINISHED}"):
+                left_over.unlink(missing_ok=True)
+            with tempfile.NamedTemporaryFile(dir=directory, suffix=_UNFINISHED):
+                pass
+        except OSError as error:
+            raise StateError(
+                f"state directory {directory} cannot be written to ({error.strerror}); "
+                "make it writable for this user, or give another --state-dir"
+            ) from error
+
+    def load(self) -> Iterator[tuple[Pointer, Snapshot | None, SnapshotError | None]]:
+        """What is there: each tenant's pointer, with its snapshot or with what is wrong with it.
+
+        The snapshot of a tenant that is gone is None, without an error. A file that is no pointer is told of with a
+        pointer to nothing, for its name.
+        """
+        for path in sorted(self._directory.glob(f"*{_POINTER}")):
+            tenant = path.name.removesuffix(_POINTER)
+            pointer = Pointer.to_nothing(tenant, 1)
+            try:
+                pointer = Pointer.load(tenant, path.read_bytes(), self._secrets)
+                yield pointer, None if pointer.removed else self._open(pointer), None
+            except SnapshotError as error:
+                yield pointer, None, error
+            except OSError as error:
+                yield pointer, None, SnapshotCorrupt(f"{path} cannot be read: {error.strerror}")
+
+    def save(self, pointer: Pointer, raw: bytes, blob: bytes | None) -> None:
+        """Keeps a tenant's pointer and snapshot, in place of the last; a failure is logged, and costs nothing else.
+
+        Args:
+            pointer: what was followed.
+            raw: the same, as Redis held it.
+            blob: the snapshot that it leads to; None where it leads to nothing, or the blob is here already.
+        """
+        if not _TENANT.fullmatch(pointer.tenant):
+            return
+        try:
+            if blob is not None:
+                self._write(self._snapshot(pointer), blob)
+            self._write(self._directory / f"{pointer.tenant}{_POINTER}", raw)
+            for old in self._directory.glob(f"{pointer.tenant}.*{_SNAPSHOT}"):
+                if pointer.removed or old != self._snapshot(pointer):
+                    old.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("state_not_saved", tenant=pointer.tenant, directory=str(self._directory), problem=str(error))
+
+    def _snapshot(self, pointer: Pointer) -> Path:
+        return self._directory / f"{pointer.tenant}.{pointer.revision.number}{_SNAPSHOT}"
+
+    def _open(self, pointer: Pointer) -> Snapshot:
+        """Opens a snapshot where it lies; its pages are shared with whoever else has it open."""
+        path = self._snapshot(pointer)
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
+                raise SnapshotCorrupt(f"{path} is empty")
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        snapshot = decode(mapped, secrets=self._secrets)
+        if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
+            raise SnapshotCorrupt(f"{path} is of another tenant or revision")
+        return snapshot
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with tempfile.NamedTemporaryFile(dir=self._directory, suffix=_UNFINISHED, delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except OSError:
+                Path(file.name).unlink(missing_ok=True)
+                raise

@@ -1,0 +1,191 @@
+"""Metrics and health over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import structlog
+from given import denying
+from server import DEADLINE, current_of, running_server
+from structlog.testing import capture_logs
+from waiting import until
+
+from pdp.current import CurrentSnapshots
+from pdp.http import HttpServer, Readiness
+from pdp.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from server import Running
+
+
+class Page(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def fetch(address: str, path: str, *, method: str = "GET", accept: str = "*/*") -> Page:
+    """One request, one connection."""
+    connection = http.client.HTTPConnection(address, timeout=DEADLINE)
+    try:
+        connection.request(method, path, headers={"Accept": accept})
+        response = connection.getresponse()
+        return Page(response.status, dict(response.headers), response.read().decode())
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """A server with rules."""
+    with running_server(denying("0900")) as it:
+        yield it
+
+
+def test_metrics_come_in_the_format_that_is_asked_for(running: Running) -> None:
+    """Prometheus' text by default, OpenMetrics for who accepts it."""
+    plain = fetch(running.server.http_address, "/metrics")
+    modern = fetch(running.server.http_address, "/metrics", accept="application/openmetrics-text; version=1.0.0")
+
+    assert (plain.status, modern.status) == (200, 200)
+    assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert modern.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert 'rightcall_build_info{version="1.2.3"} 1.0' in plain.body
+    assert modern.body.endswith("# EOF\n")
+
+
+def test_a_living_and_ready_server_says_so(running: Running) -> None:
+    """A line for people, a status for probes; a query changes nothing."""
+    alive = fetch(running.server.http_address, "/healthz")
+    ready = fetch(running.server.http_address, "/readyz?verbose")
+
+    assert (alive.status, alive.body) == (200, "alive\n")
+    assert (ready.status, ready.body) == (200, "ready: 1 tenant from rules of a test\n")
+
+
+def test_a_server_without_rules_lives_but_is_not_ready() -> None:
+    """It tells where the rules should come from and what is in the way."""
+    current = CurrentSnapshots("redis://rules:6379/0")
+    current.source_error = "nobody answers there"
+    with running_server(current=current) as running:
+        alive = fetch(running.server.http_address, "/healthz")
+        unready = fetch(running.server.http_address, "/readyz")
+
+    assert alive.status == 200
+    assert unready.status == 503
+    assert unready.body == "not ready: no rules are loaded from redis://rules:6379/0; nobody answers there\n"
+
+
+def test_a_server_whose_source_fails_later_stays_ready() -> None:
+    """It answers from what it holds, and says what is wrong."""
+    current = current_of(denying("0900"))
+    current.source_error = "nobody answers there"
+    with running_server(current=current) as running:
+        ready = fetch(running.server.http_address, "/readyz")
+
+    assert ready.status == 200
+    assert "nobody answers there" in ready.body
+
+
+def test_head_has_headers_and_no_body(running: Running) -> None:
+    """Those of GET."""
+    whole = fetch(running.server.http_address, "/healthz")
+    head = fetch(running.server.http_address, "/healthz", method="HEAD")
+
+    assert (head.status, head.body) == (200, "")
+    assert head.headers["Content-Length"] == whole.headers["Content-Length"] == "6"
+
+
+def test_anything_else_is_not_found_and_other_methods_are_refused(running: Running) -> None:
+    """The answer names what there is, and not what it is made with."""
+    nothing = fetch(running.server.http_address, "/admin")
+    posted = fetch(running.server.http_address, "/metrics", method="POST")
+
+    assert nothing.status == 404
+    assert "/metrics, /healthz and /readyz" in nothing.body
+    assert nothing.headers["Server"] == "rightcall"
+    assert posted.status == 501
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET\r\n\r\n", b"x" * 70_000, b"\r\n"])
+def test_garbage_is_no_trouble(running: Running, garbage: bytes) -> None:
+    """Nothing is logged above debug, and the next request is answered."""
+    host, _, port = running.server.http_address.partition(":")
+    with capture_logs() as logs:
+        with socket.create_connection((host, int(port)), timeout=DEADLINE) as client:
+            client.sendall(garbage)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(4096):
+                pass
+        alive = fetch(running.server.http_address, "/healthz")
+
+    assert alive.status == 200
+    assert {entry["log_level"] for entry in logs} == {"debug"}
+
+
+def test_silent_clients_do_not_keep_others_waiting(running: Running) -> None:
+    """A connection without a request costs a thread, for a while; those beyond the limit are hung up on."""
+    host, _, port = running.server.http_address.partition(":")
+    some = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(20)]
+    alive = fetch(running.server.http_address, "/healthz")
+    more = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(40)]
+    ends = more[-1].recv(1)
+    for client in (*some, *more):
+        client.close()
+
+    assert alive.status == 200
+    assert ends == b""
+    until(lambda: answers(running), "there is room again")
+
+
+def answers(running: Running) -> bool:
+    """Whether the server has room for a request."""
+    try:
+        return fetch(running.server.http_address, "/healthz").status == 200
+    except (ConnectionError, http.client.HTTPException):
+        return False
+
+
+def test_probes_and_scrapes_stay_out_of_the_log(running: Running) -> None:
+    """At info, that is."""
+    seen: list[object] = []
+
+    def note(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
+        seen.append(event)
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[note], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    try:
+        fetch(running.server.http_address, "/readyz")
+        fetch(running.server.http_address, "/metrics")
+    finally:
+        structlog.configure(**before)
+
+    assert seen == []
+
+
+def test_a_page_that_fails_is_logged_and_the_next_request_answered() -> None:
+    """The client gets no traceback."""
+    answers = iter([Readiness(ready=True, reason="fine")])
+    server = HttpServer("127.0.0.1:0", Metrics(current_of(), "").registry, lambda: next(answers))
+    server.start()
+    try:
+        first = fetch(server.address, "/readyz")
+        with capture_logs() as logs:
+            second = fetch(server.address, "/readyz")
+            alive = fetch(server.address, "/healthz")
+    finally:
+        server.stop()
+
+    assert (first.status, second.status, alive.status) == (200, 500, 200)
+    assert second.body == "internal error\n"
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["http_request_failed"]
