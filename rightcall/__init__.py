@@ -1,0 +1,55 @@
+"""Rightcall: may this caller dial this extension? The client library; ``rightcall.aio`` has the asynchronous one."""
+
+from rightcall.answers import (
+    Answer,
+    Call,
+    Candidate,
+    CandidateResult,
+    Decision,
+    Explanation,
+    Mode,
+    Permission,
+    Stage,
+    StageExplanation,
+    StageResult,
+    Status,
+    TenantStatus,
+)
+from rightcall.client import Client
+from rightcall.errors import (
+    DeadlineExceeded,
+    InvalidCall,
+    NoAnswer,
+    NotReady,
+    QuestionError,
+    RightcallError,
+    ServerError,
+    UnknownTenant,
+    Unreachable,
+)
+
+__all__ = [
+    "Answer",
+    "Call",
+    "Candidate",
+    "CandidateResult",
+    "Client",
+    "DeadlineExceeded",
+    "Decision",
+    "Explanation",
+    "InvalidCall",
+    "Mode",
+    "NoAnswer",
+    "NotReady",
+    "Permission",
+    "QuestionError",
+    "RightcallError",
+    "ServerError",
+    "Stage",
+    "StageExplanation",
+    "StageResult",
+    "Status",
+    "TenantStatus",
+    "UnknownTenant",
+    "Unreachable",
+]

@@ -1,0 +1,124 @@
+"""The asynchronous client: what ``rightcall.Client`` does, to be awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from rightcall import v1, wire
+from rightcall.answers import Call
+from rightcall.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from rightcall.answers import Answer, Explanation, Status
+    from rightcall.errors import RightcallError
+
+    RequestT = TypeVar("RequestT")
+    ResponseT = TypeVar("ResponseT")
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Asks a Rightcall server, over one connection that any number of tasks of one event loop may share.
+
+    ::
+
+        from rightcall.aio import Client
+
+        async with Client("pdp.example.org:50051") as client:
+            answer = await client.check(caller="2c34c282-433e-4bb8-8d56-fec14ff7e1e9", extension="0033123456789")
+
+    Make it where the event loop runs. All else is as in ``rightcall.Client``.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        tls: bool = False,
+        ca_file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        secure = credentials(tls=tls, ca_file=ca_file)
+        self.target = target
+        self._timeout = timeout
+        self._channel = (
+            grpc.aio.secure_channel(target, secure, OPTIONS) if secure else grpc.aio.insecure_channel(target, OPTIONS)
+        )
+        self._decisions = v1.DecisionServiceStub(self._channel)
+        self._directory = v1.DirectoryServiceStub(self._channel)
+
+    async def check(
+        self,
+        *,
+        extension: str,
+        caller: str = "",
+        outcall: str = "",
+        tenant: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+    ) -> Answer:
+        """May ``caller`` dial ``extension`` through ``outcall``? See ``rightcall.Client.check``."""
+        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        return wire.to_answer(await self._ask(self._decisions.CheckCall, request, timeout))
+
+    async def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        """Many questions at once, answered in their order. See ``rightcall.Client.check_many``."""
+        requests = [wire.to_request(call) for call in calls]
+        answers: list[Answer | RightcallError] = []
+        for start in range(0, len(requests), MAX_BATCH):
+            part = requests[start : start + MAX_BATCH]
+            response = await self._ask(self._decisions.CheckCalls, v1.CheckCallsRequest(calls=part), timeout)
+            answers += wire.to_answers(self.target, response, len(part))
+        return answers
+
+    async def explain(
+        self,
+        *,
+        extension: str,
+        caller: str = "",
+        outcall: str = "",
+        tenant: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+    ) -> Explanation:
+        """Why ``check`` with the same arguments answers as it does. See ``rightcall.Client.explain``."""
+        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        response = await self._ask(self._decisions.ExplainCall, v1.ExplainCallRequest(call=request), timeout)
+        return wire.to_explanation(response)
+
+    async def status(self, *, tenant: str = "", timeout: float | None = None) -> Status:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        """What the server holds. See ``rightcall.Client.status``."""
+        return wire.to_status(await self._ask(self._directory.GetStatus, v1.GetStatusRequest(tenant=tenant), timeout))
+
+    async def close(self) -> None:
+        """Ends the connection, and with it the questions that are under way."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Ends the connection."""
+        await self.close()
+
+    async def _ask(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+    ) -> ResponseT:
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            return await method(request, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            status, message = error.code().value[0], error.details() or ""
+            raise wire.to_error(self.target, status, message, seconds) from error

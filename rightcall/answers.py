@@ -1,0 +1,211 @@
+"""What a client asks and what it is answered: plain, immutable values. What each means: docs/semantics.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Decision(IntEnum):
+    """What to do with the call. Numbers and names are the API's (``DECISION_…``)."""
+
+    ALLOW = 1
+    DENY = 2
+    CHALLENGE = 3
+    """Ask the caller for a password."""
+
+
+class Stage(IntEnum):
+    """The stage that decided. Numbers and names are the API's (``STAGE_…``)."""
+
+    NONE = 1
+    """No permission matched: the call is allowed."""
+    USER = 2
+    GROUP = 3
+    OUTCALL = 4
+
+
+class Mode(IntEnum):
+    """Whether a permission allows or denies what it matches. Numbers and names are the API's (``MODE_…``)."""
+
+    ALLOW = 1
+    DENY = 2
+
+
+class StageResult(IntEnum):
+    """What came of a stage. Numbers and names are the API's (``STAGE_RESULT_…``)."""
+
+    DECIDED = 1
+    NO_MATCH = 2
+    NOT_REACHED = 3
+    NOT_APPLICABLE = 4
+
+
+class CandidateResult(IntEnum):
+    """What came of a permission in a stage. Numbers and names are the API's (``CANDIDATE_RESULT_…``)."""
+
+    DECIDED = 1
+    OUTWEIGHED = 2
+    NO_PATTERN_MATCHES = 3
+    DISABLED = 4
+    GROUP_DISABLED = 5
+    NOT_REACHED = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A question: may ``caller`` dial ``extension`` through ``outcall``?
+
+    Attributes:
+        extension: what was dialled, 1 to 128 printable characters.
+        caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
+        outcall: the id of the outgoing call; empty: the call leaves through none.
+        tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
+    """
+
+    extension: str
+    caller: str = ""
+    outcall: str = ""
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A call permission, as its administrator knows it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was decided.
+
+    Attributes:
+        decision: what to do with the call.
+        stage: the stage that decided.
+        permission: the permission that decided; None in the stage NONE.
+        revision: the state of the rules that decided; empty where the call belongs to no tenant.
+        challenge: with CHALLENGE, what to send the digits back with; empty as long as the server cannot check them.
+    """
+
+    decision: Decision
+    stage: Stage
+    permission: Permission | None
+    revision: str
+    challenge: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may go ahead now, without a password."""
+        return self.decision is Decision.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One permission that a stage looked at, and what came of it.
+
+    Attributes:
+        permission: which one.
+        mode: whether it allows or denies.
+        has_password: whether a password opens it.
+        result: what came of it.
+        matched_patterns: its patterns that match the extension, whether or not it takes part.
+        group_id: the group through which it applies, in the stage GROUP.
+        group_name: that group's name.
+        reason: one sentence.
+    """
+
+    permission: Permission
+    mode: Mode
+    has_password: bool
+    result: CandidateResult
+    matched_patterns: tuple[str, ...]
+    group_id: str
+    group_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageExplanation:
+    """One stage, what came of it, and its candidates, those that matched first."""
+
+    stage: Stage
+    result: StageResult
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An answer with its derivation.
+
+    Attributes:
+        answer: what ``check`` answers.
+        tenant: the tenant whose rules decided; empty where the call belongs to none.
+        caller_known: whether the caller is a user of that tenant.
+        outcall_known: whether the outcall is one of that tenant's.
+        stages: USER, GROUP and OUTCALL, in the order in which they are looked at.
+        summary: one sentence.
+    """
+
+    answer: Answer
+    tenant: str
+    caller_known: bool
+    outcall_known: bool
+    stages: tuple[StageExplanation, ...]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStatus:
+    """What a server holds of one tenant.
+
+    Attributes:
+        tenant: its UUID.
+        name: its name.
+        revision: as in every answer.
+        number: the revision's number; it rises with every publication.
+        compiled_at: when the loader compiled it, in UTC.
+        loaded_at: when the server began to answer from it, in UTC.
+        users: how many users it has.
+        groups: how many groups.
+        outcalls: how many outgoing calls.
+        permissions: how many call permissions.
+        patterns: how many distinct patterns.
+        bytes: size of the compiled rules in memory.
+    """
+
+    tenant: str
+    name: str
+    revision: str
+    number: int
+    compiled_at: datetime
+    loaded_at: datetime
+    users: int
+    groups: int
+    outcalls: int
+    permissions: int
+    patterns: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a server holds.
+
+    Attributes:
+        version: of the server.
+        source: where its rules come from, without credentials.
+        source_error: what its last attempt to follow the source came to; empty where it succeeded.
+        tenants: sorted by UUID.
+    """
+
+    version: str
+    source: str
+    source_error: str
+    tenants: tuple[TenantStatus, ...]

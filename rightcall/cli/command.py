@@ -1,0 +1,99 @@
+"""What all commands have in common: options with an environment variable each, and one way to fail."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import rich_click as click
+from click.core import ParameterSource
+from click.exceptions import Exit
+from rich.text import Text
+
+from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.output import complain, print_json
+from rightcall.errors import QuestionError, RightcallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Decorated = Callable[..., Any]
+
+
+CONTEXT_SETTINGS: Final = {
+    "help_option_names": ["-h", "--help"],
+    "rich_help_config": click.RichHelpConfiguration(
+        options_table_column_types=["required", "opt_long_metavar", "help"],
+        envvar_string="[{}]",
+        text_paragraph_linebreaks="\n\n",
+        max_width=120,
+    ),
+}
+
+
+class Command(click.RichCommand):
+    """A command whose errors are one line with a remedy, and whose exit codes are ``ExitCode``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command and turns what it raises into a message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, Exit, click.Abort, BrokenPipeError):
+            raise
+        except Failure as failure:
+            _fail(ctx, str(failure), failure.code)
+        except QuestionError as error:
+            _fail(ctx, str(error), ExitCode.USAGE)
+        except RightcallError as error:
+            _fail(ctx, str(error), ExitCode.UNREACHABLE)
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - a defect is reported, not shown as a traceback
+            complain(Text(traceback.format_exc()))
+            _fail(ctx, f"a defect of Rightcall's own: {error!r}; please report it", ExitCode.DEFECT)
+
+
+def command(*examples: str) -> Callable[[Decorated], click.RichCommand]:
+    """Makes a ``Command`` from a function; its help is the function's docstring, then the examples as they stand."""
+
+    def made(function: Decorated) -> click.RichCommand:
+        text = inspect.cleandoc(function.__doc__ or "")
+        if examples:
+            text = "\n".join((text, "", "\b", *(f"$ {example}" for example in examples)))
+        return click.command(cls=Command, context_settings=CONTEXT_SETTINGS, help=text)(function)
+
+    return made
+
+
+def option(name: str, *names: str, **attributes: object) -> Callable[[Decorated], Decorated]:
+    """An option whose environment variable is its name in capitals, behind ``RIGHTCALL_``."""
+    variable = "RIGHTCALL_" + name.removeprefix("--").replace("-", "_").upper()
+    attributes.setdefault("show_default", attributes.get("default") not in (None, "", False))
+    attributes.setdefault("envvar", variable)
+    return click.option(name, *names, show_envvar=True, **attributes)  # type: ignore[arg-type] # click's own attributes
+
+
+def one_of(ctx: click.Context, *names: str) -> str:
+    """Which one of these options was given; one of the command line prevails over one of the environment.
+
+    Returns:
+        Its parameter's name; empty where none was given.
+
+    Raises:
+        UsageError: more than one was given in the same place.
+    """
+    given = [name for name in names if ctx.params[name] is not None]
+    typed = [name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    chosen = typed or given
+    if len(chosen) > 1:
+        options = " and ".join("--" + name.replace("_", "-") for name in chosen)
+        raise click.UsageError(f"{options} exclude each other; give one of them.", ctx)
+    return chosen[0] if chosen else ""
+
+
+def _fail(ctx: click.Context, message: str, code: ExitCode) -> None:
+    if ctx.params.get("as_json"):
+        print_json({"error": message, "exit_code": int(code)})
+    complain(Text.assemble(("Error: ", "bold red"), message))
+    ctx.exit(code)

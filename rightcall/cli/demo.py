@@ -1,0 +1,140 @@
+"""``rightcall demo``: an example company's rules, served on real ports, and a few calls that it decides."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from pdp.app import Server, ServerSettings
+from pdp.errors import ListenError
+from rightcall import logs
+from rightcall.answers import Answer, Call
+from rightcall.channel import DEFAULT_TARGET
+from rightcall.cli.command import command, option
+from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.local import Local
+from rightcall.cli.output import decision_text, draw, say
+from rightcall.cli.reports import ReportLog
+from rightcall.cli.stopping import Stopping
+from rightcall.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rightcall.errors import RightcallError
+
+EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "company.yaml"
+
+_ALICE = "a11ce000-0000-4000-8000-000000000001"
+_BOB = "b0b00000-0000-4000-8000-000000000002"
+_CAROL = "ca401000-0000-4000-8000-000000000003"
+_DAVE = "da4e0000-0000-4000-8000-000000000004"
+_LOBBY = "10bb1000-0000-4000-8000-000000000005"
+_NAMES = {_ALICE: "Alice", _BOB: "Bob", _CAROL: "Carol", _DAVE: "Dave", _LOBBY: "lobby", "": "(nobody)"}
+_OUTCALLS = {"": "(none)", "1": "national", "2": "world"}
+
+CALLS: Final = (
+    Call(caller=_ALICE, extension="101"),
+    Call(caller=_ALICE, extension="0033123456789", outcall="2"),
+    Call(caller=_ALICE, extension="0012025550123", outcall="2"),
+    Call(caller=_DAVE, extension="0012025550123", outcall="2"),
+    Call(caller=_BOB, extension="0900123456", outcall="1"),
+    Call(caller=_CAROL, extension="0612345678", outcall="1"),
+    Call(caller=_CAROL, extension="112", outcall="1"),
+    Call(caller=_LOBBY, extension="0123456789", outcall="1"),
+    Call(caller=_LOBBY, extension="101"),
+    Call(caller=_LOBBY, extension="112", outcall="1"),
+    Call(caller="", extension="+4930123456", outcall="2"),
+)
+
+
+@command()
+@option("--once", is_flag=True, envvar=["RIGHTCALL_ONCE", "ONCE"], help="End after the table.")
+def demo(*, once: bool) -> None:
+    """Serves the rules of an example company, shows how they decide a few calls, and says what to try next.
+
+    It takes the default ports, or free ones where those are taken, and ends with Ctrl-C; without a terminal on standard
+    input, after the table.
+    """
+    if not EXAMPLE.exists():
+        raise Failure(f"{EXAMPLE} is not there; run the demo from a copy of the sources", ExitCode.USAGE)
+    local = Local(str(EXAMPLE))
+    tell = ReportLog()
+    logs.configure("human", "warning")
+    tell(local.load())
+    stopping = Stopping()
+    with _serving(local) as server:
+        with Client(server.address) as client:
+            answers = client.check_many(CALLS, timeout=5)
+        draw(_table(answers))
+        say(_next_steps(server))
+        if once or not _watched():
+            return
+        say(Text("Serving until Ctrl-C …\n"))
+        logs.configure("human", "info")  # from here on it is edits and their faults that are of interest
+        local.loader.start(tell)
+        try:
+            stopping.wait()
+        finally:
+            local.loader.stop()
+
+
+def _watched() -> bool:
+    """Whether somebody sits before it; a closed standard input is None."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+@contextmanager
+def _serving(local: Local) -> Iterator[Server]:
+    """A server on the default ports, or on free ones where those are taken."""
+    server = Server(ServerSettings(), local.current, local.metrics)
+    try:
+        server.start()
+    except ListenError:
+        server = Server(ServerSettings(listen="127.0.0.1:0", http="127.0.0.1:0"), local.current, local.metrics)
+        server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _table(answers: Sequence[Answer | RightcallError]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Fern & Sons: who may call what", title_justify="left", title_style="bold")
+    for heading in ("caller", "dials", "through", "decision", "stage", "permission"):
+        table.add_column(heading)
+    for call, answer in zip(CALLS, answers, strict=True):
+        if not isinstance(answer, Answer):
+            raise answer
+        table.add_row(
+            _NAMES[call.caller],
+            call.extension,
+            _OUTCALLS[call.outcall],
+            decision_text(answer.decision),
+            answer.stage.name,
+            f"{answer.permission.id} {answer.permission.name}" if answer.permission else "",
+        )
+    return table
+
+
+def _next_steps(server: Server) -> Text:
+    program = "rightcall" if shutil.which("rightcall") else sys.argv[0]
+    target = "" if server.address == DEFAULT_TARGET else f" --target {server.address}"
+    path = os.path.relpath(EXAMPLE)
+    return Text.assemble(
+        f"\nThese answers came over gRPC from {server.address}. ",
+        f"The rules are in {path}: edit them and ask again.\n",
+        ("Try next:\n", "bold"),
+        f"  {program} check{target} --caller {_ALICE} --extension 0033123456789 --outcall 2\n",
+        f"  {program} explain{target} --caller {_CAROL} --extension 0900123456 --outcall 1\n",
+        f"  {program} validate {path}\n",
+        f"  curl -s http://{server.http_address}/metrics | grep ^rightcall_\n",
+    )

@@ -1,0 +1,60 @@
+"""An explanation, drawn for people: a branch for each stage, a twig for each permission."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from rich.tree import Tree
+
+from rightcall.answers import CandidateResult, Mode, StageResult
+from rightcall.cli.output import DECISION_STYLES, decision_text, permission_text
+
+if TYPE_CHECKING:
+    from rightcall.answers import Call, Candidate, Explanation, StageExplanation
+
+_STAGE_RESULTS = {
+    StageResult.DECIDED: "decided",
+    StageResult.NO_MATCH: "nothing matches",
+    StageResult.NOT_REACHED: "not looked at",
+    StageResult.NOT_APPLICABLE: "does not apply",
+}
+
+
+def derivation(call: Call, explanation: Explanation) -> Tree:
+    """The whole derivation of an answer."""
+    answer = explanation.answer
+    tree = Tree(Text.assemble(decision_text(answer.decision), explanation.summary.removeprefix(answer.decision.name)))
+    tree.guide_style = "dim"
+    tree.add(_known("caller", call.caller, known=explanation.caller_known))
+    tree.add(_known("outcall", call.outcall, known=explanation.outcall_known))
+    tree.add(Text(f"tenant {explanation.tenant or 'none'}, revision {answer.revision or 'none'}"))
+    for stage in explanation.stages:
+        style = DECISION_STYLES[answer.decision] if stage.result is StageResult.DECIDED else "dim"
+        branch = tree.add(_stage(stage, style))
+        for candidate in stage.candidates:
+            branch.add(_candidate(candidate, style))
+    return tree
+
+
+def _known(what: str, name: str, *, known: bool) -> Text:
+    if not name:
+        return Text(f"no {what}")
+    return Text(f"{what} {name}" + ("" if known else " (unknown to this tenant)"))
+
+
+def _stage(stage: StageExplanation, style: str) -> Text:
+    return Text.assemble(
+        ("stage ", "bold"), (stage.stage.name, "bold"), ": ", (_STAGE_RESULTS[stage.result], style), f". {stage.reason}"
+    )
+
+
+def _candidate(candidate: Candidate, style: str) -> Text:
+    mode = "allow" if candidate.mode is Mode.ALLOW else "deny"
+    password = " with a password" if candidate.has_password else ""
+    group = f", group {candidate.group_name or candidate.group_id}" if candidate.group_id else ""
+    patterns = f", matches with {' '.join(candidate.matched_patterns)}" if candidate.matched_patterns else ""
+    return Text.assemble(
+        f"{permission_text(candidate.permission)}: {mode}{password}{group}{patterns}: ",
+        (candidate.reason, style if candidate.result is CandidateResult.DECIDED else "dim"),
+    )

@@ -1,0 +1,32 @@
+"""How a command ends: its exit code, and what it says when it fails."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit tells the program that called it."""
+
+    DONE = 0
+    """Done; of a question: the call is allowed."""
+    NOT_ALLOWED = 1
+    """The call is denied, or a password is asked for."""
+    USAGE = 2
+    """The command cannot do what it was told."""
+    FAULTY = 3
+    """The definitions have faults."""
+    UNREACHABLE = 4
+    """A server or Redis did not do its part."""
+    DEFECT = 70
+    """A defect of Rightcall's own."""
+    INTERRUPTED = 130
+    """Ctrl-C, where nothing had to be ended in order."""
+
+
+class Failure(Exception):
+    """Ends a command with a message and an exit code."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        self.code = code
+        super().__init__(message)

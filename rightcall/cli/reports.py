@@ -1,0 +1,65 @@
+"""What the loader's cycles came to, told in the log; what has not changed since the last cycle is not told again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from loader.faults import Severity
+
+if TYPE_CHECKING:
+    from loader.faults import Fault
+    from loader.sync import SyncReport
+
+_log = structlog.get_logger()
+
+MOST_FAULTS = 50
+"""Faults of one cycle that are logged; ``rightcall validate`` shows them all."""
+
+
+class ReportLog:
+    """Tells of one cycle after the other. It is called by one thread."""
+
+    def __init__(self) -> None:
+        self._faults: tuple[Fault, ...] = ()
+        self._problems: tuple[str, ...] = ()
+
+    def __call__(self, report: SyncReport) -> None:
+        """Tells what a cycle came to."""
+        for published in report.published:
+            _log.info(
+                "rules_published",
+                tenant=published.tenant,
+                name=published.name,
+                revision=str(published.revision),
+                permissions=published.permissions,
+                bytes=published.size,
+                seconds=round(published.seconds, 3),
+            )
+        for tenant in report.removed:
+            _log.info("tenant_removed", tenant=tenant)
+        if not report.source_failed and report.faults != self._faults:
+            self._tell_faults(report)
+        if report.problems != self._problems:
+            self._tell_problems(report)
+
+    def _tell_faults(self, report: SyncReport) -> None:
+        for fault in report.faults[:MOST_FAULTS]:
+            tell = _log.error if fault.severity is Severity.ERROR else _log.warning
+            tell("definition_fault", fault=str(fault))
+        if len(report.faults) > MOST_FAULTS:
+            further = len(report.faults) - MOST_FAULTS
+            _log.error("definition_faults_not_shown", count=further, advice="see them with: rightcall validate PATH")
+        if report.faulty:
+            _log.error("tenants_kept_as_they_were", tenants=sorted(report.faulty), advice="repair the faults above")
+        elif not report.errors:
+            _log.info("definitions_good")
+        self._faults = report.faults
+
+    def _tell_problems(self, report: SyncReport) -> None:
+        for problem in report.problems:
+            _log.error("sync_failed", problem=problem)
+        if not report.problems:
+            _log.info("sync_works_again")
+        self._problems = report.problems

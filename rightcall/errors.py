@@ -1,0 +1,74 @@
+"""The errors of the client library. Catch them as broadly or as narrowly as suits you.
+
+RightcallError
+├── QuestionError          the question is at fault: asking again gets the same error
+│   ├── InvalidCall        what was asked is no call: an empty extension, say
+│   └── UnknownTenant      a tenant was named that the server does not know
+├── NoAnswer               there is no answer now, and there may be one later
+│   ├── Unreachable        no server answers at the target
+│   ├── NotReady           the server has loaded no rules yet
+│   └── DeadlineExceeded   the time allowed ran out
+└── ServerError            the server failed, or answered what this client does not understand
+
+A DENY is an answer, never an error.
+"""
+
+from __future__ import annotations
+
+
+class RightcallError(Exception):
+    """Root of what the client library raises."""
+
+
+class QuestionError(RightcallError):
+    """The question is at fault: asking again gets the same error."""
+
+
+class InvalidCall(QuestionError):
+    """What was asked is no call. The message says what to send instead."""
+
+
+class UnknownTenant(QuestionError):
+    """A tenant was named that the server does not know."""
+
+
+class NoAnswer(RightcallError):
+    """There is no answer now, and there may be one later."""
+
+
+class Unreachable(NoAnswer):
+    """No server answers at the target.
+
+    Attributes:
+        target: where a server was expected.
+    """
+
+    def __init__(self, target: str, problem: str) -> None:
+        self.target = target
+        super().__init__(
+            f"no Rightcall server answers at {target} ({problem}); check that one is running there, "
+            "that the address is right, and that both sides use TLS or neither does"
+        )
+
+
+class NotReady(NoAnswer):
+    """The server has loaded no rules yet."""
+
+
+class DeadlineExceeded(NoAnswer):
+    """The time allowed ran out.
+
+    Attributes:
+        target: who was asked.
+    """
+
+    def __init__(self, target: str, seconds: float) -> None:
+        self.target = target
+        super().__init__(
+            f"no answer from {target} within {seconds:g} s; check that a Rightcall server is running there, "
+            "or allow more time"
+        )
+
+
+class ServerError(RightcallError):
+    """The server failed, or answered what this client does not understand."""

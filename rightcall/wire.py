@@ -1,0 +1,181 @@
+"""Between the values of ``answers`` and the messages of the API, and from gRPC statuses to the errors of ``errors``."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+
+from rightcall.answers import (
+    Answer,
+    Call,
+    Candidate,
+    CandidateResult,
+    Decision,
+    Explanation,
+    Mode,
+    Permission,
+    Stage,
+    StageExplanation,
+    StageResult,
+    Status,
+    TenantStatus,
+)
+from rightcall.errors import (
+    DeadlineExceeded,
+    InvalidCall,
+    NoAnswer,
+    NotReady,
+    RightcallError,
+    ServerError,
+    UnknownTenant,
+    Unreachable,
+)
+from rightcall.v1 import CheckCallRequest
+
+if TYPE_CHECKING:
+    from enum import IntEnum
+
+    from rightcall import v1
+
+    EnumT = TypeVar("EnumT", bound=IntEnum)
+
+NOT_READY = "no rules are loaded yet"
+"""How a server without rules begins its message; it has the status of a server that is not there at all."""
+
+_STATUSES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def to_request(call: Call) -> CheckCallRequest:
+    """The message that asks ``call``.
+
+    Raises:
+        InvalidCall: it holds text that has no UTF-8 form.
+    """
+    try:
+        return CheckCallRequest(caller=call.caller, extension=call.extension, outcall=call.outcall, tenant=call.tenant)
+    except UnicodeEncodeError as error:
+        message = f"{call!r} holds text that has no UTF-8 form; send what was dialled, decoded"
+        raise InvalidCall(message) from error
+
+
+def to_answer(response: v1.CheckCallResponse) -> Answer:
+    """The answer in a response.
+
+    Raises:
+        ServerError: it is one that this client does not know.
+    """
+    permission = to_permission(response.permission) if response.HasField("permission") else None
+    return Answer(
+        _member(Decision, response.decision),
+        _member(Stage, response.stage),
+        permission,
+        response.revision,
+        response.challenge,
+    )
+
+
+def to_answers(target: str, response: v1.CheckCallsResponse, asked: int) -> list[Answer | RightcallError]:
+    """The answers in a response, or for each that is at fault the error that it would have raised alone."""
+    if len(response.answers) != asked:
+        raise ServerError(f"{target} gave {len(response.answers)} answers to {asked} questions; see the server's log")
+    return [
+        to_answer(one.response) if one.HasField("response") else to_error(target, one.error.code, one.error.message, 0)
+        for one in response.answers
+    ]
+
+
+def to_permission(message: v1.Permission) -> Permission:
+    """The permission in a message."""
+    return Permission(message.id, message.name)
+
+
+def to_explanation(response: v1.ExplainCallResponse) -> Explanation:
+    """The explanation in a response."""
+    return Explanation(
+        answer=to_answer(response.answer),
+        tenant=response.tenant,
+        caller_known=response.caller_known,
+        outcall_known=response.outcall_known,
+        stages=tuple(map(_to_stage, response.stages)),
+        summary=response.summary,
+    )
+
+
+def to_status(response: v1.GetStatusResponse) -> Status:
+    """The status in a response."""
+    return Status(response.version, response.source, response.source_error, tuple(map(_to_tenant, response.tenants)))
+
+
+def to_error(target: str, status: int, message: str, seconds: float) -> RightcallError:
+    """What a gRPC status other than OK means to whoever asked.
+
+    Args:
+        target: who was asked.
+        status: its number.
+        message: what came with it.
+        seconds: the time that was allowed.
+    """
+    code = _STATUSES.get(status, grpc.StatusCode.UNKNOWN)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidCall(message)
+    if code is grpc.StatusCode.NOT_FOUND:
+        return UnknownTenant(message)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded(target, seconds)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return NotReady(message) if message.startswith(NOT_READY) else Unreachable(target, message)
+    if code is grpc.StatusCode.CANCELLED:
+        return NoAnswer(f"the question to {target} was given up before it had an answer: {message}")
+    return ServerError(f"{target} failed with {code.name}: {message}; check that it is a Rightcall server, see its log")
+
+
+def _to_stage(message: v1.StageExplanation) -> StageExplanation:
+    return StageExplanation(
+        stage=_member(Stage, message.stage),
+        result=_member(StageResult, message.result),
+        candidates=tuple(map(_to_candidate, message.candidates)),
+        reason=message.reason,
+    )
+
+
+def _to_candidate(message: v1.CandidateExplanation) -> Candidate:
+    return Candidate(
+        permission=to_permission(message.permission),
+        mode=_member(Mode, message.mode),
+        has_password=message.has_password,
+        result=_member(CandidateResult, message.result),
+        matched_patterns=tuple(message.matched_patterns),
+        group_id=message.group_id,
+        group_name=message.group_name,
+        reason=message.reason,
+    )
+
+
+def _to_tenant(message: v1.TenantStatus) -> TenantStatus:
+    return TenantStatus(
+        tenant=message.tenant,
+        name=message.name,
+        revision=message.revision,
+        number=message.number,
+        compiled_at=message.compiled_at.ToDatetime(tzinfo=UTC),
+        loaded_at=message.loaded_at.ToDatetime(tzinfo=UTC),
+        users=message.users,
+        groups=message.groups,
+        outcalls=message.outcalls,
+        permissions=message.permissions,
+        patterns=message.patterns,
+        bytes=message.bytes,
+    )
+
+
+def _member(enum: type[EnumT], number: int) -> EnumT:
+    """The member with this number. One that is not known must not pass for any that is."""
+    try:
+        return enum(number)
+    except ValueError:
+        message = (
+            f"the server answered with {enum.__name__} {number}, which this client does not know; update the client"
+        )
+        raise ServerError(message) from None

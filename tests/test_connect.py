@@ -1,0 +1,121 @@
+"""Redis as operators run it, reached through the URL alone."""
+
+from __future__ import annotations
+
+import pytest
+from given import KEY, GivenSource, denying
+from redis_server import RedisServer
+from redis_topologies import ClusterSet, SentinelSet
+from test_follower import replica
+from waiting import until
+
+from loader.lease import Lease
+from loader.publish import RedisPublisher
+from loader.revisions import Revisions
+from loader.sync import Synchronizer, SyncReport
+from pdp.rules.keys import without_credentials
+from pdp.rules.model import PasswordOverride
+from rightcall.connect import RedisUrlError, open_redis
+
+
+class Loader:
+    """A loader with a lease, as the command line makes it."""
+
+    def __init__(self, url: str) -> None:
+        client = open_redis(url)
+        self.source = GivenSource(denying("118"))
+        self.lease = Lease(client, "redis", "one")
+        self.publisher = RedisPublisher(client, "redis", secret=KEY, lease=self.lease, keep=2)
+        self._synchronizer = Synchronizer(
+            self.source, self.publisher, secret=KEY, password_override=PasswordOverride.ALL
+        )
+
+    def load(self, extension: str) -> SyncReport:
+        """Denies this extension."""
+        self.source.tenants = (denying(extension),)
+        self.lease.claim()
+        return self._synchronizer.sync()
+
+
+def test_a_cluster_is_published_to_and_followed() -> None:
+    """Every step: lease, publication, pruning, notification, rollback."""
+    with ClusterSet() as cluster:
+        loader = Loader(cluster.url)
+        assert loader.load("118").error == ""
+        with replica(cluster.url) as server:
+            until(lambda: server.denies("118"), "it has loaded")
+            for extension in ("117", "116", "115"):
+                assert loader.load(extension).published
+                until(lambda: server.denies(extension), "it has followed")
+            revisions = Revisions(open_redis(cluster.url), "redis", secret=KEY)
+            kept = revisions.kept()
+            assert len(kept) == 2
+            revisions.roll_back(kept[1].tenant, str(kept[1].revision))
+            until(lambda: server.denies("116"), "it has followed the rollback")
+
+
+def test_a_failover_of_sentinels_is_followed() -> None:
+    """The master dies; loader and server go on with the new one, and no answer is taken away meanwhile."""
+    with SentinelSet() as redis:
+        loader = Loader(redis.url)
+        assert loader.load("118").error == ""
+        with replica(redis.url) as server:
+            until(lambda: server.denies("118"), "it has loaded")
+            redis.kill_master()
+            assert server.denies("118")
+            until(lambda: not _load(loader, "117").error, "the loader reaches the new master")
+            until(lambda: server.denies("117"), "the server follows it")
+
+
+def _load(loader: Loader, extension: str) -> SyncReport:
+    try:
+        return loader.load(extension)
+    except Exception as error:  # noqa: BLE001 - the lease says that Redis cannot be asked
+        return SyncReport(problems=(str(error),))
+
+
+def test_a_user_with_a_password_and_a_database_number() -> None:
+    """What an ACL user needs: the keys under the prefix, its scripts and the channel."""
+    with RedisServer(password="of-the-default-user") as redis:
+        with redis.client() as client:
+            rights = ("~rightcall:*", "&rightcall:*", "+@all", "-@dangerous", "-@admin", "+info")
+            client.execute_command("ACL", "SETUSER", "rightcall", "on", ">secret/with:odd@signs", *rights)
+        url = f"redis://rightcall:secret%2Fwith%3Aodd%40signs@127.0.0.1:{redis.port}/3"
+        loader = Loader(url)
+        assert loader.load("118").error == ""
+        with replica(url) as server:
+            until(lambda: server.denies("118"), "it has loaded")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:6379",
+        "http://localhost",
+        "redis://:secret@localhost:port",
+        "redis+sentinel://:secret@localhost",
+        "redis+sentinel://:secret@/mymaster",
+        "redis+sentinel://:secret@localhost/mymaster/zero",
+        "redis+cluster://:secret@",
+        "redis+magic://:secret@localhost",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_told_without_repeating_it(url: str) -> None:
+    """It may hold a password; the message shows the forms that can be read."""
+    with pytest.raises(RedisUrlError, match="write it as redis://") as caught:
+        open_redis(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:secret@h:1/2?password=secret", "redis://h:1/2"),
+        ("rediss+sentinel://:secret@a:1,b:2/main/0", "rediss+sentinel://a:1,b:2/main/0"),
+        ("unix://:secret@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+    ],
+)
+def test_people_are_shown_a_url_without_its_credentials(url: str, shown: str) -> None:
+    """In status, logs and errors."""
+    assert without_credentials(url) == shown
