@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.model import Decision, Mode, PasswordOverride, Stage
@@ -21,10 +23,14 @@ class Expected(NamedTuple):
     permission: CallPermission | None
 
 
+@lru_cache(maxsize=10_000)
 def regex(pattern: str) -> re.Pattern[str]:
     """A pattern as a regular expression, the way Wazo translates it."""
     text = pattern.replace("_", "").replace("*", r"\*").replace("+", r"\+").replace(".", ".+").replace("!", ".*")
-    return re.compile(text.replace("X", "[0-9]").replace("Z", "[1-9]").replace("N", "[2-9]"), re.DOTALL)
+    text = text.replace("X", "[0-9]").replace("Z", "[1-9]").replace("N", "[2-9]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "[+--]" may mean something else in some later Python
+        return re.compile(text, re.DOTALL)
 
 
 def matches(permission: CallPermission, extension: str) -> bool:

@@ -11,14 +11,14 @@ A walk passes through *values*, integers of four kinds that their size tells apa
     LITERAL ≤ value < LEAF     one literal is left: ``value - LITERAL`` is where its record starts in ``literals``
     LEAF ≤ value               some items are left: ``value - LEAF`` is where their record starts in ``leaves``
 
-So most walks are short. A profile's patterns part within a digit or two; where only a literal is left, one comparison of
-the whole word tells the rest. A value never exceeds 30 bits, which is one digit of a Python integer.
+So most walks are short. A profile's patterns part within a digit or two; where only a literal is left, one comparison
+of the whole word tells the rest. A value never exceeds 30 bits, which is one digit of a Python integer.
 
-A literal's record is its symbols, END, and its verdict in four bytes. A leaf's record is a count, then for each item, best
-first, three words: verdict, kind and length of its program, where that starts. Leaves and literals match the word from its
-start: what the walk has learned is only that nothing else can match. A leaf whose first word has WIDE set holds a whole
-profile as a non-deterministic automaton, simulated bit by bit, many states at once: the way out for a rule set whose
-deterministic automaton would not fit (see ``builder``).
+A literal's record is its symbols, END, and its verdict in four bytes. A leaf's record is a count, then for each item,
+best first, three words: verdict, kind and length of its program, where that starts. Leaves and literals match the word
+from its start: what the walk has learned is only that nothing else can match. A leaf whose first word has WIDE set
+holds a whole profile as a non-deterministic automaton, simulated bit by bit, many states at once: the way out for a
+rule set whose deterministic automaton would not fit (see ``builder``).
 
 All tables are read where they lie; nothing here is built per rule.
 """
@@ -50,8 +50,8 @@ KINDS = 3 << 16
 LENGTH = (1 << 16) - 1
 
 WIDE = 1 << 31
-"""Marks a wide record: WIDE | count of patterns, offset into ``wide``, bytes of one mask; then each pattern's final bit,
-ascending, then each pattern's verdict."""
+"""Marks a wide record: WIDE | count of patterns, offset into ``wide``, bytes of one mask; then each pattern's final
+bit, ascending, then each pattern's verdict."""
 
 END_BYTE = bytes([END])
 NUMBER = struct.Struct("<I")
@@ -80,7 +80,7 @@ class Automaton:
     wide: memoryview
 
     def word(self, extension: str) -> bytes:
-        """The symbols of an extension, then END. Characters beyond ASCII are OTHER, as every one that no pattern names."""
+        """The symbols of an extension, then END; characters beyond ASCII are OTHER, which no pattern names."""
         return extension.encode("ascii", "replace").translate(self.symbols) + END_BYTE
 
     def run(self, root: int, word: bytes) -> int:
@@ -99,7 +99,8 @@ class Automaton:
         start = self.literals + value - LITERAL
         end = start + len(word)
         if self.blob[start:end] == word:
-            return NUMBER.unpack_from(self.blob, end)[0]  # type: ignore[no-any-return] # struct is not typed
+            verdict: int = NUMBER.unpack_from(self.blob, end)[0]
+            return verdict
         return NO_VERDICT
 
     def matches(self, kind: int, program: int, word: bytes) -> bool:
@@ -113,6 +114,11 @@ class Automaton:
         if len(symbols) < length or (kind == FIXED and len(symbols) != length):
             return False
         return all(mask >> symbol & 1 for mask, symbol in zip(tokens, symbols, strict=False))
+
+    def tokens(self, kind: int, program: int) -> tuple[int, ...]:
+        """The tokens of one item, given as a leaf holds it."""
+        stars = (STAR,) if kind & KINDS == PREFIX else ()
+        return *self.programs[program : program + (kind & LENGTH)], *stars
 
     def leaf(self, value: int, word: bytes) -> int:
         """The verdict of the leaf with this value, or NO_VERDICT."""
@@ -128,8 +134,8 @@ class Automaton:
     def _simulate(self, at: int, count: int, word: bytes) -> int:
         """The verdict of a wide record: bit n of the state says that the tokens before position n have matched.
 
-        Positions of all patterns stand in one row of bits, those of the best pattern lowest, so one shift advances all of
-        them and the lowest final bit that is set belongs to the best one that matches.
+        Positions of all patterns stand in one row of bits, those of the best pattern lowest, so one shift advances all
+        of them and the lowest final bit that is set belongs to the best one that matches.
         """
         offset, size = self.leaves[at + 1], self.leaves[at + 2]
 

@@ -10,8 +10,9 @@
         88  16·n  where each section starts and how many bytes it has
          …        the sections, each at a multiple of 64 bytes
 
-The content's digest is the SHA-256 of everything before 24 and after 88. All numbers are little-endian and unsigned. Sections are found by position: ``Section`` is the format. A change to them, or
-to what is in them, is a new FORMAT_VERSION; a reader refuses every version but its own, and keeps what it had.
+The content's digest is the SHA-256 of everything before 24 and after 88. All numbers are little-endian and unsigned.
+Sections are found by position: ``Section`` is the format. A change to them, or to what is in them, is a new
+FORMAT_VERSION; a reader refuses every version but its own, and keeps what it had.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 Blob: TypeAlias = "bytes | mmap.mmap"
 """What a slice of is bytes: the hash tables compare keys with one comparison each."""
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
+"""Bytes, wherever they lie."""
 
 MAGIC = b"RIGHTCAL"
 FORMAT_VERSION = 1
@@ -76,11 +80,11 @@ class Extent(NamedTuple):
     view: memoryview
 
 
-def seal(sections: Mapping[Section, bytes], secret: bytes | None) -> bytes:
+def seal(sections: Mapping[Section, Buffer], secret: bytes | None) -> bytes:
     """Puts sections together, with checksum, and signed where there is a secret key."""
     offset = _HEADER.size + _ENTRY.size * len(Section)
     entries: list[bytes] = []
-    body: list[bytes] = []
+    body: list[Buffer] = []
     for section in Section:
         padding = -offset % ALIGNMENT
         content = sections[section]

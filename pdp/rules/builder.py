@@ -2,11 +2,11 @@
 
 Subset construction, with the state space kept small by three things. A state is the ranked tuple of the items that are
 still alive and how far each has come; what a better item makes irrelevant is dropped from it (the same pattern at the
-same place with a worse verdict; everything ranked below an item that accepts whatever follows). A state in which one literal
-is left needs no rows: a comparison tells the rest. And states are shared by all profiles of a builder, whose memory of them also
-makes the next compilation of an edited tenant cost what the edit touches.
+same place with a worse verdict; everything ranked below an item that accepts whatever follows). A state in which one
+literal is left needs no rows: a comparison tells the rest. And states are shared by all profiles of a builder, whose
+memory of them also makes the next compilation of an edited tenant cost what the edit touches.
 
-A profile may make at most ``Limits.rows`` rows. Rows are made breadth first, so when the budget ends, the first digits
+A profile has a budget of rows (``Limits``). Rows are made breadth first, so when the budget ends, the first digits
 have done their part: what is left alive then becomes a leaf that tries its items one by one, where they are few, and
 otherwise the whole profile's wide record. Either answers exactly as rows would.
 """
@@ -16,10 +16,14 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pdp.rules.alphabet import ANY_MASK, COMMON_WIDTH, END, FULL_WIDTH, STAR, columns, symbol_table
 from pdp.rules.automaton import FIXED, GLOB, LEAF, LITERAL, NO_VERDICT, PREFIX, VERDICT, WIDE
+from pdp.rules.model import MAX_PATTERN_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Item: TypeAlias = tuple[int, int]
 """A verdict, and the place to which the match of its pattern has come.
@@ -27,12 +31,17 @@ Item: TypeAlias = tuple[int, int]
 Places number the tokens of all patterns, and the end of each: they are indices into ``AutomatonBuilder.programs``. The
 verdict tells the rank, so that items of equal verdicts are ranked equally wherever they come from.
 """
+Move: TypeAlias = tuple[tuple[int, ...], int]
+"""The columns of what can be read, and the place to which that leads."""
 State: TypeAlias = tuple[Item, ...]
 """The items that are alive, best first."""
 
 NOTHING = VERDICT + NO_VERDICT
 """The value of a walk that nothing can match any more."""
 
+_SYMBOL_OF = {1 << symbol: symbol for symbol in range(END)}
+LITERALS_END = LEAF - LITERAL - 2 * MAX_PATTERN_LENGTH
+"""Where the last literal may start that values can name; rows and leaves do for those beyond."""
 _ACCEPTS = 1
 """Flag of a place: an empty rest matches."""
 _ACCEPTS_ALL = 2
@@ -44,12 +53,18 @@ class Limits:
     """What one profile may cost.
 
     Attributes:
-        rows: rows that it may make; 4,096 rows are 256 KiB.
+        rows: rows that it may make, once for every 1,024 patterns that it has; 4,096 rows are 256 KiB. A row for a
+            state of many items counts more than once, since it takes longer to make.
         leaf: items that a leaf may try one by one, once there are no more rows.
     """
 
     rows: int = 4096
     leaf: int = 16
+
+
+_PATTERNS_A_BUDGET = 1024
+_ITEMS_A_ROW = 32
+"""Items that a state may have for its row to count once: so the work, too, is in proportion to the patterns."""
 
 
 class Program(NamedTuple):
@@ -78,9 +93,12 @@ class AutomatonBuilder:
         self.limits = limits
         self.width = FULL_WIDTH if gaps else COMMON_WIDTH
         self._blank = array("I", [NOTHING] * self.width)
+        # The first row leads nowhere: it is what an empty slot of a hash table, all zeros, names as its root.
+        self.rows.extend(self._blank)
         self._columns: dict[int, tuple[int, ...]] = {}
         # By place: what can be read there and where that leads, the flags, and the pattern that it is a place of.
-        self.moves: list[list[tuple[tuple[int, ...], int]]] = []
+        # Tuples all the way down: the garbage collector then leaves them alone.
+        self.moves: list[tuple[Move, ...]] = []
         self.flags = bytearray()
         self.patterns: list[Program] = []
         # By the tokens of a pattern: its first place.
@@ -90,6 +108,11 @@ class AutomatonBuilder:
         self.shared: dict[State, int] = {}
         self._literal_values: dict[tuple[int, int], int] = {}
 
+    def size(self) -> int:
+        """Bytes of the tables."""
+        words = len(self.rows) + len(self.leaves) + len(self.programs)
+        return words * self.rows.itemsize + len(self.literals) + len(self.wide)
+
     def pattern(self, tokens: tuple[int, ...]) -> int:
         """The first place of a pattern, given by its tokens."""
         first = self._places.get(tokens)
@@ -97,10 +120,10 @@ class AutomatonBuilder:
             first = self._places[tokens] = len(self.programs)
             self.programs.extend((*tokens, 0))
             program = Program(_kind(tokens), first, _literal(tokens))
-            for position in range(len(tokens) + 1):
-                self.moves.append(self._moves(tokens, position, first))
-                self.flags.append(_flags(tokens[position:]))
-                self.patterns.append(program)
+            self.patterns += [program] * (len(tokens) + 1)
+            self.moves += self._moves(tokens, first)
+            self.flags += bytes(len(tokens) - 1)
+            self.flags += bytes((_ACCEPTS | _ACCEPTS_ALL if tokens[-1] == STAR else 0, _ACCEPTS))
         return first
 
     def build(self, items: list[tuple[int, int, int]]) -> int:
@@ -119,7 +142,7 @@ class AutomatonBuilder:
         """The value of a state in which only this item is left, if its pattern is a literal."""
         verdict, place = item
         program = self.patterns[place]
-        if program.symbols is None:
+        if program.symbols is None or len(self.literals) > LITERALS_END:
             return None
         key = (verdict, program.first)
         value = self._literal_values.get(key)
@@ -144,15 +167,18 @@ class AutomatonBuilder:
         self.rows.extend(self._blank)
         return start
 
-    def _moves(self, tokens: tuple[int, ...], position: int, first: int) -> list[tuple[tuple[int, ...], int]]:
-        place = first + position
-        if position == len(tokens):
-            return []
-        if tokens[position] != STAR:
-            return [(self.columns(tokens[position]), place + 1)]
-        if position + 1 == len(tokens):
-            return [(self.columns(STAR), place)]
-        return [(self.columns(STAR), place), (self.columns(tokens[position + 1]), place + 2)]
+    def _moves(self, tokens: tuple[int, ...], first: int) -> Iterable[tuple[Move, ...]]:
+        """What can be read at each place of a pattern, which starts at ``first``."""
+        columns = [self.columns(token) for token in tokens]
+        for position, token in enumerate(tokens):
+            place = first + position
+            if token != STAR:
+                yield ((columns[position], place + 1),)
+            elif position + 1 == len(tokens):
+                yield ((columns[position], place),)
+            else:
+                yield (columns[position], place), (columns[position + 1], place + 2)
+        yield ()
 
 
 class _Profile:
@@ -161,13 +187,17 @@ class _Profile:
     def __init__(self, builder: AutomatonBuilder, start: State) -> None:
         self._builder = builder
         self._start = start
-        self._budget = builder.limits.rows
+        self._budget = builder.limits.rows * (1 + len(start) // _PATTERNS_A_BUDGET)
         self._states: dict[State, int] = {}
         self._queue: deque[tuple[int, State]] = deque()
         self._wide: int | None = None
         self.root = self._value(start)
         while self._queue:
-            self._fill(*self._queue.popleft())
+            start_of_row, state = self._queue.popleft()
+            if len(state) == 1 and len(builder.moves[state[0][1]]) == 1:
+                self._fill_chain(start_of_row, *state[0])
+            else:
+                self._fill(start_of_row, state)
         if self._wide is None:
             builder.shared.update(self._states)
 
@@ -203,13 +233,22 @@ class _Profile:
             literal = builder.literal(state[0])
             if literal is not None:
                 return literal
-        start = builder.row() if self._budget else None
+        cost = 1 + len(state) // _ITEMS_A_ROW
+        start = builder.row() if self._budget >= cost else None
         if start is None:
             return self._without_rows(state)
-        self._budget -= 1
+        self._budget -= cost
         self._states[state] = start
         self._queue.append((start, state))
         return start
+
+    def _fill_chain(self, start: int, verdict: int, place: int) -> None:
+        """Sets the values of a row from which one item goes on to one place: the end of most walks."""
+        ((symbols, then),) = self._builder.moves[place]
+        value = self._value(((verdict, then),))
+        rows = self._builder.rows
+        for symbol in symbols:
+            rows[start + symbol] = value
 
     def _fill(self, start: int, state: State) -> None:
         """Sets the values of a row."""
@@ -226,10 +265,9 @@ class _Profile:
         values: dict[State, int] = {}
         for symbol, alive in after.items():
             key = tuple(alive)
-            value = values.get(key)
-            if value is None:
-                value = values[key] = self._value(key)
-            rows[start + symbol] = value
+            if key not in values:
+                values[key] = self._value(key)
+            rows[start + symbol] = values[key]
         for verdict, place in state:
             if flags[place] & _ACCEPTS:
                 rows[start + END] = VERDICT + verdict
@@ -252,9 +290,8 @@ class _Profile:
 
 def _literal(tokens: tuple[int, ...]) -> bytes | None:
     """The symbols of a pattern that matches one extension only, and END; None for any other pattern."""
-    if all(token != STAR and token.bit_count() == 1 for token in tokens):
-        return bytes([*(token.bit_length() - 1 for token in tokens), END])
-    return None
+    symbols = [_SYMBOL_OF.get(token, END) for token in tokens]
+    return None if END in symbols else bytes((*symbols, END))
 
 
 def _kind(tokens: tuple[int, ...]) -> int:
@@ -264,13 +301,6 @@ def _kind(tokens: tuple[int, ...]) -> int:
     if tokens.index(STAR) == len(tokens) - 1:
         return PREFIX | len(tokens) - 1
     return GLOB | len(tokens)
-
-
-def _flags(rest: tuple[int, ...]) -> int:
-    """The flags of the place where ``rest`` is left of a pattern."""
-    if not rest:
-        return _ACCEPTS
-    return _ACCEPTS | _ACCEPTS_ALL if rest == (STAR,) else 0
 
 
 def _widen(builder: AutomatonBuilder, items: State) -> int:

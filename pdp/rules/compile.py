@@ -1,13 +1,13 @@
 """From a tenant's rules to its snapshot.
 
-A *profile* is a distinct set of permissions: of a user, those that are its own (stage USER) and those of its enabled groups
-(stage GROUP), ranked together, so one walk decides both stages; of an outcall, its own. A *slot* is a permission in the
-form that automata know: whoever edits a permission's mode, patterns or password's existence gives it a new slot, and with
-it new profiles to those that it is associated with, and to nobody else.
+A *profile* is a distinct set of permissions: of a user, those that are its own (stage USER) and those of its enabled
+groups (stage GROUP), ranked together, so one walk decides both stages; of an outcall, its own. A *slot* is a permission
+in the form that automata know: whoever edits a permission's mode, patterns or password's existence gives it a new slot,
+and with it new profiles to those that it is associated with, and to nobody else.
 
-A compiler belongs to one tenant and remembers slots, profiles and the automata's states. Compiling an edited tenant again
-costs a linear pass over its associations, which is cheap, and new automata for the profiles that the edit touched, which
-is what is dear. What edits leave behind is dropped by starting afresh when it exceeds what is in use.
+A compiler belongs to one tenant and remembers its last state, the profiles, the automata's states and the tables.
+Compiling an edited tenant costs one comparison an entity, and then the work for those whom the edit touches. What edits
+leave behind in the tables is dropped by starting afresh once it may be as much as what is in use.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.alphabet import ANY_MASK, GAP_MASK, STAR
+from pdp.rules.associations import Associations
 from pdp.rules.builder import NOTHING, AutomatonBuilder, Limits
-from pdp.rules.encode import encode
+from pdp.rules.changes import Changes, changes
+from pdp.rules.encode import Tables, encode
 from pdp.rules.model import Decision, Mode, PasswordOverride, Stage
 from pdp.rules.pattern import Pattern, parse
 from pdp.rules.verdict import verdict_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
-    from pdp.rules.model import CallPermission, Revision, Tenant
+    from pdp.rules.model import CallPermission, Group, Outcall, Revision, Tenant, User
 
 _STAGES = (Stage.USER, Stage.GROUP, Stage.OUTCALL)
 _STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
 """Within a stage, the lowest prevails."""
 _LOWEST = 2**64 - 1
-_GARBAGE_FLOOR = 1000
-"""Profiles that may be out of use before it is worth while to start afresh, however few are in use."""
+_GARBAGE_FLOOR = 1 << 20
+"""Bytes that edits may leave behind before it is worth while to start afresh, however little is in use."""
 _PROGRESS_STEP = 1000
 
 
@@ -56,133 +58,133 @@ class Slot(NamedTuple):
         return Decision.CHALLENGE if self.has_password else Decision.DENY
 
 
-class Compiled(NamedTuple):
-    """What ``encode`` writes: the rules by number. Values are what ``automaton`` walks from."""
-
-    builder: AutomatonBuilder
-    slots: dict[int, CallPermission]
-    """The permission in each slot that is in use."""
-    slot_patterns: dict[int, tuple[Pattern, ...]]
-    user_slots: Mapping[str, Sequence[int]]
-    group_slots: Mapping[str, Sequence[int]]
-    outcall_slots: Mapping[str, Sequence[int]]
-    user_roots: list[int]
-    """By position in the tenant's users."""
-    outcall_roots: list[int]
-    user_groups: Mapping[str, Sequence[int]]
-    """From a user's UUID to positions in the tenant's groups."""
-
-
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """The slots that apply in the stages USER, GROUP and OUTCALL."""
 
 
-class Compiler:
-    """Compiles the successive states of one tenant.
+class _State:
+    """A tenant as it was compiled last, and all that was made from it.
 
     Args:
-        secret: the deployment's key, for passwords and signature; None: neither passwords nor a signature are in the blobs.
-        password_override: where a user's own password replaces a permission's.
+        tenant: the tenant's UUID.
+        gaps: whether any pattern holds a range that reaches beyond what patterns can name.
         limits: what one profile may cost.
+        secret: the deployment's key.
     """
 
-    def __init__(
-        self,
-        *,
-        secret: bytes | None = None,
-        password_override: PasswordOverride = PasswordOverride.ALL,
-        limits: Limits | None = None,
-    ) -> None:
-        self._secret = secret
-        self._password_override = password_override
-        self._limits = limits or Limits()
-        self._parsed: dict[str, Pattern] = {}
-        self._start_afresh(gaps=False)
-
-    def compile(
-        self,
-        tenant: Tenant,
-        revision: Revision,
-        *,
-        compiled_at: float,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> bytes:
-        """The snapshot of ``tenant``, as one blob.
-
-        Args:
-            tenant: its rules; every reference in it exists.
-            revision: what the snapshot is called.
-            compiled_at: now, in seconds of Unix time.
-            progress: called now and then with how many users are done, and how many there are.
-
-        Raises:
-            PatternError: a pattern means nothing.
-        """
-        self._parse(tenant)
-        compiled = self._compile(tenant, progress or (lambda _done, _total: None))
-        return encode(tenant, compiled, revision, compiled_at, self._password_override, self._secret)
-
-    def _start_afresh(self, *, gaps: bool) -> None:
-        self._gaps = gaps
-        self._builder = AutomatonBuilder(gaps=gaps, limits=self._limits)
+    def __init__(self, tenant: str, *, gaps: bool, limits: Limits, secret: bytes | None) -> None:
+        self.tenant = tenant
+        self.gaps = gaps
+        self.users: dict[str, User] = {}
+        self.groups: dict[str, Group] = {}
+        self.outcalls: dict[str, Outcall] = {}
+        self.permissions: dict[int, CallPermission] = {}
+        self.patterns: dict[str, Pattern] = {}
+        self.builder = AutomatonBuilder(gaps=gaps, limits=limits)
+        self.tables = Tables(tenant, self.builder, secret)
+        self.associations = Associations()
+        self.size_at_first = -1
         self._slots: dict[Slot, int] = {}
         self._by_index: list[Slot] = []
+        self._slot_of: dict[int, int] = {}
         self._roots: dict[Profile, int] = {}
+        self._group_slots: dict[tuple[str, ...], tuple[int, ...]] = {}
 
-    def _parse(self, tenant: Tenant) -> None:
-        """Reads every pattern; starts afresh where the alphabet must grow, or too much of what there is is out of use."""
-        texts = {text for permission in tenant.call_permissions for text in permission.extensions}
-        self._parsed = {text: self._parsed.get(text) or parse(text) for text in texts}
-        gaps = self._gaps or any(
-            token & GAP_MASK and token not in (ANY_MASK, STAR)
-            for pattern in self._parsed.values()
-            for token in pattern.tokens
-        )
-        if gaps != self._gaps:
-            self._start_afresh(gaps=gaps)
+    def is_garbage(self) -> bool:
+        """Whether edits may have left behind as much as there is in use."""
+        return self.size_at_first >= 0 and self._size() > 2 * self.size_at_first + _GARBAGE_FLOOR
 
-    def _compile(self, tenant: Tenant, progress: Callable[[int, int], None]) -> Compiled:
-        slots = {self._slot(permission): permission for permission in tenant.call_permissions}
-        active = {slot for slot, permission in slots.items() if permission.enabled and permission.extensions}
-        user_slots, group_slots, outcall_slots = _associations(slots)
-        user_groups: dict[str, list[int]] = {}
-        for position, group in enumerate(tenant.groups):
-            for user in group.users:
-                user_groups.setdefault(user, []).append(position)
-        grouped = _GroupSlots(tenant, group_slots, active)
-        used = set[Profile]()
+    def become(self, edit: _Edit, progress: Callable[[int, int], None]) -> None:
+        """Takes over an edit: afterwards the tables and automata are the edited tenant's."""
+        self.patterns.update(edit.patterns)
+        self._group_slots.clear()
+        self.associations.settle()
+        self._take_groups(edit.groups)
+        self._take_permissions(edit.permissions)
+        self._write_groups(edit.groups)
+        self._write_users(edit.users, progress)
+        self._write_outcalls(edit.outcalls)
+        if self.size_at_first < 0:
+            self.size_at_first = self._size()
 
-        def root(profile: Profile) -> int:
-            used.add(profile)
-            return self._root(profile)
+    def _size(self) -> int:
+        return self.tables.size() + self.builder.size()
 
-        user_roots: list[int] = []
-        for user in tenant.users:
-            own = _only(user_slots.get(user.uuid), active)
-            user_roots.append(root((own, grouped.of(user_groups.get(user.uuid)), ())))
-            if len(user_roots) % _PROGRESS_STEP == 0:
-                progress(len(user_roots), len(tenant.users))
-        outcall_roots = [root(((), (), _only(outcall_slots.get(outcall.id), active))) for outcall in tenant.outcalls]
-        progress(len(tenant.users), len(tenant.users))
-        compiled = Compiled(
-            builder=self._builder,
-            slots=slots,
-            slot_patterns={
-                slot: tuple(self._parsed[text] for text in permission.extensions) for slot, permission in slots.items()
-            },
-            user_slots=user_slots,
-            group_slots=group_slots,
-            outcall_slots=outcall_slots,
-            user_roots=user_roots,
-            outcall_roots=outcall_roots,
-            user_groups=user_groups,
-        )
-        if len(self._roots) > 2 * len(used) + _GARBAGE_FLOOR:
-            self._start_afresh(gaps=False)
-        return compiled
+    def _take_groups(self, groups: Changes[str, Group]) -> None:
+        for group in groups.gone:
+            self.associations.replace_group(group, None)
+            self.tables.remove_group(group)
+        for group in groups.changed:
+            self.associations.replace_group(self.groups.get(group.id), group)
+        self.groups = groups.now
 
-    def _slot(self, permission: CallPermission) -> int:
-        numbers = tuple(self._builder.pattern(self._parsed[text].tokens) for text in permission.extensions)
+    def _take_permissions(self, permissions: Changes[int, CallPermission]) -> None:
+        for permission in permissions.gone:
+            self.associations.replace_permission(permission, self._slot_of.pop(permission.id), None, -1)
+            self.tables.remove_permission(permission)
+        for permission in permissions.changed:
+            patterns = [self.patterns[text] for text in permission.extensions]
+            slot = self._slot(permission, patterns)
+            before, old_slot = self.permissions.get(permission.id), self._slot_of.get(permission.id, -1)
+            self.associations.replace_permission(before, old_slot, permission, slot)
+            self._slot_of[permission.id] = slot
+            self.tables.set_permission(slot, permission, patterns)
+        self.permissions = permissions.now
+
+    def _write_groups(self, groups: Changes[str, Group]) -> None:
+        associations = self.associations
+        changed = {group.id for group in groups.changed}
+        for group in groups.now.values():
+            touched = group.id in associations.touched_groups
+            if touched or group.id in changed:
+                moved = self.tables.set_group(group, associations.groups.get(group.id, ()))
+                if touched or moved:
+                    associations.touched_users.update(group.users)
+
+    def _write_users(self, users: Changes[str, User], progress: Callable[[int, int], None]) -> None:
+        associations, tables = self.associations, self.tables
+        for user in users.gone:
+            tables.remove_user(user)
+        touched = associations.touched_users.union(user.uuid for user in users.changed)
+        tables.users.reserve(len(users.now))
+        to_write = [user for user in users.now.values() if user.uuid in touched]
+        for done, user in enumerate(to_write):
+            if done % _PROGRESS_STEP == 0:
+                progress(done, len(to_write))
+            slots = associations.users.get(user.uuid, ())
+            groups = associations.memberships.get(user.uuid, ())
+            root = self._root((self._active(slots), self._active_in_groups(groups), ()))
+            tables.set_user(user, root, slots, groups)
+        progress(len(to_write), len(to_write))
+        self.users = users.now
+
+    def _write_outcalls(self, outcalls: Changes[str, Outcall]) -> None:
+        for outcall in outcalls.gone:
+            self.tables.remove_outcall(outcall)
+        touched = self.associations.touched_outcalls.union(outcall.id for outcall in outcalls.changed)
+        for outcall in outcalls.now.values():
+            if outcall.id in touched:
+                slots = self.associations.outcalls.get(outcall.id, ())
+                self.tables.set_outcall(outcall, self._root(((), (), self._active(slots))), slots)
+        self.outcalls = outcalls.now
+
+    def _active(self, slots: Iterable[int]) -> tuple[int, ...]:
+        return tuple(sorted(self.associations.active.intersection(slots)))
+
+    def _active_in_groups(self, groups: tuple[str, ...]) -> tuple[int, ...]:
+        """The active slots of the enabled ones of these groups; users with the same groups share one answer."""
+        if not groups:
+            return ()
+        slots = self._group_slots.get(groups)
+        if slots is None:
+            enabled = [group for group in groups if self.groups[group].enabled]
+            by_group = self.associations.groups
+            slots = self._active({slot for group in enabled for slot in by_group.get(group, ())})
+            self._group_slots[groups] = slots
+        return slots
+
+    def _slot(self, permission: CallPermission, patterns: Iterable[Pattern]) -> int:
+        numbers = tuple(self.builder.pattern(pattern.tokens) for pattern in patterns)
         slot = Slot(permission.id, permission.mode, permission.password is not None, numbers)
         index = self._slots.setdefault(slot, len(self._by_index))
         if index == len(self._by_index):
@@ -198,44 +200,101 @@ class Compiler:
                 for index in indexes
                 for item in self._by_index[index].ranked(index, stage)
             ]
-            root = self._roots[profile] = self._builder.build(items) if items else NOTHING
+            root = self._roots[profile] = self.builder.build(items) if items else NOTHING
         return root
 
 
-class _GroupSlots:
-    """The active slots that a user has from its groups; users with the same groups share one answer."""
+class _Edit(NamedTuple):
+    """How a tenant differs from its last state."""
 
-    def __init__(self, tenant: Tenant, group_slots: Mapping[str, Sequence[int]], active: set[int]) -> None:
-        self._by_group = [
-            _only(group_slots.get(group.id), active) if group.enabled else () for group in tenant.groups
-        ]
-        self._by_groups: dict[tuple[int, ...], tuple[int, ...]] = {}
+    users: Changes[str, User]
+    groups: Changes[str, Group]
+    outcalls: Changes[str, Outcall]
+    permissions: Changes[int, CallPermission]
+    patterns: dict[str, Pattern]
+    """By text, those of the permissions that changed."""
 
-    def of(self, groups: Sequence[int] | None) -> tuple[int, ...]:
-        """The slots of the enabled ones of these groups, each once, sorted."""
-        if not groups:
-            return ()
-        key = tuple(groups)
-        slots = self._by_groups.get(key)
-        if slots is None:
-            slots = tuple(sorted({slot for group in key for slot in self._by_group[group]}))
-            self._by_groups[key] = slots
-        return slots
+    @classmethod
+    def between(cls, state: _State, tenant: Tenant, parsed: dict[str, Pattern]) -> _Edit:
+        """The edit from ``state`` to ``tenant``; patterns in ``parsed`` are not read again."""
+        permissions = changes(state.permissions, tenant.call_permissions, lambda permission: permission.id)
+        texts = {text for permission in permissions.changed for text in permission.extensions}
+        return cls(
+            users=changes(state.users, tenant.users, lambda user: user.uuid),
+            groups=changes(state.groups, tenant.groups, lambda group: group.id),
+            outcalls=changes(state.outcalls, tenant.outcalls, lambda outcall: outcall.id),
+            permissions=permissions,
+            patterns={text: parsed.get(text) or parse(text) for text in sorted(texts)},
+        )
+
+    def needs_gaps(self) -> bool:
+        """Whether any of its patterns holds a range that reaches beyond what patterns can name."""
+        return any(
+            token & GAP_MASK and token not in (ANY_MASK, STAR)
+            for pattern in self.patterns.values()
+            for token in pattern.tokens
+        )
 
 
-def _only(slots: Iterable[int] | None, active: set[int]) -> tuple[int, ...]:
-    return tuple(sorted(active.intersection(slots))) if slots else ()
+class Compiler:
+    """Compiles the successive states of one tenant.
 
+    Args:
+        secret: the deployment's key, for passwords and signature; None: the blobs have neither passwords nor a
+        signature. password_override: where a user's own password replaces a permission's. limits: what one profile may
+        cost.
+    """
 
-def _associations(
-    slots: Mapping[int, CallPermission],
-) -> tuple[dict[str, list[int]], dict[str, list[int]], dict[str, list[int]]]:
-    """The slots associated with each user, group and outcall, by its id."""
-    users: dict[str, list[int]] = {}
-    groups: dict[str, list[int]] = {}
-    outcalls: dict[str, list[int]] = {}
-    for slot, permission in slots.items():
-        for ids, by_id in ((permission.users, users), (permission.groups, groups), (permission.outcalls, outcalls)):
-            for id_ in ids:
-                by_id.setdefault(id_, []).append(slot)
-    return users, groups, outcalls
+    def __init__(
+        self,
+        *,
+        secret: bytes | None = None,
+        password_override: PasswordOverride = PasswordOverride.ALL,
+        limits: Limits | None = None,
+    ) -> None:
+        self._secret = secret
+        self._password_override = password_override
+        self._limits = limits or Limits()
+        self._state: _State | None = None
+
+    def compile(
+        self,
+        tenant: Tenant,
+        revision: Revision,
+        *,
+        compiled_at: float,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> bytes:
+        """The snapshot of ``tenant``, as one blob.
+
+        Args:
+            tenant: its rules; every reference in it exists, and no id is there twice.
+            revision: what the snapshot is called.
+            compiled_at: now, in seconds of Unix time.
+            progress: called now and then with how many of the users that there is work for are done, and how many
+                there are.
+
+        Raises:
+            PatternError: a pattern means nothing.
+        """
+        state, edit = self._next(tenant)
+        # Whatever interrupts what follows leaves the state half way between two tenants, and then it is of no use.
+        self._state = None
+        state.become(edit, progress or (lambda _done, _total: None))
+        self._state = state
+        return encode(tenant, state.tables, revision, compiled_at, self._password_override, self._secret)
+
+    def _next(self, tenant: Tenant) -> tuple[_State, _Edit]:
+        """The state to go on from, and the edit that leads from it to ``tenant``."""
+        last, parsed = self._state, {}
+        if last is not None and last.tenant == tenant.uuid:
+            parsed = last.patterns
+            if not last.is_garbage():
+                edit = _Edit.between(last, tenant, parsed)
+                if last.gaps or not edit.needs_gaps():
+                    return last, edit
+        fresh = _State(tenant.uuid, gaps=False, limits=self._limits, secret=self._secret)
+        edit = _Edit.between(fresh, tenant, parsed)
+        if edit.needs_gaps():
+            fresh = _State(tenant.uuid, gaps=True, limits=self._limits, secret=self._secret)
+        return fresh, edit

@@ -1,57 +1,127 @@
 """The digest of a tenant's content: equal rules have equal digests, however and whenever they were compiled.
 
-It decides whether anything is published, and it is published itself. So it must not tell a password to somebody who knows
-the rest of the rules and tries all four-digit numbers: passwords enter as keyed hashes only, or, where the deployment has
-no secret key, not at all (then no snapshot holds them either).
+It decides whether anything is published, and it is published itself. So it must not tell a password to somebody who
+knows the rest of the rules and tries all four-digit numbers: passwords enter as keyed hashes only, or, where the
+deployment has no secret key, not at all (then no snapshot holds them either).
+
+Every entity has a digest of its own, and those of all entities, in the order of their ids, make up the tenant's. So the
+order in which a source lists them does not count, and of an edited tenant only what changed is read again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pdp.rules.blob import FORMAT_VERSION
+from pdp.rules.changes import T, changes
+from pdp.rules.model import PasswordOverride
 from pdp.rules.passwords import hash_password
 
 if TYPE_CHECKING:
-    from pdp.rules.model import CallPermission, PasswordOverride, Tenant, User
+    from collections.abc import Callable, Iterable
+
+    from pdp.rules.model import CallPermission, Group, Outcall, Tenant, User
+
+Id = TypeVar("Id", int, str)
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def content_digest(tenant: Tenant, *, secret: bytes | None, password_override: PasswordOverride) -> str:
     """64 hexadecimal digits over everything that a snapshot of ``tenant`` depends on, and the snapshot's format."""
-    content = [
-        [FORMAT_VERSION, password_override, tenant.uuid, tenant.name],
-        [_user(user, tenant.uuid, secret) for user in tenant.users],
-        [[group.id, group.name, group.enabled, group.users] for group in tenant.groups],
-        [[outcall.id, outcall.name] for outcall in tenant.outcalls],
-        [_permission(permission, tenant.uuid, secret) for permission in tenant.call_permissions],
-    ]
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+    return Digester(secret=secret, password_override=password_override).digest(tenant)
 
 
-def _user(user: User, tenant: str, secret: bytes | None) -> list[str]:
-    return [user.uuid, _password(secret, user_owner(tenant, user), user.call_permission_password)]
+class Digester:
+    """The digests of the successive states of one tenant; equal to ``content_digest`` of each.
+
+    Args:
+        secret: the deployment's key; None: passwords do not count.
+        password_override: where a user's own password replaces a permission's.
+    """
+
+    def __init__(
+        self, *, secret: bytes | None = None, password_override: PasswordOverride = PasswordOverride.ALL
+    ) -> None:
+        self._secret = secret
+        self._password_override = password_override
+        self._start_afresh("")
+
+    def digest(self, tenant: Tenant) -> str:
+        """64 hexadecimal digits over everything that a snapshot of ``tenant`` depends on, and the snapshot's format."""
+        if tenant.uuid != self._tenant:
+            self._start_afresh(tenant.uuid)
+        digest = hashlib.sha256(_json([FORMAT_VERSION, self._password_override, tenant.uuid, tenant.name]))
+        for kind in (
+            self._users.update(tenant.users, lambda user: user.uuid, self._user),
+            self._groups.update(tenant.groups, lambda group: group.id, _group),
+            self._outcalls.update(tenant.outcalls, lambda outcall: outcall.id, _outcall),
+            self._permissions.update(tenant.call_permissions, lambda permission: permission.id, self._permission),
+        ):
+            digest.update(kind)
+        return digest.hexdigest()
+
+    def _start_afresh(self, tenant: str) -> None:
+        self._tenant = tenant
+        self._users = _Kind[str, "User"]()
+        self._groups = _Kind[str, "Group"]()
+        self._outcalls = _Kind[str, "Outcall"]()
+        self._permissions = _Kind[int, "CallPermission"]()
+
+    def _user(self, user: User) -> list[object]:
+        return [user.uuid, self._password(user_owner(self._tenant, user), user.call_permission_password)]
+
+    def _permission(self, permission: CallPermission) -> list[object]:
+        return [
+            permission.id,
+            permission.name,
+            permission.mode,
+            permission.enabled,
+            self._password(permission_owner(self._tenant, permission), permission.password),
+            permission.extensions,
+            permission.users,
+            permission.groups,
+            permission.outcalls,
+        ]
+
+    def _password(self, owner: str, password: str | None) -> str:
+        if password is None:
+            return ""
+        return hash_password(self._secret, owner, password).hex() if self._secret else "withheld"
 
 
-def _permission(permission: CallPermission, tenant: str, secret: bytes | None) -> list[object]:
-    return [
-        permission.id,
-        permission.name,
-        permission.mode,
-        permission.enabled,
-        _password(secret, permission_owner(tenant, permission), permission.password),
-        permission.extensions,
-        permission.users,
-        permission.groups,
-        permission.outcalls,
-    ]
+class _Kind(Generic[Id, T]):
+    """The entities of one kind with their digests."""
+
+    def __init__(self) -> None:
+        self._entities: dict[Id, T] = {}
+        self._digests: dict[Id, bytes] = {}
+        self._order: list[Id] = []
+
+    def update(self, entities: Iterable[T], key: Callable[[T], Id], content: Callable[[T], list[object]]) -> bytes:
+        """The digest of all these entities, given what counts of each."""
+        found = changes(self._entities, entities, key)
+        for entity in found.gone:
+            del self._digests[key(entity)]
+        for entity in found.changed:
+            self._digests[key(entity)] = hashlib.sha256(_json(content(entity))).digest()
+        self._entities = found.now
+        if len(self._order) != len(self._digests) or found.gone:
+            self._order = sorted(self._digests)
+        return hashlib.sha256(b"".join([self._digests[id_] for id_ in self._order])).digest()
 
 
-def _password(secret: bytes | None, owner: str, password: str | None) -> str:
-    if password is None:
-        return ""
-    return hash_password(secret, owner, password).hex() if secret else "withheld"
+def _group(group: Group) -> list[object]:
+    return [group.id, group.name, group.enabled, group.users]
+
+
+def _outcall(outcall: Outcall) -> list[object]:
+    return [outcall.id, outcall.name]
+
+
+def _json(content: list[object]) -> bytes:
+    return _ENCODE(content).encode()
 
 
 def user_owner(tenant: str, user: User) -> str:

@@ -1,4 +1,9 @@
-"""Writing a snapshot: the sections that ``snapshot`` reads. The two files are the format; they change together."""
+"""Writing a snapshot: the sections that ``snapshot`` reads. The two files are the format; they change together.
+
+The tables grow as rules change: what is written again is appended, and what pointed to the old place is overwritten
+where it lies. What nothing points to any more stays until the compiler starts afresh (see ``compile``); passwords'
+hashes do not, they are overwritten at once.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +13,29 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.blob import Section, seal
 from pdp.rules.digest import permission_owner, user_owner
-from pdp.rules.keytable import build_table
+from pdp.rules.keytable import TableBuilder
 from pdp.rules.layout import ALLOWS, ENABLED, HAS_PASSWORD, NO_SECRET, PATTERN_WORDS, PERMISSION_WORDS, UUID_LENGTH
 from pdp.rules.model import Mode
 from pdp.rules.passwords import RECORD_SIZE, hash_password
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from pdp.rules.compile import Compiled
-    from pdp.rules.model import CallPermission, PasswordOverride, Revision, Tenant
+    from pdp.rules.blob import Buffer
+    from pdp.rules.builder import AutomatonBuilder
+    from pdp.rules.model import CallPermission, Group, Outcall, PasswordOverride, Revision, Tenant, User
     from pdp.rules.pattern import Pattern
 
-def encode(  # noqa: PLR0913 - a snapshot is made of these, and nothing else has all of them
+
+def encode(
     tenant: Tenant,
-    compiled: Compiled,
+    tables: Tables,
     revision: Revision,
     compiled_at: float,
     password_override: PasswordOverride,
     secret: bytes | None,
 ) -> bytes:
-    """The blob of a compiled tenant, signed where there is a secret key."""
-    writer = _Writer(tenant, compiled, secret)
-    builder = compiled.builder
-    writer.write()
+    """The blob of a tenant whose rules ``tables`` hold, signed where there is a secret key."""
     meta = {
         "tenant": tenant.uuid,
         "tenant_name": tenant.name,
@@ -45,97 +49,124 @@ def encode(  # noqa: PLR0913 - a snapshot is made of these, and nothing else has
         "permissions": len(tenant.call_permissions),
         "patterns": sum(len(permission.extensions) for permission in tenant.call_permissions),
     }
-    sections = {
+    builder = tables.builder
+    sections: dict[Section, Buffer] = {
         Section.META: json.dumps(meta).encode(),
         Section.SYMBOLS: builder.symbols,
-        Section.ROWS: builder.rows.tobytes(),
-        Section.LEAVES: builder.leaves.tobytes(),
-        Section.PROGRAMS: builder.programs.tobytes(),
-        Section.LITERALS: bytes(builder.literals),
-        Section.WIDE: bytes(builder.wide),
-        Section.USERS: build_table(writer.users, width=UUID_LENGTH),
-        Section.OUTCALLS: build_table(writer.outcalls),
-        Section.RECORDS: writer.records.tobytes(),
-        Section.PERMISSIONS: writer.permissions.tobytes(),
-        Section.PATTERNS: writer.patterns.tobytes(),
-        Section.STRINGS: bytes(writer.strings),
-        Section.SECRETS: bytes(writer.secrets),
+        Section.ROWS: _bytes(builder.rows),
+        Section.LEAVES: _bytes(builder.leaves),
+        Section.PROGRAMS: _bytes(builder.programs),
+        Section.LITERALS: builder.literals,
+        Section.WIDE: builder.wide,
+        Section.USERS: tables.users.section(),
+        Section.OUTCALLS: tables.outcalls.section(),
+        Section.RECORDS: _bytes(tables.records),
+        Section.PERMISSIONS: _bytes(tables.permissions),
+        Section.PATTERNS: _bytes(tables.patterns),
+        Section.STRINGS: tables.strings,
+        Section.SECRETS: tables.secrets,
     }
     return seal(sections, secret)
 
 
-class _Writer:
-    """Collects the sections that describe the tenant, as opposed to its automata."""
+class Tables:
+    """The sections that describe the tenant, as opposed to its automata.
 
-    def __init__(self, tenant: Tenant, compiled: Compiled, secret: bytes | None) -> None:
-        self._tenant = tenant
-        self._compiled = compiled
-        self._secret = secret
-        self._pattern_numbers: dict[str, int] = {}
-        self.users: list[tuple[bytes, int, int]] = []
-        self.outcalls: list[tuple[bytes, int, int]] = []
+    Args:
+        tenant: the tenant's UUID.
+        builder: makes the automata.
+        secret: the deployment's key; None: there are no hashes of passwords.
+    """
+
+    def __init__(self, tenant: str, builder: AutomatonBuilder, secret: bytes | None) -> None:
+        self.builder = builder
+        self.users = TableBuilder(UUID_LENGTH)
+        self.outcalls = TableBuilder()
         self.records = array("I")
         self.permissions = array("I")
         self.patterns = array("I")
         self.strings = bytearray()
         self.secrets = bytearray()
+        self._tenant = tenant
+        self._secret = secret
+        self._pattern_numbers: dict[str, int] = {}
+        # Where a group's record starts, and for how many slots it has room.
+        self._groups: dict[str, tuple[int, int]] = {}
+        # By what they belong to: the numbers of secrets; and those that are free to use again.
+        self._secret_numbers: dict[str, int] = {}
+        self._free_secrets: list[int] = []
 
-    def write(self) -> None:
-        """Fills every section."""
-        self._write_permissions()
-        groups = self._write_groups()
-        self._write_users(groups)
-        self._write_outcalls()
+    def size(self) -> int:
+        """Bytes of what grows with every change."""
+        words = len(self.records) + len(self.permissions) + len(self.patterns)
+        return words * self.records.itemsize + len(self.strings)
 
-    def _write_permissions(self) -> None:
-        slots = self._compiled.slots
-        self.permissions.frombytes(bytes(4 * PERMISSION_WORDS * (max(slots, default=-1) + 1)))
-        for slot, permission in slots.items():
-            patterns = [self._pattern(pattern) for pattern in self._compiled.slot_patterns[slot]]
-            self.permissions[slot * PERMISSION_WORDS : (slot + 1) * PERMISSION_WORDS] = array(
-                "I",
-                (
-                    permission.id & 0xFFFFFFFF,
-                    permission.id >> 32,
-                    *self._string(permission.name),
-                    _flags(permission),
-                    self._list(patterns),
-                    self._password(permission_owner(self._tenant.uuid, permission), permission.password),
-                    0,
-                ),
-            )
+    def set_permission(self, slot: int, permission: CallPermission, patterns: Iterable[Pattern]) -> None:
+        """Writes a permission's row."""
+        end = (slot + 1) * PERMISSION_WORDS
+        if len(self.permissions) < end:
+            self.permissions.extend(bytes(end - len(self.permissions)))
+        self.permissions[slot * PERMISSION_WORDS : end] = array(
+            "I",
+            (
+                permission.id & 0xFFFFFFFF,
+                permission.id >> 32,
+                *self._string(permission.name),
+                _flags(permission),
+                self._list([self._pattern(pattern) for pattern in patterns]),
+                self._password(permission_owner(self._tenant, permission), permission.password),
+                0,
+            ),
+        )
 
-    def _write_groups(self) -> list[int]:
-        """Writes the groups' records and returns where they start, by position in the tenant."""
-        starts: list[int] = []
-        for group in self._tenant.groups:
-            starts.append(len(self.records))
-            names = (*self._string(group.id), *self._string(group.name))
-            self.records.extend((*names, ENABLED if group.enabled else 0))
-            self._list(self._compiled.group_slots.get(group.id, ()))
-        return starts
+    def remove_permission(self, permission: CallPermission) -> None:
+        """Wipes a permission's password; its row stays, and nothing leads to it."""
+        self._password(permission_owner(self._tenant, permission), None)
 
-    def _write_users(self, groups: Sequence[int]) -> None:
-        compiled, records = self._compiled, self.records
-        for user, root in zip(self._tenant.users, compiled.user_roots, strict=True):
-            self.users.append((user.uuid.encode("ascii"), root, len(records)))
-            records.append(self._password(user_owner(self._tenant.uuid, user), user.call_permission_password))
-            self._list(compiled.user_slots.get(user.uuid, ()))
-            self._list([groups[position] for position in compiled.user_groups.get(user.uuid, ())])
+    def set_group(self, group: Group, slots: Sequence[int]) -> bool:
+        """Writes a group's record and returns whether it is at another place than before."""
+        names = (*self._string(group.id), *self._string(group.name))
+        record = array("I", (*names, ENABLED if group.enabled else 0, len(slots), *slots))
+        start, room = self._groups.get(group.id, (0, -1))
+        if len(slots) <= room:
+            self.records[start : start + len(record)] = record
+            return False
+        self._groups[group.id] = len(self.records), len(slots)
+        self.records.extend(record)
+        return True
 
-    def _write_outcalls(self) -> None:
-        for outcall, root in zip(self._tenant.outcalls, self._compiled.outcall_roots, strict=True):
-            self.outcalls.append((outcall.id.encode(), root, len(self.records)))
-            self.records.extend((*self._string(outcall.id), *self._string(outcall.name)))
-            self._list(self._compiled.outcall_slots.get(outcall.id, ()))
+    def remove_group(self, group: Group) -> None:
+        """Forgets a group."""
+        self._groups.pop(group.id, None)
+
+    def set_user(self, user: User, root: int, slots: Sequence[int], groups: Iterable[str]) -> None:
+        """Writes a user's record; its groups have theirs already."""
+        self.users.set(user.uuid.encode("ascii"), root, len(self.records))
+        self.records.append(self._password(user_owner(self._tenant, user), user.call_permission_password))
+        self._list(slots)
+        self._list([self._groups[group][0] for group in groups])
+
+    def remove_user(self, user: User) -> None:
+        """Takes out a user."""
+        self.users.remove(user.uuid.encode("ascii"))
+        self._password(user_owner(self._tenant, user), None)
+
+    def set_outcall(self, outcall: Outcall, root: int, slots: Sequence[int]) -> None:
+        """Writes an outcall's record."""
+        self.outcalls.set(outcall.id.encode(), root, len(self.records))
+        self.records.extend((*self._string(outcall.id), *self._string(outcall.name)))
+        self._list(slots)
+
+    def remove_outcall(self, outcall: Outcall) -> None:
+        """Takes out an outcall."""
+        self.outcalls.remove(outcall.id.encode())
 
     def _pattern(self, pattern: Pattern) -> int:
         """The number of a pattern in PATTERNS."""
         number = self._pattern_numbers.get(pattern.text)
         if number is None:
             number = self._pattern_numbers[pattern.text] = len(self.patterns) // PATTERN_WORDS
-            builder = self._compiled.builder
-            program = builder.patterns[builder.pattern(pattern.tokens)]
+            program = self.builder.patterns[self.builder.pattern(pattern.tokens)]
             self.patterns.extend((*self._string(pattern.text), program.kind, program.first))
         return number
 
@@ -153,10 +184,25 @@ class _Writer:
         return start, len(encoded)
 
     def _password(self, owner: str, password: str | None) -> int:
+        """The number of a password's hash, where the owner's last one was; without a password that one is wiped."""
         if password is None or self._secret is None:
+            number = self._secret_numbers.pop(owner, NO_SECRET)
+            if number != NO_SECRET:
+                self._free_secrets.append(number)
+                self.secrets[(number - 1) * RECORD_SIZE : number * RECORD_SIZE] = bytes(RECORD_SIZE)
             return NO_SECRET
-        self.secrets += hash_password(self._secret, owner, password)
-        return len(self.secrets) // RECORD_SIZE
+        number = self._secret_numbers.get(owner, NO_SECRET)
+        if number == NO_SECRET:
+            if not self._free_secrets:
+                self.secrets += bytes(RECORD_SIZE)
+                self._free_secrets.append(len(self.secrets) // RECORD_SIZE)
+            number = self._secret_numbers[owner] = self._free_secrets.pop()
+        self.secrets[(number - 1) * RECORD_SIZE : number * RECORD_SIZE] = hash_password(self._secret, owner, password)
+        return number
+
+
+def _bytes(words: array[int]) -> memoryview:
+    return memoryview(words).cast("B")
 
 
 def _flags(permission: CallPermission) -> int:

@@ -1,16 +1,15 @@
 """The errors of the shared core. The tree is closed: nothing else leaves ``pdp.rules`` on bad input.
 
-    RulesError
-    ├── PatternError               a pattern that means nothing: where, and what to write instead
-    └── SnapshotError              bytes that are no usable snapshot
-        ├── SnapshotTruncated      fewer bytes than the header announces
-        ├── SnapshotForeign        not a snapshot, or of a format version that this release does not read
-        ├── SnapshotCorrupt        the checksum differs, or a section lies outside the blob
-        └── SnapshotUntrusted      no signature, or one made with a key that this deployment does not hold
+RulesError
+├── PatternError               a pattern that means nothing: where, and what to write instead
+└── SnapshotError              bytes that are no usable snapshot
+    ├── SnapshotTruncated      fewer bytes than the header announces
+    ├── SnapshotForeign        not a snapshot, or of a format version that this release does not read
+    ├── SnapshotCorrupt        the checksum differs, or a section lies outside the blob
+    └── SnapshotUntrusted      no signature, or one made with a key that this deployment does not hold
 """
 
 from __future__ import annotations
-
 
 SHOWN_PATTERN_LENGTH = 128
 """Characters of a faulty pattern that a message repeats."""

@@ -57,6 +57,8 @@ class Keys(NamedTuple):
 def without_credentials(url: str) -> str:
     """A Redis URL as people, logs and metrics may see it: no user, no password, no query."""
     parts = urlsplit(url)
+    if "@" in parts.path + parts.query + parts.fragment:  # a password with an unescaped / ? or # in it, perhaps
+        return f"{parts.scheme}://…"
     if parts.scheme == "unix":
         return f"unix://{parts.path}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -10,7 +10,8 @@
         group        id and name (offset and length each), flags, list of slots
         outcall      id and name, list of slots
 
-A root is a value that a walk starts from.
+A root is a value that a walk starts from. 0 is one from which nothing is reached: an empty slot of a hash table may be
+taken for a key of zeros.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The hot path, written out: from caller, extension and outcall to the verdict, in one function over local names.
 
-It is ``KeyTable.find`` and ``Automaton.run`` once more, without the calls and attribute look-ups that would make up a third
-of a decision. They stay the readable form, and serve everything that is asked less often; a test holds the two together.
+It is ``KeyTable.find`` and ``Automaton.run`` once more, without the calls and attribute look-ups that would make up a
+third of a decision. They stay the readable form, and serve everything that is asked less often; a test holds the two
+together.
 """
 
 from __future__ import annotations
@@ -15,57 +16,65 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.rules.automaton import Automaton
+    from pdp.rules.blob import Blob
     from pdp.rules.keytable import KeyTable
 
 _REMEMBERED_OUTCALLS = 4096
 
 
-def make_matcher(users: KeyTable, outcalls: KeyTable, automaton: Automaton) -> Callable[[str, str, str], int]:  # noqa: C901 - see above
+def make_matcher(  # noqa: C901 - it holds the one function that is long for speed, see above
+    users: KeyTable, outcalls: KeyTable, automaton: Automaton
+) -> Callable[[str, str, str], int]:
     """A function from caller, extension and outcall to the verdict of the first stage that has one, or NO_VERDICT."""
     blob, words, slots, slot_size = users.blob, users.words, users.slots, users.slot_size
-    first, end, width, origin = users.first, users.end, users.width, users.origin
+    first, width, number = users.first, users.width, users.width - users.origin
     symbols, rows, literals, leaf = automaton.symbols, automaton.rows, automaton.literals - LITERAL, automaton.leaf
-    no_key = bytes(width)
+    unpack: Callable[[Blob, int], tuple[int]] = NUMBER.unpack_from
+    no_key, nothing = bytes(width), VERDICT + NO_VERDICT
     outcall_roots: dict[str, int] = {}
 
-    def match(caller: str, extension: str, outcall: str) -> int:
+    def outcall_root(outcall: str) -> int:
+        root = outcalls.get(outcall.encode("utf-8", "surrogatepass"), nothing)
+        if root != nothing and len(outcall_roots) < _REMEMBERED_OUTCALLS:
+            outcall_roots[outcall] = root
+        return root
+
+    def match(caller: str, extension: str, outcall: str) -> int:  # noqa: C901, PLR0912 - see above
         ascii_ = extension.encode() if extension.isascii() else extension.encode("ascii", "replace")
         word = ascii_.translate(symbols) + END_BYTE
-        if len(caller) == width:
+        value = nothing
+        if len(caller) == width and caller.isascii():
             key = caller.encode()
             at = first + crc32(key) % slots * slot_size
+            # A key of zeros "is" in an empty slot; from the root that it finds there nothing is reached.
             while (found := blob[at : at + width]) != key:
                 if found == no_key:
-                    if caller.islower():
-                        break
-                    return match(caller.lower(), extension, outcall)
+                    lower = caller.lower()
+                    if lower != caller:
+                        return match(lower, extension, outcall)
+                    break
                 at += slot_size
-                if at == end:
-                    at = first
             else:
-                value = words[(at + width - origin) >> 2]
-                if value < VERDICT:
-                    for symbol in word:
-                        value = rows[value + symbol]
-                        if value >= VERDICT:  # always, at END: no row is entered through it
-                            break
-                if value < LITERAL:
-                    if value != VERDICT:
-                        return value - VERDICT
-                elif value < LEAF:
-                    at = literals + value
-                    after = at + len(word)
-                    if blob[at:after] == word:
-                        return NUMBER.unpack_from(blob, after)[0]  # type: ignore[no-any-return] # struct is not typed
-                elif verdict := leaf(value, word):
-                    return verdict
-        if outcall:
-            root = outcall_roots.get(outcall)
-            if root is None:
-                root = outcalls.get(outcall.encode("utf-8", "surrogatepass"), VERDICT + NO_VERDICT)
-                if len(outcall_roots) < _REMEMBERED_OUTCALLS:
-                    outcall_roots[outcall] = root
-            return automaton.run(root, word)
-        return NO_VERDICT
+                value = words[(at + number) >> 2]
+        while True:  # twice at the most: for the caller's profile, then for the outcall's
+            if value < VERDICT:
+                for symbol in word:
+                    value = rows[value + symbol]
+                    if value >= VERDICT:  # always, at END: no row is entered through it
+                        break
+            if value < LITERAL:
+                if value != nothing:
+                    return value - VERDICT
+            elif value < LEAF:
+                at = literals + value
+                after = at + len(word)
+                if blob[at:after] == word:
+                    return unpack(blob, after)[0]
+            elif verdict := leaf(value, word):
+                return verdict
+            if not outcall:
+                return NO_VERDICT
+            value = outcall_roots.get(outcall) or outcall_root(outcall)
+            outcall = ""
 
     return match

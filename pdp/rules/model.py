@@ -39,7 +39,7 @@ class Decision(IntEnum):
 
 
 class Stage(IntEnum):
-    """The stage that decided, in the order in which they are looked at. Numbers and names are the API's (``STAGE_…``)."""
+    """The stages, in the order in which they are looked at. Numbers and names are the API's (``STAGE_…``)."""
 
     NONE = 1
     USER = 2

@@ -1,9 +1,9 @@
 """Keyed hashes of passwords: all that a snapshot knows of them.
 
 A password is 1 to 40 of ``0-9 * #``, most often four digits, so a plain hash of it, salted or not, is as good as the
-password to whoever gets hold of it. These are HMAC-SHA256 under the deployment's secret key, which is in no snapshot and
-not in Redis. The salt keeps equal passwords of two permissions apart. It is made from the key and from what the password
-belongs to, not drawn at random, so that compiling the same rules twice gives the same hashes.
+password to whoever gets hold of it. These are HMAC-SHA256 under the deployment's secret key, which is in no snapshot
+and not in Redis. The salt keeps equal passwords of two permissions apart. It is made from the key and from what the
+password belongs to, not drawn at random, so that compiling the same rules twice gives the same hashes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Dial patterns: from their text to tokens, in one pass over the characters.
 
-A pattern becomes a tuple of tokens. A token is a mask of symbols (see ``alphabet``) that matches one character, or STAR,
-which matches any number of any characters. ``!`` is a STAR and ``.`` is one character of any kind, then a STAR. The tokens
-are in a normal form, in which equal texts and many different ones (``_X.!`` and ``X!.``) are equal tuples: no two STARs
-stand side by side, and none stands before a character of any kind.
+A pattern becomes a tuple of tokens. A token is a mask of symbols (see ``alphabet``) that matches one character, or
+STAR, which matches any number of any characters. ``!`` is a STAR and ``.`` is one character of any kind, then a STAR.
+The tokens are in a normal form, in which equal texts and many different ones (``_X.!`` and ``X!.``) are equal tuples:
+no two STARs stand side by side, and none stands before a character of any kind.
 
 What each character means, and which combinations mean nothing, is SEMANTICS (docs/semantics.md, "Which extensions a
 pattern matches"). Inside brackets ranges are read as Wazo's regular expressions read them: a ``-`` is a range where
@@ -53,7 +53,9 @@ def parse(text: str) -> Pattern:
         raise PatternError(text, MAX_PATTERN_LENGTH, f"longer than {MAX_PATTERN_LENGTH} characters", "shorten it")
     tokens = _Reader(text).tokens()
     if not tokens:
-        raise PatternError(text, 0, "'_' only marks a pattern and matches nothing", "write what it shall match behind it")
+        raise PatternError(
+            text, 0, "'_' only marks a pattern and matches nothing", "write what it shall match behind it"
+        )
     return Pattern(text, _normal(tokens))
 
 
@@ -70,7 +72,7 @@ def _normal(tokens: list[int]) -> tuple[int, ...]:
 
 
 class _Reader:
-    """One pass over the characters of a pattern; ``_`` is dropped wherever it stands, positions stay those of the text."""
+    """One pass over a pattern's characters; ``_`` is dropped wherever it stands, positions stay those of the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -141,5 +143,8 @@ class _Reader:
             problem = f"{character!r} stands inside brackets, where a class cannot stand"
             raise PatternError(self._text, position, problem, "list the characters themselves, as in [0-9]")
         raise PatternError(
-            self._text, position, f"{character!r} cannot stand inside brackets", "list some of 0-9 * # + -, as in [1-5*]"
+            self._text,
+            position,
+            f"{character!r} cannot stand inside brackets",
+            "list some of 0-9 * # + -, as in [1-5*]",
         )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import mmap
+import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pdp.rules.alphabet import FULL_WIDTH
 from pdp.rules.automaton import Automaton
 from pdp.rules.blob import Section, unseal
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pdp.rules.blob import Blob, Extent
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -66,6 +69,18 @@ class GroupRecord:
     permissions: Sequence[int]
 
 
+SYMBOLS_SIZE = 256
+_META_TYPES: dict[str, type | tuple[type, ...]] = {
+    "tenant": str,
+    "tenant_name": str,
+    "number": int,
+    "digest": str,
+    "compiled_at": (int, float),
+    "password_override": str,
+    **dict.fromkeys(Counts.__slots__, int),
+}
+
+
 class Snapshot:
     """One tenant at one revision. Make it with ``decode``.
 
@@ -80,7 +95,7 @@ class Snapshot:
     """
 
     def __init__(self, blob: Blob, sections: dict[Section, Extent]) -> None:
-        meta = json.loads(bytes(sections[Section.META].view))
+        meta = _meta(sections[Section.META])
         self.tenant: str = meta["tenant"]
         self.tenant_name: str = meta["tenant_name"]
         self.revision = Revision(meta["number"], meta["digest"])
@@ -96,8 +111,11 @@ class Snapshot:
         self._patterns = _words(sections[Section.PATTERNS])
         self._strings = sections[Section.STRINGS].start
         self._secrets = sections[Section.SECRETS].start
+        symbols = bytes(sections[Section.SYMBOLS].view)
+        if len(symbols) != SYMBOLS_SIZE or max(symbols) >= FULL_WIDTH:
+            raise SnapshotCorrupt("its symbols are not those of the format")
         self._automaton = Automaton(
-            symbols=bytes(sections[Section.SYMBOLS].view),
+            symbols=symbols,
             rows=_words(sections[Section.ROWS]),
             leaves=_words(sections[Section.LEAVES]),
             programs=_words(sections[Section.PROGRAMS]),
@@ -131,7 +149,8 @@ class Snapshot:
             return False
         start = self._secrets + (secret - 1) * RECORD_SIZE
         record = self._blob[start : start + RECORD_SIZE]
-        return any([verify_password(key, record, password) for key in secrets])
+        # A list, so that every key is tried and the time does not tell which one fits.
+        return any([verify_password(key, record, password) for key in secrets])  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
 
     # Looking things up, for those who explain and report.
 
@@ -146,6 +165,10 @@ class Snapshot:
     def callers(self) -> Iterator[str]:
         """The UUIDs of the tenant's users, in no order."""
         return (key.decode() for key in self._users)
+
+    def profiles(self) -> Iterator[tuple[str, int]]:
+        """The UUIDs of the tenant's users, each with a number: users with equal numbers get equal verdicts."""
+        return ((key.decode(), root) for key, root in self._users.items())
 
     def user_permissions(self, caller: str) -> Sequence[int]:
         """The slots of the permissions that a user is associated with; none where nobody knows it."""
@@ -187,10 +210,19 @@ class Snapshot:
         kind, program = self._patterns[number * PATTERN_WORDS + 2 : (number + 1) * PATTERN_WORDS]
         return self._automaton.matches(kind, program, self._automaton.word(extension))
 
+    def pattern_tokens(self, number: int) -> tuple[int, ...]:
+        """What a pattern matches, as tokens in normal form (see ``pattern``)."""
+        kind, program = self._patterns[number * PATTERN_WORDS + 2 : (number + 1) * PATTERN_WORDS]
+        return self._automaton.tokens(kind, program)
+
+    def symbols_of(self, extension: str) -> bytes:
+        """An extension as symbols, one a character."""
+        return self._automaton.word(extension)[:-1]
+
     def _find_user(self, caller: str) -> int:
         """Where the hash table holds a user; keys are in lower case, and a UUID means the same in either."""
         at = self._users.find(caller.encode("ascii", "replace"))
-        if at < 0 and not caller.islower():
+        if at < 0:
             at = self._users.find(caller.lower().encode("ascii", "replace"))
         return at
 
@@ -227,9 +259,21 @@ def decode(blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequenc
         return Snapshot(whole, sections)
     except SnapshotError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, struct.error) as error:
         # The checksum holds, so whoever wrote this meant it: a writer at fault, or somebody who is not one of ours.
         raise SnapshotCorrupt(f"a section is not what the format says: {error}") from error
+
+
+def _meta(extent: Extent) -> dict[str, Any]:
+    """The section META, with a value of the right type under each key."""
+    meta = json.loads(bytes(extent.view))
+    if not isinstance(meta, dict):
+        raise SnapshotCorrupt("its description is no JSON object")
+    for name, type_ in _META_TYPES.items():
+        # A bool is an int to isinstance, and a count of True is none.
+        if not isinstance(meta[name], type_) or isinstance(meta[name], bool):
+            raise SnapshotCorrupt(f"its description holds a wrong {name}")
+    return meta
 
 
 def _table(blob: Blob, extent: Extent) -> KeyTable:

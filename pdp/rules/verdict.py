@@ -1,7 +1,7 @@
 """Verdicts: what was decided, and by which permission; in automata a number, to everybody else a tuple.
 
-The number is the permission's slot, the stage and the decision, in that order from the highest bit; 0 is none. So all but
-the permission's id and name is read from the number itself, and those two from the permission's row.
+The number is the permission's slot, the stage and the decision, in that order from the highest bit; 0 is none. So all
+but the permission's id and name is read from the number itself, and those two from the permission's row.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ _LOW = {
     for stage in (Stage.USER, Stage.GROUP, Stage.OUTCALL)
 }
 _OUTCOMES = tuple(_LOW.get(low, (Decision.DENY, Stage.NONE)) for low in range(16))
+_REMEMBERED_VERDICTS = 4096
+"""Most calls end in one of a few verdicts, and a tuple that is there is quicker than a new one."""
 _NAMED = struct.Struct("<QII")
 """The start of a permission's row: id, and where its name is."""
 
@@ -71,13 +73,19 @@ def make_decider(
     outcomes, named, row_size = _OUTCOMES, _NAMED.unpack_from, 4 * PERMISSION_WORDS
     new = tuple.__new__  # a third of what the constructor of a named tuple costs
 
-    def decide(caller: str, extension: str, outcall: str) -> Verdict:
-        number = match(caller, extension, outcall)
-        if not number:
-            return UNRESTRICTED
+    remembered = {0: UNRESTRICTED}
+
+    def verdict_of(number: int) -> Verdict:
         decision, stage = outcomes[number & 15]
         permission, name, length = named(blob, permissions + (number >> 4) * row_size)
         name += strings
-        return new(Verdict, (decision, stage, permission, blob[name : name + length].decode()))
+        verdict = new(Verdict, (decision, stage, permission, blob[name : name + length].decode()))
+        if len(remembered) < _REMEMBERED_VERDICTS:
+            remembered[number] = verdict
+        return verdict
+
+    def decide(caller: str, extension: str, outcall: str) -> Verdict:
+        number = match(caller, extension, outcall)
+        return remembered.get(number) or verdict_of(number)
 
     return decide

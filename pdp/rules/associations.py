@@ -1,0 +1,94 @@
+"""Who is associated with what, kept up to date as permissions and groups change.
+
+Each change names those whose set of permissions it touched, so that nothing is done for anybody else. Ids that belong
+to nobody yet are kept too: whoever comes later under such an id finds its permissions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pdp.rules.model import CallPermission, Group
+
+T = TypeVar("T")
+
+
+class Associations:
+    """The slots of permissions by user, group and outcall, and the groups by user.
+
+    Attributes:
+        users, groups, outcalls: slots by id, in the order in which they came.
+        memberships: ids of groups by a user's UUID.
+        active: the slots whose permissions are enabled and have patterns.
+        touched_users, touched_groups, touched_outcalls: ids of those that changes touched since ``settle``.
+    """
+
+    def __init__(self) -> None:
+        self.users: dict[str, tuple[int, ...]] = {}
+        self.groups: dict[str, tuple[int, ...]] = {}
+        self.outcalls: dict[str, tuple[int, ...]] = {}
+        self.memberships: dict[str, tuple[str, ...]] = {}
+        self.active: set[int] = set()
+        self.settle()
+
+    def settle(self) -> None:
+        """Forgets whom changes touched."""
+        self.touched_users: set[str] = set()
+        self.touched_groups: set[str] = set()
+        self.touched_outcalls: set[str] = set()
+
+    def replace_permission(
+        self, old: CallPermission | None, old_slot: int, new: CallPermission | None, new_slot: int
+    ) -> None:
+        """Puts ``new`` in the place of ``old``; None: there was none, or is none any more."""
+        unchanged = old is not None and new is not None and old_slot == new_slot and old.enabled == new.enabled
+        if old is not None:
+            self.active.discard(old_slot)
+        if new is not None and new.enabled and new.extensions:
+            self.active.add(new_slot)
+        for table, touched, before, after in (
+            (self.users, self.touched_users, old.users if old else (), new.users if new else ()),
+            (self.groups, self.touched_groups, old.groups if old else (), new.groups if new else ()),
+            (self.outcalls, self.touched_outcalls, old.outcalls if old else (), new.outcalls if new else ()),
+        ):
+            if unchanged and before == after:
+                continue
+            left, joined = _difference(before, after, everybody=not unchanged)
+            _remove(table, left, old_slot)
+            _add(table, joined, new_slot)
+            touched.update(left, joined)
+
+    def replace_group(self, old: Group | None, new: Group | None) -> None:
+        """Puts ``new`` in the place of ``old``; None: there was none, or is none any more."""
+        group = new or old
+        if group is None:
+            return
+        unchanged = old is not None and new is not None and old.enabled == new.enabled
+        before, after = old.users if old else (), new.users if new else ()
+        left, joined = _difference(before, after, everybody=not unchanged)
+        _remove(self.memberships, left, group.id)
+        _add(self.memberships, joined, group.id)
+        self.touched_users.update(left, joined)
+
+
+def _difference(before: Iterable[str], after: Iterable[str], *, everybody: bool) -> tuple[set[str], set[str]]:
+    """Who left and who joined; ``everybody``: all who were there leave, and all who are there now join."""
+    was, is_ = set(before), set(after)
+    return (was, is_) if everybody else (was - is_, is_ - was)
+
+
+def _add(table: dict[str, tuple[T, ...]], ids: Iterable[str], member: T) -> None:
+    for id_ in ids:
+        table[id_] = (*table.get(id_, ()), member)
+
+
+def _remove(table: dict[str, tuple[T, ...]], ids: Iterable[str], member: T) -> None:
+    for id_ in ids:
+        left = tuple(other for other in table[id_] if other != member)
+        if left:
+            table[id_] = left
+        else:
+            del table[id_]

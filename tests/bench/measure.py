@@ -1,0 +1,131 @@
+"""One size of rule set, measured in a process of its own, so that memory and garbage of one do not weigh on another.
+
+Prints one JSON object. ``run`` starts it; by hand: ``PYTHONPATH=.:tests python tests/bench/measure.py 1000``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from bench.workload import make_workload
+from pdp.decision import decide
+from pdp.rules.compile import Compiler
+from pdp.rules.digest import Digester
+from pdp.rules.model import Revision
+from pdp.rules.snapshot import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.workload import Call
+    from pdp.rules.model import Tenant
+    from pdp.rules.snapshot import Snapshot
+
+T = TypeVar("T")
+CHUNK = 100
+MANY = 200_000
+"""Users from which on an edit is measured once: it takes minutes."""
+SECRET = b"a key for the benchmark"
+
+
+def measure(permissions: int, calls: int) -> dict[str, float]:
+    """Everything about a rule set of that size; times in seconds, sizes in bytes."""
+    workload = make_workload(permissions, calls=calls)
+    compiler, digester = Compiler(secret=SECRET), Digester(secret=SECRET)
+    result: dict[str, float] = {"permissions": permissions, "users": len(workload.tenant.users)}
+    digest, result["digest_s"] = _timed(lambda: digester.digest(workload.tenant))
+    blob, result["compile_s"] = _timed(lambda: compiler.compile(workload.tenant, Revision(1, digest), compiled_at=0.0))
+    result["compiler_rss"] = resident("VmHWM")
+    result |= _measure_edit(workload.tenant, compiler, digester)
+    result["blob_bytes"] = len(blob)
+    result["load_s"] = statistics.median(_timed(lambda: decode(blob, secrets=[SECRET]))[1] for _ in range(7))
+    result["server_rss"] = _server_rss(blob)
+    gc.collect()
+    gc.freeze()  # a server holds no definitions: the collector must not walk those of this process
+    return result | _measure_decide(decode(blob), workload.calls)
+
+
+def _measure_edit(tenant: Tenant, compiler: Compiler, digester: Digester) -> dict[str, float]:
+    """One permission changes; all the others are new objects, as a loader hands them over that read a file again."""
+    times: list[tuple[float, float]] = []
+    for number in range(3 if len(tenant.users) <= MANY else 1):
+        rules = list(tenant.call_permissions)
+        at = len(rules) // 2 + number
+        rules[at % len(rules)] = replace(rules[at % len(rules)], extensions=(f"_0049{number}X.",))
+        edited: Tenant = pickle.loads(pickle.dumps(replace(tenant, call_permissions=tuple(rules))))  # noqa: S301 - own data
+        digest, digest_s = _timed(partial(digester.digest, edited))
+        compilation = partial(compiler.compile, edited, Revision(number + 2, digest), compiled_at=0.0)
+        _, compile_s = _timed(compilation)
+        times.append((digest_s, compile_s))
+    return {
+        "edit_digest_s": statistics.median(time_ for time_, _ in times),
+        "edit_compile_s": statistics.median(time_ for _, time_ in times),
+    }
+
+
+def _measure_decide(snapshot: Snapshot, calls: list[Call]) -> dict[str, float]:
+    """Time per decision in chunks of a hundred calls, each asked with strings that nobody has seen before."""
+    chunks: list[float] = []
+    for _ in range(3):
+        for start in range(0, len(calls) - CHUNK + 1, CHUNK):
+            # As from a request: equal strings that are other objects, so neither hash nor encoding is cached.
+            fresh = [tuple(text.encode().decode() for text in call) for call in calls[start : start + CHUNK]]
+            begun = time.perf_counter()
+            for caller, extension, outcall in fresh:
+                decide(snapshot, caller, extension, outcall)
+            chunks.append((time.perf_counter() - begun) / CHUNK)
+    ordered = sorted(chunks)
+    return {
+        "decide_s": statistics.median(ordered),
+        "decide_p10_s": ordered[len(ordered) // 10],
+        "decide_p90_s": ordered[len(ordered) * 9 // 10],
+        "decide_p99_s": ordered[len(ordered) * 99 // 100],
+        "chunks": len(ordered),
+    }
+
+
+def _server_rss(blob: bytes) -> float:
+    """What a process that holds nothing but this snapshot needs more than one that holds none."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from bench.measure import resident\n"
+        "from pdp.rules.snapshot import decode\n"
+        "before = resident('VmRSS')\n"
+        "snapshot = decode(Path(sys.argv[1]).read_bytes())\n"
+        "print(resident('VmRSS') - before)\n"
+    )
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(blob)
+        done = subprocess.run([sys.executable, "-c", program, file.name], capture_output=True, check=True, text=True)
+    return float(done.stdout)
+
+
+def resident(field: str) -> int:
+    """Bytes of memory of this process: ``VmRSS``, now; ``VmHWM``, at the most."""
+    # Not getrusage: its maximum is inherited from the process that started this one.
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    begun = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20_000)))
