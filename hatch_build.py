@@ -6,6 +6,7 @@ needs. ``python hatch_build.py`` makes it in place, which is what ``make stubs``
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,9 @@ def generate() -> list[Path]:
     PACKAGE.mkdir(parents=True, exist_ok=True)
     outputs = [f"--{kind}_out={ROOT}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={PROTOS}", *outputs, *map(str, sources)]
-    subprocess.run(command, check=True)  # noqa: S603 - our own files and this very interpreter
+    # The compiler looks for its plugins on the PATH; they lie beside this interpreter, active environment or not.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    subprocess.run(command, check=True, env={**os.environ, "PATH": path})  # noqa: S603 - our own files and interpreter
     lines = ['"""The messages and services of the API, package ``rightcall.v1`` (generated from protos/)."""', ""]
     lines += [line for path in sources for line in _exports(path)]
     (PACKAGE / "__init__.py").write_text("\n".join(lines) + "\n")

@@ -14,7 +14,7 @@ from loader.errors import PublishError, SourceError
 from loader.faults import Fault, Severity
 from loader.publish import Standing
 from pdp.rules.compile import Compiler
-from pdp.rules.digest import content_digest
+from pdp.rules.digest import Digester
 from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.pointer import Pointer
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from pdp.rules.model import Tenant
 
 DEFAULT_MAX_REMOVAL = 0.5
+
+_RETRY = (0.5, 15.0)
+"""Seconds until what could not be published is tried again: the first time, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +104,11 @@ class RemovalGuard:
 
     fraction: float = DEFAULT_MAX_REMOVAL
 
-    def holds_back(self, before: int, after: int) -> bool:
-        """Whether going from ``before`` to ``after`` is held back. One thing may always go, unless it was the last."""
-        gone = before - after
+    def holds_back(self, before: int, gone: int, left: int) -> bool:
+        """Whether it is held back that ``gone`` of ``before`` go. One may always go, unless nothing is left then."""
         if gone <= 0 or self.fraction >= 1:
             return False
-        return after == 0 or (gone > 1 and gone > self.fraction * before)
+        return left == 0 or (gone > 1 and gone > self.fraction * before)
 
 
 class Synchronizer:
@@ -118,6 +120,7 @@ class Synchronizer:
         secret: the deployment's key, for passwords and signatures; None: snapshots hold neither.
         password_override: where a user's own password replaces a permission's.
         guard: which removals are too large to be believed; None: none are.
+        accept_removal: an operator confirmed the removals of the first cycle that does all that it should.
         limits: what one profile may cost; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
     """
@@ -130,6 +133,7 @@ class Synchronizer:
         secret: bytes | None,
         password_override: PasswordOverride,
         guard: RemovalGuard | None = None,
+        accept_removal: bool = False,
         limits: Limits | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
@@ -138,10 +142,11 @@ class Synchronizer:
         self._secret = secret
         self._password_override = password_override
         self._guard = guard
+        self._accepting = accept_removal
         self._limits = limits
         self._progress = progress
         self._compilers: dict[str, Compiler] = {}
-        self._digests: dict[str, tuple[Tenant, str]] = {}
+        self._digesters: dict[str, Digester] = {}
 
     def sync(self) -> SyncReport:
         """One cycle. What fails is in the report, and is tried again by the next cycle."""
@@ -163,6 +168,8 @@ class Synchronizer:
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
             cycle.problems.append(str(error))
         self._forget(reading)
+        if reading.complete and not cycle.problems:
+            self._accepting = False
         return cycle.report()
 
     def run(self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None = None) -> None:
@@ -174,15 +181,29 @@ class Synchronizer:
             lease: this loader's claim to lead; while it does not lead, nothing is read or published.
         """
         while lease is None or lease.wait(stop):
-            on_report(self.sync())
+            self._sync_until_published(stop, on_report, lease)
             for _ in self._source.watch(stop):
                 if stop.is_set():
                     return
                 if lease is not None and not lease.leading:
                     break
-                on_report(self.sync())
+                self._sync_until_published(stop, on_report, lease)
             else:
                 return
+
+    def _sync_until_published(
+        self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None
+    ) -> None:
+        """A cycle, repeated soon where what was read could not be published: no change announces it again."""
+        report = self.sync()
+        on_report(report)
+        delay = _RETRY[0]
+        while report.problems and not report.source_failed and not stop.wait(delay):
+            if lease is not None and not lease.leading:
+                return
+            report = self.sync()
+            on_report(report)
+            delay = min(delay * 2, _RETRY[1])
 
     def _publish(self, tenant: Tenant, standing: Standing, cycle: _Cycle) -> None:
         digest, current = self._digest(tenant), standing.current
@@ -193,7 +214,8 @@ class Synchronizer:
             cycle.unchanged.append(tenant.uuid)
             return
         permissions = len(tenant.call_permissions)
-        if current is not None and self._guard and self._guard.holds_back(current.permissions, permissions):
+        lost = current.permissions - permissions if current is not None else 0
+        if current is not None and self._holds_back(current.permissions, lost, permissions):
             name = tenant.name or tenant.uuid
             cycle.held_back.append(
                 f"tenant {name} would go from {current.permissions} permissions to {permissions}; "
@@ -218,7 +240,7 @@ class Synchronizer:
         cycle.pinned += (uuid for uuid in gone if _pinned(standing[uuid]))
         gone = [uuid for uuid in gone if not _pinned(standing[uuid])]
         left = len(reading.tenants) + len(reading.faulty)
-        if gone and self._guard and self._guard.holds_back(len(there), min(left, len(there) - len(gone))):
+        if self._holds_back(len(there), len(gone), left):
             cycle.held_back.append(
                 f"{len(gone)} of {len(there)} tenants are gone from {self._source.name}; "
                 "if that is meant, confirm it with --accept-removal"
@@ -228,20 +250,23 @@ class Synchronizer:
             self._publisher.remove(Pointer.to_nothing(uuid, standing[uuid].next_serial()), standing[uuid])
             cycle.removed.append(uuid)
 
+    def _holds_back(self, before: int, gone: int, left: int) -> bool:
+        return self._guard is not None and not self._accepting and self._guard.holds_back(before, gone, left)
+
     def _digest(self, tenant: Tenant) -> str:
-        """The digest of a tenant's content; of one that equals what was read the last time, as it was then."""
-        last, digest = self._digests.get(tenant.uuid, (None, ""))
-        if last is not tenant and last != tenant:
-            digest = content_digest(tenant, secret=self._secret, password_override=self._password_override)
-        self._digests[tenant.uuid] = (tenant, digest)
-        return digest
+        """The digest of a tenant's content; only what changed since the last time is looked at."""
+        digester = self._digesters.get(tenant.uuid)
+        if digester is None:
+            digester = Digester(secret=self._secret, password_override=self._password_override)
+            self._digesters[tenant.uuid] = digester
+        return digester.digest(tenant)
 
     def _forget(self, reading: Reading) -> None:
         """Drops what was remembered of tenants that are gone."""
         if reading.complete:
             there = {tenant.uuid for tenant in reading.tenants} | reading.faulty
-            for uuid in self._digests.keys() - there:
-                del self._digests[uuid]
+            for uuid in self._digesters.keys() - there:
+                del self._digesters[uuid]
                 self._compilers.pop(uuid, None)
 
     def _progress_of(self, tenant: Tenant) -> Callable[[int, int], None] | None:

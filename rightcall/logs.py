@@ -31,7 +31,6 @@ def configure(log_format: str, level: str) -> None:
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(log_format))
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # It tells at this level of every file that changes, which is more than anybody wants to know.
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

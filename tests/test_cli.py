@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 COMPANY = str(ROOT / "examples" / "company.yaml")
 MANUAL = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-COMMANDS = ("serve", "load", "validate", "check", "explain", "demo")
+COMMANDS = ("serve", "load", "validate", "check", "explain", "revisions", "rollback", "unpin", "demo")
 CAROL = "ca401000-0000-4000-8000-000000000003"
 PREMIUM = ("--caller", CAROL, "--extension", "0900123456", "--outcall", "1")
 BAD = """

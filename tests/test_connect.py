@@ -114,6 +114,10 @@ def test_a_url_that_cannot_be_read_is_told_without_repeating_it(url: str) -> Non
         ("redis://user:secret@h:1/2?password=secret", "redis://h:1/2"),
         ("rediss+sentinel://:secret@a:1,b:2/main/0", "rediss+sentinel://a:1,b:2/main/0"),
         ("unix://:secret@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+        ("redis://:12/secret@h", "redis://…"),
+        ("redis://:secret?2@h", "redis://…"),
+        ("redis://:secret#2@h", "redis://…"),
+        ("redis://h/0?password=se@cret", "redis://…"),
     ],
 )
 def test_people_are_shown_a_url_without_its_credentials(url: str, shown: str) -> None:

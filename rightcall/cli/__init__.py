@@ -1,4 +1,4 @@
-"""The command line: ``rightcall serve``, ``load``, ``validate``, ``check``, ``explain``."""
+"""The command line: ``rightcall serve``, ``load``, ``check`` and the others."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ _COMMANDS: Final = {
     "validate": "rightcall.cli.validate",
     "check": "rightcall.cli.ask",
     "explain": "rightcall.cli.ask",
+    "callers": "rightcall.cli.callers",
+    "reach": "rightcall.cli.reach",
+    "revisions": "rightcall.cli.revisions",
+    "rollback": "rightcall.cli.revisions",
+    "unpin": "rightcall.cli.revisions",
     "demo": "rightcall.cli.demo",
 }
 

@@ -5,37 +5,36 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
 from click.exceptions import Exit
 
 from rightcall.answers import Call
-from rightcall.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT
-from rightcall.cli.command import command, one_of, option
+from rightcall.channel import DEFAULT_TIMEOUT
+from rightcall.cli.asking import server_options
+from rightcall.cli.command import command, option
 from rightcall.cli.derivation import derivation
 from rightcall.cli.exits import ExitCode
+from rightcall.cli.options import json_option
 from rightcall.cli.output import decision_text, draw, permission_text, print_json, say
-from rightcall.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from rich.text import Text
 
     from rightcall.answers import Answer
-    from rightcall.cli.local import LocalClient
+    from rightcall.cli.asking import Asked
 
     Decorated = Callable[..., Any]
-    Asked = AbstractContextManager[Client | LocalClient]
 
 
 def _question(function: Decorated) -> Decorated:
     """The options that a question has, passed to the command as whom to ask and what."""
 
     @wraps(function)
-    def asking(*, caller: str, extension: str, outcall: str, tenant: str, as_json: bool, **params: object) -> object:
-        call = Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant)
-        return function(_asked(click.get_current_context(), **params), call, as_json=as_json)  # type: ignore[arg-type] # click checked them
+    def asking(*, asked: Asked, caller: str, extension: str, outcall: str, tenant: str, as_json: bool) -> object:
+        return function(
+            asked, Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant), as_json=as_json
+        )
 
     options = (
         option(
@@ -44,37 +43,13 @@ def _question(function: Decorated) -> Decorated:
         option("--extension", required=True, help="What was dialled."),
         option("--outcall", default="", help="Id of the outgoing call. Without it the call leaves through none."),
         option("--tenant", default="", help="UUID of the tenant. Without it: the caller's own, else the outcall's."),
-        option("--target", metavar="HOST:PORT", show_default=DEFAULT_TARGET, help="The server to ask."),
-        option("--definitions", metavar="PATH", help="Ask these definitions, without any server."),
-        option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=DEFAULT_TIMEOUT,
-            help="Seconds that the server has to answer.",
-        ),
-        option("--tls", is_flag=True, help="Connect to the server with TLS."),
-        option("--ca-file", metavar="PATH", help="PEM file of the authorities to trust; implies --tls."),
-        option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        server_options(DEFAULT_TIMEOUT),
+        json_option,
     )
     decorated: Decorated = asking
     for add in reversed(options):
         decorated = add(decorated)
     return decorated
-
-
-def _asked(
-    ctx: click.Context, *, target: str | None, definitions: str | None, timeout: float, tls: bool, ca_file: str | None
-) -> Asked:
-    """Whom the options say to ask."""
-    if one_of(ctx, "target", "definitions") == "definitions" and definitions:
-        # Asking a server needs nothing of what this imports, and is twice as fast without.
-        from rightcall.cli.local import LocalClient  # noqa: PLC0415 - only who asks a server needs the client
-
-        return LocalClient(definitions)
-    try:
-        return Client(target or DEFAULT_TARGET, timeout=timeout, tls=tls, ca_file=ca_file)
-    except OSError as error:
-        raise click.UsageError(f"'{ca_file}' cannot be read: {error.strerror}; name a PEM file.") from error
 
 
 @command("rightcall check --caller da4e0000-0000-4000-8000-000000000004 --extension 0033123456789 --outcall 2")

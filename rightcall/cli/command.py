@@ -49,7 +49,7 @@ class Command(click.RichCommand):
             _fail(ctx, str(error), ExitCode.UNREACHABLE)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
-        except Exception as error:  # noqa: BLE001 - a defect is reported, not shown as a traceback
+        except Exception as error:  # noqa: BLE001 - an exit code of 1 would read as "denied"
             complain(Text(traceback.format_exc()))
             _fail(ctx, f"a defect of Rightcall's own: {error!r}; please report it", ExitCode.DEFECT)
 

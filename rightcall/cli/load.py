@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
+from typing import TYPE_CHECKING
 
 import rich_click as click
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from loader.errors import PublishError
+from loader.lease import Lease
 from loader.publish import DEFAULT_KEEP, RedisPublisher
-from loader.sync import Synchronizer
+from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
 from pdp.rules.model import PasswordOverride
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import (
+    closed,
     log_options,
     opened_redis,
     opened_source,
     password_override_option,
     redis_prefix_option,
     secret_option,
+    wazo_options,
 )
 from rightcall.cli.reports import ReportLog
 from rightcall.cli.stopping import Stopping
+
+if TYPE_CHECKING:
+    from loader.sources import WazoOptions
 
 _log = structlog.get_logger()
 
@@ -64,10 +74,27 @@ class CompileProgress:
 
 @command("rightcall load --source file:/etc/rightcall/definitions --redis redis://localhost:6379/0")
 @option(
-    "--source", required=True, metavar="URL", help="Where the definitions are: file:PATH, of a file or a directory."
+    "--source",
+    required=True,
+    metavar="URL",
+    help="Where the rules are: file:PATH, confd+https://HOST/api/confd/1.1 or postgresql://USER@HOST/DATABASE.",
 )
 @option("--redis", required=True, metavar="URL", help="Where the compiled rules go.")
 @option("--once", is_flag=True, help="Publish what there is, then end.")
+@option(
+    "--max-removal",
+    type=click.FloatRange(min=0, max=1),
+    default=DEFAULT_MAX_REMOVAL,
+    metavar="FRACTION",
+    help="Hold back what removes more than this of the tenants, or of a tenant's permissions; 1: nothing is.",
+)
+@option("--accept-removal", is_flag=True, help="Confirm the removals that were held back; counts for the first cycle.")
+@option(
+    "--name",
+    metavar="TEXT",
+    show_default="host and process",
+    help="What this loader is called where it leads and beside the revisions that it publishes.",
+)
 @option("--keep", type=click.IntRange(min=1), default=DEFAULT_KEEP, help="Revisions of each tenant to keep in Redis.")
 @option(
     "--recheck",
@@ -79,43 +106,62 @@ class CompileProgress:
 @redis_prefix_option
 @secret_option
 @password_override_option
+@wazo_options
 @log_options
-def load(
+def load(  # noqa: PLR0913 - each is an option
     *,
     source: str,
     redis: str,
     once: bool,
+    max_removal: float,
+    accept_removal: bool,
+    name: str | None,
     keep: int,
     recheck: float | None,
     redis_prefix: str,
-    secret: bytes | None,
+    secrets: tuple[bytes, ...],
     password_override: str,
+    wazo: WazoOptions,
 ) -> None:
     """Compiles definitions and publishes them to Redis, now and whenever they change.
 
-    Only tenants whose content changed are published. A tenant with faults keeps its last good rules.
+    Only tenants whose content changed are published. A tenant with faults keeps its last good rules. Any number of
+    loaders may run: one leads, and another one takes over when it dies.
     """
-    opened = opened_source(source, recheck)
-    client, name = opened_redis(redis)
+    opened = opened_source(source, recheck, wazo)
+    client, redis_name = opened_redis(redis)
+    secret = secrets[0] if secrets else None
     if secret is None:
         _log.warning("no_secret_key", advice="rules are not signed and passwords not published; give --secret-key-file")
+    by = name or f"{socket.gethostname()}:{os.getpid()}"
+    lease = Lease(client, redis_name, by, prefix=redis_prefix)
     synchronizer = Synchronizer(
         opened,
-        RedisPublisher(client, name, secret=secret, prefix=redis_prefix, keep=keep),
+        RedisPublisher(client, redis_name, by=by, secret=secret, prefix=redis_prefix, keep=keep, lease=lease),
         secret=secret,
         password_override=PasswordOverride(password_override),
+        guard=RemovalGuard(max_removal),
+        accept_removal=accept_removal,
         progress=CompileProgress(Console(stderr=True)),
     )
-    with client:
+    with client, closed(opened):
         if once:
-            _load_once(synchronizer)
+            _load_once(synchronizer, lease)
         else:
-            _log.info("loading", source=opened.name, redis=name)
-            _load_until_stopped(synchronizer)
+            _log.info("loading", source=opened.name, redis=redis_name, loader=by)
+            _load_until_stopped(synchronizer, lease)
 
 
-def _load_once(synchronizer: Synchronizer) -> None:
-    report = synchronizer.sync()
+def _load_once(synchronizer: Synchronizer, lease: Lease) -> None:
+    try:
+        if not lease.claim():
+            message = f"another loader leads ({lease.leader}); it publishes what changes, or stop it first"
+            raise Failure(message, ExitCode.UNREACHABLE)
+        report = synchronizer.sync()
+    except PublishError as error:
+        raise Failure(str(error), ExitCode.UNREACHABLE) from error
+    finally:
+        lease.stop()
     ReportLog()(report)
     _log.info("loaded", published=len(report.published), unchanged=len(report.unchanged), removed=len(report.removed))
     if report.source_failed:
@@ -124,24 +170,28 @@ def _load_once(synchronizer: Synchronizer) -> None:
         raise Failure(report.error, ExitCode.UNREACHABLE)
     if report.errors:
         raise Failure("the definitions have faults, shown above; what is faulty was not published", ExitCode.FAULTY)
+    if report.held_back:
+        raise Failure(report.error, ExitCode.FAULTY)
 
 
-def _load_until_stopped(synchronizer: Synchronizer) -> None:
+def _load_until_stopped(synchronizer: Synchronizer, lease: Lease) -> None:
     stopping, stop, defects = Stopping(), threading.Event(), list[BaseException]()
 
     def work() -> None:
         try:
-            synchronizer.run(stop, ReportLog())
+            synchronizer.run(stop, ReportLog(), lease)
         except BaseException as error:  # noqa: BLE001 - whatever ends the thread ends the program
             defects.append(error)
         finally:
             stopping.ask()
 
     worker = threading.Thread(target=work, name="loader")
+    lease.start()
     worker.start()
     stopping.wait()
     stop.set()
     worker.join()
+    lease.stop()
     if defects:
         raise defects[0]
     _log.info("stopped")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from loader.errors import SourceError
-from loader.sources import RECHECK_SECONDS, open_source
+from loader.sources import RECHECK_SECONDS, WazoOptions, open_source
 from pdp.rules.keys import DEFAULT_PREFIX, without_credentials
 from rightcall import logs
 from rightcall.cli.command import option
 from rightcall.connect import RedisUrlError, open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from redis import Redis
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SHORTEST_SECRET = 16
 """Bytes."""
 _SECRET_VARIABLE = "RIGHTCALL_SECRET_KEY"  # noqa: S105 - the name of a variable
+_WAZO_PASSWORD = "RIGHTCALL_WAZO_PASSWORD"  # noqa: S105 - likewise
 
 
 def log_options(function: Decorated) -> Decorated:
@@ -49,16 +51,16 @@ def log_options(function: Decorated) -> Decorated:
 
 
 def secret_option(function: Decorated) -> Decorated:
-    """``--secret-key-file``, passed to the command as ``secret``: the key itself, or None."""
+    """``--secret-key-file``, passed to the command as ``secrets``: the keys themselves, the one that signs first."""
     return option(
         "--secret-key-file",
-        "secret",
+        "secrets",
         type=click.Path(dir_okay=False, path_type=Path),
-        callback=_read_secret,
+        callback=_read_secrets,
         help=(
             "File with the deployment's secret key, at least 16 bytes: passwords are hashed "
-            "and rules are signed with it. "
-            f"Or put the key itself into the variable {_SECRET_VARIABLE}; it is never an option's value."
+            "and rules are signed with it. Of several keys, one a line, the first is used and the others are still "
+            f"accepted. Or put them into the variable {_SECRET_VARIABLE}; they are never an option's value."
         ),
     )(function)
 
@@ -81,48 +83,141 @@ def redis_prefix_option(function: Decorated) -> Decorated:
     return option("--redis-prefix", default=DEFAULT_PREFIX, help="Start of every key in Redis.")(function)
 
 
-def opened_source(url: str, recheck: float | None) -> Source:
+def wazo_options(function: Decorated) -> Decorated:
+    """What a Wazo Platform source needs beside its URL, passed to the command together as ``wazo``."""
+
+    @wraps(function)
+    def collected(
+        *,
+        wazo_username: str,
+        wazo_password_file: Path | None,
+        wazo_auth_url: str,
+        wazo_bus_url: str,
+        wazo_tenant: tuple[str, ...],
+        wazo_ca_file: str,
+        wazo_insecure: bool,
+        **params: object,
+    ) -> object:
+        password = os.environ.get(_WAZO_PASSWORD, "")
+        if wazo_password_file is not None:
+            try:
+                password = wazo_password_file.read_text().strip()
+            except OSError as error:
+                raise click.UsageError(f"'{wazo_password_file}' cannot be read: {error.strerror}.") from error
+        wazo = WazoOptions(
+            username=wazo_username,
+            password=password,
+            auth_url=wazo_auth_url,
+            bus_url=wazo_bus_url,
+            tenants=wazo_tenant,
+            ca_file=wazo_ca_file,
+            verify=not wazo_insecure,
+        )
+        return function(wazo=wazo, **params)
+
+    panel = "Wazo Platform"
+    decorated: Decorated = collected
+    for add in (
+        option("--wazo-insecure", is_flag=True, help="Do not check the servers' certificates.", panel=panel),
+        option("--wazo-ca-file", default="", metavar="FILE", help="Authorities to trust, PEM.", panel=panel),
+        option(
+            "--wazo-tenant",
+            multiple=True,
+            metavar="UUID|NAME",
+            help="Only this tenant; more than once for more. In the variable, separated by spaces.",
+            panel=panel,
+        ),
+        option(
+            "--wazo-bus-url",
+            default="",
+            metavar="URL",
+            help="Stack's RabbitMQ, amqp://USER:PASSWORD@HOST:5672/: changes are noticed at once. Without, by polling.",
+            panel=panel,
+        ),
+        option(
+            "--wazo-auth-url",
+            default="",
+            metavar="URL",
+            help="Of wazo-auth, where it is not beside wazo-confd.",
+            panel=panel,
+        ),
+        option(
+            "--wazo-password-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help=f"File with that user's password; or put it into the variable {_WAZO_PASSWORD}.",
+            panel=panel,
+        ),
+        option("--wazo-username", default="", metavar="TEXT", help="User of the stack that reads.", panel=panel),
+    ):
+        decorated = add(decorated)
+    return decorated
+
+
+def opened_source(url: str, recheck: float | None, wazo: WazoOptions | None = None) -> Source:
     """The source that a URL names.
 
     Raises:
-        UsageError: there is no such kind of source.
+        UsageError: there is no such kind of source, or it lacks something.
     """
     try:
-        return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck)
+        return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)
     except SourceError as error:
         raise click.UsageError(str(error)) from error
 
 
-def opened_redis(url: str) -> tuple[Redis, str]:
+@contextmanager
+def closed(source: Source) -> Iterator[None]:
+    """Closes a source in the end, where there is something to close: a Wazo Platform has a session to give back."""
+    try:
+        yield
+    finally:
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
+
+
+def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
     """A client for a Redis URL, and the name of that Redis as people are told: without credentials.
+
+    Args:
+        url: as ``rightcall.connect`` says.
+        settings: as of ``open_redis``.
 
     Raises:
         UsageError: the URL cannot be read.
     """
     try:
-        client = open_redis(url)
+        client = open_redis(url, **settings)
     except RedisUrlError as error:
         raise click.UsageError(str(error)) from error
     return client, without_credentials(url)
 
 
-def _read_secret(ctx: click.Context, param: click.Parameter, path: Path | None) -> bytes | None:
+def json_option(function: Decorated) -> Decorated:
+    """``--json``, passed to the command as ``as_json``."""
+    return option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+
+
+def _read_secrets(ctx: click.Context, param: click.Parameter, path: Path | None) -> tuple[bytes, ...]:
     value = os.environ.get(_SECRET_VARIABLE, "")
     if path is not None and value:
         raise click.UsageError(f"--secret-key-file and {_SECRET_VARIABLE} exclude each other; give one of them.", ctx)
     if path is None:
-        return _checked(value.encode("utf-8", "surrogateescape"), _SECRET_VARIABLE, ctx) if value else None
+        return _checked(value.encode("utf-8", "surrogateescape"), _SECRET_VARIABLE, ctx) if value else ()
     try:
-        return _checked(path.read_bytes().strip(), str(path), ctx)
+        return _checked(path.read_bytes(), str(path), ctx)
     except OSError as error:
         raise click.BadParameter(f"'{path}' cannot be read: {error.strerror}.", ctx, param) from error
 
 
-def _checked(secret: bytes, origin: str, ctx: click.Context) -> bytes:
-    if len(secret) < SHORTEST_SECRET:
+def _checked(content: bytes, origin: str, ctx: click.Context) -> tuple[bytes, ...]:
+    """The keys, one a line."""
+    secrets = tuple(line.strip() for line in content.splitlines() if line.strip())
+    shortest = min(map(len, secrets), default=0)
+    if shortest < SHORTEST_SECRET:
         raise click.UsageError(
-            f"the secret key in {origin} has {len(secret)} bytes; give at least {SHORTEST_SECRET}, "
+            f"the secret key in {origin} has {shortest} bytes; give at least {SHORTEST_SECRET}, "
             "as of: openssl rand -hex 32",
             ctx,
         )
-    return secret
+    return secrets

@@ -24,6 +24,8 @@ class ReportLog:
     def __init__(self) -> None:
         self._faults: tuple[Fault, ...] = ()
         self._problems: tuple[str, ...] = ()
+        self._held_back: tuple[str, ...] = ()
+        self._pinned: tuple[str, ...] = ()
 
     def __call__(self, report: SyncReport) -> None:
         """Tells what a cycle came to."""
@@ -43,6 +45,13 @@ class ReportLog:
             self._tell_faults(report)
         if report.problems != self._problems:
             self._tell_problems(report)
+        for removal in report.held_back:
+            if removal not in self._held_back:
+                _log.error("removal_held_back", problem=removal)
+        for tenant in report.pinned:
+            if tenant not in self._pinned:
+                _log.warning("tenant_pinned", tenant=tenant, advice=f"end it with: rightcall unpin {tenant}")
+        self._held_back, self._pinned = report.held_back, report.pinned
 
     def _tell_faults(self, report: SyncReport) -> None:
         for fault in report.faults[:MOST_FAULTS]:
