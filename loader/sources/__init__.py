@@ -8,18 +8,23 @@ from urllib.parse import unquote
 from loader.errors import SourceError
 from loader.sources.base import Reading, Source
 from loader.sources.file import RECHECK_SECONDS, FileSource
+from loader.sources.postgresql.url import SCHEMES as POSTGRESQL_SCHEMES
+from loader.sources.wazo.settings import SCHEMES as WAZO_SCHEMES
+from loader.sources.wazo.settings import WazoOptions, settings_from
 
-__all__ = ["RECHECK_SECONDS", "Reading", "Source", "open_source"]
+__all__ = ["RECHECK_SECONDS", "Reading", "Source", "WazoOptions", "open_source"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
-def open_source(url: str, *, recheck: float = RECHECK_SECONDS) -> Source:
+def open_source(url: str, *, recheck: float = RECHECK_SECONDS, wazo: WazoOptions | None = None) -> Source:
     """Makes the source that a URL names. Nothing is read yet.
 
     Args:
-        url: ``file:PATH``, ``file:///PATH`` or a plain path, of a file or of a directory of files.
+        url: ``file:PATH``, ``file:///PATH`` or a plain path, of a file or of a directory of files; or
+            ``postgresql://USER@HOST/DATABASE`` or ``confd+https://HOST/api/confd/1.1`` of a Wazo Platform.
         recheck: seconds after which a watch yields although no change was noticed.
+        wazo: what was given for a Wazo Platform beside the URL.
 
     Raises:
         SourceError: no source of this kind, or no path.
@@ -27,6 +32,14 @@ def open_source(url: str, *, recheck: float = RECHECK_SECONDS) -> Source:
     scheme = _SCHEME.match(url)
     if scheme is None:
         return FileSource(_path(url), recheck=recheck)
+    if scheme[1].lower() in POSTGRESQL_SCHEMES:
+        from loader.sources.postgresql.source import PostgresqlSource  # noqa: PLC0415 - who reads files needs no client
+
+        return PostgresqlSource(url, recheck=recheck)
+    if scheme[1].lower() in WAZO_SCHEMES:
+        from loader.sources.wazo.source import WazoSource  # noqa: PLC0415 - likewise
+
+        return WazoSource(settings_from(url, wazo, poll_seconds=recheck))
     if scheme[1].lower() != "file":
         raise SourceError(
             f"source scheme '{scheme[1]}' is not known; write file:PATH, or ./PATH for a file with such a name"

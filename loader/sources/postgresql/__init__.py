@@ -1,0 +1,1 @@
+"""Definitions in the PostgreSQL database of a Wazo Platform, read without writing anything."""
