@@ -90,7 +90,7 @@ def test_the_escapes_of_a_file_url_are_undone(tmp_path: Path) -> None:
     assert open_source("file:a%20b.yaml").name == "a%20b.yaml"
 
 
-@pytest.mark.parametrize("url", ["", "file:", "redis://user:secret@host/", "file://host/x.yaml", "confd+https://h"])
+@pytest.mark.parametrize("url", ["", "file:", "redis://user:secret@host/", "file://host/x.yaml", "mysql://h"])
 def test_a_url_that_names_no_source_is_refused_with_advice(url: str) -> None:
     """Without the credentials that may be in it."""
     with pytest.raises(SourceError, match=r"write file:PATH") as refused:
