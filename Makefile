@@ -7,15 +7,15 @@ STUBS := rightcall/v1/__init__.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench stubs lock redis clean
+.PHONY: help run test check format bench chaos fuzz demo-wazo stubs lock programs clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(INSTALLED) ## serve examples/company.yaml, show sample decisions, go on until Ctrl-C (ONCE=1: exit after them)
 	@$(BIN)/rightcall demo $(ARGS)
 
-test: $(INSTALLED) redis ## the whole suite (ARGS="-k follower" for a part)
+test: $(INSTALLED) programs ## the whole suite (ARGS="-k follower" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED) ## buf, ruff, mypy, import-linter
@@ -29,8 +29,17 @@ format: $(INSTALLED) ## let ruff format the code and fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) redis ## time decisions, compiling, loading; table, JSON and plot go to .bench/ (ARGS=--quick)
+bench: $(INSTALLED) ## time decisions, compiling, loading; table, JSON and plot go to .bench/ (ARGS=--quick)
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+chaos: $(INSTALLED) programs ## two minutes of edits while loaders, servers and Redis are killed at random
+	@RIGHTCALL_CHAOS_SECONDS=120 $(BIN)/python -m pytest tests/test_chaos.py $(ARGS)
+
+fuzz: $(INSTALLED) ## a minute of mutated input for each thing that reads it (ARGS="--seconds 5")
+	@$(BIN)/python tests/fuzz/run.py $(ARGS)
+
+demo-wazo: $(INSTALLED) ## a simulated Wazo Platform to load from
+	@$(BIN)/python tests/wazo_simulator.py $(ARGS)
 
 stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/
 	@$(BIN)/python hatch_build.py
@@ -41,13 +50,18 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 
-redis: # the tests start Redis servers of their own; they need the program, not a service
-	@command -v redis-server >/dev/null \
-	    || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy redis-server; } \
-	    || { echo "redis-server is missing; install it (Debian: sudo apt-get install redis-server) and try again" >&2; exit 1; }
+# The tests start servers of their own; they need the programs, not services. As root on Debian they are installed.
+PROGRAMS := redis-server=redis-server rabbitmq-server=rabbitmq-server erl=erlang-base pg_ctlcluster=postgresql openssl=openssl \
+    promtool=prometheus go=golang-go
+programs:
+	@missing=""; for pair in $(PROGRAMS); do \
+	    command -v $${pair%=*} >/dev/null || [ -x /usr/sbin/$${pair%=*} ] || missing="$$missing $${pair#*=}"; done; \
+	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing; \
+	else echo "the tests need:$$missing; install them (Debian: sudo apt-get install$$missing) and try again" >&2; exit 1; fi
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) rightcall/v1 build dist .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) rightcall/v1 build dist .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(wildcard protos/rightcall/v1/*.proto)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from pdp.errors import ListenError
 
+UNIX = "unix:"
+"""What the address of a Unix socket begins with."""
 _LAST_PORT = 65535
 _REMEDIES = {
     errno.EADDRINUSE: "something listens there already; stop it, or choose another port",
@@ -60,6 +62,25 @@ def listen_error(address: object, error: OSError) -> ListenError:
     return ListenError(str(address), _REMEDIES.get(error.errno or 0, error.strerror or str(error)))
 
 
+def listening_socket(address: Address, backlog: int = 128) -> socket.socket:
+    """A socket that listens, for a server that takes one.
+
+    Raises:
+        ListenError: the address cannot be listened on.
+    """
+    family, socket_address = address.socket_addresses()[0]
+    # With the protocol named, asyncio sends what is written to a connection at once; else answers wait for 40 ms.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(socket_address)
+        opened.listen(backlog)
+    except OSError as error:
+        opened.close()
+        raise listen_error(address, error) from None
+    return opened
+
+
 def check_free(address: Address) -> None:
     """Asks the operating system whether one could listen here, for those that do not tell why they cannot.
 
@@ -81,3 +102,17 @@ def check_free(address: Address) -> None:
     serious = [error for error in refusals if error.errno != errno.EADDRNOTAVAIL]
     if serious or len(refusals) == len(candidates):
         raise listen_error(address, (serious or refusals)[0])
+
+
+def check_unix_free(text: str) -> None:
+    """Whether nobody answers on a socket file; gRPC would take it over from a server that runs.
+
+    Raises:
+        ListenError: somebody does.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(text.removeprefix(UNIX).removeprefix("//"))
+        except OSError:
+            return
+    raise ListenError(text, "a server listens there already; stop it, or choose another path")

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from pdp.answering import Challenges
+from pdp.attempts import Limits, MemoryAttempts
+from pdp.authzen import Evaluator
+from pdp.authzen_routes import authzen_routes
+from pdp.challenge import ChallengeSeal
+from pdp.decision_ids import DecisionIds
 from pdp.directory import DirectoryService
+from pdp.freshness import FreshRules
 from pdp.http import HttpServer, Readiness
+from pdp.native.choice import Transport, choose_transport
+from pdp.security.scope import ScopedSnapshots
+from pdp.security.setup import open_security
 from pdp.service import DecisionService, methods
 from pdp.settings import ServerSettings
 from pdp.transport import GrpcTransport
 from pdp.version import version
+from pdp.workers.sharing import SharedSnapshots
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pdp.attempts import Attempts
     from pdp.current import CurrentSnapshots
+    from pdp.decision_log import DecisionLog
     from pdp.metrics import Metrics
+    from pdp.native.transport import NativeTransport
+    from pdp.service import Method
+    from pdp.workers.transport import WorkersTransport
 
 __all__ = ["Server", "ServerSettings"]
 
@@ -29,16 +48,114 @@ class Server:
         settings: where it listens, and its limits.
         current: what it answers from; somebody else keeps it up to date.
         metrics: where it counts.
+        secrets: the deployment's keys; passwords were hashed with one of them. None: passwords cannot be checked, and
+            no challenges are handed out.
+        attempts: counts attempts at passwords; None: in this process alone.
+        decision_log: told of each decision, and started and stopped with the server; None: nobody is.
+        transport: what speaks gRPC.
+        workers: how many processes answer. More than one: ``current`` is of ``SharedSnapshots``.
+        worker_command: runs a worker; the number of its socket is added. None: one that logs as nobody told it to.
+
+    Raises:
+        TransportError: the transport cannot be had, or cannot do what else is asked for.
+        SecurityError: who may ask was not said, or cannot be put into effect.
     """
 
-    def __init__(self, settings: ServerSettings, current: CurrentSnapshots, metrics: Metrics) -> None:
+    def __init__(  # noqa: PLR0913 - a composition root knows them all
+        self,
+        settings: ServerSettings,
+        current: CurrentSnapshots,
+        metrics: Metrics,
+        *,
+        secrets: Sequence[bytes] = (),
+        attempts: Attempts | None = None,
+        decision_log: DecisionLog | None = None,
+        transport: Transport = Transport.GRPCIO,
+        workers: int = 1,
+        worker_command: Sequence[str] | None = None,
+    ) -> None:
+        chosen = choose_transport(transport, settings, decision_log=decision_log is not None, workers=workers)
         self._settings = settings
+        self._decision_log = decision_log
         self._current = current
         self._registry = metrics.registry
         self._http: HttpServer | None = None
+        self._transport: GrpcTransport | NativeTransport | WorkersTransport
         self._stopping = False
-        services = DecisionService(current, metrics), DirectoryService(current, version())
-        self._transport = GrpcTransport(settings, methods(*services), metrics)
+        self._security = open_security(settings.security, [settings.listen, settings.http], metrics)
+        seen = ScopedSnapshots(current, self._security.denied_tenant) if self._security.tells_clients_apart else current
+        rules = FreshRules(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
+        challenges = _challenges(settings, rules, metrics, secrets, attempts, decision_log)
+        decisions = DecisionService(
+            seen,
+            metrics,
+            rules=rules,
+            challenges=challenges,
+            max_calls=settings.max_calls,
+            decision_log=decision_log,
+        )
+        self._routes = authzen_routes(
+            Evaluator(decisions, settings.max_calls),
+            admit=self._security.admit_http if self._security.guard else None,
+            public_url=settings.http_url,
+            decision_ids=decision_log is not None,
+        )
+        services = decisions, DirectoryService(seen, version())
+        if workers > 1 and isinstance(current, SharedSnapshots):
+            self._transport = self._several(methods(*services), metrics, current, secrets, workers, worker_command)
+            return
+        if chosen is Transport.NATIVE:
+            self._transport = self._native(decisions, methods(*services), metrics, challenges=challenges is not None)
+            return
+        interceptors = [DecisionIds()] if decision_log is not None else []
+        self._transport = GrpcTransport(
+            settings,
+            methods(*services),
+            metrics,
+            interceptors=interceptors,
+            guard=self._security.guard,
+            credentials=self._security.grpc_credentials(),
+        )
+
+    def _native(
+        self, decisions: DecisionService, served: Sequence[Method], metrics: Metrics, *, challenges: bool
+    ) -> NativeTransport:
+        """The native transport; it tells clients apart by nothing, so it sees all the rules."""
+        from pdp.native.hot import HotCalls  # noqa: PLC0415 - what it needs may not be installed
+        from pdp.native.transport import NativeTransport  # noqa: PLC0415 - likewise
+
+        hot = HotCalls(
+            decisions,
+            self._current,
+            metrics.tallies,
+            makes_challenges=challenges,
+            max_message_size=self._settings.max_message_size,
+            max_calls=self._settings.max_calls,
+        )
+        return NativeTransport(self._settings, served, metrics, hot=hot)
+
+    def _several(
+        self,
+        served: Sequence[Method],
+        metrics: Metrics,
+        current: SharedSnapshots,
+        secrets: Sequence[bytes],
+        workers: int,
+        command: Sequence[str] | None,
+    ) -> WorkersTransport:
+        from pdp.workers.supervisor import WORKER  # noqa: PLC0415 - most servers have no workers
+        from pdp.workers.transport import WorkersTransport  # noqa: PLC0415 - likewise
+
+        return WorkersTransport(
+            self._settings,
+            served,
+            metrics,
+            workers=workers,
+            snapshots=current,
+            version=version(),
+            secrets=secrets,
+            command=command or WORKER,
+        )
 
     @property
     def address(self) -> str:
@@ -58,7 +175,8 @@ class Server:
         """
         self._current.on_ready(self._transport.set_serving)
         if self._settings.http:
-            self._http = HttpServer(self._settings.http, self._registry, self._readiness)
+            tls = self._security.http_context()
+            self._http = HttpServer(self._settings.http, self._registry, self._readiness, self._routes, tls=tls)
         try:
             self._transport.start()
         except BaseException:
@@ -66,6 +184,9 @@ class Server:
             raise
         if self._http:
             self._http.start()
+        if self._decision_log:
+            self._decision_log.start()
+        self._security.start()
         _log.info("server_started", grpc=self.address, http=self.http_address)
 
     def stop(self) -> None:
@@ -76,6 +197,9 @@ class Server:
         _log.info("server_stopping", drain_seconds=self._settings.drain_seconds)
         self._transport.stop()
         self._stop_http()
+        if self._decision_log:
+            self._decision_log.stop()
+        self._security.stop()
         _log.info("server_stopped")
 
     def __enter__(self) -> Self:
@@ -97,6 +221,26 @@ class Server:
         error = f"; {self._current.source_error}" if self._current.source_error else ""
         if not self._current.ready:
             return Readiness(ready=False, reason=f"not ready: no rules are loaded from {self._current.source}{error}")
+        stale = time.time() - self._current.contacted_at
+        if 0 < self._settings.max_staleness < stale:
+            reason = f"not ready: no contact to {self._current.source} for {stale:.0f} s{error}"
+            return Readiness(ready=False, reason=reason)
         count = len(self._current.held())
         tenants = "1 tenant" if count == 1 else f"{count} tenants"
         return Readiness(ready=True, reason=f"ready: {tenants} from {self._current.source}{error}")
+
+
+def _challenges(
+    settings: ServerSettings,
+    rules: FreshRules,
+    metrics: Metrics,
+    secrets: Sequence[bytes],
+    attempts: Attempts | None,
+    decision_log: DecisionLog | None,
+) -> Challenges | None:
+    """What checks passwords, where it can."""
+    if not secrets or not settings.challenge_attempts:
+        return None
+    counted = attempts or MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))
+    seal = ChallengeSeal(secrets, seconds=settings.challenge_seconds)
+    return Challenges(seal, counted, rules, secrets=secrets, metrics=metrics, decision_log=decision_log)

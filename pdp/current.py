@@ -58,12 +58,14 @@ class CurrentSnapshots:
         source_error: what the last attempt to follow the source came to; empty where it succeeded.
         contacted_at: when the source was last looked at with success, in seconds of Unix time; before the first time,
             when this object was made.
+        only: the snapshot of the only tenant; None where there are none or more.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.source_error = ""
         self.contacted_at = time.time()
+        self.only: Snapshot | None = None
         self._state = _State()
         self._tenant_of: dict[str, str] = {}
         self._writing = threading.RLock()
@@ -147,6 +149,7 @@ class CurrentSnapshots:
     def _assign(self, held: Mapping[str, Held]) -> None:
         was_ready = self.ready
         self._state = _State(held)
+        self.only = next(iter(held.values())).snapshot if len(held) == 1 else None
         if self.ready is not was_ready:
             for callback in self._on_ready:
                 callback(self.ready)

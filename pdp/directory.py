@@ -1,14 +1,37 @@
-"""The directory as a plain class: what a server holds, and the questions that are asked the other way round."""
+"""The directory as a plain class: what a server holds, and the questions that are asked the other way round.
+
+What is asked here is for people and reports. None of it counts as a decision in the metrics.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.errors import UnknownTenant
+from pdp.callers import verdicts
+from pdp.errors import InvalidCall, UnknownTenant
+from pdp.reach import reach
+from pdp.rules.model import Decision, Stage
+from pdp.service import check_extension
 from rightcall import v1
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pdp.current import CurrentSnapshots, Held
+    from pdp.reach import Reach
+    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.verdict import Verdict
+
+PAGE_SIZE = 1000
+MAX_PAGE_SIZE = 10_000
+"""Callers in one message of ListCallers: what is usual, and the most that there may be."""
+MAX_PATTERNS = 1000
+MOST_PATTERNS = 10_000
+"""Patterns in one answer of ListReach: what is usual, and the most that there may be."""
+
+_DECISIONS = {decision: v1.Decision.Value(f"DECISION_{decision.name}") for decision in Decision}
+_STAGES = {stage: v1.Stage.Value(f"STAGE_{stage.name}") for stage in Stage}
+_FROM_API = {number: decision for decision, number in _DECISIONS.items()}
 
 
 class DirectoryService:
@@ -22,6 +45,53 @@ class DirectoryService:
     def __init__(self, current: CurrentSnapshots, version: str) -> None:
         self._current = current
         self._version = version
+
+    def list_callers(self, request: v1.ListCallersRequest) -> Iterator[v1.ListCallersResponse]:
+        """Who may dial an extension, page by page, all by one revision.
+
+        Raises:
+            CallError: the question has no answer; before the first page.
+        """
+        check_extension(request.extension)
+        limit = _number("limit", request.limit, default=0)
+        page_size = _number("page_size", request.page_size, default=PAGE_SIZE, most=MAX_PAGE_SIZE)
+        wanted = _wanted(request.decisions)
+        snapshot = self._users_of(request.outcall, request.tenant)
+        callers = [
+            entry
+            for entry in verdicts(snapshot, request.extension, request.outcall, after=request.after)
+            if entry[1].decision in wanted
+        ]
+        end = min(limit, len(callers)) if limit else len(callers)
+        entries: dict[Verdict, v1.CallerDecision] = {}
+        for start in range(0, end, page_size) or (0,):
+            yield v1.ListCallersResponse(
+                callers=(_caller(one, entries) for one in callers[start : min(start + page_size, end)]),
+                tenant=snapshot.tenant,
+                revision=str(snapshot.revision),
+                outcall_known=snapshot.knows_outcall(request.outcall),
+                more=start + page_size >= end < len(callers),
+            )
+
+    def list_reach(self, request: v1.ListReachRequest) -> v1.ListReachResponse:
+        """What a caller may dial.
+
+        Raises:
+            CallError: the question has no answer.
+        """
+        max_patterns = _number("max_patterns", request.max_patterns, default=MAX_PATTERNS, most=MOST_PATTERNS)
+        caller, outcall = request.caller, request.outcall
+        snapshot = self._current.resolve(caller, outcall, request.tenant)
+        reaches = reach(snapshot, caller, outcall, by_permission=request.by_permission, max_patterns=max_patterns)
+        response = v1.ListReachResponse(
+            reaches=map(_reach, reaches), truncated=any(one.decision is None for one in reaches)
+        )
+        if snapshot is not None:
+            response.tenant = snapshot.tenant
+            response.revision = str(snapshot.revision)
+            response.caller_known = snapshot.knows_caller(caller)
+            response.outcall_known = snapshot.knows_outcall(outcall)
+        return response
 
     def get_status(self, request: v1.GetStatusRequest) -> v1.GetStatusResponse:
         """What the server holds, ready or not.
@@ -43,6 +113,64 @@ class DirectoryService:
         if held is None:
             raise UnknownTenant(tenant)
         return [held]
+
+    def _users_of(self, outcall: str, tenant: str) -> Snapshot:
+        """The tenant whose users are asked for."""
+        snapshot = self._current.resolve("", outcall, tenant)
+        if snapshot is not None:
+            return snapshot
+        held = self._current.held()
+        if len(held) == 1:
+            return held[0].snapshot
+        raise InvalidCall(f"there are {len(held)} tenants; name the one whose users are asked for")
+
+
+def _number(name: str, value: int, *, default: int, most: int = 2**31) -> int:
+    """A number of a request, where 0 stands for the default."""
+    if not 0 <= value <= most:
+        raise InvalidCall(f"{name} is {value}; send 0 for the default, or a number from 1 to {most}")
+    return value or default
+
+
+def _wanted(decisions: Sequence[v1.Decision.ValueType]) -> set[Decision]:
+    """The decisions that are asked for; all where none is named."""
+    unknown = [number for number in decisions if number not in _FROM_API]
+    if unknown:
+        raise InvalidCall(f"{unknown[0]} is no decision to look for; send DECISION_ALLOW, _DENY or _CHALLENGE")
+    return {_FROM_API[number] for number in decisions} or set(Decision)
+
+
+def _caller(entry: tuple[str, Verdict], entries: dict[Verdict, v1.CallerDecision]) -> v1.CallerDecision:
+    """A caller's entry; ``entries`` has one for each verdict, of which all with that verdict are copies."""
+    caller, verdict = entry
+    one = entries.get(verdict)
+    if one is None:
+        one = entries[verdict] = v1.CallerDecision(
+            decision=_DECISIONS[verdict.decision], stage=_STAGES[verdict.stage], permission=_permission(verdict)
+        )
+    # The page copies it before the next caller's is made: quicker than a new message with a new permission for each.
+    one.caller = caller
+    return one
+
+
+def _permission(verdict: Verdict) -> v1.Permission | None:
+    if verdict.permission_id is None:
+        return None
+    return v1.Permission(id=str(verdict.permission_id), name=verdict.permission_name)
+
+
+def _reach(one: Reach) -> v1.Reach:
+    patterns = [v1.ReachPattern(pattern=pattern.pattern, sample=pattern.sample) for pattern in one.patterns]
+    if one.decision is None:
+        return v1.Reach(patterns=patterns)
+    if one.verdict is None:
+        return v1.Reach(decision=_DECISIONS[one.decision], patterns=patterns)
+    return v1.Reach(
+        decision=_DECISIONS[one.decision],
+        stage=_STAGES[one.verdict.stage],
+        permission=_permission(one.verdict),
+        patterns=patterns,
+    )
 
 
 def _tenant_status(held: Held) -> v1.TenantStatus:

@@ -2,11 +2,22 @@
 
 ServerError                   the server cannot do its work
 ├── ListenError               an address cannot be listened on
+├── TransportError            the transport that was asked for cannot do what else was asked for
+├── SecurityError             what was said about who may ask cannot be put into effect
 └── CallError                 a question that gets a gRPC status instead of an answer
     ├── InvalidCall           INVALID_ARGUMENT: the question itself is at fault
-    │   └── AmbiguousOutcall  no tenant was named, and more than one has this outcall
+    │   ├── AmbiguousOutcall  no tenant was named, and more than one has this outcall
+    │   └── ForgedChallenge   what came back as a challenge is none that this deployment made
+    ├── Unauthenticated       UNAUTHENTICATED: nobody knows who asks
+    ├── NotAllowed            PERMISSION_DENIED: whoever asks may not ask that
+    ├── TooManyCalls          RESOURCE_EXHAUSTED: one client, or all together, ask more than they may
+    ├── TooLarge              RESOURCE_EXHAUSTED: the request has more bytes than are taken
     ├── UnknownTenant         NOT_FOUND: a tenant was named that nobody knows
+    ├── TooManyStreams        RESOURCE_EXHAUSTED: no further stream can be served
+    ├── RulesBehind           FAILED_PRECONDITION: the rules here are older than the question asks for
+    ├── ChallengeOver         ABORTED: the challenge has expired, or opened a call before
     ├── NotReady              UNAVAILABLE: no rules are loaded yet
+    ├── AttemptsUnavailable   UNAVAILABLE: attempts at passwords cannot be counted now
     └── Stopping              UNAVAILABLE: the question came after the server had been told to stop
 
 A DENY is an answer, never an error. Nothing here knows gRPC; ``transport`` turns a ``CallError`` into a status.
@@ -22,8 +33,13 @@ class Code(IntEnum):
 
     INVALID_ARGUMENT = 3
     NOT_FOUND = 5
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
     INTERNAL = 13
     UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
 
 
 class ServerError(Exception):
@@ -35,6 +51,14 @@ class ListenError(ServerError):
 
     def __init__(self, address: str, problem: str) -> None:
         super().__init__(f"cannot listen on {address}: {problem}")
+
+
+class TransportError(ServerError):
+    """The transport that was asked for cannot be had, or cannot do what else was asked for; the message says which."""
+
+
+class SecurityError(ServerError):
+    """What was said about who may ask cannot be put into effect; the message says what to change, and no secret."""
 
 
 class CallError(ServerError):
@@ -65,6 +89,66 @@ class AmbiguousOutcall(InvalidCall):
         super().__init__(f"outcall {outcall[:64]!r} exists in more than one tenant; name the tenant in the request")
 
 
+class ForgedChallenge(InvalidCall):
+    """What came back as a challenge is none that this deployment made, or was altered."""
+
+    def __init__(self) -> None:
+        super().__init__("this is no challenge of ours; send the one that CheckCall answered with, unchanged")
+
+
+class Unauthenticated(CallError):
+    """Nobody knows who asks. Who asks is not told why: that would help to guess.
+
+    Attributes:
+        reason: for the log and the metric; one of ``AUTH_FAILURES`` in ``metrics``.
+    """
+
+    code = Code.UNAUTHENTICATED
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("this server answers known clients only; send valid credentials")
+
+
+class NotAllowed(CallError):
+    """Whoever asks may not ask that; whether it exists is not told.
+
+    Attributes:
+        reason: as of ``Unauthenticated``.
+    """
+
+    code = Code.PERMISSION_DENIED
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("this client may not ask that; ask about its own tenants, and what it was allowed to ask")
+
+
+class TooManyCalls(CallError):
+    """One client, or all together, ask more than they may.
+
+    Attributes:
+        reason: for the metric; one of ``REJECTIONS`` in ``metrics``.
+        retry_after: seconds after which it is worth asking again.
+    """
+
+    code = Code.RESOURCE_EXHAUSTED
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        self.reason = reason
+        self.retry_after = retry_after
+        super().__init__(f"too many calls ({reason}); ask again in {retry_after:.3f} s, or ask another server")
+
+
+class TooLarge(CallError):
+    """The request has more bytes than are taken."""
+
+    code = Code.RESOURCE_EXHAUSTED
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"the request has {size} bytes, and at most {most} are taken; send it in smaller ones")
+
+
 class UnknownTenant(CallError):
     """A tenant was named that nobody knows."""
 
@@ -74,6 +158,39 @@ class UnknownTenant(CallError):
         super().__init__(f"tenant {tenant[:64]!r} is not known here; send its UUID, or leave the tenant empty")
 
 
+class TooManyStreams(CallError):
+    """No further stream can be served."""
+
+    code = Code.RESOURCE_EXHAUSTED
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} streams are open here, and no more are served; share one, or ask another server")
+
+
+class RulesBehind(CallError):
+    """The rules here are older than the question asks for."""
+
+    code = Code.FAILED_PRECONDITION
+
+    def __init__(self, at_least: int, number: int | None) -> None:
+        here = "unknown" if number is None else f"at revision {number}"
+        super().__init__(f"this call's tenant is {here} here, and revision {at_least} is asked for; ask again soon")
+
+
+class ChallengeOver(CallError):
+    """The challenge has expired, or opened a call before.
+
+    Attributes:
+        used: which of the two.
+    """
+
+    code = Code.ABORTED
+
+    def __init__(self, problem: str, *, used: bool = False) -> None:
+        self.used = used
+        super().__init__(f"the challenge {problem}; ask CheckCall again")
+
+
 class NotReady(CallError):
     """No rules are loaded yet."""
 
@@ -81,6 +198,15 @@ class NotReady(CallError):
 
     def __init__(self) -> None:
         super().__init__("no rules are loaded yet; ask again, or see what the server's /readyz says")
+
+
+class AttemptsUnavailable(CallError):
+    """Attempts at passwords cannot be counted now, so none is let through; calls that need none are decided as ever."""
+
+    code = Code.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("passwords cannot be checked now, because attempts cannot be counted; check Redis, ask again")
 
 
 class Stopping(CallError):

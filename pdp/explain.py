@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from pdp.closest import Closest, closest
 from pdp.rules.model import Decision, Mode, Stage
 from pdp.rules.verdict import UNRESTRICTED, Verdict
 
@@ -52,6 +53,8 @@ class CandidateReport:
     reason: str
     group_id: str = ""
     group_name: str = ""
+    closest: Closest | None = None
+    """Where no pattern matches, the one that comes closest."""
 
     def describe(self) -> str:
         """The permission as a sentence names it."""
@@ -144,13 +147,14 @@ def _candidate(
     matched = tuple(
         snapshot.pattern(number) for number in permission.patterns if snapshot.pattern_matches(number, extension)
     )
+    near = None if matched else closest(snapshot, permission.patterns, extension)
     if group is not None and not group.enabled:
         result, reason = CandidateResult.GROUP_DISABLED, "Its group is disabled."
     elif not permission.enabled:
         result, reason = CandidateResult.DISABLED, "It is disabled."
     elif not matched:
         result = CandidateResult.NO_PATTERN_MATCHES
-        reason = "None of its patterns matches." if permission.patterns else "It has no patterns."
+        reason = _why_no_match(near, extension)
     else:
         result, reason = CandidateResult.OUTWEIGHED, ""
     return CandidateReport(
@@ -163,7 +167,14 @@ def _candidate(
         reason=reason,
         group_id=group.id if group else "",
         group_name=group.name if group else "",
+        closest=near,
     )
+
+
+def _why_no_match(near: Closest | None, extension: str) -> str:
+    if near is None:
+        return "It has no patterns."
+    return f"None of its patterns matches; the closest, {near.pattern}, {near.describe(extension)}."
 
 
 def _report(stage: Stage, candidates: list[CandidateReport], obstacle: str, *, reached: bool) -> StageReport:

@@ -1,30 +1,50 @@
-"""Metrics and health over HTTP, for Prometheus and orchestrators."""
+"""The HTTP port: an asynchronous server on a thread of its own, with limits on what a client may do to it.
+
+uvicorn and Starlette: what most of Python's HTTP services run on, kept, typed, and without dependencies beyond h11 and
+anyio. What they leave open is closed here: how many connections there are, and how long one may stay silent.
+"""
 
 from __future__ import annotations
 
+import ssl
 import threading
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
+import uvicorn
 from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pdp.address import Address, listen_error, parse_address
+from pdp.address import Address, listening_socket, parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Sequence
 
     from prometheus_client import CollectorRegistry
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 _log = structlog.get_logger()
 
-_PLAIN = "text/plain; charset=utf-8"
+MAX_BODY: Final = 1024 * 1024
+"""Bytes of the largest request; more than a thousand questions have."""
+CLIENT_CERTIFICATE: Final = "client_certificate"
+"""What a request's state calls the certificate of its connection; PEM, or None."""
 _SLOWEST_CLIENT_SECONDS = 5.0
-_POLL_SECONDS = 0.1
-"""How long a stop may go unnoticed."""
-_MAX_CONNECTIONS = 32
+"""A request may take so long from its first byte to its last."""
+_IDLE_SECONDS = 30
+"""A connection may rest so long between two requests."""
+_MAX_CONNECTIONS = 128
+_MAX_HEAD = 16 * 1024
+"""Bytes of a request's line and headers."""
+_DRAIN_SECONDS = 5
+"""How long answers may still take when the server stops."""
 
 
 class Readiness(NamedTuple):
@@ -35,135 +55,155 @@ class Readiness(NamedTuple):
 
 
 class HttpServer:
-    """Serves ``/metrics``, ``/healthz`` and ``/readyz``, on threads of its own.
+    """Serves ``/metrics``, ``/healthz`` and ``/readyz``, and whatever else it is given.
 
     Args:
         listen: ``HOST:PORT``.
         registry: what ``/metrics`` shows.
         readiness: asked at each ``/readyz``.
+        routes: what else there is.
+        tls: with what to serve HTTPS; None: plain HTTP.
 
     Raises:
         ListenError: the address cannot be listened on.
     """
 
-    def __init__(self, listen: str, registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self,
+        listen: str,
+        registry: CollectorRegistry,
+        readiness: Callable[[], Readiness],
+        routes: Sequence[Route] = (),
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         address = parse_address(listen)
-        family, socket_address = address.socket_addresses()[0]
-        pages = _Pages(registry, readiness)
-        try:
-            self._server = _Server(family, socket_address, pages)
-        except OSError as error:
-            raise listen_error(address, error) from None
-        self.address = str(Address(address.host or "localhost", self._server.server_address[1]))
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
-        )
+        self._socket = listening_socket(address)
+        self.address = str(Address(address.host or "localhost", self._socket.getsockname()[1]))
+        self._server = uvicorn.Server(_config(_application([*_pages(registry, readiness), *routes]), tls))
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
     def start(self) -> None:
         """Serves; before that, connections wait."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Takes no more requests."""
+        """Takes no more requests; those that are being answered are."""
+        self._server.should_exit = True
         if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+            self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        except BaseException:  # noqa: BLE001 - uvicorn ends with SystemExit where it cannot start
+            _log.exception("http_server_failed")
 
 
-class _Page(NamedTuple):
-    status: HTTPStatus
-    content_type: str
-    body: bytes
+def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Connection,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",  # it reports clients that send garbage, and once more the defects that are logged here
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        headers=[("Server", "rightcall"), ("Cache-Control", "no-store")],
+        h11_max_incomplete_event_size=_MAX_HEAD,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+    )
 
 
-class _Pages:
-    """What there is to see."""
+class _Connection(H11Protocol):
+    """A connection, of which there are not too many and which does not wait for a slow client for ever."""
 
-    def __init__(self, registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> None:
-        self._registry = registry
-        self._readiness = readiness
+    _deadline: asyncio.TimerHandle | None = None
 
-    def get(self, path: str, accept: str) -> _Page:
-        """The page at a path, in a form that the client accepts."""
-        if path == "/metrics":
-            encode, content_type = choose_encoder(accept)
-            return _Page(HTTPStatus.OK, content_type, encode(self._registry))
-        if path == "/healthz":
-            return _text(HTTPStatus.OK, "alive")
-        if path == "/readyz":
-            ready, reason = self._readiness()
-            return _text(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, reason)
-        return _text(HTTPStatus.NOT_FOUND, "there is nothing here; see /metrics, /healthz and /readyz")
-
-
-def _text(status: HTTPStatus, line: str) -> _Page:
-    return _Page(status, _PLAIN, f"{line}\n".encode())
-
-
-class _Server(ThreadingMixIn, TCPServer):
-    """A thread a connection, a request a connection, and no more connections than there can honestly be."""
-
-    allow_reuse_address = True
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, family: int, address: tuple[Any, ...], pages: _Pages) -> None:
-        self.address_family = family
-        self.pages = pages
-        self._room = threading.BoundedSemaphore(_MAX_CONNECTIONS)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread, or hangs up where there is no room for one."""
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its base has it
+        """Takes the connection, or hangs up where there is no room for one."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _client_certificate(transport)}
+        if len(self.connections) > _MAX_CONNECTIONS:
+            transport.abort()
         else:
-            self.shutdown_request(request)
+            self._watch()
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serves one connection."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
+    def data_received(self, data: bytes) -> None:
+        """Reads on."""
+        super().data_received(data)
+        self._watch()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Notes that a client went away in the middle, in place of a traceback on the terminal."""
-        del request
-        _log.debug("http_connection_failed", client=str(client_address), exc_info=True)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the connection."""
+        super().connection_lost(exc)
+        self._unwatch()
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request, as long as an idle connection may."""
+        self._unwatch()
+        super().on_response_complete()
+
+    def _watch(self) -> None:
+        """A request has a deadline from its first byte to its last; the first one, from the connection on."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request; its base has it otherwise
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            self._unwatch()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(_SLOWEST_CLIENT_SECONDS, self.transport.abort)
+
+    def _unwatch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = _SLOWEST_CLIENT_SECONDS
+def _client_certificate(transport: asyncio.Transport) -> bytes | None:
+    """What a client showed in its handshake, PEM; None: nothing."""
+    connection = transport.get_extra_info("ssl_object")
+    shown = connection.getpeercert(binary_form=True) if connection is not None else None
+    return ssl.DER_cert_to_PEM_cert(shown).encode() if shown else None
 
-    def do_GET(self) -> None:
-        """Answers with a page."""
-        self._send(with_body=True)
 
-    def do_HEAD(self) -> None:
-        """Answers with a page's headers."""
-        self._send(with_body=False)
+def _application(routes: Sequence[Route]) -> Starlette:
+    paths = [route.path for route in routes]
 
-    def _send(self, *, with_body: bool) -> None:
-        try:
-            page = self.server.pages.get(self.path.partition("?")[0], self.headers.get("Accept", ""))
-        except Exception:  # noqa: BLE001 - a defect in one answer must not end the server
-            _log.exception("http_request_failed", path=self.path)
-            page = _text(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
-        self.send_response(page.status)
-        self.send_header("Content-Type", page.content_type)
-        self.send_header("Content-Length", str(len(page.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if with_body:
-            self.wfile.write(page.body)
+    def refused(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        text = error.detail
+        if error.status_code == 404:  # noqa: PLR2004 - everybody knows this number
+            text = f"there is nothing here; see {', '.join(paths[:-1])} and {paths[-1]}"
+        return PlainTextResponse(f"{text}\n", error.status_code, error.headers)
 
-    def version_string(self) -> str:
-        """The Server header, without the versions of what is inside."""
-        return "rightcall"
+    def failed(request: Request, error: Exception) -> Response:
+        _log.error("http_request_failed", path=request.url.path, exc_info=error)
+        return PlainTextResponse("internal error\n", 500)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Keeps probes and scrapes out of the log."""
-        _log.debug("http_request", client=self.client_address[0], message=format % args)
+    return Starlette(
+        routes=routes, exception_handlers={HTTPException: refused, Exception: failed}, max_body_size=MAX_BODY
+    )
+
+
+def _pages(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> list[Route]:
+    """What probes and Prometheus look at. Starlette runs each on a thread, so a slow one keeps nobody waiting."""
+
+    def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"Content-Type": content_type})
+
+    def healthz(_request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    def readyz(_request: Request) -> Response:
+        ready, reason = readiness()
+        return PlainTextResponse(f"{reason}\n", 200 if ready else 503)
+
+    pages: dict[str, Callable[[Request], Any]] = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+    return [Route(path, page) for path, page in pages.items()]

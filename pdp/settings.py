@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pdp.security.settings import SecuritySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +14,8 @@ class ServerSettings:
     Attributes:
         listen: ``HOST:PORT`` or ``unix:PATH`` of the gRPC API; port 0: one that is free.
         http: ``HOST:PORT`` of metrics and health; port 0: one that is free; empty: none.
+        http_url: URL under which clients reach the HTTP port, for those that look it up there (AuthZEN); empty: the one
+            that they used.
         threads: calls that are worked on at the same time.
         max_message_size: of one request, in bytes.
         keepalive_time: seconds without traffic after which a connection is asked whether it lives.
@@ -21,13 +25,26 @@ class ServerSettings:
             traffic; 0: never.
         max_connection_age_grace: seconds that the calls in flight have to end then; 0: as long as they take.
         max_concurrent_streams: calls in flight on one connection; further ones wait in the client. 0: no limit.
+        max_connections: open at the same time; further ones are closed at once. 0: no limit.
+        max_waiting: calls that wait for a thread; further ones are refused with RESOURCE_EXHAUSTED. 0: no limit.
+        max_metadata_size: of one request's headers, in bytes.
         drain_seconds: seconds that the calls in flight have to end when the server stops.
         drain_delay: seconds for which a stopping server, already NOT_SERVING, goes on taking calls, so that load
             balancers notice in time.
+        max_calls: questions that one CheckCalls may hold.
+        max_streams: streams that are served at the same time, over all connections; each has a thread.
+        freshness_wait: seconds that a question may wait for the revision that it asks for; 0: it does not wait.
+        challenge_seconds: for which a challenge can be answered.
+        challenge_attempts: wrong passwords until a caller is locked out; 0: passwords are not taken at all.
+        lockout_seconds: of the first lockout; each further one is twice as long, up to a day.
+        max_staleness: seconds without contact to the source of rules after which the server is not ready any more; it
+            goes on answering whoever asks. 0: it stays ready.
+        security: who may ask, and over which connections.
     """
 
     listen: str = "127.0.0.1:50051"
     http: str = "127.0.0.1:9464"
+    http_url: str = ""
     threads: int = 8
     max_message_size: int = 4 * 1024 * 1024
     keepalive_time: float = 60.0
@@ -36,5 +53,16 @@ class ServerSettings:
     max_connection_age: float = 0.0
     max_connection_age_grace: float = 0.0
     max_concurrent_streams: int = 0
+    max_connections: int = 0
+    max_waiting: int = 2000
+    max_metadata_size: int = 16 * 1024
     drain_seconds: float = 10.0
     drain_delay: float = 0.0
+    max_calls: int = 1000
+    max_streams: int = 64
+    freshness_wait: float = 0.0
+    challenge_seconds: float = 60.0
+    challenge_attempts: int = 3
+    lockout_seconds: float = 900.0
+    max_staleness: float = 0.0
+    security: SecuritySettings = field(default_factory=SecuritySettings)

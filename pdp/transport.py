@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,16 +11,20 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from pdp.address import Address, check_free, parse_address
-from pdp.errors import CallError, Code, InvalidCall, ListenError, Stopping
+from pdp.address import UNIX, Address, check_free, check_unix_free, parse_address
+from pdp.errors import CallError, Code, InvalidCall, ListenError, Stopping, TooManyCalls
+from pdp.security.interceptor import GuardInterceptor, Refuser
+from pdp.service import Kind
 from pdp.standard import StandardServices
+from pdp.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from google.protobuf.message import Message
 
     from pdp.metrics import Metrics
+    from pdp.security.guard import Guard
     from pdp.service import Method
     from pdp.settings import ServerSettings
 
@@ -30,14 +34,17 @@ _log = structlog.get_logger()
 
 _MIN_PING_INTERVAL_MS = 10_000
 """Clients may ask more often than gRPC's five minutes whether the server lives; at most this often."""
-_SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.1
 """What a call sent before the stop may need to reach us."""
 _QUIET_SECONDS = 0.05
 """With no call for so long, clients know that they are refused."""
 _MAX_REFUSING_SECONDS = 1.0
 """For clients that never give up."""
 _STATUSES = {code: next(status for status in grpc.StatusCode if status.value[0] == code) for code in Code}
-_UNIX = "unix:"
+_OVERLOAD_SECONDS = 0.25
+"""When it is worth asking an overloaded server again."""
+_WAITING_THREADS = 4
+"""For methods that wait for another program: if it hangs, so do these, and no others."""
 
 
 class GrpcTransport:
@@ -47,14 +54,33 @@ class GrpcTransport:
         settings: the address, and the limits.
         methods: what is served.
         metrics: where requests are counted.
+        interceptors: look at each call first, in their order.
+        guard: decides which calls are taken; None: all of them are.
+        credentials: what to listen with; None: without TLS.
     """
 
-    def __init__(self, settings: ServerSettings, methods: Sequence[Method], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        methods: Sequence[Method],
+        metrics: Metrics,
+        *,
+        interceptors: Sequence[grpc.ServerInterceptor] = (),
+        guard: Guard | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         self.address = settings.listen
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc")
-        self._server = grpc.server(self._pool, options=_options(settings))
-        self._door = _Door(methods, metrics)
+        self._credentials = credentials
+        self._refuser = Refuser()
+        # The guard comes last: it wraps each handler once, so it must see the same ones again.
+        guards = [GuardInterceptor(guard, self._refuser, metrics)] if guard is not None else []
+        self._server = grpc.server(self._pool, interceptors=[*interceptors, *guards], options=_options(settings))
+        self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="waiting")
+        self._streams = Streams(settings.max_streams)
+        admission = _Admission(self._pool, settings.max_waiting, self._refuser, metrics)
+        self._door = _Door(methods, _Handlers(metrics, self._streams, self._waiting), admission)
         self._server.add_generic_rpc_handlers((self._door,))
         self._standard = StandardServices(self._server, sorted({method.service for method in methods}))
         self.set_serving = self._standard.set_serving
@@ -77,17 +103,21 @@ class GrpcTransport:
         clients may retry.
         """
         self._standard.announce_stop()
-        time.sleep(max(self._settings.drain_delay, _SETTLE_SECONDS))
+        time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
         self._door.close()
+        self._streams.end()
         stopped = self._server.stop(self._settings.drain_seconds)
         self._standard.end_streams()
         stopped.wait()
         self._standard.release()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._streams.release()
+        self._refuser.release()
+        for pool in (self._pool, self._waiting):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _listen(self, text: str) -> str:
-        if text.startswith(_UNIX):
-            _check_unix_free(text)
+        if text.startswith(UNIX):
+            check_unix_free(text)
             self._bind(text)
             return text
         address = parse_address(text)
@@ -98,7 +128,10 @@ class GrpcTransport:
 
     def _bind(self, address: str) -> int:
         try:
-            port = self._server.add_insecure_port(address)
+            if self._credentials is not None:
+                port = self._server.add_secure_port(address, self._credentials)
+            else:
+                port = self._server.add_insecure_port(address)
         except RuntimeError:
             port = 0
         if not port:
@@ -113,6 +146,9 @@ def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
         "grpc.max_connection_age_ms": int(settings.max_connection_age * 1000),
         "grpc.max_connection_age_grace_ms": int(settings.max_connection_age_grace * 1000),
         "grpc.max_concurrent_streams": settings.max_concurrent_streams,
+        "grpc.max_allowed_incoming_connections": settings.max_connections,
+        "grpc.max_metadata_size": settings.max_metadata_size,
+        "grpc.absolute_max_metadata_size": settings.max_metadata_size,
     }
     return [
         ("grpc.so_reuseport", 0),  # two servers on one port by mistake would share the calls, unnoticed
@@ -125,13 +161,45 @@ def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
     ]
 
 
+class _Admission:
+    """Refuses calls while too many wait already: those would be answered too late, and the others later for them.
+
+    Args:
+        pool: whose queue they would wait in.
+        most: that may wait; 0: as many as come.
+        refuser: answers those that are refused.
+        metrics: where they are counted.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, most: int, refuser: Refuser, metrics: Metrics) -> None:
+        self._waiting = pool._work_queue.qsize  # noqa: SLF001 - the pool does not say; a counter of our own would cost
+        self._pool = pool
+        self._most = most or sys.maxsize
+        self._refuser = refuser
+        self._metrics = metrics
+
+    def check(self, handler: _Handler, method: str) -> _Handler:
+        """The handler, or in its place one that refuses."""
+        if self._waiting() < self._most or not self._has_pool(handler):
+            return handler
+        error = TooManyCalls("overload", _OVERLOAD_SECONDS)
+        self._metrics.rejected(error.reason)
+        self._metrics.requested(method.rpartition("/")[2], error.code.name)
+        return self._refuser.handler(error)
+
+    def _has_pool(self, handler: _Handler) -> bool:
+        """Whether the handler's calls wait in this pool; streams and the like have their own."""
+        return handler.unary_unary is not None and not hasattr(handler.unary_unary, "experimental_thread_pool")
+
+
 class _Door(grpc.GenericRpcHandler):
     """Where calls come in. grpcio asks it for a handler when a call arrives, long before a thread is free for it."""
 
-    def __init__(self, methods: Sequence[Method], metrics: Metrics) -> None:
-        self._open = {f"/{method.service}/{method.name}": _handler(method, metrics) for method in methods}
+    def __init__(self, methods: Sequence[Method], handlers: _Handlers, admission: _Admission) -> None:
+        self._admit = admission.check
+        self._open = {f"/{method.service}/{method.name}": handlers.make(method) for method in methods}
         self._closed = {
-            f"/{method.service}/{method.name}": _handler(method._replace(answer=_refuse), metrics) for method in methods
+            f"/{method.service}/{method.name}": handlers.make(method._replace(answer=_refuse)) for method in methods
         }
         self._handlers = self._open
         self._refused = 0
@@ -141,7 +209,9 @@ class _Door(grpc.GenericRpcHandler):
         handlers = self._handlers
         if handlers is self._closed:
             self._refused += 1
-        return handlers.get(handler_call_details.method)
+        method = handler_call_details.method
+        handler = handlers.get(method)
+        return self._admit(handler, method) if handler is not None else None
 
     def close(self) -> None:
         """Refuses whatever arrives from now on; returns when nothing does any more."""
@@ -161,32 +231,87 @@ _UNREADABLE = object()
 """In place of a request whose bytes are none. grpcio would log a traceback for each, and answer INTERNAL."""
 
 
-def _handler(method: Method, metrics: Metrics) -> _Handler:
-    name = method.name
+class _Handlers:
+    """Makes gRPC's handlers of methods.
 
-    def refuse(context: grpc.ServicerContext, error: CallError) -> NoReturn:
-        metrics.requested(name, error.code.name)
-        context.abort(_STATUSES[error.code], error.message)
+    Args:
+        metrics: where requests are counted.
+        streams: where streams run.
+        waiting: where methods run that may wait for another program.
+    """
 
-    def call(request: Any, context: grpc.ServicerContext) -> Message:
-        if request is _UNREADABLE:
-            refuse(context, InvalidCall(f"the request's bytes are no {method.request.DESCRIPTOR.full_name}"))
-        try:
-            response = method.answer(request)
-        except CallError as error:
-            refuse(context, error)
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets a status and the log the traceback
-            _log.exception("call_failed", method=name)
-            metrics.requested(name, Code.INTERNAL.name)
-            context.abort(grpc.StatusCode.INTERNAL, "internal error")
-        metrics.requested(name, "OK")
-        return response
+    def __init__(self, metrics: Metrics, streams: Streams, waiting: ThreadPoolExecutor) -> None:
+        self._metrics = metrics
+        self._streams = streams
+        self._waiting = waiting
 
-    return grpc.unary_unary_rpc_method_handler(
-        call,
-        request_deserializer=_reader(method.request),
-        response_serializer=_serialize,
-    )
+    def make(self, method: Method) -> _Handler:
+        """The handler of a method."""
+        read = _reader(method.request)
+        if method.kind is Kind.ONE_TO_MANY:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method), read, _serialize)
+        if method.kind is Kind.MANY_TO_MANY:
+            return grpc.stream_stream_rpc_method_handler(self._stream(method), read, _serialize)
+        call = self._call(method)
+        if method.kind is Kind.WAITING:
+            call.experimental_thread_pool = self._waiting  # type: ignore[attr-defined] # where grpcio looks for it
+        elif method.kind is Kind.REPORT:
+            call.experimental_thread_pool = self._streams.pool  # type: ignore[attr-defined] # likewise
+        return grpc.unary_unary_rpc_method_handler(call, read, _serialize)
+
+    def _call(self, method: Method) -> Callable[[Any, grpc.ServicerContext], Message]:
+        name = method.name
+
+        def call(request: Any, context: grpc.ServicerContext) -> Message:
+            try:
+                response: Message = method.answer(_readable(request, method))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+                self._refuse(name, context, error)
+            self._metrics.requested(name, "OK")
+            return response
+
+        return call
+
+    def _stream(self, method: Method) -> Callable[[Any, grpc.ServicerContext], Iterator[Message]]:
+        name, streams = method.name, self._streams
+
+        def session(asked: Any, context: grpc.ServicerContext) -> Iterator[Message]:
+            try:
+                stream = streams.enter(context)
+                if method.kind is Kind.MANY_TO_MANY:
+                    asked = stream.requests(asked, _UNREADABLE)
+                else:
+                    stream.idle = False
+                    asked = _readable(asked, method)
+                for response in method.answer(asked):
+                    yield response
+                    if method.kind is Kind.MANY_TO_MANY:  # one answer is let finish, questions have no end
+                        streams.check_serving()
+            except (grpc.RpcError, GeneratorExit):  # the client went away, between requests or between responses
+                self._metrics.requested(name, "CANCELLED")
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                self._refuse(name, context, error)
+            self._metrics.requested(name, "OK")
+
+        session.experimental_thread_pool = streams.pool  # type: ignore[attr-defined] # where grpcio looks for it
+        return session
+
+    def _refuse(self, name: str, context: grpc.ServicerContext, error: Exception) -> NoReturn:
+        """Ends a call with a status; where the error is none of ours, the log has it and the client does not."""
+        if isinstance(error, CallError):
+            self._metrics.requested(name, error.code.name)
+            context.abort(_STATUSES[error.code], error.message)
+        _log.error("call_failed", method=name, exc_info=True)
+        self._metrics.requested(name, Code.INTERNAL.name)
+        context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+
+def _readable(request: Any, method: Method) -> Any:
+    """The request, unless its bytes are none."""
+    if request is _UNREADABLE:
+        raise InvalidCall(f"the request's bytes are no {method.request.DESCRIPTOR.full_name}")
+    return request
 
 
 def _serialize(response: Message) -> bytes:
@@ -203,13 +328,3 @@ def _reader(message: type[Message]) -> Callable[[bytes], object]:
             return _UNREADABLE
 
     return reader
-
-
-def _check_unix_free(text: str) -> None:
-    """Whether nobody answers on a socket file; gRPC would take it over from a server that runs."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(text.removeprefix(_UNIX).removeprefix("//"))
-        except OSError:
-            return
-    raise ListenError(text, "a server listens there already; stop it, or choose another path")

@@ -10,13 +10,14 @@ import grpc.aio
 from rightcall import v1, wire
 from rightcall.answers import Call
 from rightcall.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+from rightcall.directory import AsyncDirectoryQuestions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
     from types import TracebackType
 
-    from rightcall.answers import Answer, Explanation, Status
+    from rightcall.answers import Answer, ChallengeAnswer, Explanation, Status
     from rightcall.errors import RightcallError
 
     RequestT = TypeVar("RequestT")
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client:
+class Client(AsyncDirectoryQuestions):
     """Asks a Rightcall server, over one connection that any number of tasks of one event loop may share.
 
     ::
@@ -45,8 +46,13 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT,
         tls: bool = False,
         ca_file: str | os.PathLike[str] | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        token: str | Callable[[], str] | None = None,
     ) -> None:
-        secure = credentials(tls=tls, ca_file=ca_file)
+        secure = credentials(
+            tls=tls, ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, token=token
+        )
         self.target = target
         self._timeout = timeout
         self._channel = (
@@ -62,10 +68,19 @@ class Client:
         caller: str = "",
         outcall: str = "",
         tenant: str = "",
+        at_least_revision: int = 0,
         timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
     ) -> Answer:
         """May ``caller`` dial ``extension`` through ``outcall``? See ``rightcall.Client.check``."""
-        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        request = wire.to_request(
+            Call(
+                extension=extension,
+                caller=caller,
+                outcall=outcall,
+                tenant=tenant,
+                at_least_revision=at_least_revision,
+            )
+        )
         return wire.to_answer(await self._ask(self._decisions.CheckCall, request, timeout))
 
     async def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
@@ -77,6 +92,37 @@ class Client:
             response = await self._ask(self._decisions.CheckCalls, v1.CheckCallsRequest(calls=part), timeout)
             answers += wire.to_answers(self.target, response, len(part))
         return answers
+
+    async def check_stream(
+        self,
+        questions: AsyncIterable[tuple[str, Call]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+    ) -> AsyncIterator[tuple[str, Answer | RightcallError]]:
+        """Questions as they come, over one stream. See ``rightcall.Client.check_stream``."""
+        failed: list[Exception] = []
+        stream = self._decisions.StreamCheckCalls(_sent(questions, failed), timeout=timeout)
+        try:
+            async for response in stream:
+                yield wire.to_tagged(self.target, response)
+        except grpc.aio.AioRpcError as error:
+            status, message = error.code().value[0], error.details() or ""
+            raise wire.to_error(self.target, status, message, timeout or 0) from error
+        finally:
+            stream.cancel()
+        if failed:
+            raise failed[0]
+
+    async def answer_challenge(
+        self,
+        challenge: str,
+        password: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+    ) -> ChallengeAnswer:
+        """Whether a password opens a call. See ``rightcall.Client.answer_challenge``."""
+        request = wire.to_challenge_request(challenge, password)
+        return wire.to_challenge_answer(await self._ask(self._decisions.AnswerChallenge, request, timeout))
 
     async def explain(
         self,
@@ -122,3 +168,14 @@ class Client:
         except grpc.aio.AioRpcError as error:
             status, message = error.code().value[0], error.details() or ""
             raise wire.to_error(self.target, status, message, seconds) from error
+
+
+async def _sent(
+    questions: AsyncIterable[tuple[str, Call]], failed: list[Exception]
+) -> AsyncIterator[v1.StreamCheckCallsRequest]:
+    """The messages that ask ``questions``; what goes wrong ends them, and is kept for whoever reads the answers."""
+    try:
+        async for identity, call in questions:
+            yield wire.to_question(identity, call)
+    except Exception as error:  # noqa: BLE001 - grpcio would log it, and tell the caller nothing
+        failed.append(error)

@@ -65,12 +65,14 @@ class Call:
         caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
         outcall: the id of the outgoing call; empty: the call leaves through none.
         tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
+        at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
     """
 
     extension: str
     caller: str = ""
     outcall: str = ""
     tenant: str = ""
+    at_least_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Answer:
         stage: the stage that decided.
         permission: the permission that decided; None in the stage NONE.
         revision: the state of the rules that decided; empty where the call belongs to no tenant.
-        challenge: with CHALLENGE, what to send the digits back with; empty as long as the server cannot check them.
+        challenge: with CHALLENGE, what ``answer_challenge`` takes; empty where the server cannot check passwords.
     """
 
     decision: Decision
@@ -106,6 +108,44 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeAnswer:
+    """What came of a password.
+
+    Attributes:
+        decision: ALLOW or DENY.
+        attempts_left: with DENY, how often another password may be tried now; 0: do not ask the caller again.
+        revision: the state of the rules that decided.
+        retry_after: with DENY, seconds until the caller's passwords are looked at again; 0: there is no lockout.
+    """
+
+    decision: Decision
+    attempts_left: int
+    revision: str
+    retry_after: int
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may go ahead now."""
+        return self.decision is Decision.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class ClosestPattern:
+    """A pattern that does not match, and how far it gets.
+
+    Attributes:
+        pattern: as its administrator wrote it.
+        position: the first character of the extension, counted from 1, where it fails; one more than the extension has:
+            the pattern asks for more.
+        expected: what it accepts there, as in a pattern; empty: nothing more.
+    """
+
+    pattern: str
+    position: int
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One permission that a stage looked at, and what came of it.
 
@@ -118,6 +158,7 @@ class Candidate:
         group_id: the group through which it applies, in the stage GROUP.
         group_name: that group's name.
         reason: one sentence.
+        closest: where none of its patterns matches, the one that comes closest; None where it has none.
     """
 
     permission: Permission
@@ -128,6 +169,7 @@ class Candidate:
     group_id: str
     group_name: str
     reason: str
+    closest: ClosestPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)

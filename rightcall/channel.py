@@ -10,6 +10,7 @@ import grpc
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 1.0
@@ -20,7 +21,7 @@ MAX_BATCH = 1000
 # Named one by one: a method that changes something must not be sent twice because it was added later.
 _REPEATABLE = {
     "rightcall.v1.DecisionService": ("CheckCall", "CheckCalls", "ExplainCall"),
-    "rightcall.v1.DirectoryService": ("GetStatus",),
+    "rightcall.v1.DirectoryService": ("ListCallers", "ListReach", "GetStatus"),
 }
 _SERVICE_CONFIG = {
     # Every address that the target's name has is used, so replicas share the calls and one that is gone is skipped.
@@ -59,16 +60,55 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
 )
 
 
-def credentials(*, tls: bool, ca_file: str | os.PathLike[str] | None) -> grpc.ChannelCredentials | None:
+def credentials(
+    *,
+    tls: bool,
+    ca_file: str | os.PathLike[str] | None = None,
+    certificate_file: str | os.PathLike[str] | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    token: str | Callable[[], str] | None = None,
+) -> grpc.ChannelCredentials | None:
     """What to connect with; None: without TLS.
 
     Args:
         tls: whether to use TLS.
         ca_file: PEM file of the authorities to trust; implies ``tls``. None: those that gRPC brings.
+        certificate_file: PEM file of the client's own certificate chain; implies ``tls``.
+        key_file: PEM file of its private key.
+        token: sent with each question, or called for it each time.
 
     Raises:
-        OSError: ``ca_file`` cannot be read.
+        OSError: a file cannot be read.
+        ValueError: a certificate without its key or the other way round, or a token without TLS.
     """
-    if ca_file is not None:
-        return grpc.ssl_channel_credentials(root_certificates=Path(ca_file).read_bytes())
-    return grpc.ssl_channel_credentials() if tls else None
+    if (certificate_file is None) != (key_file is None):
+        raise ValueError("a client certificate and its key need each other; give both files, or neither")
+    if not tls and ca_file is None and certificate_file is None:
+        if token:
+            raise ValueError("a token is sent over TLS alone, since whoever sees it has it; connect with TLS")
+        return None
+    channel = grpc.ssl_channel_credentials(_read(ca_file), _read(key_file), _read(certificate_file))
+    if not token:
+        return channel
+    return grpc.composite_channel_credentials(channel, grpc.metadata_call_credentials(_Bearer(token), "rightcall"))
+
+
+class _Bearer(grpc.AuthMetadataPlugin):
+    """Sends a token with each question."""
+
+    def __init__(self, token: str | Callable[[], str]) -> None:
+        self._token = token
+
+    def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
+        """Hands the token over, or what went wrong with it."""
+        del context
+        try:
+            token = self._token if isinstance(self._token, str) else self._token()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the question ends with it
+            callback((), error)
+        else:
+            callback((("authorization", f"Bearer {token}"),), None)
+
+
+def _read(path: str | os.PathLike[str] | None) -> bytes | None:
+    return Path(path).read_bytes() if path is not None else None

@@ -9,20 +9,21 @@ import grpc
 from rightcall import v1, wire
 from rightcall.answers import Call
 from rightcall.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+from rightcall.directory import DirectoryQuestions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from rightcall.answers import Answer, Explanation, Status
+    from rightcall.answers import Answer, ChallengeAnswer, Explanation, Status
     from rightcall.errors import RightcallError
 
     RequestT = TypeVar("RequestT")
     ResponseT = TypeVar("ResponseT")
 
 
-class Client:
+class Client(DirectoryQuestions):
     """Asks a Rightcall server, over one connection that any number of threads may share.
 
     ::
@@ -41,9 +42,14 @@ class Client:
         timeout: seconds that a question may take, retries included.
         tls: whether to connect with TLS.
         ca_file: PEM file of the authorities to trust; implies ``tls``. None: the well-known ones.
+        certificate_file: PEM file of the client's own certificate chain, for servers that ask for one.
+        key_file: PEM file of its private key.
+        token: sent with each question, over TLS alone; or a function that is called for it each time, for tokens that
+            expire.
 
     Raises:
-        OSError: ``ca_file`` cannot be read.
+        OSError: a file cannot be read.
+        ValueError: a certificate without its key, or a token without TLS.
     """
 
     def __init__(
@@ -53,8 +59,13 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT,
         tls: bool = False,
         ca_file: str | os.PathLike[str] | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        token: str | Callable[[], str] | None = None,
     ) -> None:
-        secure = credentials(tls=tls, ca_file=ca_file)
+        secure = credentials(
+            tls=tls, ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, token=token
+        )
         self.target = target
         self._timeout = timeout
         self._channel = (
@@ -64,7 +75,14 @@ class Client:
         self._directory = v1.DirectoryServiceStub(self._channel)
 
     def check(
-        self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", timeout: float | None = None
+        self,
+        *,
+        extension: str,
+        caller: str = "",
+        outcall: str = "",
+        tenant: str = "",
+        at_least_revision: int = 0,
+        timeout: float | None = None,
     ) -> Answer:
         """May ``caller`` dial ``extension`` through ``outcall``?
 
@@ -73,6 +91,7 @@ class Client:
             caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
             outcall: the id of the outgoing call; empty: the call leaves through none.
             tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
+            at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
             timeout: seconds that it may take; None: as the client was made with.
 
         Raises:
@@ -80,7 +99,15 @@ class Client:
             NoAnswer: there is no answer now.
             ServerError: the server failed.
         """
-        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        request = wire.to_request(
+            Call(
+                extension=extension,
+                caller=caller,
+                outcall=outcall,
+                tenant=tenant,
+                at_least_revision=at_least_revision,
+            )
+        )
         return wire.to_answer(self._ask(self._decisions.CheckCall, request, timeout))
 
     def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:
@@ -107,6 +134,60 @@ class Client:
             response = self._ask(self._decisions.CheckCalls, v1.CheckCallsRequest(calls=part), timeout)
             answers += wire.to_answers(self.target, response, len(part))
         return answers
+
+    def check_stream(
+        self, questions: Iterable[tuple[str, Call]], *, timeout: float | None = None
+    ) -> Iterator[tuple[str, Answer | RightcallError]]:
+        """Questions as they come, over one stream that stays open until there are no more.
+
+        Questions are taken in another thread, and only as fast as answers are. Answers come in the order of the
+        questions. When the stream breaks, open another one and ask again what was not answered.
+
+        Args:
+            questions: an id, which comes back with the answer, and the question; it may wait for the next one.
+            timeout: seconds that the whole stream may last; None: as long as there are questions.
+
+        Yields:
+            For each question its id, with its answer or the error that ``check`` would have raised.
+
+        Raises:
+            InvalidCall: a question cannot be sent at all; raised behind the answers to those before it, as is whatever
+                ``questions`` raises.
+            NoAnswer: there are no answers now.
+            ServerError: the server failed.
+        """
+        failed: list[Exception] = []
+        stream = self._decisions.StreamCheckCalls(_sent(questions, failed), timeout=timeout)
+        try:
+            for response in stream:
+                yield wire.to_tagged(self.target, response)
+        except grpc.RpcError as error:
+            status, message = error.code().value[0], error.details() or ""
+            raise wire.to_error(self.target, status, message, timeout or 0) from error
+        finally:
+            stream.cancel()
+        if failed:
+            raise failed[0]
+
+    def answer_challenge(self, challenge: str, password: str, *, timeout: float | None = None) -> ChallengeAnswer:
+        """Whether the password that a caller dialled opens the call that ``check`` answered with a challenge.
+
+        A wrong password is an answer: DENY, and how many attempts are left. Each question counts as an attempt, so it
+        is never sent twice; after an error, ask the caller again, or give up.
+
+        Args:
+            challenge: of the answer.
+            password: the digits, as they were dialled.
+            timeout: seconds that it may take; None: as the client was made with.
+
+        Raises:
+            ChallengeOver: it has expired, or opened a call before; ``check`` again.
+            InvalidCall: it is none of this deployment's challenges, or what was dialled cannot be a password.
+            NoAnswer: there is no answer now; nobody gets in.
+            ServerError: the server failed.
+        """
+        request = wire.to_challenge_request(challenge, password)
+        return wire.to_challenge_answer(self._ask(self._decisions.AnswerChallenge, request, timeout))
 
     def explain(
         self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", timeout: float | None = None
@@ -154,3 +235,12 @@ class Client:
             # What a call raises is both an error and the call; only the latter's type has the status.
             status, message = error.code().value[0], error.details() or ""
             raise wire.to_error(self.target, status, message, seconds) from error
+
+
+def _sent(questions: Iterable[tuple[str, Call]], failed: list[Exception]) -> Iterator[v1.StreamCheckCallsRequest]:
+    """The messages that ask ``questions``; what goes wrong ends them, and is kept for the thread that reads answers."""
+    try:
+        for identity, call in questions:
+            yield wire.to_question(identity, call)
+    except Exception as error:  # noqa: BLE001 - grpcio would log it, and tell the caller nothing
+        failed.append(error)

@@ -48,33 +48,37 @@ class _Parts(NamedTuple):
     """For redis-py: user, password, and what stands behind ``?``."""
 
 
-def open_redis(url: str) -> Redis:
+def open_redis(url: str, *, answer_timeout: float = _ANSWER_TIMEOUT) -> Redis:
     """A client for a Redis URL. It connects when it is first used, but to a cluster, which is asked for its nodes.
+
+    Args:
+        url: in one of the forms above.
+        answer_timeout: seconds that an answer may take.
 
     Raises:
         RedisUrlError: the URL cannot be read.
     """
-    openers: dict[str, Callable[[str], Redis]] = {"sentinel": _open_sentinel, "cluster": _open_cluster}
+    openers: dict[str, Callable[[str, float], Redis]] = {"sentinel": _open_sentinel, "cluster": _open_cluster}
     try:
-        return openers.get(urlsplit(url).scheme.partition("+")[2], _open_one)(url)
+        return openers.get(urlsplit(url).scheme.partition("+")[2], _open_one)(url, answer_timeout)
     except (ValueError, TypeError, IndexError) as error:
         raise RedisUrlError(f"the Redis URL cannot be read; write it as {_FORMS}") from error
 
 
-def _common() -> dict[str, Any]:
+def _common(answer_timeout: float) -> dict[str, Any]:
     return {
         "socket_connect_timeout": _CONNECT_TIMEOUT,
-        "socket_timeout": _ANSWER_TIMEOUT,
+        "socket_timeout": answer_timeout,
         "health_check_interval": 15,
         "client_name": "rightcall",
     }
 
 
-def _open_one(url: str) -> Redis:
-    return Redis.from_url(url, **_common(), retry=Retry(NoBackoff(), 1))
+def _open_one(url: str, answer_timeout: float) -> Redis:
+    return Redis.from_url(url, **_common(answer_timeout), retry=Retry(NoBackoff(), 1))
 
 
-def _open_sentinel(url: str) -> Redis:
+def _open_sentinel(url: str, answer_timeout: float) -> Redis:
     """The master that the sentinels know; asked again whenever a connection is made, so that a failover is followed."""
     parts = _parts(url, _SENTINEL_PORT)
     name, *database = parts.path
@@ -82,15 +86,15 @@ def _open_sentinel(url: str) -> Redis:
         parts.hosts,
         sentinel_kwargs={"socket_connect_timeout": _CONNECT_TIMEOUT, "socket_timeout": _CONNECT_TIMEOUT},
     )
-    options = _common() | parts.options | {"db": int(database[0]) if database else 0, "ssl": parts.tls}
+    options = _common(answer_timeout) | parts.options | {"db": int(database[0]) if database else 0, "ssl": parts.tls}
     return cast("Redis", sentinel.master_for(name, **options))  # type: ignore[no-untyped-call] # redis-py
 
 
-def _open_cluster(url: str) -> Redis:
+def _open_cluster(url: str, answer_timeout: float) -> Redis:
     """A cluster's client; it offers all that we use of a single server's."""
     parts = _parts(url, _REDIS_PORT)
     nodes = [ClusterNode(host, port) for host, port in parts.hosts]  # type: ignore[no-untyped-call] # redis-py
-    options = _common() | parts.options | ({"ssl": True} if parts.tls else {})
+    options = _common(answer_timeout) | parts.options | ({"ssl": True} if parts.tls else {})
     return cast("Redis", _LazyCluster(nodes, options))
 
 

@@ -3,10 +3,13 @@
 RightcallError
 ├── QuestionError          the question is at fault: asking again gets the same error
 │   ├── InvalidCall        what was asked is no call: an empty extension, say
-│   └── UnknownTenant      a tenant was named that the server does not know
+│   ├── UnknownTenant      a tenant was named that the server does not know
+│   ├── NotAllowed         the server does not know this client, or does not let it ask that
+│   └── ChallengeOver      the challenge has expired, or opened a call before
 ├── NoAnswer               there is no answer now, and there may be one later
 │   ├── Unreachable        no server answers at the target
 │   ├── NotReady           the server has loaded no rules yet
+│   ├── RulesBehind        the server's rules are older than the question asks for
 │   └── DeadlineExceeded   the time allowed ran out
 └── ServerError            the server failed, or answered what this client does not understand
 
@@ -32,6 +35,14 @@ class UnknownTenant(QuestionError):
     """A tenant was named that the server does not know."""
 
 
+class NotAllowed(QuestionError):
+    """The server does not know this client, or does not let it ask that. It does not tell what it would accept."""
+
+
+class ChallengeOver(QuestionError):
+    """The challenge has expired, or opened a call before: ``check`` the call again."""
+
+
 class NoAnswer(RightcallError):
     """There is no answer now, and there may be one later."""
 
@@ -53,6 +64,10 @@ class Unreachable(NoAnswer):
 
 class NotReady(NoAnswer):
     """The server has loaded no rules yet."""
+
+
+class RulesBehind(NoAnswer):
+    """The server's rules are older than the question asks for; they may be on their way."""
 
 
 class DeadlineExceeded(NoAnswer):

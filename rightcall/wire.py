@@ -12,6 +12,8 @@ from rightcall.answers import (
     Call,
     Candidate,
     CandidateResult,
+    ChallengeAnswer,
+    ClosestPattern,
     Decision,
     Explanation,
     Mode,
@@ -23,16 +25,19 @@ from rightcall.answers import (
     TenantStatus,
 )
 from rightcall.errors import (
+    ChallengeOver,
     DeadlineExceeded,
     InvalidCall,
     NoAnswer,
+    NotAllowed,
     NotReady,
     RightcallError,
+    RulesBehind,
     ServerError,
     UnknownTenant,
     Unreachable,
 )
-from rightcall.v1 import CheckCallRequest
+from rightcall.v1 import AnswerChallengeRequest, CheckCallRequest, StreamCheckCallsRequest
 
 if TYPE_CHECKING:
     from enum import IntEnum
@@ -44,6 +49,18 @@ if TYPE_CHECKING:
 NOT_READY = "no rules are loaded yet"
 """How a server without rules begins its message; it has the status of a server that is not there at all."""
 
+NOT_COUNTED = "passwords cannot be checked now"
+"""Likewise a server that cannot count attempts."""
+
+_SAID: dict[grpc.StatusCode, type[RightcallError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidCall,
+    grpc.StatusCode.NOT_FOUND: UnknownTenant,
+    grpc.StatusCode.FAILED_PRECONDITION: RulesBehind,
+    grpc.StatusCode.ABORTED: ChallengeOver,
+    grpc.StatusCode.UNAUTHENTICATED: NotAllowed,
+    grpc.StatusCode.PERMISSION_DENIED: NotAllowed,
+}
+"""Statuses whose message says it all."""
 _STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -51,13 +68,68 @@ def to_request(call: Call) -> CheckCallRequest:
     """The message that asks ``call``.
 
     Raises:
-        InvalidCall: it holds text that has no UTF-8 form.
+        InvalidCall: it holds text that has no UTF-8 form, or a number that is no revision's.
     """
     try:
-        return CheckCallRequest(caller=call.caller, extension=call.extension, outcall=call.outcall, tenant=call.tenant)
+        return CheckCallRequest(
+            caller=call.caller,
+            extension=call.extension,
+            outcall=call.outcall,
+            tenant=call.tenant,
+            at_least_revision=call.at_least_revision,
+        )
     except UnicodeEncodeError as error:
         message = f"{call!r} holds text that has no UTF-8 form; send what was dialled, decoded"
         raise InvalidCall(message) from error
+    except ValueError as error:
+        raise InvalidCall(f"{call!r} asks for a revision that is none; send its number") from error
+
+
+def to_challenge_request(challenge: str, password: str) -> AnswerChallengeRequest:
+    """The message that answers a challenge.
+
+    Raises:
+        InvalidCall: it holds text that has no UTF-8 form.
+    """
+    try:
+        return AnswerChallengeRequest(challenge=challenge, password=password)
+    except UnicodeEncodeError:
+        # Without its cause, which would show the password.
+        raise InvalidCall("challenge or password has no UTF-8 form; send what was dialled, decoded") from None
+
+
+def to_challenge_answer(response: v1.AnswerChallengeResponse) -> ChallengeAnswer:
+    """The answer in a response.
+
+    Raises:
+        ServerError: it is one that this client does not know.
+    """
+    return ChallengeAnswer(
+        decision=member(Decision, response.decision),
+        attempts_left=response.attempts_left,
+        revision=response.revision,
+        retry_after=response.retry_after_seconds,
+    )
+
+
+def to_question(identity: str, call: Call) -> StreamCheckCallsRequest:
+    """The message that asks ``call`` in a stream.
+
+    Raises:
+        InvalidCall: it cannot be sent.
+    """
+    request = to_request(call)
+    try:
+        return StreamCheckCallsRequest(id=identity, call=request)
+    except UnicodeEncodeError as error:
+        raise InvalidCall(f"the question's id {identity!r} has no UTF-8 form; send another one") from error
+
+
+def to_tagged(target: str, response: v1.StreamCheckCallsResponse) -> tuple[str, Answer | RightcallError]:
+    """The id in a response of a stream, and the answer, or the error that the question would have raised alone."""
+    if response.HasField("error"):
+        return response.id, to_error(target, response.error.code, response.error.message, 0)
+    return response.id, to_answer(response.response)
 
 
 def to_answer(response: v1.CheckCallResponse) -> Answer:
@@ -68,8 +140,8 @@ def to_answer(response: v1.CheckCallResponse) -> Answer:
     """
     permission = to_permission(response.permission) if response.HasField("permission") else None
     return Answer(
-        _member(Decision, response.decision),
-        _member(Stage, response.stage),
+        member(Decision, response.decision),
+        member(Stage, response.stage),
         permission,
         response.revision,
         response.challenge,
@@ -118,23 +190,30 @@ def to_error(target: str, status: int, message: str, seconds: float) -> Rightcal
         seconds: the time that was allowed.
     """
     code = _STATUSES.get(status, grpc.StatusCode.UNKNOWN)
-    if code is grpc.StatusCode.INVALID_ARGUMENT:
-        return InvalidCall(message)
-    if code is grpc.StatusCode.NOT_FOUND:
-        return UnknownTenant(message)
+    if code in _SAID:
+        return _SAID[code](message)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(target, seconds)
     if code is grpc.StatusCode.UNAVAILABLE:
-        return NotReady(message) if message.startswith(NOT_READY) else Unreachable(target, message)
+        return _unavailable(target, message)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return NoAnswer(f"{target} takes no more: {message}")
     if code is grpc.StatusCode.CANCELLED:
         return NoAnswer(f"the question to {target} was given up before it had an answer: {message}")
     return ServerError(f"{target} failed with {code.name}: {message}; check that it is a Rightcall server, see its log")
 
 
+def _unavailable(target: str, message: str) -> NoAnswer:
+    """What UNAVAILABLE means: a server that is there says why, and where there is none, gRPC does."""
+    if message.startswith(NOT_READY):
+        return NotReady(message)
+    return NoAnswer(message) if message.startswith(NOT_COUNTED) else Unreachable(target, message)
+
+
 def _to_stage(message: v1.StageExplanation) -> StageExplanation:
     return StageExplanation(
-        stage=_member(Stage, message.stage),
-        result=_member(StageResult, message.result),
+        stage=member(Stage, message.stage),
+        result=member(StageResult, message.result),
         candidates=tuple(map(_to_candidate, message.candidates)),
         reason=message.reason,
     )
@@ -143,14 +222,19 @@ def _to_stage(message: v1.StageExplanation) -> StageExplanation:
 def _to_candidate(message: v1.CandidateExplanation) -> Candidate:
     return Candidate(
         permission=to_permission(message.permission),
-        mode=_member(Mode, message.mode),
+        mode=member(Mode, message.mode),
         has_password=message.has_password,
-        result=_member(CandidateResult, message.result),
+        result=member(CandidateResult, message.result),
         matched_patterns=tuple(message.matched_patterns),
         group_id=message.group_id,
         group_name=message.group_name,
         reason=message.reason,
+        closest=_to_closest(message.closest) if message.HasField("closest") else None,
     )
+
+
+def _to_closest(message: v1.ClosestPattern) -> ClosestPattern:
+    return ClosestPattern(message.pattern, message.position, message.expected)
 
 
 def _to_tenant(message: v1.TenantStatus) -> TenantStatus:
@@ -170,7 +254,7 @@ def _to_tenant(message: v1.TenantStatus) -> TenantStatus:
     )
 
 
-def _member(enum: type[EnumT], number: int) -> EnumT:
+def member(enum: type[EnumT], number: int) -> EnumT:
     """The member with this number. One that is not known must not pass for any that is."""
     try:
         return enum(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,13 +11,20 @@ import grpc
 from pdp.app import Server, ServerSettings
 from pdp.current import CurrentSnapshots
 from pdp.metrics import Metrics
+from pdp.native.choice import Transport
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Revision, Tenant
 from pdp.rules.snapshot import Snapshot, decode
 from rightcall import v1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pdp.attempts import Attempts
+    from pdp.decision_log import DecisionLog
+
+TRANSPORT = Transport(os.environ.get("RIGHTCALL_TESTED_TRANSPORT", "grpcio"))
+"""What speaks gRPC where a test does not choose: the same tests can be run over the other one."""
 
 DEADLINE = 10.0
 """Seconds that an answer may take before a test fails."""
@@ -50,12 +58,26 @@ def current_of(*rules: Tenant | Snapshot) -> CurrentSnapshots:
 def running_server(
     *rules: Tenant | Snapshot,
     current: CurrentSnapshots | None = None,
+    secrets: Sequence[bytes] = (),
+    attempts: Attempts | None = None,
+    decision_log: Callable[[Metrics], DecisionLog] | None = None,
+    transport: Transport = TRANSPORT,
     **settings: Any,
 ) -> Iterator[Running]:
     """A server on free ports that answers from ``rules``, or from ``current``, and a channel to it."""
     held = current_of(*rules) if current is None else current
     metrics = Metrics(held, "1.2.3")
     chosen = {"listen": "127.0.0.1:0", "http": "127.0.0.1:0", **settings}
-    with Server(ServerSettings(**chosen), held, metrics) as server, grpc.insecure_channel(server.address) as channel:
+    log = decision_log(metrics) if decision_log else None
+    made = Server(
+        ServerSettings(**chosen),
+        held,
+        metrics,
+        secrets=secrets,
+        attempts=attempts,
+        decision_log=log,
+        transport=transport,
+    )
+    with made as server, grpc.insecure_channel(server.address) as channel:
         decisions, directory = v1.DecisionServiceStub(channel), v1.DirectoryServiceStub(channel)
         yield Running(server, held, metrics, channel, decisions, directory)

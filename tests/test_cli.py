@@ -19,6 +19,7 @@ from rich.console import Console
 from server import running_server
 
 from pdp.current import CurrentSnapshots
+from pdp.security.settings import SecuritySettings
 from pdp.settings import ServerSettings
 from rightcall.cli import main
 from rightcall.cli.command import command
@@ -32,7 +33,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 COMPANY = str(ROOT / "examples" / "company.yaml")
 MANUAL = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-COMMANDS = ("serve", "load", "validate", "check", "explain", "revisions", "rollback", "unpin", "demo")
+COMMANDS = (
+    "serve",
+    "load",
+    "validate",
+    "check",
+    "explain",
+    "callers",
+    "reach",
+    "revisions",
+    "rollback",
+    "unpin",
+    "agi",
+    "demo",
+)
 CAROL = "ca401000-0000-4000-8000-000000000003"
 PREMIUM = ("--caller", CAROL, "--extension", "0900123456", "--outcall", "1")
 BAD = """
@@ -110,7 +124,8 @@ def test_the_manual_lists_every_command_and_exit_code() -> None:
 def test_every_server_setting_is_an_option_of_serve() -> None:
     """A limit that cannot be set is none."""
     names = {option.name for option in options_of("serve")}
-    assert {field.name for field in fields(ServerSettings)} <= names
+    settings = {field.name for field in (*fields(ServerSettings), *fields(SecuritySettings))} - {"security"}
+    assert settings <= names
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS), ["--version"]])
@@ -308,8 +323,12 @@ def test_variables_stand_for_options_and_the_command_line_prevails() -> None:
         (("check", "--extension", "1", "--ca-file", "/nowhere/ca.pem"), "cannot be read"),
         (("serve",), "--definitions PATH or --redis URL"),
         (("serve", "--definitions", COMPANY, "--redis", "redis://h"), "exclude each other"),
-        (("serve", "--definitions", COMPANY, "--transport", "native"), "not in this release"),
-        (("serve", "--definitions", COMPANY, "--workers", "2"), "not in this release"),
+        (
+            ("serve", "--definitions", COMPANY, "--transport", "native", "--max-connection-age", "9"),
+            "--max-connection-age",
+        ),
+        (("serve", "--definitions", COMPANY, "--workers", "2", "--transport", "grpcio"), "one process"),
+        (("serve", "--definitions", COMPANY, "--workers", "0"), "x>=1"),
         (("serve", "--redis", "redis://h", "--password-override", "user"), "belongs to --definitions"),
         (("serve", "--redis", "http://user:hunter2@h"), "Redis URL cannot be read"),
         (("serve", "--definitions", COMPANY, "--secret-key-file", "/nowhere/key"), "cannot be read"),

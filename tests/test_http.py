@@ -28,7 +28,7 @@ class Page(NamedTuple):
     """What came back."""
 
     status: int
-    headers: dict[str, str]
+    headers: http.client.HTTPMessage
     body: str
 
 
@@ -38,7 +38,7 @@ def fetch(address: str, path: str, *, method: str = "GET", accept: str = "*/*") 
     try:
         connection.request(method, path, headers={"Accept": accept})
         response = connection.getresponse()
-        return Page(response.status, dict(response.headers), response.read().decode())
+        return Page(response.status, response.headers, response.read().decode())
     finally:
         connection.close()
 
@@ -110,9 +110,9 @@ def test_anything_else_is_not_found_and_other_methods_are_refused(running: Runni
     posted = fetch(running.server.http_address, "/metrics", method="POST")
 
     assert nothing.status == 404
-    assert "/metrics, /healthz and /readyz" in nothing.body
+    assert all(path in nothing.body for path in ("/metrics", "/healthz", "/readyz"))
     assert nothing.headers["Server"] == "rightcall"
-    assert posted.status == 501
+    assert posted.status == 405
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET\r\n\r\n", b"x" * 70_000, b"\r\n"])
@@ -128,13 +128,13 @@ def test_garbage_is_no_trouble(running: Running, garbage: bytes) -> None:
         alive = fetch(running.server.http_address, "/healthz")
 
     assert alive.status == 200
-    assert {entry["log_level"] for entry in logs} == {"debug"}
+    assert {entry["log_level"] for entry in logs} <= {"debug"}
 
 
 def test_silent_clients_do_not_keep_others_waiting(running: Running) -> None:
-    """A connection without a request costs a thread, for a while; those beyond the limit are hung up on."""
+    """A connection without a request is kept for a while; those beyond the limit are hung up on."""
     host, _, port = running.server.http_address.partition(":")
-    some = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(20)]
+    some = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(110)]
     alive = fetch(running.server.http_address, "/healthz")
     more = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(40)]
     ends = more[-1].recv(1)
@@ -144,6 +144,57 @@ def test_silent_clients_do_not_keep_others_waiting(running: Running) -> None:
     assert alive.status == 200
     assert ends == b""
     until(lambda: answers(running), "there is room again")
+
+
+def test_a_request_that_drips_in_is_given_up(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the client sends another byte of its headers or of its body."""
+    monkeypatch.setattr("pdp.http._SLOWEST_CLIENT_SECONDS", 0.2)
+    host, _, port = running.server.http_address.partition(":")
+    head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n"
+    for start in (head, head + b"\r\n"):
+        with socket.create_connection((host, int(port)), timeout=DEADLINE) as client:
+            client.sendall(start)
+            until(lambda: hung_up(client), "the connection is closed")
+
+
+def hung_up(client: socket.socket) -> bool:
+    """Whether the server has closed a connection, after one more byte."""
+    client.settimeout(0.05)
+    try:
+        client.sendall(b"x")
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_a_connection_serves_one_request_after_the_other(running: Running) -> None:
+    """Whoever asks often need not connect each time."""
+    connection = http.client.HTTPConnection(running.server.http_address, timeout=DEADLINE)
+    statuses = []
+    for _ in range(3):
+        connection.request("GET", "/healthz")
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+
+    assert statuses == [200, 200, 200]
+
+
+def test_answers_leave_at_once(running: Running) -> None:
+    """Otherwise each would wait for the client's operating system, for 40 ms."""
+    assert running.server._http is not None
+    listening = running.server._http._socket
+    host, _, port = running.server.http_address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=DEADLINE) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        client.recv(1)
+        (connection,) = running.server._http._server.server_state.connections
+
+        assert listening.proto == socket.IPPROTO_TCP
+        assert connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def answers(running: Running) -> bool:

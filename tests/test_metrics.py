@@ -11,8 +11,9 @@ from given import ACME, BOLT, denying
 from prometheus_client import generate_latest
 from server import current_of, snapshot_of
 
-from pdp.metrics import BUCKETS, MAX_TENANT_SERIES, METRICS, Metrics
+from pdp.metrics import MAX_TENANT_SERIES, METRICS, Metrics
 from pdp.rules.model import Decision, Stage
+from pdp.tally import BUCKETS
 
 DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
 
@@ -85,11 +86,12 @@ def test_snapshots_are_told_of_by_tenant() -> None:
     acme = {"tenant": ACME}
 
     assert value("rightcall_tenants") == 2
+    assert value("rightcall_source_contact_age_seconds") is not None
     assert value("rightcall_snapshot_revision", acme) == 7
     assert value("rightcall_snapshot_revision", {"tenant": BOLT}) == 1
     assert value("rightcall_snapshot_permissions", acme) == 1
     assert (value("rightcall_snapshot_bytes", acme) or 0) > 0
-    assert (value("rightcall_snapshot_age_seconds", acme) or 0) > 0
+    assert (value("rightcall_snapshot_age_seconds", {**acme, "source": "definitions"}) or 0) > 0
 
 
 def test_a_removed_tenant_is_no_longer_told_of() -> None:
@@ -117,7 +119,7 @@ def test_many_tenants_are_told_of_together() -> None:
     assert value("rightcall_snapshot_bytes", {"tenant": tenants[0].uuid}) is None
     assert value("rightcall_snapshot_bytes", together) == sum(held.snapshot.size for held in current.held())
     assert value("rightcall_snapshot_permissions", together) == 1
-    assert (value("rightcall_snapshot_age_seconds", together) or 0) > 1.5e9
+    assert (value("rightcall_snapshot_age_seconds", {**together, "source": ""}) or 0) > 1.5e9
     assert value("rightcall_snapshot_revision", together) is None
 
 

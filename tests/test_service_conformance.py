@@ -8,6 +8,7 @@ import pytest
 from definitions import conformance_suites
 from server import DEADLINE, running_server
 
+from pdp.native.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 SUITES = conformance_suites()
 
 
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE])
 @pytest.mark.parametrize("suite", SUITES, ids=[suite.name for suite in SUITES])
-def test_a_live_server_answers_as_wazo_did(suite: ConformanceSuite) -> None:
-    """Every case gets its decision and stage, alone and among many."""
+def test_a_live_server_answers_as_wazo_did(suite: ConformanceSuite, transport: Transport) -> None:
+    """Every case gets its decision and stage, alone and among many, whatever speaks gRPC."""
     calls, wanted = [], []
     for case in suite.cases:
         tenant = suite.tenant_of(case)
@@ -32,7 +34,7 @@ def test_a_live_server_answers_as_wazo_did(suite: ConformanceSuite) -> None:
         )
         wanted.append((f"DECISION_{case.decision}", f"STAGE_{case.stage}"))
 
-    with running_server(*suite.tenants) as running:
+    with running_server(*suite.tenants, transport=transport) as running:
         alone = [running.decisions.CheckCall(call, timeout=DEADLINE) for call in calls]
         many = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=calls), timeout=DEADLINE)
         explained = [

@@ -157,7 +157,7 @@ def test_a_rolled_back_redis_does_not_bring_back_older_rules_than_those_on_disk(
         loader.sync()
         with server_with(state, redis.url) as current:
             until(lambda: denies(current, "117") and list(state.glob("*.pointer")), "it has saved")
-        client.hset("rightcall:{pointers}", mapping=old)  # type: ignore[arg-type] # bytes are keys and values
+        client.hset("rightcall:{pointers}", mapping=old)
         with server_with(state, redis.url) as current:
             until(lambda: "not newer" in current.source_error, "it has refused")
             assert denies(current, "117")

@@ -19,6 +19,8 @@ from pdp.app import Server, ServerSettings
 from pdp.current import CurrentSnapshots
 from pdp.errors import ListenError
 from pdp.metrics import Metrics
+from pdp.native.choice import Transport
+from pdp.security.settings import Auth, SecuritySettings
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -145,7 +147,9 @@ def make_server(**settings: str) -> Server:
     """A server that nobody has started."""
     current = current_of(denying("0900"))
     chosen = {"listen": "127.0.0.1:0", "http": "127.0.0.1:0", **settings}
-    return Server(ServerSettings(listen=chosen["listen"], http=chosen["http"]), current, Metrics(current, ""))
+    security = SecuritySettings(auth=Auth.NONE)
+    said = ServerSettings(listen=chosen["listen"], http=chosen["http"], security=security)
+    return Server(said, current, Metrics(current, ""))
 
 
 def test_a_grpc_port_in_use_is_a_clear_error_and_leaves_nothing_running(running: Running) -> None:
@@ -215,7 +219,9 @@ def test_a_unix_socket_works_and_is_not_taken_from_a_server_that_runs(tmp_path: 
 
 def test_connections_that_reach_their_age_are_replaced_without_losing_a_call() -> None:
     """So that new replicas get their share; the client sees nothing of it."""
-    with running_server(denying("0900"), max_connection_age=0.05, max_connection_age_grace=5) as running:
+    with running_server(
+        denying("0900"), max_connection_age=0.05, max_connection_age_grace=5, transport=Transport.GRPCIO
+    ) as running:
         answers = {running.decisions.CheckCall(CALL, timeout=DEADLINE).decision for _ in range(500)}
 
     assert answers == {v1.Decision.DECISION_DENY}
@@ -223,7 +229,7 @@ def test_connections_that_reach_their_age_are_replaced_without_losing_a_call() -
 
 def test_more_calls_than_a_connection_may_have_wait_their_turn() -> None:
     """None is refused."""
-    with running_server(denying("0900"), max_concurrent_streams=2, max_connection_idle=60, threads=1) as running:
+    with running_server(denying("0900"), max_concurrent_streams=2, threads=1) as running:
         calls = [running.decisions.CheckCall.future(CALL, timeout=DEADLINE) for _ in range(50)]
         answers = {call.result().decision for call in calls}
 

@@ -19,6 +19,7 @@ from waiting import until
 from pdp.app import Server, ServerSettings
 from pdp.current import CurrentSnapshots
 from pdp.metrics import Metrics
+from pdp.native.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def gated() -> Gate:
 def test_a_stop_answers_every_call_in_flight() -> None:
     """Those at work and those that wait for a thread, while new ones are refused and nobody is told to come."""
     gate = gated()
-    with running_server(current=gate, threads=2, drain_seconds=60) as running:
+    with running_server(current=gate, threads=2, drain_seconds=60, transport=Transport.GRPCIO) as running:
         flying = [running.decisions.CheckCall.future(CALL, timeout=60) for _ in range(8)]
         for _ in range(2):
             assert gate.waiting.acquire(timeout=DEADLINE)
@@ -160,7 +161,11 @@ def test_clients_that_retry_notice_no_stop_of_one_of_two_servers() -> None:
 
         def work() -> int:
             target = f"ipv4:{one.server.address},{other.server.address}"
-            options = [("grpc.service_config", RETRYING), ("grpc.use_local_subchannel_pool", 1)]
+            options = [
+                ("grpc.service_config", RETRYING),
+                ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.default_authority", "rightcall"),  # two addresses make none that every server takes
+            ]
             with grpc.insecure_channel(target, options) as channel:
                 stub = v1.DecisionServiceStub(channel)
                 calls = 0

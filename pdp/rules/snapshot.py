@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pdp.rules.alphabet import FULL_WIDTH
-from pdp.rules.automaton import Automaton
+from pdp.rules.automaton import NO_VERDICT, Automaton
 from pdp.rules.blob import Section, unseal
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.keytable import KeyTable
@@ -28,7 +28,7 @@ from pdp.rules.layout import (
 from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.passwords import RECORD_SIZE, verify_password
-from pdp.rules.verdict import make_decider, verdict_parts
+from pdp.rules.verdict import UNRESTRICTED, Verdict, make_decider, verdict_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -128,6 +128,19 @@ class Snapshot:
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
         self.decide = make_decider(self.match, blob, sections[Section.PERMISSIONS].start, self._strings)
         """From caller, extension and outcall to the verdict."""
+
+    @property
+    def blob(self) -> Blob:
+        """What it was decoded from."""
+        return self._blob
+
+    def verdict(self, number: int) -> Verdict:
+        """The verdict that ``match`` returned the number of."""
+        if number == NO_VERDICT:
+            return UNRESTRICTED
+        slot, decision, stage = verdict_parts(number)
+        low, high, name, length = self._permissions[slot * PERMISSION_WORDS : slot * PERMISSION_WORDS + 4]
+        return Verdict(decision, stage, high << 32 | low, self._string(name, length))
 
     def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
         """Whether a password opens the challenge of a verdict to a caller.

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "revisions": "rightcall.cli.revisions",
     "rollback": "rightcall.cli.revisions",
     "unpin": "rightcall.cli.revisions",
+    "agi": "rightcall.cli.agi",
     "demo": "rightcall.cli.demo",
 }
 

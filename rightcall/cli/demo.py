@@ -95,11 +95,13 @@ def _watched() -> bool:
 @contextmanager
 def _serving(local: Local) -> Iterator[Server]:
     """A server on the default ports, or on free ones where those are taken."""
-    server = Server(ServerSettings(), local.current, local.metrics)
+    secrets = (local.secret,)
+    server = Server(ServerSettings(), local.current, local.metrics, secrets=secrets)
     try:
         server.start()
     except ListenError:
-        server = Server(ServerSettings(listen="127.0.0.1:0", http="127.0.0.1:0"), local.current, local.metrics)
+        free = ServerSettings(listen="127.0.0.1:0", http="127.0.0.1:0")
+        server = Server(free, local.current, local.metrics, secrets=secrets)
         server.start()
     try:
         yield server

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import secrets as random_secrets
 from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
 from pdp.current import CurrentSnapshots
+from pdp.directory import DirectoryService
 from pdp.errors import CallError
 from pdp.metrics import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.service import DecisionService
 from pdp.version import version
-from rightcall import v1, wire
+from rightcall import directory, v1, wire
 from rightcall.answers import Call
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import opened_source
@@ -20,8 +22,14 @@ from rightcall.cli.output import complain
 from rightcall.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from loader.sync import SyncReport
-    from rightcall.answers import Answer, Explanation
+    from rightcall.answers import Answer, Decision, Explanation
+    from rightcall.directory import CallerPage, Reaches
+
+
+_SECRET_SIZE = 32
 
 
 class Local:
@@ -31,6 +39,7 @@ class Local:
         current: the snapshots; empty until loaded.
         metrics: what counts.
         loader: what loads.
+        secret: the key that passwords are hashed with; where none was given, one that lives as long as this process.
     """
 
     def __init__(
@@ -40,12 +49,14 @@ class Local:
         password_override: PasswordOverride = PasswordOverride.ALL,
         secret: bytes | None = None,
         recheck: float | None = None,
+        snapshots: Callable[[str], CurrentSnapshots] = CurrentSnapshots,
     ) -> None:
         source = opened_source(path, recheck)
-        self.current = CurrentSnapshots(f"definitions {source.name}")
+        self.current = snapshots(f"definitions {source.name}")
         self.metrics = Metrics(self.current, version())
+        self.secret = secret or random_secrets.token_bytes(_SECRET_SIZE)
         self.loader = EmbeddedLoader(
-            source, self.current, self.metrics, password_override=password_override, secret=secret
+            source, self.current, self.metrics, password_override=password_override, secret=self.secret
         )
 
     def load(self) -> SyncReport:
@@ -72,6 +83,7 @@ class LocalClient:
             raise Failure(f"{path} has faults, shown above; repair them, then ask again", ExitCode.FAULTY)
         self._target = local.current.source
         self._service = DecisionService(local.current, local.metrics)
+        self._directory = DirectoryService(local.current, version())
 
     def check(self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "") -> Answer:
         """As ``rightcall.Client.check``."""
@@ -86,6 +98,39 @@ class LocalClient:
         request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
         try:
             return wire.to_explanation(self._service.explain_call(v1.ExplainCallRequest(call=request)))
+        except CallError as error:
+            raise wire.to_error(self._target, error.code, error.message, 0) from error
+
+    def callers(
+        self,
+        *,
+        extension: str,
+        outcall: str = "",
+        tenant: str = "",
+        decisions: Iterable[Decision] = (),
+        after: str = "",
+        limit: int = 0,
+    ) -> Iterator[CallerPage]:
+        """As ``rightcall.Client.callers``."""
+        request = directory.callers_request(extension, outcall, tenant, decisions, after, limit)
+        try:
+            yield from map(directory.to_page, self._directory.list_callers(request))
+        except CallError as error:
+            raise wire.to_error(self._target, error.code, error.message, 0) from error
+
+    def reach(
+        self,
+        *,
+        caller: str = "",
+        outcall: str = "",
+        tenant: str = "",
+        by_permission: bool = False,
+        max_patterns: int = 0,
+    ) -> Reaches:
+        """As ``rightcall.Client.reach``."""
+        request = directory.reach_request(caller, outcall, tenant, max_patterns, by_permission=by_permission)
+        try:
+            return directory.to_reaches(self._directory.list_reach(request))
         except CallError as error:
             raise wire.to_error(self._target, error.code, error.message, 0) from error
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 import structlog
 from click.core import ParameterSource
 
-from pdp.app import Server, ServerSettings
-from pdp.current import CurrentSnapshots
+from pdp.app import ServerSettings
+from pdp.attempts import Limits
 from pdp.errors import ListenError
 from pdp.follower import DEFAULT_RECHECK, Follower
 from pdp.metrics import Metrics
 from pdp.rules.model import PasswordOverride
+from pdp.shared_attempts import RedisAttempts
+from pdp.store import SnapshotStore, StateError
 from pdp.version import version
 from rightcall.cli.command import command, one_of, option
+from rightcall.cli.decision_log import decision_log_options
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.local import Local
 from rightcall.cli.options import (
@@ -27,19 +31,29 @@ from rightcall.cli.options import (
     redis_prefix_option,
     secret_option,
 )
+from rightcall.cli.processes import process_options, settle
 from rightcall.cli.reports import ReportLog
+from rightcall.cli.security import security_options
 from rightcall.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pdp.app import Server
+    from rightcall.cli.decision_log import OpenLog
+    from rightcall.cli.processes import Processes
+
     Decorated = Callable[..., Any]
 
 _log = structlog.get_logger()
 
+_COUNTING_TIMEOUT = 1.0
+"""Seconds; somebody who has just dialled a password waits for Redis to count the attempt."""
+
 _SETTINGS = {
     "listen": ("HOST:PORT", "Address of the gRPC API; port 0: one that is free."),
-    "http": ("HOST:PORT", "Address of /metrics, /healthz and /readyz; port 0: one that is free; none: do without."),
+    "http": ("HOST:PORT", "Address of metrics, health and AuthZEN; port 0: one that is free; none: do without."),
+    "http_url": ("URL", "URL under which AuthZEN clients reach the HTTP port. Without it: the one that they used."),
     "threads": ("NUMBER", "Calls that are worked on at the same time."),
     "max_message_size": ("BYTES", "Size of the largest request."),
     "keepalive_time": ("SECONDS", "Silence after which a connection is asked whether it lives."),
@@ -51,7 +65,20 @@ _SETTINGS = {
     ),
     "max_connection_age_grace": ("SECONDS", "Time that its calls in flight have to end then; 0: as long as they take."),
     "max_concurrent_streams": ("NUMBER", "Calls in flight on one connection; 0: no limit."),
+    "max_connections": ("NUMBER", "Connections at the same time; further ones are closed at once; 0: no limit."),
+    "max_waiting": ("NUMBER", "Calls that may wait for a thread; further ones are refused; 0: no limit."),
+    "max_metadata_size": ("BYTES", "Size of one request's headers."),
     "drain_seconds": ("SECONDS", "Time that the calls in flight have to end when the server stops."),
+    "max_calls": ("NUMBER", "Questions that one CheckCalls may hold."),
+    "max_streams": ("NUMBER", "Streams of questions that are served at the same time."),
+    "freshness_wait": ("SECONDS", "Time that a question may wait for the revision that it asks for."),
+    "challenge_seconds": ("SECONDS", "Time for which a challenge can be answered with a password."),
+    "challenge_attempts": ("NUMBER", "Wrong passwords until a caller is locked out; 0: take no passwords at all."),
+    "lockout_seconds": ("SECONDS", "Duration of the first lockout; each further one is twice as long, up to a day."),
+    "max_staleness": (
+        "SECONDS",
+        "Time without contact to the source of rules after which /readyz fails; answers go on. 0: it never does.",
+    ),
     "drain_delay": ("SECONDS", "Time for which a stopping server still takes calls, so that load balancers notice."),
 }
 
@@ -68,7 +95,7 @@ def _settings_options(function: Decorated) -> Decorated:
 
     defaults = ServerSettings()
     decorated: Decorated = collected
-    for field in reversed(fields(ServerSettings)):
+    for field in reversed([field for field in fields(ServerSettings) if field.name != "security"]):
         metavar, text = _SETTINGS[field.name]
         default = getattr(defaults, field.name)
         kind = {int: click.IntRange(min=0), float: click.FloatRange(min=0)}.get(type(default))
@@ -92,6 +119,7 @@ def _settings_options(function: Decorated) -> Decorated:
 @option("--definitions", metavar="PATH", help="Serve the rules of this file or directory, and follow its changes.")
 @option("--redis", metavar="URL", help="Serve the rules that a loader published here, and follow what it publishes.")
 @_settings_options
+@security_options
 @option(
     "--recheck",
     type=click.FloatRange(min=0.1),
@@ -100,15 +128,15 @@ def _settings_options(function: Decorated) -> Decorated:
     help="Look for changes at least this often, even if nobody told of any.",
 )
 @redis_prefix_option
+@decision_log_options
+@option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --redis: keep the last good rules in this directory, and start from them while Redis is away.",
+)
 @secret_option
 @password_override_option
-@option(
-    "--transport",
-    type=click.Choice(["auto", "native", "grpcio"]),
-    default="auto",
-    help="What speaks gRPC; auto is grpcio in this release.",
-)
-@option("--workers", type=click.IntRange(min=1), default=1, help="Processes that answer; this release has one.")
+@process_options
 @log_options
 @click.pass_context
 def serve(  # noqa: PLR0913 - each is an option
@@ -119,73 +147,105 @@ def serve(  # noqa: PLR0913 - each is an option
     settings: ServerSettings,
     recheck: float | None,
     redis_prefix: str,
-    secret: bytes | None,
+    secrets: tuple[bytes, ...],
+    state_dir: Path | None,
+    decision_log: OpenLog,
     password_override: str,
-    transport: str,
-    workers: int,
+    processes: Processes,
 ) -> None:
     """Answers over gRPC whether calls may be made.
 
     Rules come from --definitions, or from --redis, where a loader publishes them; one of the two is needed. SIGTERM and
     Ctrl-C end it in order: calls in flight get their answers.
     """
-    if transport == "native":
-        raise click.UsageError("--transport native is not in this release; use grpcio or auto.")
-    if workers > 1:
-        raise click.UsageError("--workers above 1 is not in this release; run more servers behind one name instead.")
     chosen = one_of(ctx, "definitions", "redis")
     if chosen == "definitions" and definitions:
         override = PasswordOverride(password_override)
-        _serve_definitions(settings, Local(definitions, password_override=override, secret=secret, recheck=recheck))
+        _serve_definitions(
+            settings,
+            Local(
+                definitions,
+                password_override=override,
+                secret=secrets[0] if secrets else None,
+                recheck=recheck,
+                snapshots=processes.snapshots,
+            ),
+            decision_log,
+            processes,
+        )
     elif chosen == "redis" and redis:
         if ctx.get_parameter_source("password_override") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--password-override belongs to --definitions; with --redis the loader has it.")
-        _serve_redis(settings, redis, redis_prefix, secret, recheck)
+        _serve_redis(settings, redis, redis_prefix, secrets, recheck, state_dir, decision_log, processes)
     else:
         raise click.UsageError("Where do the rules come from? Give --definitions PATH or --redis URL.")
 
 
-def _serve_definitions(settings: ServerSettings, local: Local) -> None:
+def _serve_definitions(settings: ServerSettings, local: Local, decision_log: OpenLog, processes: Processes) -> None:
     tell = ReportLog()
     report = local.load()
     tell(report)
     if report.errors and not local.current.ready:
         message = f"nothing to serve: every tenant of {local.current.source} is faulty; repair the faults shown above"
         raise Failure(message, ExitCode.FAULTY)
-    _serve(settings, local.current, local.metrics, lambda: local.loader.start(tell), local.loader.stop)
+    log = decision_log(local.metrics)
+    server = processes.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
+    _serve(server, local.current.source, lambda: local.loader.start(tell), local.loader.stop)
 
 
-def _serve_redis(settings: ServerSettings, url: str, prefix: str, secret: bytes | None, recheck: float | None) -> None:
+def _serve_redis(
+    settings: ServerSettings,
+    url: str,
+    prefix: str,
+    secrets: tuple[bytes, ...],
+    recheck: float | None,
+    state_dir: Path | None,
+    decision_log: OpenLog,
+    processes: Processes,
+) -> None:
     client, name = opened_redis(url)
-    if secret is None:
+    if not secrets:
         _log.warning("rules_unsigned", advice="whoever can write to Redis can change them; give --secret-key-file")
-    current = CurrentSnapshots(name)
+    current = processes.snapshots(name)
     metrics = Metrics(current, version())
     follower = Follower(
         client,
         current,
         metrics,
         prefix=prefix,
-        secrets=(secret,) if secret else (),
+        secrets=secrets,
         recheck=DEFAULT_RECHECK if recheck is None else recheck,
+        store=_opened_store(state_dir, secrets),
     )
-    with client:
-        _serve(settings, current, metrics, follower.start, follower.stop)
+    counting, _ = opened_redis(url, answer_timeout=_COUNTING_TIMEOUT)
+    limits = Limits(settings.challenge_attempts, settings.lockout_seconds)
+    attempts = RedisAttempts(counting, limits, prefix=prefix)
+    with client, counting:
+        log = decision_log(metrics)
+        server = processes.server(settings, current, metrics, secrets=secrets, attempts=attempts, decision_log=log)
+        _serve(server, name, follower.start, follower.stop)
+
+
+def _opened_store(directory: Path | None, secrets: tuple[bytes, ...]) -> SnapshotStore | None:
+    try:
+        return SnapshotStore(directory, secrets) if directory else None
+    except StateError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
 
 
 def _serve(
-    settings: ServerSettings,
-    current: CurrentSnapshots,
-    metrics: Metrics,
+    server: Server,
+    source: str,
     follow: Callable[[], None],
     unfollow: Callable[[], None],
 ) -> None:
     """Serves until a signal asks for a stop; rules are followed until the last call has its answer."""
     stopping = Stopping()
     try:
-        with Server(settings, current, metrics):
-            _log.info("following", source=current.source)
+        with server:
+            _log.info("following", source=source)
             follow()
+            settle()
             stopping.wait()
     except ListenError as error:
         raise Failure(str(error), ExitCode.USAGE) from error

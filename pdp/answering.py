@@ -1,0 +1,180 @@
+"""Answering a challenge: whether the digits dialled open the call.
+
+The question is decided again by the rules that are current, so an edit in between counts at once. The password is
+looked at last of all, when the attempt has been counted. Digits dialled are in no log line, metric or error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pdp.attempts import TurnState
+from pdp.errors import AttemptsUnavailable, CallError, ChallengeOver, InvalidCall, NotReady, RulesBehind, UnknownTenant
+from pdp.rules.model import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pdp.attempts import Attempts, Turn
+    from pdp.challenge import Challenge, ChallengeSeal
+    from pdp.decision_log import DecisionLog
+    from pdp.freshness import FreshRules
+    from pdp.metrics import Metrics
+    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.verdict import Verdict
+
+_log = structlog.get_logger()
+
+MAX_PASSWORD_LENGTH = 40
+_PASSWORD_CHARACTERS = frozenset("0123456789*#")
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeAnswer:
+    """What came of a password.
+
+    Attributes:
+        decision: ALLOW or DENY.
+        revision: of the rules that decided.
+        attempts_left: with DENY, how often another password may be tried now.
+        retry_after: with DENY, seconds of the lockout that is left; 0: the caller is not locked out.
+    """
+
+    decision: Decision
+    revision: str
+    attempts_left: int = 0
+    retry_after: int = 0
+
+
+class Challenges:
+    """Hands out challenges, and answers them.
+
+    Args:
+        seal: makes and opens them.
+        attempts: counts.
+        rules: finds the rules that decide.
+        secrets: the deployment's keys; passwords were hashed with one of them.
+        metrics: where what comes of passwords is counted.
+        decision_log: told of it, but for what was refused; None: nobody is.
+    """
+
+    def __init__(
+        self,
+        seal: ChallengeSeal,
+        attempts: Attempts,
+        rules: FreshRules,
+        *,
+        secrets: Sequence[bytes],
+        metrics: Metrics,
+        decision_log: DecisionLog | None = None,
+    ) -> None:
+        self._seal = seal
+        self._attempts = attempts
+        self._rules = rules
+        self._secrets = tuple(secrets)
+        self._metrics = metrics
+        self._record = decision_log.record if decision_log is not None else None
+        self.make = seal.make
+        """From snapshot, caller, extension and outcall to the challenge that a CHALLENGE is answered with."""
+
+    def answer(self, text: str, password: str) -> ChallengeAnswer:
+        """Whether a password opens the call that a challenge was made for.
+
+        Raises:
+            CallError: there is no answer; the password has not been looked at, but for one that was right where the
+                attempt could not be closed.
+        """
+        try:
+            result, answer = self._answer(text, password)
+        except CallError as error:
+            self._metrics.challenged(_result(error))
+            raise
+        self._metrics.challenged(result)
+        return answer
+
+    def _answer(self, text: str, password: str) -> tuple[str, ChallengeAnswer]:
+        started = perf_counter()
+        check_password(password)
+        challenge = self._seal.open(text)
+        _, caller, extension, outcall, *_ = challenge
+        # One that is older than the challenge might still have a password that was changed since.
+        snapshot = self._rules.resolve(caller, outcall, challenge.tenant, challenge.number, self._rules.deadline())
+        verdict = snapshot.decide(caller, extension, outcall)
+        result, answer = self._decided(snapshot, challenge, verdict, password)
+        if self._record is not None:
+            decided = verdict._replace(decision=answer.decision)
+            self._record(snapshot, challenge, decided, perf_counter() - started, result)
+        return result, answer
+
+    def _decided(
+        self, snapshot: Snapshot, challenge: Challenge, verdict: Verdict, password: str
+    ) -> tuple[str, ChallengeAnswer]:
+        _, caller, extension, outcall, *_ = challenge
+        if verdict.decision is not Decision.CHALLENGE:
+            result = "allowed" if verdict.decision is Decision.ALLOW else "denied"
+            return result, ChallengeAnswer(verdict.decision, str(snapshot.revision))
+        turn = self._attempts.take(challenge.subject, str(verdict.permission_id), challenge.nonce)
+        if turn.state is TurnState.USED:
+            raise _used()
+        if turn.state is TurnState.LOCKED:
+            return "locked", _denied(snapshot, turn)
+        number = snapshot.match(caller, extension, outcall)
+        if snapshot.opens(number, caller, password, self._secrets):
+            return "passed", self._pass(snapshot, challenge, str(verdict.permission_id), turn)
+        if turn.locked_seconds:
+            self._tell_lockout(challenge, turn)
+        return "wrong", _denied(snapshot, turn)
+
+    def _pass(self, snapshot: Snapshot, challenge: Challenge, what: str, turn: Turn) -> ChallengeAnswer:
+        if not self._attempts.succeed(
+            challenge.subject, what, challenge.nonce, turn, max(0.0, self._seal.left(challenge))
+        ):
+            raise _used()
+        return ChallengeAnswer(Decision.ALLOW, str(snapshot.revision))
+
+    def _tell_lockout(self, challenge: Challenge, turn: Turn) -> None:
+        self._metrics.locked_out()
+        whose = {"caller": challenge.caller} if challenge.caller else {"outcall": challenge.outcall}
+        _log.warning("caller_locked_out", tenant=challenge.tenant, **whose, seconds=_seconds(turn))
+
+
+def check_password(password: str) -> None:
+    """Refuses what can be nobody's password; it is no guess, so it does not count as an attempt.
+
+    Raises:
+        InvalidCall: it is empty, too long, or holds what no telephone dials.
+    """
+    if not password:
+        raise InvalidCall("the password is empty; send the digits that the caller dialled")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise InvalidCall(f"the password has {len(password)} characters; send at most {MAX_PASSWORD_LENGTH}")
+    if not _PASSWORD_CHARACTERS.issuperset(password):
+        raise InvalidCall("the password holds something else than 0-9 * #; send the digits that the caller dialled")
+
+
+def _denied(snapshot: Snapshot, turn: Turn) -> ChallengeAnswer:
+    return ChallengeAnswer(Decision.DENY, str(snapshot.revision), turn.left, _seconds(turn))
+
+
+def _seconds(turn: Turn) -> int:
+    """Whole seconds of a lockout, rounded up: who comes back then finds it over."""
+    return math.ceil(turn.locked_seconds)
+
+
+def _used() -> ChallengeOver:
+    return ChallengeOver("opened a call before", used=True)
+
+
+def _result(error: CallError) -> str:
+    """What the metric calls an error."""
+    if isinstance(error, ChallengeOver):
+        return "used" if error.used else "expired"
+    if isinstance(error, AttemptsUnavailable):
+        return "unavailable"
+    # Rules that are not here at all are behind as well.
+    return "behind" if isinstance(error, RulesBehind | UnknownTenant | NotReady) else "invalid"

@@ -1,0 +1,197 @@
+"""Attempts at passwords: counted before the password is looked at, so that guessing in parallel gains nothing.
+
+A password has four digits more often than not, so all that keeps it is how few guesses there are. Whoever answers a
+challenge takes an attempt first. The last one that is left locks its subject out as it is taken; if the password turns
+out to be right, that is undone. Between the two nobody else gets a turn.
+
+Wrong answers are kept by what they were for, and a right one forgives those for the same alone: somebody who knows one
+permission's password gains no guesses at another's by it. They are forgotten a day after the last one, and so is how
+often the subject was locked out, which doubles each lockout.
+"""
+
+from __future__ import annotations
+
+import secrets as random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEMORY_SECONDS = 24 * 3600.0
+"""How long wrong answers are remembered, and lockouts after their end."""
+LONGEST_LOCKOUT = 24 * 3600.0
+"""Seconds to which lockouts double; one that is set longer stays as it is."""
+_MOST_DOUBLINGS = 32
+"""Any lockout is the longest by then."""
+_TURN_ID_SIZE = 8
+_SWEEP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many attempts there are.
+
+    Attributes:
+        attempts: wrong answers until a subject is locked out; at least 1.
+        lockout_seconds: of the first lockout.
+    """
+
+    attempts: int = 3
+    lockout_seconds: float = 900.0
+
+    def lockout(self, earlier: int) -> float:
+        """Seconds of a lockout after as many earlier ones."""
+        longest = max(LONGEST_LOCKOUT, self.lockout_seconds)
+        return min(self.lockout_seconds * 2.0 ** min(earlier, _MOST_DOUBLINGS), longest)
+
+
+class TurnState(Enum):
+    """Whether a password may be looked at."""
+
+    TAKEN = "taken"
+    """Yes; the attempt counts already."""
+    LOCKED = "locked"
+    """No: its subject is locked out."""
+    USED = "used"
+    """No: the challenge opened a call before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What came of asking for an attempt.
+
+    Attributes:
+        state: whether the password may be looked at.
+        left: attempts that are left if it is wrong.
+        locked_seconds: for how long the subject is locked out, with TAKEN if the password is wrong; 0: it is not.
+        id: names this attempt.
+    """
+
+    state: TurnState
+    left: int = 0
+    locked_seconds: float = 0.0
+    id: str = ""
+
+
+class Attempts(Protocol):
+    """Counts attempts, for all replicas or for one."""
+
+    def take(self, subject: str, what: str, nonce: str) -> Turn:
+        """Takes an attempt, which counts as wrong until ``succeed`` says otherwise.
+
+        Args:
+            subject: whose attempts are counted together.
+            what: which of its passwords is tried.
+            nonce: of the challenge that is answered.
+
+        Raises:
+            AttemptsUnavailable: nothing can be counted now.
+        """
+        ...
+
+    def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
+        """The password was right: the challenge is used up, and wrong answers to the same are forgiven.
+
+        Args:
+            subject: as in ``take``.
+            what: as in ``take``.
+            nonce: as in ``take``.
+            turn: what ``take`` returned.
+            seconds: for which the challenge is still good, and so has to be remembered.
+
+        Returns:
+            False where another right answer to the same challenge came first; then nothing is changed.
+
+        Raises:
+            AttemptsUnavailable: nothing can be counted now.
+        """
+        ...
+
+
+def new_turn_id() -> str:
+    """The id of an attempt."""
+    return random.token_hex(_TURN_ID_SIZE)
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is known of one subject."""
+
+    wrong: Counter[str] = field(default_factory=Counter)
+    locked_until: float = 0.0
+    locked_by: str = ""
+    lockouts: int = 0
+    forget_at: float = 0.0
+
+
+class MemoryAttempts:
+    """Attempts in this process: for a server that stands alone. It forgets them when it ends.
+
+    Args:
+        limits: how many there are.
+        now: a clock that never goes back, in seconds.
+    """
+
+    def __init__(self, limits: Limits, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._now = now
+        self._records: dict[str, _Record] = {}
+        self._used: dict[str, float] = {}
+        self._sweep_at = 0.0
+        self._guard = threading.Lock()
+
+    def take(self, subject: str, what: str, nonce: str) -> Turn:
+        """See ``Attempts``."""
+        with self._guard:
+            now = self._now()
+            self._sweep(now)
+            if self._used.get(nonce, 0.0) > now:
+                return Turn(TurnState.USED)
+            record = self._records.setdefault(subject, _Record())
+            if record.locked_until > now:
+                return Turn(TurnState.LOCKED, locked_seconds=record.locked_until - now)
+            if record.locked_until:  # it is over
+                record.locked_until = 0.0
+                record.wrong.clear()
+            return self._count(record, what, now)
+
+    def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
+        """See ``Attempts``."""
+        with self._guard:
+            now = self._now()
+            if self._used.get(nonce, 0.0) > now:
+                return False
+            self._used[nonce] = now + seconds
+            record = self._records.get(subject)
+            if record is None:
+                return True
+            if record.locked_by == turn.id:
+                record.locked_until, record.locked_by = 0.0, ""
+                record.lockouts -= 1
+            del record.wrong[what]
+            return True
+
+    def _count(self, record: _Record, what: str, now: float) -> Turn:
+        turn_id = new_turn_id()
+        record.wrong[what] += 1
+        left = max(0, self._limits.attempts - record.wrong.total())
+        locked = 0.0
+        if not left:
+            locked = self._limits.lockout(record.lockouts)
+            record.locked_until, record.locked_by = now + locked, turn_id
+            record.lockouts += 1
+        record.forget_at = now + locked + MEMORY_SECONDS
+        return Turn(TurnState.TAKEN, left, locked, turn_id)
+
+    def _sweep(self, now: float) -> None:
+        """Once a minute, forgets what is due."""
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + _SWEEP_SECONDS
+        self._records = {subject: record for subject, record in self._records.items() if record.forget_at > now}
+        self._used = {nonce: until for nonce, until in self._used.items() if until > now}

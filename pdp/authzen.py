@@ -1,0 +1,218 @@
+"""AuthZEN: the OpenID Foundation's Authorization API 1.0 over HTTP and JSON, answered by the same service as gRPC.
+
+A question is an evaluation: may this subject (the caller) do this action (``call``) to this resource (the extension)?
+The context has what else decides: the outcall, the tenant. A decision is true or false, so a challenge is false, and
+its context says that a password would change that. docs/authzen.md shows all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from pdp.errors import CallError, InvalidCall
+from rightcall import v1
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pdp.service import DecisionService
+
+EVALUATION: Final = "/access/v1/evaluation"
+EVALUATIONS: Final = "/access/v1/evaluations"
+CONFIGURATION: Final = "/.well-known/authzen-configuration"
+
+_PARTS: Final = ("subject", "action", "resource", "context")
+_TYPES: Final = {"subject": "user", "resource": "extension"}
+_ACTION: Final = "call"
+_LARGEST_REVISION: Final = 2**63 - 1
+_ENDS_AT: Final = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
+"""By ``evaluations_semantic``, the decision after which nothing more is evaluated."""
+_STATUSES: Final = {3: 400, 5: 404, 7: 403, 8: 429, 9: 409, 10: 409, 13: 500, 14: 503, 16: 401}
+
+
+class Evaluator:
+    """Answers evaluations; documents in, documents out.
+
+    Args:
+        decisions: who decides.
+        max_evaluations: that one request may hold.
+    """
+
+    def __init__(self, decisions: DecisionService, max_evaluations: int) -> None:
+        self._decisions = decisions
+        self._max_evaluations = max_evaluations
+
+    def evaluate(self, document: object) -> dict[str, Any]:
+        """One question, one decision.
+
+        Raises:
+            CallError: the question has no answer.
+        """
+        return _decision(self._decisions.check_call(_call(_mapping(document, "the request"))))
+
+    def evaluate_many(self, document: object) -> dict[str, Any]:
+        """Many questions, each with the parts that it has of its own and the request's for the others.
+
+        What is wrong with one of them is its answer, and that is never a permission.
+
+        Raises:
+            CallError: the request as a whole is at fault; or it is a single question, and that has no answer.
+        """
+        request = _mapping(document, "the request")
+        evaluations = request.get("evaluations") or []
+        if not isinstance(evaluations, list):
+            _refuse("evaluations", "a list of evaluations", evaluations)
+        if not evaluations:
+            return self.evaluate(request)
+        if len(evaluations) > self._max_evaluations:
+            raise InvalidCall(
+                f"{len(evaluations)} evaluations are more than {self._max_evaluations}; send them in more requests"
+            )
+        return {"evaluations": list(self._in_turn(request, evaluations))}
+
+    def _in_turn(self, request: Mapping[str, Any], evaluations: list[object]) -> Iterator[dict[str, Any]]:
+        ends_at = _ends_at(request)
+        defaults = {part: request[part] for part in _PARTS if part in request}
+        for evaluation in evaluations:
+            answer = self._one_of_many(defaults, evaluation)
+            yield answer
+            if answer["decision"] is ends_at:
+                return
+
+    def _one_of_many(self, defaults: Mapping[str, Any], evaluation: object) -> dict[str, Any]:
+        try:
+            return self.evaluate({**defaults, **_mapping(evaluation, "an evaluation")})
+        except CallError as error:
+            return {"decision": False, "context": problem(error)}
+
+
+def read(body: bytes) -> object:
+    """The document in a request's body.
+
+    Raises:
+        InvalidCall: there is none.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidCall("the body is no JSON document; send one in UTF-8, as docs/authzen.md shows") from None
+
+
+def questions(document: object) -> int:
+    """How many questions a request's document holds; at least one, whatever it is."""
+    evaluations = document.get("evaluations") if isinstance(document, dict) else None
+    return max(1, len(evaluations)) if isinstance(evaluations, list) else 1
+
+
+def status(error: CallError) -> int:
+    """The HTTP status that says what a gRPC status says."""
+    return _STATUSES.get(error.code, 500)
+
+
+def problem(error: CallError) -> dict[str, Any]:
+    """What is wrong, for a program and for a person."""
+    return {"error": {"status": status(error), "message": error.message}}
+
+
+def configuration(url: str) -> dict[str, Any]:
+    """What there is under a URL, for those who look for it."""
+    base = url.rstrip("/")
+    return {
+        "policy_decision_point": base,
+        "access_evaluation_endpoint": base + EVALUATION,
+        "access_evaluations_endpoint": base + EVALUATIONS,
+    }
+
+
+def _call(evaluation: Mapping[str, Any]) -> v1.CheckCallRequest:
+    """The call that an evaluation asks about. Members that mean nothing here are left alone, as the standard has it."""
+    subject, resource = _entity(evaluation, "subject"), _entity(evaluation, "resource")
+    if (action := _text(_part(evaluation, "action"), "action", "name")) != _ACTION:
+        raise InvalidCall(f"action.name is {action[:64]!r}; the only action here is {_ACTION!r}")
+    context = _mapping(evaluation.get("context") or {}, "context")
+    try:
+        return v1.CheckCallRequest(
+            caller=subject,
+            extension=resource,
+            outcall=_text(context, "context", "outcall", ""),
+            tenant=_text(context, "context", "tenant", ""),
+            at_least_revision=_revision(context),
+        )
+    except ValueError:
+        raise InvalidCall("a text of the evaluation is no valid Unicode; send it without lone surrogates") from None
+
+
+def _entity(evaluation: Mapping[str, Any], part: str) -> str:
+    """The id of a subject or resource."""
+    entity = _part(evaluation, part)
+    if (kind := _text(entity, part, "type")) != _TYPES[part]:
+        raise InvalidCall(f"{part}.type is {kind[:64]!r}; the only one here is {_TYPES[part]!r}")
+    return _text(entity, part, "id")
+
+
+def _part(evaluation: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    if part not in evaluation:
+        raise InvalidCall(f"{part} is missing; an evaluation has subject, action and resource")
+    return _mapping(evaluation[part], part)
+
+
+def _text(mapping: Mapping[str, Any], part: str, member: str, default: str | None = None) -> str:
+    value = mapping.get(member, default)
+    if value is None:
+        raise InvalidCall(f"{part}.{member} is missing; send it as text")
+    if not isinstance(value, str):
+        _refuse(f"{part}.{member}", "text", value)
+    return value
+
+
+def _revision(context: Mapping[str, Any]) -> int:
+    value = context.get("at_least_revision", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_REVISION:
+        _refuse("context.at_least_revision", "a revision's number", value)
+    return value
+
+
+def _ends_at(request: Mapping[str, Any]) -> bool | None:
+    options = _mapping(request.get("options") or {}, "options")
+    semantic = _text(options, "options", "evaluations_semantic", "execute_all")
+    if semantic not in _ENDS_AT:
+        raise InvalidCall(f"evaluations_semantic is {semantic[:64]!r}; there are {', '.join(_ENDS_AT)}")
+    return _ENDS_AT[semantic]
+
+
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        _refuse(name, "an object", value)
+    return value
+
+
+def _refuse(name: str, wanted: str, value: object) -> NoReturn:
+    raise InvalidCall(f"{name} is {_KINDS.get(type(value), 'something else')}; send {wanted}")
+
+
+_KINDS: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "a list",
+    str: "text",
+    type(None): "null",
+}
+
+
+def _decision(response: v1.CheckCallResponse) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "decision": v1.Decision.Name(response.decision).removeprefix("DECISION_"),
+        "stage": v1.Stage.Name(response.stage).removeprefix("STAGE_"),
+    }
+    if response.HasField("permission"):
+        context["permission"] = {"id": response.permission.id, "name": response.permission.name}
+    if response.revision:
+        context["revision"] = response.revision
+    if response.decision == v1.Decision.DECISION_CHALLENGE:
+        context["step_up"] = {"amr_values": ["pin"]}
+        if response.challenge:
+            context["step_up"]["challenge"] = response.challenge
+    return {"decision": response.decision == v1.Decision.DECISION_ALLOW, "context": context}

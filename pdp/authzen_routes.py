@@ -1,0 +1,109 @@
+"""AuthZEN on the HTTP port: which paths there are, and how an answer or an error goes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import nullcontext
+from functools import cache, partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pdp.authzen import CONFIGURATION, EVALUATION, EVALUATIONS, configuration, problem, questions, read, status
+from pdp.decision_ids import begin
+from pdp.errors import CallError
+from pdp.http import CLIENT_CERTIFICATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from starlette.requests import Request
+
+    from pdp.authzen import Evaluator
+
+    Admit = Callable[[Sequence[str], Callable[[], int], bytes | None], AbstractContextManager[object]]
+
+_log = structlog.get_logger()
+
+_JSON: Final = "application/json"
+_DECISION_ID: Final = "Decision-Id"
+_REQUEST_ID: Final = "X-Request-ID"
+_REQUEST_ID_FORMAT: Final = re.compile(r"[\x20-\x7e]{1,128}")
+
+
+def authzen_routes(
+    evaluator: Evaluator,
+    *,
+    admit: Admit | None = None,
+    public_url: str = "",
+    decision_ids: bool = False,
+) -> list[Route]:
+    """What to serve.
+
+    Args:
+        evaluator: who answers.
+        admit: takes a request's ``Authorization`` headers, what tells how many questions it holds, and the client's
+            certificate; what it returns is entered around the answer, and raises ``CallError`` where there shall be
+            none. None: everybody may ask.
+        public_url: under which clients reach the HTTP port; empty: whatever each of them used.
+        decision_ids: whether an answer's header ``Decision-Id`` names its entry in the decision log.
+    """
+
+    def answering(answer: Callable[[object], dict[str, Any]]) -> Callable[[Request], Any]:
+        def respond(request: Request, body: bytes) -> Response:
+            authorization = request.headers.getlist("authorization")
+            certificate = request.scope["state"].get(CLIENT_CERTIFICATE)
+            kind = request.headers.get("content-type", "")
+            document = cache(partial(read, body))
+            try:
+                with admit(authorization, lambda: questions(document()), certificate) if admit else nullcontext():
+                    if kind.partition(";")[0].strip().lower() != _JSON:
+                        return _problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_JSON}, and say so in Content-Type")
+                    named = {_DECISION_ID: begin().id} if decision_ids else None
+                    return _json(answer(document()), headers=named)
+            except CallError as error:
+                return _refused(error)
+
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            try:
+                # On a thread: a question may have to wait for rules, and counting attempts for Redis.
+                response = await run_in_threadpool(respond, request, body)
+            except Exception:  # noqa: BLE001 - whatever it is, the client gets a status and the log the traceback
+                _log.exception("authzen_failed", path=request.url.path)
+                response = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+            given = request.headers.get(_REQUEST_ID, "")
+            if _REQUEST_ID_FORMAT.fullmatch(given):
+                response.headers[_REQUEST_ID] = given
+            return response
+
+        return endpoint
+
+    def configured(request: Request) -> Response:
+        return _json(configuration(public_url or str(request.base_url)))
+
+    return [
+        Route(EVALUATION, answering(evaluator.evaluate), methods=["POST"]),
+        Route(EVALUATIONS, answering(evaluator.evaluate_many), methods=["POST"]),
+        Route(CONFIGURATION, configured),
+    ]
+
+
+def _json(document: dict[str, Any], code: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(document), code, headers, _JSON)
+
+
+def _problem(code: HTTPStatus, message: str) -> Response:
+    return _json({"error": {"status": code, "message": message}}, code)
+
+
+def _refused(error: CallError) -> Response:
+    code = status(error)
+    headers = {"WWW-Authenticate": "Bearer"} if code == HTTPStatus.UNAUTHORIZED else None
+    return _json(problem(error), code, headers)

@@ -1,0 +1,36 @@
+"""Who may dial an extension: the verdict for every user of a tenant, decided once for each profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.verdict import Verdict
+
+
+def verdicts(snapshot: Snapshot, extension: str, outcall: str, *, after: str = "") -> list[tuple[str, Verdict]]:
+    """The UUID of every user with what ``decide`` answers to it, sorted.
+
+    Args:
+        snapshot: the rules of the tenant whose users are asked for.
+        extension: what is dialled, 1 to 128 printable characters.
+        outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves through none.
+        after: only users whose UUIDs come behind this one.
+    """
+    after = after.lower()
+    of_profile: dict[int, Verdict] = {}
+    found: list[tuple[str, Verdict]] = []
+    for caller, profile in snapshot.profiles():
+        if caller <= after:
+            continue
+        verdict = of_profile.get(profile)
+        if verdict is None:
+            verdict = of_profile[profile] = snapshot.decide(caller, extension, outcall)
+        found.append((caller, verdict))
+    found.sort(key=_caller)
+    return found
+
+
+def _caller(entry: tuple[str, Verdict]) -> str:
+    return entry[0]

@@ -1,0 +1,124 @@
+"""Challenges: what a CHALLENGE hands out and the digits dialled come back with.
+
+A challenge holds the question that it was made for, signed, so that whichever replica gets it back can decide the
+question again, and nothing needs to be kept. It holds no password and no hash of one. Its form:
+
+    base64url( HMAC-SHA256 under a key derived from the deployment's, of what follows
+               JSON: [version, tenant, caller, extension, outcall, revision's number, expiry in ms, nonce] )
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import secrets as random
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.errors import ChallengeOver, ForgedChallenge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pdp.rules.snapshot import Snapshot
+
+_VERSION = 1
+_MAC_SIZE = 32
+_NONCE_SIZE = 12
+_PURPOSE = b"challenge\0"
+"""Keeps this key apart from the others that are derived from the deployment's."""
+
+
+class Challenge(NamedTuple):
+    """A question whose answer was CHALLENGE.
+
+    Attributes:
+        tenant: whose rules asked for a password.
+        caller: a user of that tenant, in lower case; empty: nobody that it knows.
+        extension: what was dialled.
+        outcall: an outcall of that tenant; empty: none that it knows.
+        number: of the revision that decided.
+        expires_at: in milliseconds of Unix time.
+        nonce: tells it from every other.
+    """
+
+    tenant: str
+    caller: str
+    extension: str
+    outcall: str
+    number: int
+    expires_at: int
+    nonce: str
+
+    @property
+    def subject(self) -> str:
+        """Whose attempts are counted together: the caller's, else all those of the outcall by callers unknown.
+
+        Anybody can call himself anything, so callers that the tenant does not know count as one.
+        """
+        return f"{self.tenant}/user/{self.caller}" if self.caller else f"{self.tenant}/outcall/{self.outcall}"
+
+
+class ChallengeSeal:
+    """Makes challenges, and opens those that any replica made.
+
+    Args:
+        secrets: the deployment's keys; the first signs, and each is accepted. At least one.
+        seconds: for which a challenge is good.
+        now: the time, in seconds of Unix time.
+    """
+
+    def __init__(self, secrets: Sequence[bytes], *, seconds: float, now: Callable[[], float] = time.time) -> None:
+        self._keys = [hmac.digest(secret, _PURPOSE, "sha256") for secret in secrets]
+        self._milliseconds = int(seconds * 1000)
+        self._now = now
+
+    def make(self, snapshot: Snapshot, caller: str, extension: str, outcall: str) -> str:
+        """A challenge for a question that ``snapshot`` answered with CHALLENGE."""
+        fields = Challenge(
+            tenant=snapshot.tenant,
+            # What the tenant does not know has no part in the decision, and can be of any length.
+            caller=caller.lower() if snapshot.knows_caller(caller) else "",
+            extension=extension,
+            outcall=outcall if snapshot.knows_outcall(outcall) else "",
+            number=snapshot.revision.number,
+            expires_at=self._milliseconds_now() + self._milliseconds,
+            nonce=random.token_urlsafe(_NONCE_SIZE),
+        )
+        payload = json.dumps((_VERSION, *fields), separators=(",", ":")).encode()
+        signed = hmac.digest(self._keys[0], payload, "sha256") + payload
+        return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+
+    def open(self, text: str) -> Challenge:
+        """The challenge that a text is.
+
+        Raises:
+            ForgedChallenge: it is none, or was altered.
+            ChallengeOver: it has expired.
+        """
+        challenge = self._read(text)
+        if self.left(challenge) <= 0:
+            raise ChallengeOver("has expired")
+        return challenge
+
+    def left(self, challenge: Challenge) -> float:
+        """For how many seconds it is still good; not above 0 once it has expired."""
+        return (challenge.expires_at - self._milliseconds_now()) / 1000
+
+    def _read(self, text: str) -> Challenge:
+        try:
+            signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ForgedChallenge from error
+        mac, payload = signed[:_MAC_SIZE], signed[_MAC_SIZE:]
+        if not any([hmac.compare_digest(mac, hmac.digest(key, payload, "sha256")) for key in self._keys]):  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
+            raise ForgedChallenge
+        version, *fields = json.loads(payload)
+        if version != _VERSION:  # of another release
+            raise ForgedChallenge
+        return Challenge(*fields)
+
+    def _milliseconds_now(self) -> int:
+        return int(self._now() * 1000)

@@ -1,0 +1,208 @@
+"""The decision log: what was asked and answered, one JSON object a decision, written by a thread of its own.
+
+An answer never waits for it. Whoever decides puts a few values into a queue; when the queue is full, because what is
+written to is slow or gone, the entry is dropped and counted. Passwords and digits dialled for them are not among the
+values, so they cannot be written.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from pdp.decision_ids import decision_id
+from pdp.rules.model import Decision
+from pdp.security.identity import ASKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pdp.challenge import Challenge
+    from pdp.metrics import Metrics
+    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.verdict import Verdict
+    from rightcall import v1
+
+_log = structlog.get_logger()
+
+MASK: Final = "x"
+_BATCH: Final = 500
+"""Entries that are written together."""
+_POLL_SECONDS: Final = 0.2
+"""How long a stop may go unnoticed."""
+_CLOSE_SECONDS: Final = 5.0
+"""What the entries in the queue have to be written in, when the server stops."""
+
+
+class Sink(Protocol):
+    """Where the lines go."""
+
+    name: str
+    """As people are told; without credentials."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Writes lines, each without its line end. What it raises, whatever it is, loses these lines and no others."""
+
+    def close(self) -> None:
+        """Lets go of what it holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionLogSettings:
+    """What is logged.
+
+    Attributes:
+        samples: by decision, the share of its entries that is logged, 0 to 1; one that is not named: all.
+        mask: how many of the extension's last characters are hidden.
+        queue: entries that may wait to be written.
+    """
+
+    samples: Mapping[Decision, float] = field(default_factory=dict)
+    mask: int = 0
+    queue: int = 10_000
+
+
+class _Entry(NamedTuple):
+    """What the thread that decides hands over; all else is the writer's work."""
+
+    at: float
+    id: str
+    client: str
+    call: v1.CheckCallRequest | Challenge
+    snapshot: Snapshot | None
+    verdict: Verdict
+    seconds: float
+    challenge: str
+
+
+class DecisionLog:
+    """Writes decisions, once started, until it is stopped.
+
+    Args:
+        sink: where to.
+        settings: which, and how much of them.
+        metrics: where written and dropped entries are counted.
+    """
+
+    def __init__(self, sink: Sink, settings: DecisionLogSettings, metrics: Metrics) -> None:
+        self._sink = sink
+        self._settings = settings
+        self._logged = metrics.logged
+        self._samples = {decision: settings.samples.get(decision, 1.0) for decision in Decision}
+        self._queue: SimpleQueue[_Entry] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
+
+    def record(
+        self,
+        snapshot: Snapshot | None,
+        call: v1.CheckCallRequest | Challenge,
+        verdict: Verdict,
+        seconds: float,
+        challenge: str = "",
+    ) -> None:
+        """A call was decided. Never waits and never fails.
+
+        Args:
+            snapshot: by which rules; None: the call belongs to no tenant.
+            call: what was asked; or the challenge that came back with a password.
+            verdict: what was answered.
+            seconds: how long that took.
+            challenge: what came of the password, if there was one.
+        """
+        name = decision_id()  # even where it is not logged: those of a batch have its position
+        share = self._samples[verdict.decision]
+        if share < 1 and random.random() >= share:  # noqa: S311 - which ones are logged is no secret
+            return
+        if self._queue.qsize() >= self._settings.queue:
+            self._logged("dropped", 1)
+            return
+        client = ASKING.get()
+        who = client.name if client is not None else ""
+        self._queue.put(_Entry(time.time(), name, who, call, snapshot, verdict, seconds, challenge))
+
+    def start(self) -> None:
+        """Writes from now on; what was recorded before waits."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Writes what there is, for a few seconds at most, and ends."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_CLOSE_SECONDS)
+        if self._thread.is_alive():
+            _log.error("decision_log_abandoned", sink=self._sink.name, entries=self._queue.qsize())
+            return
+        try:
+            self._sink.close()
+        except Exception as error:  # noqa: BLE001 - a full disk, say; the server stops in order all the same
+            _log.error("decision_log_failing", sink=self._sink.name, error=str(error))
+
+    def _run(self) -> None:
+        while batch := self._take():
+            self._write(batch)
+
+    def _take(self) -> list[_Entry]:
+        """The next entries; none when the log shall end and there are none left."""
+        batch: list[_Entry] = []
+        while not batch:
+            try:
+                batch.append(self._queue.get(timeout=_POLL_SECONDS))
+                while len(batch) < _BATCH:
+                    batch.append(self._queue.get_nowait())
+            except Empty:
+                if not batch and self._stopping.is_set():
+                    break
+        return batch
+
+    def _write(self, batch: list[_Entry]) -> None:
+        try:
+            self._sink.write([json.dumps(document(entry, self._settings.mask)) for entry in batch])
+        except Exception as error:  # noqa: BLE001 - a log that cannot be written must not end the writing
+            self._logged("failed", len(batch))
+            if not self._failing:  # once, not for each batch: it may fail for hours
+                _log.error("decision_log_failing", sink=self._sink.name, error=str(error), advice="entries are lost")
+            self._failing = True
+            return
+        self._logged("written", len(batch))
+        if self._failing:
+            self._failing = False
+            _log.info("decision_log_recovered", sink=self._sink.name)
+
+
+def document(entry: _Entry, mask: int) -> dict[str, Any]:
+    """An entry as it is written; docs/decision-log.md describes each member."""
+    call, snapshot = entry.call, entry.snapshot
+    decision, stage, permission, name = entry.verdict
+    written = {
+        "time": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds"),
+        "decision_id": entry.id,
+        "client": entry.client,
+        "tenant": snapshot.tenant if snapshot is not None else "",
+        "caller": call.caller,
+        "extension": masked(call.extension, mask),
+        "outcall": call.outcall,
+        "decision": decision.name,
+        "stage": stage.name,
+        "permission": None if permission is None else {"id": str(permission), "name": name},
+        "revision": str(snapshot.revision) if snapshot is not None else "",
+        "latency_us": round(entry.seconds * 1e6),
+    }
+    if entry.challenge:
+        written["challenge"] = entry.challenge
+    return written
+
+
+def masked(extension: str, last: int) -> str:
+    """An extension whose last characters are hidden; how many there were still shows."""
+    hidden = min(last, len(extension))
+    return extension[: len(extension) - hidden] + MASK * hidden

@@ -1,0 +1,134 @@
+"""Where a decision log can go: a file with rotation, a stream such as standard output, or a Redis stream."""
+
+from __future__ import annotations
+
+import logging
+from logging.handlers import RotatingFileHandler, WatchedFileHandler
+from typing import TYPE_CHECKING, Final, TextIO
+
+from pdp.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from redis import Redis
+
+FIELD: Final = b"decision"
+"""The field of a Redis stream's entry that holds the JSON object."""
+
+
+class SinkError(ServerError):
+    """A decision log cannot be opened."""
+
+
+class FileSink:
+    """Appends to a file.
+
+    Args:
+        path: the file; it is made where there is none, readable by its owner and group.
+        max_bytes: size at which it is put aside and begun anew; 0: somebody else rotates it, as logrotate does, and it
+            is opened again when it was moved.
+        keep: files put aside that are kept, ``PATH.1`` the youngest.
+
+    Raises:
+        SinkError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+        self.name = str(path)
+        try:
+            path.touch(mode=0o640)
+            # With no file to keep, the handler would never begin anew.
+            self._handler: logging.Handler = (
+                _Rotated(path, maxBytes=max_bytes, backupCount=max(1, keep), encoding="utf-8")
+                if max_bytes
+                else _Watched(path, encoding="utf-8")
+            )
+        except OSError as error:
+            raise SinkError(
+                f"the decision log {self.name!r} cannot be written: {error.strerror}; "
+                "check that its directory exists and that the server may write there"
+            ) from error
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Appends lines.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        for line in lines:
+            self._handler.emit(logging.makeLogRecord({"msg": line}))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._handler.close()
+
+
+class TextSink:
+    """Writes to a stream that is open, and stays so.
+
+    Args:
+        stream: such as ``sys.stdout``.
+        name: of the stream.
+    """
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self.name = name
+        self._stream = stream
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Writes lines.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Leaves the stream to whoever opened it."""
+
+
+class RedisSink:
+    """Adds entries to a Redis stream.
+
+    Args:
+        client: of the Redis; it is closed with the log.
+        key: of the stream.
+        name: of the Redis, without credentials.
+        max_length: entries that the stream keeps, about; the oldest go first.
+    """
+
+    def __init__(self, client: Redis, key: str, *, name: str, max_length: int) -> None:
+        self.name = f"{name}, stream {key}"
+        self._client = client
+        self._key = key
+        self._max_length = max_length
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Adds entries, all of them in one round trip.
+
+        Raises:
+            RedisError: they could not be added, or not all.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        for line in lines:
+            pipeline.xadd(self._key, {FIELD: line.encode()}, maxlen=self._max_length, approximate=True)
+        pipeline.execute()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
+
+
+class _Rotated(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the base class has it so
+        """Raises, in place of a traceback on the terminal: the log counts what could not be written."""
+        raise  # noqa: PLE0704 - called from within the base class's except
+
+
+class _Watched(WatchedFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the base class has it so
+        """Raises, as above."""
+        raise  # noqa: PLE0704 - as above

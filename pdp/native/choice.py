@@ -1,0 +1,92 @@
+"""Which transport serves: what each can do, said before anything listens."""
+
+from __future__ import annotations
+
+import importlib.util
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pdp.address import UNIX
+from pdp.errors import TransportError
+from pdp.security.settings import Auth
+from pdp.security.setup import is_local
+
+if TYPE_CHECKING:
+    from pdp.settings import ServerSettings
+
+_log = structlog.get_logger()
+
+NATIVE_PACKAGE = "pygrpc_native"
+
+
+class Transport(StrEnum):
+    """What speaks gRPC."""
+
+    AUTO = "auto"
+    """NATIVE where it is installed, can do what is asked for, and only this machine can reach it."""
+    NATIVE = "native"
+    """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
+    GRPCIO = "grpcio"
+    """Everything."""
+
+
+def choose_transport(wanted: Transport, settings: ServerSettings, *, decision_log: bool, workers: int = 1) -> Transport:
+    """The transport that serves: NATIVE or GRPCIO.
+
+    Args:
+        wanted: what was asked for.
+        settings: what it has to do.
+        decision_log: whether answers carry the id under which the decision log has them.
+        workers: how many processes answer; more than one can only by NATIVE.
+
+    Raises:
+        TransportError: NATIVE was asked for, and cannot be had, or cannot do something that was asked for as well.
+    """
+    if workers > 1:
+        if wanted is Transport.GRPCIO:
+            raise TransportError("grpcio serves from one process; leave out --workers, or choose the native transport")
+        if settings.listen.startswith(UNIX):
+            raise TransportError("workers cannot share a Unix socket; leave out --workers, or listen on a port")
+        wanted = Transport.NATIVE if is_local(settings.listen) else wanted
+    chosen = _choose(wanted, settings, decision_log=decision_log)
+    if workers > 1 and chosen is Transport.GRPCIO:
+        raise TransportError(
+            f"workers need the native transport, which is not chosen by itself for {settings.listen}, where others can "
+            "reach it (docs/scaling.md says why); give --transport native if only known clients can, or no --workers"
+        )
+    return chosen
+
+
+def _choose(wanted: Transport, settings: ServerSettings, *, decision_log: bool) -> Transport:
+    if wanted is Transport.GRPCIO:
+        return wanted
+    missing = _lacks(settings, decision_log=decision_log)
+    installed = importlib.util.find_spec(NATIVE_PACKAGE) is not None
+    if wanted is Transport.AUTO:
+        return Transport.NATIVE if installed and not missing and is_local(settings.listen) else Transport.GRPCIO
+    if not installed:
+        raise TransportError("the native transport is not installed; run: pip install 'rightcall[native]'")
+    if missing:
+        raise TransportError(f"the native transport cannot do {', '.join(missing)}; leave that out, or choose grpcio")
+    if not is_local(settings.listen):
+        # It takes a whole message in before it looks at the size, so a stranger could make it take gigabytes.
+        _log.warning("native_transport_exposed", listen=settings.listen, advice="let nobody but known clients reach it")
+    return wanted
+
+
+def _lacks(settings: ServerSettings, *, decision_log: bool) -> list[str]:
+    """The options that were given and that the native transport has nothing for."""
+    security = settings.security
+    asked = {
+        "--tls-certificate": security.tls_certificate,
+        f"--auth {security.auth}": security.auth not in (None, Auth.NONE),
+        "--client-rate": security.client_rate,
+        "--client-concurrency": security.client_concurrency,
+        "--max-connection-idle": settings.max_connection_idle,
+        "--max-connection-age": settings.max_connection_age,
+        "--max-connections": settings.max_connections,
+        "--decision-log": decision_log,
+    }
+    return [option for option, value in asked.items() if value]

@@ -1,0 +1,224 @@
+"""The front: an address, a thread that takes calls from it in batches, and an answer for each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import structlog
+from pygrpc_native import EVENT_CALL, NativeGrpcFront
+
+from pdp.address import UNIX, Address, check_free, check_unix_free, parse_address
+from pdp.errors import CallError, Code, ListenError, Stopping, TooManyCalls
+from pdp.security.retry import retry_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pygrpc_native._native import Event
+
+    from pdp.metrics import Metrics
+    from pdp.native.hot import HotCalls
+    from pdp.settings import ServerSettings
+
+_log = structlog.get_logger()
+
+_CHECK_CALL, _CHECK_CALLS = 0, 1
+_NAMES = ("CheckCall", "CheckCalls")
+_SERVICE = "rightcall.v1.DecisionService"
+_BATCH = 65_536
+"""Calls that are taken at once at the most; it is never waited for so many."""
+_NO_LIMIT = 2**31 - 1
+_IO_THREADS = 1
+"""One does for one Python thread: a second costs a tenth of the calls, by the locks between them."""
+_QUIET_SECONDS = 0.05
+"""With no call for so long, clients know that they are refused, and have their answers."""
+_MAX_REFUSING_SECONDS = 1.0
+"""For clients that never give up."""
+_OVERLOAD_SECONDS = 0.25
+"""When it is worth asking an overloaded server again."""
+
+
+class Front:
+    """Serves the hot methods on an address, and passes everything else on.
+
+    Args:
+        settings: the address, and the limits.
+        hot: answers.
+        metrics: where requests are counted.
+        fallback: path of the Unix socket where the other methods are served; "": nowhere.
+        shared: whether other processes listen on the same port.
+
+    Attributes:
+        address: the real one.
+
+    Raises:
+        ListenError: the address cannot be listened on.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, hot: HotCalls, metrics: Metrics, *, fallback: str, shared: bool = False
+    ) -> None:
+        self._hot = hot
+        self._metrics = metrics
+        self._drain_seconds = settings.drain_seconds
+        self._most = settings.max_waiting or _NO_LIMIT
+        self._refusing = False
+        self._calls = 0
+        """Seen so far."""
+        # A thousand questions take as long as a thousand calls: those behind them need not wait for that. As many
+        # threads as may wait for newer rules, and one that never does.
+        self._aside = ThreadPoolExecutor(settings.threads // 2 + 1, thread_name_prefix="aside")
+        self._beside = 0
+        self._guard = threading.Lock()
+        """Of ``_beside``, how many calls are aside."""
+        self._thread = threading.Thread(target=self._run, name="hot", daemon=True)
+        self._front, self.address = _opened(settings, shared=shared)
+        if fallback:
+            self._front.set_fallback(fallback)
+
+    def start(self) -> None:
+        """Begins to answer."""
+        self._front.start()
+        self._thread.start()
+
+    def refuse(self) -> None:
+        """Answers what has come, refuses whatever comes from now on; returns when nothing does any more."""
+        self._refusing = True
+        deadline = time.monotonic() + _MAX_REFUSING_SECONDS
+        seen = -1
+        while seen != self._calls and time.monotonic() < deadline:
+            seen = self._calls
+            time.sleep(_QUIET_SECONDS)
+        self._await_aside()
+
+    def close(self) -> None:
+        """Lets go of the address and the connections."""
+        self._front.close()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._aside.shutdown(wait=False, cancel_futures=True)
+
+    def _await_aside(self) -> None:
+        """The last calls get their answers, within the time for that."""
+        deadline = time.monotonic() + self._drain_seconds
+        while self._beside and time.monotonic() < deadline:
+            time.sleep(_QUIET_SECONDS)
+        time.sleep(_QUIET_SECONDS)  # for the answers to get out
+
+    def _run(self) -> None:
+        receive, most = self._front.recv_batch, min(self._most * 2, _BATCH)
+        answer = self._answerer()
+        while (events := receive(most)) is not None:
+            try:
+                answer(events)
+            except Exception:  # noqa: BLE001 - whatever it is, the next batch is answered
+                _log.exception("batch_failed", advice="please report this")
+
+    def _answerer(self) -> Callable[[Sequence[Event]], None]:
+        """Answers a batch, over local names, for speed."""
+        check_call, respond, most = self._hot.check_call(), self._front.respond, self._most
+        requests = self._metrics.tallies.mine().requests
+        counted = ("CheckCall", "OK")
+        requests.setdefault(counted, 0)
+
+        def answer(events: Sequence[Event]) -> None:
+            if self._refusing or len(events) > most:
+                self._answer_rest(events)
+                return
+            for kind, call_id, method, data, _ in events:
+                if kind != EVENT_CALL or data is None:  # the client went away: who works on it hears of it in respond
+                    continue
+                try:
+                    response = check_call(data) if method == _CHECK_CALL else None
+                except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+                    self._fail(call_id, method, error)
+                    continue
+                if response is None:
+                    self._set_aside(call_id, method, data)
+                else:
+                    requests[counted] += 1
+                    respond(call_id, response)
+            self._calls += len(events)
+
+        return answer
+
+    def _answer_rest(self, events: Sequence[Event]) -> None:
+        """Refuses: everything where the server stops, else what waits beyond the limit, which is the latest."""
+        calls = [event for event in events if event[0] == EVENT_CALL]
+        self._calls += len(calls)
+        for position, (_, call_id, method, data, _key) in enumerate(calls):
+            if self._refusing:
+                self._fail(call_id, method, Stopping())
+            elif position >= self._most:
+                self._fail_overload(call_id, method)
+            else:
+                self._set_aside(call_id, method, data or b"")
+
+    def _set_aside(self, call_id: int, method: int, data: bytes) -> None:
+        """Leaves a call to other threads."""
+        if self._beside >= self._most:
+            self._fail_overload(call_id, method)
+            return
+        with self._guard:
+            self._beside += 1
+        self._aside.submit(self._answer_aside, call_id, method, data)
+
+    def _answer_aside(self, call_id: int, method: int, data: bytes) -> None:
+        try:
+            response = self._hot.check_calls(data) if method == _CHECK_CALLS else self._hot.check_call_waiting(data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+            self._fail(call_id, method, error)
+        else:
+            self._metrics.requested(_NAMES[method], "OK")
+            self._front.respond(call_id, response)
+        with self._guard:
+            self._beside -= 1
+
+    def _fail_overload(self, call_id: int, method: int) -> None:
+        self._metrics.rejected("overload")
+        self._fail(call_id, method, TooManyCalls("overload", _OVERLOAD_SECONDS))
+
+    def _fail(self, call_id: int, method: int, error: Exception) -> None:
+        """Ends a call with a status; where the error is none of ours, the log has it and the client does not."""
+        name = _NAMES[method]
+        if isinstance(error, CallError):
+            trailing = retry_metadata(error) if isinstance(error, TooManyCalls) else None
+            self._metrics.requested(name, error.code.name)
+            self._front.fail(call_id, error.code, error.message, trailing_metadata=trailing)
+            return
+        _log.error("call_failed", method=name, exc_info=True)
+        self._metrics.requested(name, Code.INTERNAL.name)
+        self._front.fail(call_id, Code.INTERNAL, "internal error")
+
+
+def _opened(settings: ServerSettings, *, shared: bool) -> tuple[NativeGrpcFront, str]:
+    """A front that listens, and its real address."""
+    text, listen = settings.listen, settings.listen
+    if text.startswith(UNIX):
+        check_unix_free(text)
+    else:
+        address = parse_address(text)
+        if address.port and not shared:
+            check_free(address)
+        listen = str(address if address.host else Address("::", address.port))
+    try:
+        front = NativeGrpcFront(
+            listen,
+            [(f"/{_SERVICE}/{name}", False) for name in _NAMES],
+            io_threads=_IO_THREADS,
+            keepalive_time_ms=max(1, int(settings.keepalive_time * 1000)),
+            keepalive_timeout_ms=max(1, int(settings.keepalive_timeout * 1000)),
+            max_concurrent_streams=settings.max_concurrent_streams or _NO_LIMIT,
+            max_metadata_size=settings.max_metadata_size,
+            reuse_port=shared,
+        )
+    except OSError as error:
+        raise ListenError(
+            text, f"{error.strerror or error}; check that the address exists, is free and allowed"
+        ) from None
+    if text.startswith(UNIX):
+        return front, text
+    return front, str(Address(address.host or "localhost", front.bound_port))

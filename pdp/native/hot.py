@@ -1,0 +1,252 @@
+"""From a request's bytes to a response's bytes, for the two methods that are asked by the thousand.
+
+The same answers as ``DecisionService`` gives, by a shorter way: a snapshot has few verdicts, so the response of each is
+serialized once and sent again, and what was counted goes to a list of this thread. Whatever is not plain (a question
+that is refused, one that asks for a revision, a challenge that must be made) takes the long way, through the service.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from weakref import ref
+
+from google.protobuf.message import DecodeError
+
+from pdp.errors import CallError, InvalidCall, TooLarge
+from pdp.rules.automaton import NO_VERDICT
+from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
+from pdp.rules.verdict import UNRESTRICTED, verdict_parts
+from pdp.service import response_of
+from pdp.tally import BUCKETS, outcome
+from rightcall.v1 import decision_pb2 as messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+    from pdp.current import CurrentSnapshots
+    from pdp.rules.snapshot import Snapshot
+    from pdp.service import DecisionService
+    from pdp.tally import Tallies, Tally
+
+_Request = TypeVar("_Request", messages.CheckCallRequest, messages.CheckCallsRequest)
+
+_Remembered: TypeAlias = "dict[str, tuple[Callable[[], Snapshot | None], dict[int, bytes]]]"
+"""By tenant: its snapshot, which may be gone, and of that each verdict's number with its response."""
+
+_UNRESTRICTED = response_of(None, UNRESTRICTED).SerializeToString()
+_REMEMBERED_RESPONSES = 16_384
+"""Of one snapshot: a few megabytes where a tenant's calls end in that many verdicts, next to nothing where not."""
+_FIRST = b"\x0a"
+"""Before CheckCallsAnswer.response, and before CheckCallsResponse.answers: field 1, with a length."""
+_LOW = 15
+"""The bits of a verdict's number that hold decision and stage; all are 0 where there is no verdict."""
+_DECISION = 3
+"""Those of them that hold the decision."""
+_OUTCOMES = tuple(outcome(*verdict_parts(low)[1:]) if low else outcome(*UNRESTRICTED[:2]) for low in range(_LOW + 1))
+"""Where the low bits of a verdict's number are counted."""
+
+
+class HotCalls:
+    """Answers CheckCall and CheckCalls from bytes to bytes.
+
+    Args:
+        decisions: takes the long way.
+        current: what it answers from.
+        tallies: where decisions are counted.
+        makes_challenges: whether a CHALLENGE carries a challenge, which is a new one each time.
+        max_message_size: of one request, in bytes.
+        max_calls: questions that one CheckCalls may hold.
+    """
+
+    def __init__(
+        self,
+        decisions: DecisionService,
+        current: CurrentSnapshots,
+        tallies: Tallies,
+        *,
+        makes_challenges: bool,
+        max_message_size: int,
+        max_calls: int,
+    ) -> None:
+        self._decisions = decisions
+        self._current = current
+        self._tallies = tallies
+        self._makes_challenges = makes_challenges
+        self._max_message_size = max_message_size
+        self._max_calls = max_calls
+        self._alone: _Remembered = {}
+        self._among: _Remembered = {}
+
+    def check_call(self) -> Callable[[bytes], bytes | None]:
+        """CheckCall, for the thread that asks for it.
+
+        The function returned raises ``CallError``, and returns None where the answer may have to wait for newer rules:
+        then ``check_call_waiting`` has it.
+        """
+        parse, decide, slowly = messages.CheckCallRequest.FromString, self._decide, self._one_slowly
+        special, most = self._makes_challenges, self._max_message_size
+        tally = self._tallies.mine()
+        decided, buckets = tally.decisions, tally.buckets
+
+        def check_call(data: bytes) -> bytes | None:
+            started = perf_counter()
+            if len(data) > most:
+                raise TooLarge(len(data), most)
+            try:
+                request = parse(data)
+            except DecodeError:
+                raise _unreadable(messages.CheckCallRequest) from None
+            extension = request.extension
+            if request.at_least_revision > 0:
+                return None
+            if not _is_plain(extension):
+                return slowly(request)
+            snapshot, number = decide(request.caller, extension, request.outcall, request.tenant)
+            if special and number & _DECISION == Decision.CHALLENGE:
+                return slowly(request)
+            response = self._response(snapshot, number)
+            seconds = perf_counter() - started
+            decided[_OUTCOMES[number & _LOW]] += 1
+            buckets[bisect_left(BUCKETS, seconds)] += 1
+            tally.seconds += seconds
+            return response
+
+        return check_call
+
+    def check_call_waiting(self, data: bytes) -> bytes:
+        """CheckCall that may wait.
+
+        Raises:
+            CallError: there is no answer.
+        """
+        return self._one_slowly(self._parsed(messages.CheckCallRequest, data))
+
+    def check_calls(self, data: bytes) -> bytes:
+        """CheckCalls.
+
+        Raises:
+            CallError: there is no answer.
+        """
+        request = self._parsed(messages.CheckCallsRequest, data)
+        started = perf_counter()
+        verdicts = self._plainly(request) if len(request.calls) <= self._max_calls else None
+        if verdicts is None:
+            return self._decisions.check_calls(request).SerializeToString()
+        answers = b"".join([self._among_many(snapshot, number) for snapshot, number in verdicts])
+        _count(self._tallies.mine(), verdicts, perf_counter() - started)
+        return answers
+
+    def _parsed(self, message: type[_Request], data: bytes) -> _Request:
+        if len(data) > self._max_message_size:
+            raise TooLarge(len(data), self._max_message_size)
+        try:
+            return message.FromString(data)
+        except DecodeError:
+            raise _unreadable(message) from None
+
+    def _decide(self, caller: str, extension: str, outcall: str, tenant: str) -> tuple[Snapshot | None, int]:
+        """The rules that decide a call, and the number of their verdict.
+
+        Raises:
+            CallError: as ``CurrentSnapshots.resolve``.
+        """
+        current = self._current
+        if not tenant and (only := current.only) is not None and (number := only.match(caller, extension, outcall)):
+            return only, number  # it has a verdict, so the call is its tenant's: nobody needs to look for that
+        snapshot = current.resolve(caller, outcall, tenant)
+        return snapshot, snapshot.match(caller, extension, outcall) if snapshot is not None else NO_VERDICT
+
+    def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot | None, int]] | None:
+        """The verdicts on many questions; None where one of them is not plain, so that nothing is decided yet."""
+        decide, special = self._decide, self._makes_challenges
+        revisions: dict[str, Snapshot] = {}
+        verdicts: list[tuple[Snapshot | None, int]] = []
+        for call in request.calls:
+            extension = call.extension
+            if not _is_plain(extension) or call.at_least_revision > 0:
+                return None
+            try:
+                verdict = decide(call.caller, extension, call.outcall, call.tenant)
+            except CallError:
+                return None
+            snapshot, number = verdict
+            # All those of a tenant are answered by one revision, so a swap in between means to start again.
+            if snapshot is not None and revisions.setdefault(snapshot.tenant, snapshot) is not snapshot:
+                return None
+            if special and number & _DECISION == Decision.CHALLENGE:
+                return None
+            verdicts.append(verdict)
+        return verdicts
+
+    def _response(self, snapshot: Snapshot | None, number: int) -> bytes:
+        """A CheckCallResponse."""
+        if snapshot is None:
+            return _UNRESTRICTED
+        responses = self._remembered(self._alone, snapshot)
+        found = responses.get(number)
+        if found is None:
+            verdict = snapshot.verdict(number)
+            found = response_of(snapshot, verdict).SerializeToString()
+            if len(responses) < _REMEMBERED_RESPONSES:
+                responses[number] = found
+        return found
+
+    def _among_many(self, snapshot: Snapshot | None, number: int) -> bytes:
+        """The same as one of the answers of a CheckCallsResponse."""
+        if snapshot is None:
+            return _wrapped(_UNRESTRICTED)
+        responses = self._remembered(self._among, snapshot)
+        found = responses.get(number)
+        if found is None:
+            found = _wrapped(self._response(snapshot, number))
+            if len(responses) < _REMEMBERED_RESPONSES:
+                responses[number] = found
+        return found
+
+    def _one_slowly(self, request: messages.CheckCallRequest) -> bytes:
+        return self._decisions.check_call(request).SerializeToString()
+
+    @staticmethod
+    def _remembered(of: _Remembered, snapshot: Snapshot) -> dict[int, bytes]:
+        """What is remembered of a snapshot; what was of its predecessor goes."""
+        known = of.get(snapshot.tenant)
+        if known is None or known[0]() is not snapshot:
+            known = of[snapshot.tenant] = ref(snapshot), {}
+        return known[1]
+
+
+def _wrapped(response: bytes) -> bytes:
+    answer = _FIRST + _length(response) + response
+    return _FIRST + _length(answer) + answer
+
+
+def _length(data: bytes) -> bytes:
+    """How many bytes follow, as protobuf writes it."""
+    left, encoded = len(data), bytearray()
+    while left > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        encoded.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes((*encoded, left))
+
+
+def _count(tally: Tally, verdicts: list[tuple[Snapshot | None, int]], seconds: float) -> None:
+    """Counts many decisions, each with its share of the time."""
+    for low, count in Counter([number & _LOW for _, number in verdicts]).items():
+        tally.decisions[_OUTCOMES[low]] += count
+    if verdicts:
+        tally.buckets[bisect_left(BUCKETS, seconds / len(verdicts))] += len(verdicts)
+        tally.seconds += seconds
+
+
+def _is_plain(extension: str) -> bool:
+    """Whether ``service.check_extension`` lets it pass."""
+    return 0 < len(extension) <= MAX_EXTENSION_LENGTH and extension.isprintable()
+
+
+def _unreadable(message: type[Message]) -> InvalidCall:
+    return InvalidCall(f"the request's bytes are no {message.DESCRIPTOR.full_name}")

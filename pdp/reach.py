@@ -1,0 +1,118 @@
+"""What a caller may dial: every extension, divided by what ``decide`` answers.
+
+It does not read the automata but the patterns of the permissions that apply, in the order in which they prevail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pdp.notation import sample_of, text_of
+from pdp.partition import UNDIVIDED, divide
+from pdp.rules.model import Decision, Mode, Stage
+from pdp.rules.pattern import parse
+from pdp.rules.verdict import UNRESTRICTED, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pdp.partition import Part
+    from pdp.rules.snapshot import PermissionRecord, Snapshot
+
+MAX_WORK = 500_000
+"""Steps of patterns that one answer is worth: about half a second."""
+
+_STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
+"""Within a stage, the lowest prevails."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReachPattern:
+    """Some extensions, as a pattern (see ``notation``), and one of them."""
+
+    pattern: str
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """All extensions with one answer.
+
+    Attributes:
+        decision: what is decided; None: this one for some, that one for others.
+        verdict: what decides, where that was asked for.
+        patterns: sorted; no extension matches two of them.
+    """
+
+    decision: Decision | None
+    verdict: Verdict | None
+    patterns: tuple[ReachPattern, ...]
+
+
+def reach(
+    snapshot: Snapshot | None, caller: str, outcall: str, *, by_permission: bool = False, max_patterns: int
+) -> list[Reach]:
+    """Every extension, by what ``decide`` with the same arguments answers.
+
+    Args:
+        snapshot: the rules; None: the call belongs to no tenant.
+        caller: a user's UUID; empty, or unknown to the tenant: only the outcall's permissions apply.
+        outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves through none.
+        by_permission: whether to tell apart which permission decides, instead of only what is decided.
+        max_patterns: how many patterns there may be, at least 1.
+
+    Returns:
+        Disjoint reaches that together are every extension, sorted. The last one is without a decision where there would
+        be too many patterns, or where it would be too much work to tell more.
+    """
+    ranked = list(_ranked(snapshot, caller, outcall)) if snapshot else []
+    # Numbers rise in the order in which reaches are told, so that sorting by label is enough below.
+    verdicts = sorted({verdict for verdict, _ in ranked} | {UNRESTRICTED}, key=_told)
+    labels = {verdict: number if by_permission else int(verdict.decision) for number, verdict in enumerate(verdicts)}
+    items = [(labels[verdict], parse(text).tokens) for verdict, text in ranked]
+    parts: dict[int, list[Part]] = {}
+    for part in divide(items, labels[UNRESTRICTED], max_parts=max_patterns, max_work=MAX_WORK):
+        parts.setdefault(part.label, []).append(part)
+    undivided = parts.pop(UNDIVIDED, [])
+    reaches = [
+        _reach(Decision(label), None, parts[label])
+        if not by_permission
+        else _reach(verdicts[label].decision, verdicts[label], parts[label])
+        for label in sorted(parts)
+    ]
+    return [*reaches, _reach(None, None, undivided)] if undivided else reaches
+
+
+def _reach(decision: Decision | None, verdict: Verdict | None, parts: Iterable[Part]) -> Reach:
+    patterns = [ReachPattern(text_of(part.elements), sample_of(part.elements)) for part in parts]
+    return Reach(decision, verdict, tuple(sorted(patterns, key=lambda pattern: pattern.pattern.lstrip("_"))))
+
+
+def _told(verdict: Verdict) -> tuple[Decision, Stage, int]:
+    return verdict.decision, verdict.stage, verdict.permission_id or 0
+
+
+def _ranked(snapshot: Snapshot, caller: str, outcall: str) -> Iterator[tuple[Verdict, str]]:
+    """The patterns of all permissions that apply with the verdict of each, in the order in which they prevail."""
+    groups = (group for group in snapshot.user_groups(caller) if group.enabled)
+    for stage, slots in (
+        (Stage.USER, set(snapshot.user_permissions(caller))),
+        (Stage.GROUP, {slot for group in groups for slot in group.permissions}),
+        (Stage.OUTCALL, set(snapshot.outcall_permissions(outcall))),
+    ):
+        permissions = [permission for permission in map(snapshot.permission, slots) if permission.enabled]
+        for permission in sorted(permissions, key=_rank):
+            verdict = Verdict(_decision(permission), stage, permission.id, permission.name)
+            for pattern in permission.patterns:
+                yield verdict, snapshot.pattern(pattern)
+
+
+def _rank(permission: PermissionRecord) -> tuple[int, int]:
+    return _STRENGTH[_decision(permission)], -permission.id
+
+
+def _decision(permission: PermissionRecord) -> Decision:
+    if permission.mode is Mode.ALLOW:
+        return Decision.ALLOW
+    return Decision.CHALLENGE if permission.has_password else Decision.DENY

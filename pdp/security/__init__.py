@@ -1,0 +1,1 @@
+"""Who may ask, what of, how often, and over which connections."""

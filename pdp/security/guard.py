@@ -1,0 +1,141 @@
+"""Whether a call is taken: who asks, whether that client may, and whether it asks too much. It knows no transport."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pdp.errors import NotAllowed, TooManyCalls, Unauthenticated
+from pdp.security.identity import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pdp.errors import CallError
+    from pdp.metrics import Metrics
+    from pdp.security.identity import Authenticator
+    from pdp.security.limits import Limits
+    from pdp.security.peers import Peers
+
+_log = structlog.get_logger()
+
+_LOG_SECONDS = 10.0
+"""Whoever knocks at a closed door must not fill the log: each reason is told once in so long. All are counted."""
+
+
+class Guard:
+    """Decides about every call before a service sees it.
+
+    Args:
+        authenticator: knows clients by what they send; None: nobody sends anything.
+        peers: checks client certificates; None: TLS asks for none.
+        by_certificate: whether a certificate tells who asks, rather than being wanted besides.
+        limits: of each client; None: there are none.
+        metrics: where refusals are counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator | None,
+        peers: Peers | None,
+        by_certificate: bool,
+        limits: Limits | None,
+        metrics: Metrics,
+    ) -> None:
+        self._authenticator = authenticator
+        self._peers = peers
+        self._by_certificate = by_certificate
+        self._limits = limits
+        self._metrics = metrics
+        self._told: dict[str, float] = {}
+
+    def identify(self, authorization: Sequence[str | bytes], service: str) -> Client | None:
+        """Who asks, as far as what came with the call can tell.
+
+        Args:
+            authorization: the values of the headers of this name.
+            service: what is asked, one of ``SERVICES``; empty: something that all clients may.
+
+        Returns:
+            None: the connection will have to tell; see ``admit``.
+
+        Raises:
+            Unauthenticated: nobody knows.
+            NotAllowed: the client may not ask that service.
+        """
+        if self._authenticator is None:
+            return None
+        try:
+            return _may(self._authenticator.identify(authorization), service)
+        except (Unauthenticated, NotAllowed) as error:
+            raise self.refused(error) from None
+
+    @contextmanager
+    def admit(
+        self, client: Client | None, service: str, *, peer: str, certificate: bytes | None, cost: int = 1
+    ) -> Iterator[Client]:
+        """Takes a call in, for as long as the block lasts.
+
+        Args:
+            client: what ``identify`` found.
+            service: as there.
+            peer: the address that the call comes from.
+            certificate: the client's, PEM; None: it showed none.
+            cost: questions that it holds.
+
+        Raises:
+            Unauthenticated: nobody knows who asks.
+            NotAllowed: the client may not ask that service.
+            TooManyCalls: it asks more than it may.
+        """
+        try:
+            known = self._known(client, service, peer, certificate)
+            if self._limits is not None:
+                self._limits.enter(known.name, cost)
+        except (Unauthenticated, NotAllowed, TooManyCalls) as error:
+            raise self.refused(error, peer) from None
+        try:
+            yield known
+        finally:
+            if self._limits is not None:
+                self._limits.leave(known.name)
+
+    def pace(self, client: Client) -> float:
+        """One more question of a stream: 0, or the seconds after which to call this again."""
+        return self._limits.wait_for(client.name) if self._limits is not None else 0.0
+
+    def refused(self, error: Unauthenticated | NotAllowed | TooManyCalls, peer: str = "") -> CallError:
+        """Counts a refusal, tells the log now and then, and hands it back to be raised."""
+        count = self._metrics.rejected if isinstance(error, TooManyCalls) else self._metrics.auth_failed
+        count(error.reason)
+        now = time.monotonic()
+        if now >= self._told.get(error.reason, 0.0):
+            self._told[error.reason] = now + _LOG_SECONDS
+            _log.warning("call_refused", reason=error.reason, peer=peer, next_in_seconds=_LOG_SECONDS)
+        return error
+
+    def _known(self, client: Client | None, service: str, peer: str, certificate: bytes | None) -> Client:
+        if self._peers is not None:
+            checked = self._peers.check(certificate)
+            if self._by_certificate:
+                return _may(self._peers.identify(checked), service)
+        if client is not None:
+            return client
+        if self._authenticator is not None or self._by_certificate:
+            raise Unauthenticated("missing")
+        return Client(f"address:{_host(peer)}")
+
+
+def _may(client: Client, service: str) -> Client:
+    if service and service not in client.services:
+        raise NotAllowed("service")
+    return client
+
+
+def _host(peer: str) -> str:
+    """The host of an address as gRPC writes it: ``ipv4:1.2.3.4:5``, ``ipv6:[::1]:5``, ``unix:``."""
+    return peer.rpartition(":")[0] if peer.startswith("ip") else peer

@@ -1,0 +1,174 @@
+"""The guard at gRPC's door.
+
+Credentials that come with a call are looked at when it arrives, before a thread waits for its message: strangers cannot
+hold threads. What the connection alone knows (its certificate, its address) is looked at in the thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+
+from pdp.errors import CallError, TooManyCalls
+from pdp.security.identity import ASKING, DECISION, DIRECTORY
+from pdp.security.retry import retry_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.metrics import Metrics
+    from pdp.security.guard import Guard
+
+    _Handler = grpc.RpcMethodHandler[Any, Any]
+
+_OPEN = "/grpc.health.v1.Health/"
+"""Who asks whether a server lives needs no credentials: orchestrators have none."""
+_SERVICES = {"DecisionService": DECISION, "DirectoryService": DIRECTORY}
+_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+_STATUSES = {status.value[0]: status for status in grpc.StatusCode}
+_MAX_GUARDED = 100
+_LONGEST_PAUSE = 0.25
+"""Seconds after which a stream that is slowed down looks whether anybody still listens."""
+
+
+def refuse(context: grpc.ServicerContext, error: CallError) -> NoReturn:
+    """Ends a call with the status of an error."""
+    if isinstance(error, TooManyCalls):
+        context.set_trailing_metadata(retry_metadata(error))
+    context.abort(_STATUSES[error.code], error.message)
+    raise AssertionError  # abort raises; its type does not say so
+
+
+class Refuser:
+    """Answers calls that are not taken, on a thread of its own and without waiting for their messages."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="refusals")
+
+    def handler(self, error: CallError) -> _Handler:
+        """Ends one call with the status of an error."""
+
+        def behavior(_request: object, context: grpc.ServicerContext) -> NoReturn:
+            refuse(context, error)
+
+        behavior.experimental_thread_pool = self._pool  # type: ignore[attr-defined]  # where grpcio looks for it
+        return grpc.stream_unary_rpc_method_handler(behavior)
+
+    def release(self) -> None:
+        """Lets the thread go, once the server has stopped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class GuardInterceptor(grpc.ServerInterceptor):
+    """Asks the guard about every call but health checks.
+
+    Args:
+        guard: decides.
+        refuser: answers those that it refuses at once.
+        metrics: where refused requests are counted.
+    """
+
+    def __init__(self, guard: Guard, refuser: Refuser, metrics: Metrics) -> None:
+        self._guard = guard
+        self._refuser = refuser
+        self._metrics = metrics
+        self._guarded: dict[tuple[str, _Handler], _Handler] = {}
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], _Handler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler | None:
+        """The handler of a call that arrives, behind the guard."""
+        handler = continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_OPEN):
+            return handler
+        service, name = _service(method)
+        try:
+            metadata = handler_call_details.invocation_metadata or ()
+            sent = [value for key, value in metadata if key == "authorization"]
+            client = self._guard.identify(sent, service)
+        except CallError as error:
+            self._metrics.requested(name, error.code.name)
+            return self._refuser.handler(error)
+        ASKING.set(client)
+        guarded = self._guarded.get((method, handler))
+        if guarded is None:
+            if len(self._guarded) >= _MAX_GUARDED:  # somebody makes handlers call by call
+                self._guarded.clear()
+            guarded = self._guarded[method, handler] = self._wrapped(handler, service, name)
+        return guarded
+
+    def _wrapped(self, handler: _Handler, service: str, name: str) -> _Handler:
+        kind = next(kind for kind in _KINDS if getattr(handler, kind))
+        wrap = self._stream if handler.response_streaming else self._unary
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        behavior = wrap(getattr(handler, kind), service, name)
+        made: _Handler = make(
+            behavior,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return made
+
+    def _unary(self, behavior: Callable[..., Any], service: str, name: str) -> Callable[..., Any]:
+        @wraps(behavior)  # a thread pool of its own, too
+        def guarded(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                with self._guard.admit(ASKING.get(), service, **_connection(context), cost=_cost(request)) as client:
+                    ASKING.set(client)
+                    return behavior(self._paced(request, context), context)
+            except CallError as error:
+                self._metrics.requested(name, error.code.name)
+                refuse(context, error)
+
+        return guarded
+
+    def _stream(self, behavior: Callable[..., Any], service: str, name: str) -> Callable[..., Any]:
+        @wraps(behavior)
+        def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            try:
+                with self._guard.admit(ASKING.get(), service, **_connection(context), cost=_cost(request)) as client:
+                    ASKING.set(client)
+                    yield from behavior(self._paced(request, context), context)
+            except CallError as error:
+                self._metrics.requested(name, error.code.name)
+                refuse(context, error)
+
+        return guarded
+
+    def _paced(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """A stream of questions, no faster than its client may ask; gRPC slows down the other end."""
+        if not isinstance(request, Iterator):
+            return request
+        client = ASKING.get()
+        return _paced(request, context, lambda: self._guard.pace(client) if client else 0.0)
+
+
+def _paced(requests: Iterator[Any], context: grpc.ServicerContext, pace: Callable[[], float]) -> Iterator[Any]:
+    for request in requests:
+        while (pause := pace()) > 0 and context.is_active():
+            time.sleep(min(pause, _LONGEST_PAUSE))
+        yield request
+
+
+def _service(method: str) -> tuple[str, str]:
+    """What a client must be allowed to ask for a method, and the method's own name."""
+    _, service, name = method.split("/", 2)
+    return _SERVICES.get(service.rpartition(".")[2], ""), name
+
+
+def _cost(request: Any) -> int:
+    """Questions in a request; a stream's are counted as they come."""
+    return max(1, len(getattr(request, "calls", ())))
+
+
+def _connection(context: grpc.ServicerContext) -> dict[str, Any]:
+    certificates = context.auth_context().get("x509_pem_cert")
+    return {"peer": context.peer(), "certificate": next(iter(certificates), None) if certificates else None}

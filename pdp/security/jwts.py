@@ -1,0 +1,183 @@
+"""JSON Web Tokens: signed by an issuer that the server trusts, checked without asking it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from pdp.errors import SecurityError, Unauthenticated
+from pdp.security.clients import bearer
+from pdp.security.identity import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
+
+    class KeySource(Protocol):
+        """Where the issuer's keys are."""
+
+        def get(self) -> Keys:
+            """Those of now."""
+
+
+_ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
+_SHORTEST_RSA_BITS = 2048
+_LEEWAY_SECONDS = 10
+"""What clocks may differ."""
+_REMEMBERED = 10_000
+_MAX_TENANTS = 1000
+EVERY_TENANT = "*"
+"""What a tenant claim holds of a client that may ask about all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """An issuer's public keys, by key id, each for one algorithm."""
+
+    by_id: Mapping[str, tuple[str, RSAPublicKey | EllipticCurvePublicKey]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token that was checked before."""
+
+    client: Client
+    expires: float
+    keys: Keys
+
+
+class Jwts:
+    """Tells clients apart by JWTs. Only RS256 and ES256 are understood, whatever a token's header says.
+
+    Args:
+        keys: the issuer's.
+        audience: who a token must be meant for.
+        issuer: who must have issued it.
+        tenant_claim: the claim with a tenant's UUID, a list of such, or ``*``.
+    """
+
+    def __init__(self, keys: KeySource, *, audience: str, issuer: str, tenant_claim: str) -> None:
+        self._keys = keys
+        self._audience = audience
+        self._issuer = issuer
+        self._tenant_claim = tenant_claim
+        self._known: dict[str, _Known] = {}
+
+    def identify(self, authorization: Sequence[str | bytes]) -> Client:
+        """The client that a token was issued to.
+
+        Raises:
+            Unauthenticated: the token is not to be trusted.
+        """
+        token = bearer(authorization)
+        keys = self._keys.get()
+        known = self._known.get(token)
+        if known is not None and known.keys is keys:
+            if known.expires + _LEEWAY_SECONDS <= time.time():
+                raise Unauthenticated("expired")
+            return known.client
+        claims = self._claims(token, keys)
+        client = Client(f"jwt:{_subject(claims)}", _tenants(claims.get(self._tenant_claim)))
+        if len(self._known) >= _REMEMBERED:
+            self._known = {}
+        self._known[token] = _Known(client, float(claims["exp"]), keys)
+        return client
+
+    def _claims(self, token: str, keys: Keys) -> dict[str, Any]:
+        try:
+            algorithm, key = _key(jwt.get_unverified_header(token), keys)
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "aud", "iss", "sub"]},
+            )
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+            raise Unauthenticated("expired") from None
+        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
+            raise Unauthenticated("signature") from None
+        except (jwt.InvalidAudienceError, jwt.InvalidIssuerError, jwt.MissingRequiredClaimError):
+            raise Unauthenticated("claims") from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise Unauthenticated("malformed") from None
+        return claims
+
+
+def parse_keys(data: bytes, origin: str) -> Keys:
+    """Reads a JWKS document. Keys that cannot sign RS256 or ES256 are passed over.
+
+    Raises:
+        SecurityError: it is none, or holds no key that can be used.
+    """
+    try:
+        found = json.loads(data)["keys"]
+        by_id = dict(pair for entry in found if isinstance(entry, dict) and (pair := _usable(entry)) is not None)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SecurityError(f"{origin} is no JWKS document; check that it is a JSON object with 'keys'") from None
+    if not by_id:
+        raise SecurityError(
+            f"{origin} holds no key that can be used; give RSA keys of at least {_SHORTEST_RSA_BITS} bits "
+            "or EC keys on P-256, for signatures"
+        )
+    return Keys(by_id)
+
+
+def _usable(entry: dict[str, Any]) -> tuple[str, tuple[str, Any]] | None:
+    """A key with its id and its one algorithm, where it is one to check signatures with."""
+    algorithm = _ALGORITHMS.get(str(entry.get("kty")))
+    if algorithm is None or entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
+        return None
+    if "d" in entry:
+        raise SecurityError("a JWKS document holds a private key; take it out, and replace it: it is known now")
+    try:
+        key = jwt.PyJWK({**entry, "alg": algorithm}).key
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        return None
+    strong = (isinstance(key, RSAPublicKey) and key.key_size >= _SHORTEST_RSA_BITS) or (
+        isinstance(key, EllipticCurvePublicKey) and key.curve.name == "secp256r1"
+    )
+    return (str(entry.get("kid", "")), (algorithm, key)) if strong else None
+
+
+def _key(header: Mapping[str, Any], keys: Keys) -> tuple[str, Any]:
+    """The key that a token's header names, with the algorithm that it is for."""
+    if "crit" in header:  # it demands what we do not understand
+        raise Unauthenticated("malformed")
+    if header.get("alg") not in _ALGORITHMS.values():
+        raise Unauthenticated("signature")
+    name = header.get("kid")
+    if name is None and len(keys.by_id) == 1:
+        return next(iter(keys.by_id.values()))
+    found = keys.by_id.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise Unauthenticated("keys")
+    return found
+
+
+def _subject(claims: Mapping[str, Any]) -> str:
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not subject:
+        raise Unauthenticated("claims")
+    return subject
+
+
+def _tenants(claim: object) -> tuple[str, ...] | None:
+    """The tenants of a claim; a token without one is nobody's, not everybody's."""
+    if claim == EVERY_TENANT:
+        return None
+    named = [claim] if isinstance(claim, str) else claim
+    if not isinstance(named, list) or not 0 < len(named) <= _MAX_TENANTS:
+        raise Unauthenticated("claims")
+    if not all(isinstance(tenant, str) and tenant for tenant in named) or EVERY_TENANT in named:
+        raise Unauthenticated("claims")
+    return tuple(sorted({tenant.lower() for tenant in named}))

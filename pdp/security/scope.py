@@ -1,0 +1,131 @@
+"""The rules as one client may see them: those of its own tenants, as if there were no others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pdp.current import CurrentSnapshots
+from pdp.errors import AmbiguousOutcall, NotAllowed, NotReady
+from pdp.security.identity import ASKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.current import Held
+    from pdp.rules.snapshot import Snapshot
+    from pdp.security.identity import Client
+
+
+def _of_whole(name: str, hidden: object) -> Any:
+    """An attribute that clients bound to tenants see nothing of: it may name the tenants of others."""
+
+    def read(view: ScopedSnapshots) -> Any:
+        return getattr(view.whole, name) if asking().tenants is None else hidden
+
+    def ignore(view: ScopedSnapshots, value: object) -> None:
+        """The base class sets it when it is made; a view has none of its own."""
+
+    return property(read, ignore)
+
+
+class ScopedSnapshots(CurrentSnapshots):
+    """What the services look at where clients are told apart.
+
+    A client that is bound to tenants is answered from them alone. Another tenant's rules are not even looked at, so
+    neither an answer nor the time that it takes tells whether a user or an outcall exists there.
+
+    Args:
+        whole: all there is.
+        denied: told when a client asked about a tenant that is not its own.
+    """
+
+    source = _of_whole("source", "")
+    source_error = _of_whole("source_error", "")
+
+    def __init__(self, whole: CurrentSnapshots, denied: Callable[[], None]) -> None:
+        super().__init__("")
+        self.whole = whole
+        self._denied = denied
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is any snapshot, whoever asks."""
+        return self.whole.ready
+
+    def on_ready(self, callback: Callable[[bool], None]) -> None:
+        """Calls back now, and whenever ``ready`` changes."""
+        self.whole.on_ready(callback)
+
+    def get(self, tenant: str) -> Held | None:
+        """The snapshot of a tenant.
+
+        Raises:
+            NotAllowed: it is not the client's, whether it exists or not.
+        """
+        tenants = self._tenants()
+        if tenants is not None and tenant.lower() not in tenants:
+            raise self._not_allowed()
+        return self.whole.get(tenant)
+
+    def held(self) -> list[Held]:
+        """The snapshots of the client's tenants."""
+        tenants = self._tenants()
+        if tenants is None:
+            return self.whole.held()
+        found = (self.whole.get(tenant) for tenant in tenants)
+        return [held for held in found if held is not None]
+
+    def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
+        """The snapshot that decides a call, among those of the client's tenants.
+
+        A client with one tenant means it where it names none.
+
+        Raises:
+            NotReady: there is no snapshot at all.
+            NotAllowed: ``tenant`` is not the client's.
+            UnknownTenant: ``tenant`` is, and has no rules here.
+            AmbiguousOutcall: no tenant was named, none knows the caller, and more than one has the outcall.
+        """
+        tenants = self._tenants()
+        if tenants is None:
+            return self.whole.resolve(caller, outcall, tenant)
+        if tenant:
+            if tenant.lower() not in tenants:
+                raise self._not_allowed()
+            return self.whole.resolve(caller, outcall, tenant)
+        if len(tenants) == 1:
+            return self.whole.resolve(caller, outcall, tenants[0])
+        if not self.whole.ready:
+            raise NotReady
+        return _among([held.snapshot for held in self.held()], caller, outcall)
+
+    def _tenants(self) -> tuple[str, ...] | None:
+        """The tenants of whoever asks; None: every one."""
+        client = asking()
+        return client.tenants
+
+    def _not_allowed(self) -> NotAllowed:
+        self._denied()
+        return NotAllowed("tenant")
+
+
+def asking() -> Client:
+    """Who asks.
+
+    Raises:
+        NotAllowed: nobody knows. A call must not get here like that; if one does, it is refused.
+    """
+    client = ASKING.get()
+    if client is None:
+        raise NotAllowed("service")
+    return client
+
+
+def _among(snapshots: list[Snapshot], caller: str, outcall: str) -> Snapshot | None:
+    for snapshot in snapshots:
+        if snapshot.knows_caller(caller):
+            return snapshot
+    having = [snapshot for snapshot in snapshots if outcall and snapshot.knows_outcall(outcall)]
+    if len(having) > 1:
+        raise AmbiguousOutcall(outcall)
+    return having[0] if having else None

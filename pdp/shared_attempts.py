@@ -1,0 +1,116 @@
+"""Attempts in Redis, for all replicas together: each step is one script, so none comes between count and check.
+
+    {prefix}attempts:{subject}               hash: total, wrong:WHAT, until, by, lockouts (see ``attempts``)
+    {prefix}attempts:{subject}:used:NONCE    string with an expiry: a challenge that opened a call
+
+The braces round the subject are Redis Cluster's and stand in the keys. Redis' own clock is used, so replicas need not
+agree on the time. While Redis is away nobody is let in, and nobody is kept waiting for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from redis.exceptions import RedisError
+
+from pdp.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
+from pdp.errors import AttemptsUnavailable
+from pdp.rules.keys import DEFAULT_PREFIX
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from pdp.attempts import Limits
+
+_log = structlog.get_logger()
+
+_AWAY_SECONDS = 1.0
+"""For so long after a failure Redis is not asked again: each question to one that hangs holds a thread."""
+
+# KEYS: the subject's hash, the challenge's mark. All times in milliseconds.
+_TAKE = """
+local what, turn, attempts, lockout = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local longest, memory = tonumber(ARGV[5]), tonumber(ARGV[6])
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'used', 0, 0} end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lockouts = tonumber(redis.call('HGET', KEYS[1], 'lockouts') or '0')
+local locked_until = tonumber(redis.call('HGET', KEYS[1], 'until') or '0')
+if locked_until > now then return {'locked', 0, locked_until - now} end
+if locked_until > 0 then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'lockouts', lockouts)
+end
+redis.call('HINCRBY', KEYS[1], 'wrong:' .. what, 1)
+local left = attempts - redis.call('HINCRBY', KEYS[1], 'total', 1)
+local locked = 0
+if left <= 0 then
+  left = 0
+  locked = math.min(lockout * 2 ^ math.min(lockouts, 32), longest)
+  redis.call('HSET', KEYS[1], 'until', string.format('%.0f', now + locked), 'by', turn, 'lockouts', lockouts + 1)
+end
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', locked + memory))
+return {'taken', left, locked}
+"""
+_SUCCEED = """
+local what, turn, good_for = ARGV[1], ARGV[2], ARGV[3]
+if not redis.call('SET', KEYS[2], turn, 'NX', 'PX', good_for) then
+  -- The client may ask a second time because it did not hear the first answer.
+  return redis.call('GET', KEYS[2]) == turn and 1 or 0
+end
+if redis.call('HGET', KEYS[1], 'by') == turn then
+  redis.call('HDEL', KEYS[1], 'until', 'by')
+  redis.call('HINCRBY', KEYS[1], 'lockouts', -1)
+end
+local wrong = redis.call('HGET', KEYS[1], 'wrong:' .. what)
+if wrong then
+  redis.call('HINCRBY', KEYS[1], 'total', -wrong)
+  redis.call('HDEL', KEYS[1], 'wrong:' .. what)
+end
+return 1
+"""
+
+
+class RedisAttempts:
+    """Attempts that all replicas count together.
+
+    Args:
+        client: connects to Redis; its timeouts bound how long an answer is waited for.
+        limits: how many there are; the same for every replica.
+        prefix: of every key.
+    """
+
+    def __init__(self, client: Redis, limits: Limits, *, prefix: str = DEFAULT_PREFIX) -> None:
+        self._client = client
+        self._prefix = prefix
+        lockout, longest = _milliseconds(limits.lockout_seconds), _milliseconds(LONGEST_LOCKOUT)
+        self._limits = (limits.attempts, lockout, max(lockout, longest), _milliseconds(MEMORY_SECONDS))
+        self._away_until = 0.0
+
+    def take(self, subject: str, what: str, nonce: str) -> Turn:
+        """See ``Attempts``."""
+        turn = new_turn_id()
+        state, left, locked = self._run(_TAKE, subject, nonce, what, turn, *self._limits)
+        return Turn(TurnState(state.decode()), left, locked / 1000, turn)
+
+    def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
+        """See ``Attempts``."""
+        # One millisecond at least: a challenge may expire while its password is looked at.
+        return bool(self._run(_SUCCEED, subject, nonce, what, turn.id, max(1, _milliseconds(seconds))))
+
+    def _run(self, script: str, subject: str, nonce: str, *arguments: str | int) -> Any:
+        if time.monotonic() < self._away_until:
+            raise AttemptsUnavailable
+        key = f"{self._prefix}attempts:{{{subject}}}"
+        try:
+            return cast("Any", self._client.eval(script, 2, key, f"{key}:used:{nonce}", *arguments))
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+            _log.warning("attempts_unavailable", error=type(error).__name__, advice="no password is accepted meanwhile")
+            raise AttemptsUnavailable from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,110 @@
+"""Calls that last: streams on threads of their own, so that however many stand idle, decisions have theirs.
+
+A stream has a thread for as long as it is open, so there is a limit to them. A server that stops ends each stream
+behind the answers to what it has read; what waits for a question is cancelled, and a single long answer may finish.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from pdp.errors import Stopping, TooManyStreams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import grpc
+
+_REFUSING_THREADS = 2
+"""Beyond those for streams, so that one too many is told so."""
+_QUIET_SECONDS = 0.05
+"""What a question that was sent before the stop may need to reach us."""
+
+
+class Stream:
+    """One that is open.
+
+    Attributes:
+        idle: whether it waits for a question.
+    """
+
+    def __init__(self, context: grpc.ServicerContext) -> None:
+        self.cancel = context.cancel
+        self.idle = True
+
+    def requests(self, requests: Iterable[Any], unreadable: object) -> Iterator[Any]:
+        """The requests as they come; None in place of one that is ``unreadable``."""
+        for request in requests:
+            self.idle = False
+            yield None if request is unreadable else request
+            self.idle = True
+
+
+class Streams:
+    """The streams of a server.
+
+    Args:
+        most: how many may be open at the same time.
+
+    Attributes:
+        pool: where they run.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.pool = ThreadPoolExecutor(most + _REFUSING_THREADS, thread_name_prefix="stream")
+        self._most = most
+        self._open: set[Stream] = set()
+        self._ended = False
+        self._guard = threading.Lock()
+
+    def enter(self, context: grpc.ServicerContext) -> Stream:
+        """Takes a stream in; it is forgotten when its call is over.
+
+        Raises:
+            TooManyStreams: there are as many as there may be.
+            Stopping: the server stops.
+        """
+        stream = Stream(context)
+        with self._guard:
+            if self._ended:
+                raise Stopping
+            if len(self._open) >= self._most:
+                raise TooManyStreams(self._most)
+            self._open.add(stream)
+        if not context.add_callback(self._forgetting(stream)):  # its client is gone already
+            self._forgetting(stream)()
+        return stream
+
+    def check_serving(self) -> None:
+        """Between two answers, whether there is to be another one.
+
+        Raises:
+            Stopping: the server stops.
+        """
+        if self._ended:
+            raise Stopping
+
+    def end(self) -> None:
+        """Ends every stream: those that are answering when they have, the others now."""
+        with self._guard:
+            self._ended = True
+            waiting = [stream for stream in self._open if stream.idle]
+        if waiting:
+            time.sleep(_QUIET_SECONDS)
+        for stream in waiting:
+            if stream.idle:
+                stream.cancel()
+
+    def release(self) -> None:
+        """Lets the threads go, once the server has stopped."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def _forgetting(self, stream: Stream) -> Callable[[], None]:
+        def forget() -> None:
+            with self._guard:
+                self._open.discard(stream)
+
+        return forget

@@ -1,0 +1,246 @@
+"""Keeps worker processes: starts them, tells them of rules, adds up what they count, and replaces those that die."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from selectors import EVENT_READ, DefaultSelector
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pdp.errors import ListenError
+from pdp.tally import Tally
+from pdp.workers.channel import Channel, Gone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pdp.metrics import Metrics
+    from pdp.workers.channel import Message
+    from pdp.workers.sharing import SharedFile, SharedSnapshots
+
+_log = structlog.get_logger()
+
+WORKER = (sys.executable, "-m", "pdp.workers.worker")
+"""The command of a worker; the number of its socket is added."""
+_START_SECONDS = 60.0
+"""For all workers to listen."""
+_LOOK_SECONDS = 0.2
+_SHORT_LIFE = 5.0
+"""A worker that lived for less is not replaced at once, or a machine would do nothing else than start them."""
+_DELAYS = (0.2, 5.0)
+"""Seconds before the second replacement in a row of those, and at most."""
+_END_SECONDS = 5.0
+"""For a worker to end once it was told to."""
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    """A worker process."""
+
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    born: float
+    state: str = "starting"
+    """starting, listening, failed, refused"""
+    problem: str = ""
+
+
+class Supervisor:
+    """Keeps so many workers alive.
+
+    Args:
+        count: how many.
+        begin: what each is told first.
+        snapshots: what they answer from.
+        metrics: where what they count is added, and their deaths.
+        command: runs one.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        begin: Mapping[str, Any],
+        snapshots: SharedSnapshots,
+        metrics: Metrics,
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self._count = count
+        self._begin = begin
+        self._snapshots = snapshots
+        self._metrics = metrics
+        self._command = command
+        self._workers: list[_Worker] = []
+        self._changed = threading.Condition(snapshots.sharing)
+        """Held while workers come and go, and while they are told something."""
+        self._delay = 0.0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        snapshots.listen(self._tell_change)
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the worker processes."""
+        with self._changed:
+            return [worker.process.pid for worker in self._workers]
+
+    def start(self) -> None:
+        """Starts the workers; returns when all of them listen.
+
+        Raises:
+            ListenError: one of them cannot.
+        """
+        with self._changed:
+            for _ in range(self._count):
+                self._spawn()
+        self._thread.start()
+        try:
+            self._await("listening", _START_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def refuse(self, seconds: float) -> None:
+        """Has each worker answer what has come and refuse what comes; returns when they do, or after so long."""
+        with self._changed:
+            self._stopping = True
+            self._tell_all("refuse")
+        with contextlib.suppress(ListenError):
+            self._await("refused", seconds)
+
+    def close(self) -> None:
+        """Ends the workers."""
+        with self._changed:
+            self._stopping = True
+            self._tell_all("close")
+            workers = list(self._workers)
+        for worker in workers:
+            try:
+                worker.process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._thread.join()
+
+    def _spawn(self) -> None:
+        channel, theirs = Channel.pair()
+        with theirs:
+            number = theirs.fileno()
+            process = subprocess.Popen([*self._command, str(number)], pass_fds=[number], stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+        worker = _Worker(process, channel, time.monotonic())
+        self._workers.append(worker)
+        with contextlib.suppress(Gone):  # then it is found dead, and replaced
+            channel.send("begin", self._begin)
+            for file in self._snapshots.files():
+                channel.send("replace", {"tenant": file.tenant, "origin": file.origin}, file=file.number)
+            channel.send("serve")
+
+    def _tell_change(self, tenant: str, file: SharedFile | None) -> None:
+        """A tenant's rules changed. ``sharing`` is held."""
+        if file is None:
+            self._tell_all("remove", {"tenant": tenant})
+        else:
+            self._tell_all("replace", {"tenant": tenant, "origin": file.origin}, file=file.number)
+
+    def _tell_all(self, kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1) -> None:
+        for worker in self._workers:
+            try:
+                worker.channel.send(kind, fields, file=file)
+            except Gone:  # dead, or stuck: one that misses a change must not answer any more
+                worker.process.kill()
+
+    def _await(self, state: str, seconds: float) -> None:
+        def settled() -> bool:
+            return all(worker.state in (state, "failed") for worker in self._workers)
+
+        with self._changed:
+            if not self._changed.wait_for(settled, seconds):
+                raise ListenError(str(self._begin["settings"]["listen"]), f"workers are not {state} after {seconds} s")
+            for worker in self._workers:
+                if worker.state == "failed":
+                    raise ListenError(str(self._begin["settings"]["listen"]), worker.problem)
+
+    def _watch(self) -> None:
+        """Hears what workers say, until the last one has ended and none is wanted."""
+        while not self._stopping or self._workers:
+            with DefaultSelector() as selector:
+                for worker in list(self._workers):
+                    selector.register(worker.channel, EVENT_READ, worker)
+                ready = [key.data for key, _ in selector.select(_LOOK_SECONDS)]
+            for worker in ready:
+                self._hear(worker)
+            self._replace_missing()
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            message = worker.channel.receive(_LOOK_SECONDS)
+        except Gone:
+            self._bury(worker)
+            return
+        if message is not None:
+            self._take(worker, message)
+
+    def _take(self, worker: _Worker, message: Message) -> None:
+        kind, fields, _ = message
+        if kind == "counted":
+            self._metrics.tallies.put(worker.process.pid, Tally.load(fields["tally"]))
+        elif kind in ("listening", "refused", "failed"):
+            with self._changed:
+                worker.state, worker.problem = kind, fields.get("problem", "")
+                self._changed.notify_all()
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker's end of the socket is closed, so it has ended, or is about to."""
+        try:
+            code = worker.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            code = worker.process.wait()
+        worker.channel.close()
+        self._metrics.tallies.retire(worker.process.pid)
+        with self._changed:
+            self._workers.remove(worker)
+            self._changed.notify_all()
+            if self._stopping:
+                return
+            lived = time.monotonic() - worker.born
+            self._delay = 0.0 if lived >= _SHORT_LIFE else min(max(self._delay * 2, _DELAYS[0]), _DELAYS[1])
+        self._metrics.worker_restarted()
+        _log.error("worker_died", process=worker.process.pid, exit_code=code, lived=round(lived, 1))
+
+    def _replace_missing(self) -> None:
+        with self._changed:
+            if self._stopping or len(self._workers) >= self._count:
+                return
+            delay = self._delay
+        time.sleep(delay)
+        with self._changed:
+            if not self._stopping:
+                self._spawn()
+                _log.info("worker_started", process=self._workers[-1].process.pid)
+
+
+def begin_message(
+    settings: Mapping[str, Any], *, fallback: str, source: str, version: str, secrets: Sequence[bytes]
+) -> dict[str, Any]:
+    """What a worker is told first.
+
+    Args:
+        settings: those of ``ServerSettings`` that are not about who may ask.
+        fallback: path of the socket where the supervisor answers all other methods.
+        source: where the rules come from.
+        version: the server's.
+        secrets: the deployment's keys, for challenges.
+    """
+    return {
+        "settings": dict(settings),
+        "fallback": fallback,
+        "source": source,
+        "version": version,
+        "secrets": [secret.hex() for secret in secrets],
+    }

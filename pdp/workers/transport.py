@@ -1,0 +1,139 @@
+"""Workers as a transport: they share one port for the hot methods, and grpcio in this process has all the others."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+from pdp.address import Address, check_free, listen_error, parse_address
+from pdp.native.transport import Behind
+from pdp.transport import SETTLE_SECONDS
+from pdp.workers.supervisor import WORKER, Supervisor, begin_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pdp.metrics import Metrics
+    from pdp.service import Method
+    from pdp.settings import ServerSettings
+    from pdp.workers.sharing import SharedSnapshots
+
+_REFUSE_SECONDS = 5.0
+"""Beyond the time for calls in flight, for workers to say that they refuse."""
+
+
+class WorkersTransport:
+    """Serves methods on one address, from several processes.
+
+    Args:
+        settings: the address, and the limits.
+        methods: what is served.
+        metrics: where requests are counted.
+        workers: how many processes answer.
+        snapshots: what they answer from.
+        version: the server's.
+        secrets: the deployment's keys, for challenges.
+        command: runs a worker.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        methods: Sequence[Method],
+        metrics: Metrics,
+        *,
+        workers: int,
+        snapshots: SharedSnapshots,
+        version: str,
+        secrets: Sequence[bytes],
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self.address = settings.listen
+        self._settings = settings
+        self._metrics = metrics
+        self._workers = workers
+        self._snapshots = snapshots
+        self._version = version
+        self._secrets = secrets
+        self._command = command
+        self._behind = Behind(settings, methods, metrics)
+        self._port: socket.socket | None = None
+        self._supervisor: Supervisor | None = None
+        self.set_serving = self._behind.transport.set_serving
+        """Tells health checks whether calls are answered."""
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the worker processes."""
+        return self._supervisor.processes if self._supervisor else []
+
+    def start(self) -> None:
+        """Listens and serves; from then on ``address`` names the real port.
+
+        Raises:
+            ListenError: the address cannot be listened on.
+        """
+        try:
+            self._port, self.address = _reserved(self._settings.listen)
+            self._behind.transport.start()
+            self._supervisor = self._make_supervisor()
+            self._supervisor.start()
+        except BaseException:
+            self._behind.stop()
+            self._release()
+            raise
+
+    def stop(self) -> None:
+        """Tells health checks, waits for load balancers, takes no more calls, and ends those in flight."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            self._behind.stop()
+            return
+        stopping = threading.Thread(target=self._behind.stop, name="stop")
+        stopping.start()
+        # The one behind waits for as long before it refuses, and then ends what is in flight through the workers.
+        time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
+        supervisor.refuse(self._settings.drain_seconds + _REFUSE_SECONDS)
+        stopping.join()
+        supervisor.close()
+        self._release()
+
+    def _make_supervisor(self) -> Supervisor:
+        own = replace(self._settings, listen=self.address)
+        settings = {field.name: getattr(own, field.name) for field in fields(own) if field.name != "security"}
+        begin = begin_message(
+            settings,
+            fallback=self._behind.path,
+            source=self._snapshots.source,
+            version=self._version,
+            secrets=self._secrets,
+        )
+        return Supervisor(self._workers, begin, self._snapshots, self._metrics, self._command)
+
+    def _release(self) -> None:
+        if self._port is not None:
+            self._port.close()
+
+
+def _reserved(text: str) -> tuple[socket.socket, str]:
+    """A bound socket that keeps the port for the workers, and their address. It takes no connections itself.
+
+    Raises:
+        ListenError: somebody else has it, or it is none.
+    """
+    address = parse_address(text)
+    if address.port:
+        check_free(address)  # workers share the port; with a stranger they must not
+    family, socket_address = address.socket_addresses()[0]
+    held = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(socket_address)
+    except OSError as error:
+        held.close()
+        raise listen_error(address, error) from None
+    host, port = held.getsockname()[:2]
+    return held, str(Address(host, port))

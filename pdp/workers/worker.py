@@ -1,0 +1,157 @@
+"""A worker process: answers the hot methods from mapped snapshots, and does what its supervisor says.
+
+It never reads definitions or Redis, and everything that it does not answer itself goes on to the supervisor.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pdp.answering import Challenges
+from pdp.attempts import Limits, MemoryAttempts
+from pdp.challenge import ChallengeSeal
+from pdp.current import CurrentSnapshots
+from pdp.errors import ListenError
+from pdp.freshness import FreshRules
+from pdp.metrics import Metrics
+from pdp.native.front import Front
+from pdp.native.hot import HotCalls
+from pdp.rules.errors import SnapshotError
+from pdp.service import DecisionService
+from pdp.settings import ServerSettings
+from pdp.workers.channel import Channel, Gone, close_file
+from pdp.workers.sharing import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pdp.workers.channel import Message
+
+_log = structlog.get_logger()
+
+_TELL_SECONDS = 0.5
+"""How often it tells what it counted."""
+_SWITCH_SECONDS = 0.001
+"""A thread that is busy with many questions lets the one that answers single ones in after so long."""
+
+
+class Worker:
+    """What runs in a worker process.
+
+    Args:
+        channel: to the supervisor.
+        given: what the supervisor's first message says.
+    """
+
+    def __init__(self, channel: Channel, given: Mapping[str, Any]) -> None:
+        self._channel = channel
+        self._fallback: str = given["fallback"]
+        self._settings = ServerSettings(**given["settings"])
+        self._current = CurrentSnapshots(given["source"])
+        self._metrics = Metrics(self._current, given["version"])
+        secrets = [bytes.fromhex(secret) for secret in given["secrets"]]
+        self._hot = self._answers(secrets)
+        self._front: Front | None = None
+        self._told = ""
+
+    def run(self) -> None:
+        """Does what the supervisor says until it says to end, or ends itself."""
+        try:
+            due = 0.0
+            while (message := self._channel.receive(_TELL_SECONDS)) is None or self._do(message):
+                if time.monotonic() >= due:
+                    self._tell()
+                    due = time.monotonic() + _TELL_SECONDS
+        except Gone:  # without its supervisor it would never hear of a change
+            _log.warning("supervisor_gone", advice="this worker ends as well; look for why the supervisor ended")
+            if self._front:
+                self._front.refuse()
+        if self._front:
+            self._front.close()
+
+    def _do(self, message: Message) -> bool:
+        """Does one thing; False where it is the last one."""
+        kind, fields, file = message
+        if kind == "replace":
+            self._replace(fields, file)
+        elif kind == "remove":
+            self._current.remove(fields["tenant"])
+        elif kind == "serve":
+            self._serve()
+        elif kind == "refuse" and self._front:
+            self._front.refuse()
+            self._tell()
+            self._channel.send("refused")
+        return kind != "close"
+
+    def _replace(self, fields: Mapping[str, Any], file: int) -> None:
+        try:
+            self._current.replace(opened(file), fields["origin"])
+        except (SnapshotError, OSError, ValueError):
+            _log.exception("shared_rules_refused", tenant=fields["tenant"], advice="please report this")
+        finally:
+            close_file(file)
+        self._channel.send("has", {"tenant": fields["tenant"]})
+
+    def _serve(self) -> None:
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not walk it again and again
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        try:
+            front = Front(self._settings, self._hot, self._metrics, fallback=self._fallback, shared=True)
+        except ListenError as error:
+            self._channel.send("failed", {"problem": str(error)})
+            return
+        front.start()
+        self._front = front
+        self._channel.send("listening", {"address": front.address})
+
+    def _tell(self) -> None:
+        """Tells what was counted, if it is news."""
+        counted = self._metrics.tallies.total().dump()
+        if str(counted) != self._told:
+            self._told = str(counted)
+            self._channel.send("counted", {"tally": counted})
+
+    def _answers(self, secrets: list[bytes]) -> HotCalls:
+        settings, current, metrics = self._settings, self._current, self._metrics
+        rules = FreshRules(current.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
+        challenges = None
+        if secrets and settings.challenge_attempts:
+            # Challenges are made here and answered in the supervisor, so nothing is ever counted here.
+            attempts = MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))
+            seal = ChallengeSeal(secrets, seconds=settings.challenge_seconds)
+            challenges = Challenges(seal, attempts, rules, secrets=secrets, metrics=metrics)
+        decisions = DecisionService(current, metrics, rules=rules, challenges=challenges, max_calls=settings.max_calls)
+        return HotCalls(
+            decisions,
+            current,
+            metrics.tallies,
+            makes_challenges=challenges is not None,
+            max_message_size=settings.max_message_size,
+            max_calls=settings.max_calls,
+        )
+
+
+def run_worker(number: int) -> None:
+    """Runs a worker that talks to its supervisor over an open socket, by its number."""
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # meant for the supervisor, which says what to do
+        signal.signal(ignored, signal.SIG_IGN)
+    channel = Channel(socket.socket(fileno=number))
+    try:
+        first = channel.receive(60.0)
+    except Gone:
+        return
+    if first is not None and first.kind == "begin":
+        Worker(channel, first.fields).run()
+
+
+if __name__ == "__main__":
+    run_worker(int(sys.argv[1]))

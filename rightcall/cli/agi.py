@@ -1,0 +1,142 @@
+"""``rightcall agi``: the FastAGI adapter."""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+import structlog
+
+from pdp.errors import ListenError
+from rightcall.agi.server import AgiServer
+from rightcall.agi.settings import LOOPBACK, AgiSettings, OnFailure
+from rightcall.aio import Client
+from rightcall.channel import DEFAULT_TARGET, credentials
+from rightcall.cli.command import command, option
+from rightcall.cli.connection import connection_options, told
+from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.options import log_options
+from rightcall.cli.stopping import Stopping
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+_log = structlog.get_logger()
+
+_DEFAULTS = AgiSettings()
+
+
+def _networks(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(map(ip_network, values))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write for instance 192.0.2.10 or 192.0.2.0/24.", ctx, param) from error
+
+
+def _word(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """What becomes a word of a command to Asterisk."""
+    if not value or not all(char.isascii() and (char.isalnum() or char in "_-/") for char in value):
+        raise click.BadParameter("write letters, digits, '_', '-' and '/' alone.", ctx, param)
+    return value
+
+
+@command("rightcall agi --target pdp.example.org:50051", "rightcall agi --listen :4573 --allow 192.0.2.10")
+@option("--listen", default=_DEFAULTS.listen, metavar="HOST:PORT", help="Where Asterisk connects.")
+@option(
+    "--allow",
+    multiple=True,
+    callback=_networks,
+    metavar="NETWORK",
+    show_default="this machine alone",
+    help="Network that Asterisk may connect from; several may be given.",
+)
+@option("--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="The server to ask.")
+@option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    default=_DEFAULTS.deadline,
+    metavar="SECONDS",
+    help="Time that a decision may take.",
+)
+@option(
+    "--on-failure",
+    type=click.Choice([mode.value for mode in OnFailure]),
+    default=_DEFAULTS.on_failure.value,
+    help=(
+        "What happens to a call without a decision in that time: "
+        "it is denied, allowed, or allowed if it leaves through no outcall."
+    ),
+)
+@option(
+    "--attempts",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS.attempts,
+    metavar="NUMBER",
+    help="Passwords that a caller may try on one call; the server may end it earlier.",
+)
+@option(
+    "--digit-seconds",
+    type=click.FloatRange(min=0.5),
+    default=_DEFAULTS.digit_seconds,
+    metavar="SECONDS",
+    help="Silence after which a password counts as dialled.",
+)
+@option("--prompt", default=_DEFAULTS.prompt, callback=_word, metavar="SOUND", help="Asks for a password.")
+@option(
+    "--retry-prompt",
+    default=_DEFAULTS.retry_prompt,
+    callback=_word,
+    metavar="SOUND",
+    help="Says that it was wrong, and asks again.",
+)
+@option(
+    "--variable-prefix",
+    default=_DEFAULTS.variable_prefix,
+    callback=_word,
+    help="Start of the names of the channel variables; XIVO_ on older platforms.",
+)
+@option(
+    "--drain-seconds",
+    type=click.FloatRange(min=0),
+    default=_DEFAULTS.drain_seconds,
+    metavar="SECONDS",
+    help="Time that conversations have to end when the adapter stops.",
+)
+@connection_options
+@log_options
+def agi(
+    *,
+    target: str,
+    connection: dict[str, Any],
+    allow: tuple[IPv4Network | IPv6Network, ...],
+    on_failure: str,
+    **settings: Any,
+) -> None:
+    """Answers Asterisk over FastAGI, in place of Wazo's user_set_call_rights.
+
+    It asks a server and sets WAZO_AUTHORIZATION; when a password is needed, it asks the caller for it. SIGTERM and
+    Ctrl-C end it in order: callers who are dialling a password may finish.
+    """
+    chosen = AgiSettings(allow=allow or LOOPBACK, on_failure=OnFailure(on_failure), **settings)
+    _check(connection)
+    stopping = Stopping()
+    try:
+        with AgiServer(chosen, partial(Client, target, **connection)) as server:
+            _log.info("agi_started", agi=server.address, target=target, on_failure=on_failure)
+            stopping.wait()
+            _log.info("agi_stopping", drain_seconds=chosen.drain_seconds)
+    except ListenError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    _log.info("agi_stopped")
+
+
+def _check(connection: dict[str, Any]) -> None:
+    """The client is made on another thread; what is wrong with its files is to be told here."""
+    try:
+        credentials(**connection)
+    except (OSError, ValueError) as error:
+        raise told(error) from error

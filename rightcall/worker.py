@@ -1,0 +1,18 @@
+"""What ``rightcall serve --workers N`` runs N times: ``python -m rightcall.worker FORMAT LEVEL SOCKET``."""
+
+from __future__ import annotations
+
+import sys
+
+from pdp.workers.worker import run_worker
+from rightcall import logs
+
+
+def command(log_format: str, level: str) -> tuple[str, ...]:
+    """Runs a worker that logs like its supervisor; the number of its socket is added."""
+    return sys.executable, "-m", "rightcall.worker", log_format, level
+
+
+if __name__ == "__main__":
+    logs.configure(*sys.argv[1:3])
+    run_worker(int(sys.argv[3]))

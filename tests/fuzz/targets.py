@@ -1,0 +1,359 @@
+"""What is fuzzed: everything that reads bytes which somebody else wrote.
+
+A target takes bytes and returns; it fails where it raises anything. What the code under it may raise is its documented
+error, and nothing else: no other exception, no endless loop, no answer that lets somebody in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from definitions import tenant_from
+from given import ACME, ALICE, KEY
+from google.protobuf.message import DecodeError, Message
+from pki import AUDIENCE, ISSUER, Authority, Issuer
+from security import client_of
+
+from fuzz.mutations import nearly
+from loader.definitions.document import check_document
+from pdp.answering import Challenges
+from pdp.attempts import Limits, MemoryAttempts
+from pdp.authzen import Evaluator, read
+from pdp.challenge import ChallengeSeal
+from pdp.current import CurrentSnapshots
+from pdp.directory import DirectoryService
+from pdp.errors import CallError, SecurityError, Unauthenticated
+from pdp.freshness import FreshRules
+from pdp.metrics import Metrics
+from pdp.rules.blob import Section, seal, unseal
+from pdp.rules.compile import Compiler
+from pdp.rules.errors import SnapshotError
+from pdp.rules.model import Revision
+from pdp.rules.snapshot import decode
+from pdp.security.clients import Tokens, parse_clients
+from pdp.security.jwts import Jwts, parse_keys
+from pdp.security.peers import Peers, parse_revocations
+from pdp.service import DecisionService, Kind, methods
+from rightcall import Answer, ChallengeAnswer, Decision, Stage, v1
+from rightcall.agi.channel import MAX_LINE, Channel
+from rightcall.agi.errors import AgiError
+from rightcall.agi.rights import CallRights
+from rightcall.agi.settings import AgiSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hypothesis import strategies as st
+
+    from pdp.service import Method
+
+ROOT = Path(__file__).parents[2]
+_COMPANY = (ROOT / "examples" / "company.yaml").read_bytes()
+_TENANT = {
+    "uuid": ACME,
+    "users": [{"uuid": ALICE}],
+    "outcalls": [{"id": "1"}],
+    "call_permissions": [
+        {"id": 1, "password": "1234", "extensions": ["_00X.", "0900!"], "users": [ALICE], "outcalls": ["1"]},
+        {"id": 2, "mode": "allow", "extensions": ["_[1-9]N!"], "outcalls": ["1"]},
+    ],
+}
+_QUESTION = v1.CheckCallRequest(caller=ALICE, extension="0033", outcall="1", tenant=ACME)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that reads.
+
+    Attributes:
+        run: reads.
+        inputs: what it is given.
+    """
+
+    run: Callable[[bytes], None]
+    inputs: st.SearchStrategy[bytes]
+
+
+class _Server:
+    """The services as ``pdp.app`` puts them together."""
+
+    def __init__(self) -> None:
+        self.blob = Compiler(secret=KEY).compile(tenant_from(_TENANT), Revision(1, "ab" * 32), compiled_at=1.5e9)
+        self.current = CurrentSnapshots("fuzz")
+        self.current.replace(decode(self.blob, secrets=(KEY,)))
+        metrics = Metrics(self.current, "")
+        rules = FreshRules(self.current.resolve)
+        self.seal = ChallengeSeal((KEY,), seconds=1e9)
+        attempts = MemoryAttempts(Limits(3, 900.0))
+        challenges = Challenges(self.seal, attempts, rules, secrets=(KEY,), metrics=metrics)
+        self.decisions = DecisionService(self.current, metrics, rules=rules, challenges=challenges)
+        self.methods = methods(self.decisions, DirectoryService(self.current, ""))
+
+
+def _requests(server: _Server) -> Target:
+    """The bytes of a gRPC request, for the method that the first byte says."""
+    challenge = server.decisions.check_call(_QUESTION).challenge
+    seeds: list[Message] = [
+        _QUESTION,
+        v1.CheckCallsRequest(calls=[_QUESTION, v1.CheckCallRequest(extension="1")]),
+        v1.StreamCheckCallsRequest(id="a", call=_QUESTION),
+        v1.AnswerChallengeRequest(challenge=challenge, password="1111"),
+        v1.ExplainCallRequest(call=_QUESTION),
+        v1.ListCallersRequest(extension="0033", tenant=ACME),
+        v1.ListReachRequest(caller=ALICE, outcall="1"),
+        v1.GetStatusRequest(tenant=ACME),
+    ]
+
+    def run(data: bytes) -> None:
+        method = server.methods[data[0] % len(server.methods)] if data else server.methods[0]
+        try:
+            request = method.request.FromString(data[1:])
+        except DecodeError:
+            return
+        with suppress(CallError):
+            _check_answers(method, request)
+
+    numbered = [bytes((at,)) + seed.SerializeToString() for seed in seeds for at in range(len(server.methods))]
+    return Target(run, nearly(numbered))
+
+
+def _check_answers(method: Method, request: Message) -> None:
+    asked = iter([request]) if method.kind is Kind.MANY_TO_MANY else request
+    answer = method.answer(asked)
+    answers: Iterable[Message] = [answer] if isinstance(answer, Message) else answer
+    for one in answers:
+        one.SerializeToString()
+        if isinstance(one, v1.AnswerChallengeResponse):
+            # The seed has a wrong password; only the right one may open the call.
+            assert one.decision == v1.Decision.DECISION_DENY or getattr(request, "password", "") == "1234"
+
+
+def _snapshots(server: _Server) -> Target:
+    """A blob from Redis or the disk."""
+
+    def run(data: bytes) -> None:
+        for secrets in ((), (KEY,)):
+            try:
+                snapshot = decode(data, secrets=secrets)
+            except SnapshotError:
+                continue
+            assert data == server.blob
+            snapshot.decide(ALICE, "0033", "1")
+
+    return Target(run, nearly([server.blob], longest=len(server.blob) + 100))
+
+
+def _sealed_snapshots(server: _Server) -> Target:
+    """A blob whose checksum is right and whose content is not: somebody who can write to Redis, and no key in use."""
+    sections = {section: bytes(extent.view) for section, extent in unseal(server.blob).items()}
+    names = list(Section)
+
+    def run(data: bytes) -> None:
+        if not data:
+            return
+        changed = {**sections, names[data[0] % len(names)]: data[1:]}
+        with suppress(SnapshotError):
+            decode(seal(changed, None))
+
+    return Target(run, nearly([bytes((at,)) + sections.get(name, b"") for at, name in enumerate(names)]))
+
+
+def _definitions() -> Target:
+    """A definitions file: YAML where the first byte is even, else JSON."""
+
+    def run(data: bytes) -> None:
+        name = "fuzz.json" if data[:1] and data[0] % 2 else "fuzz.yaml"
+        checked = check_document(name, data[1:])
+        for fault in checked.faults:
+            assert fault.problem
+            assert str(fault)
+
+    document = json.dumps({"tenants": [_TENANT]}).encode()
+    return Target(run, nearly([b"\x00" + _COMPANY[:3000], b"\x00" + document, b"\x01" + document]))
+
+
+def _challenges(server: _Server) -> Target:
+    """What comes back as a challenge."""
+    snapshot = server.current.held()[0].snapshot
+    made = server.seal.make(snapshot, ALICE, "0033", "1")
+    known = server.seal.open(made)
+    foreign = ChallengeSeal((b"another key of another site",), seconds=60).make(snapshot, ALICE, "0033", "1")
+
+    def run(data: bytes) -> None:
+        try:
+            challenge = server.seal.open(data.decode("utf-8", "surrogateescape"))
+        except CallError:
+            return
+        assert challenge == known
+
+    return Target(run, nearly([made.encode(), foreign.encode()]))
+
+
+class _Decider:
+    """In place of a client; a server would be asked over the network each time."""
+
+    async def check(self, **_: object) -> Answer:
+        """Asks for a password."""
+        return Answer(Decision.CHALLENGE, Stage.USER, None, "1-ab", "challenge")
+
+    async def answer_challenge(self, _challenge: str, password: str, **_: object) -> ChallengeAnswer:
+        """Knows one password."""
+        right = password == "1234"
+        return ChallengeAnswer(Decision.ALLOW if right else Decision.DENY, 2, "1-ab", 0)
+
+
+def _agi() -> Target:
+    """What Asterisk says: its environment, and its replies."""
+    settings = AgiSettings(deadline=5.0)
+
+    async def converse(data: bytes) -> list[str]:
+        reader = asyncio.StreamReader(limit=MAX_LINE)
+        reader.feed_data(data)
+        reader.feed_eof()
+        sent: list[str] = []
+
+        async def drained() -> None:
+            """There is always room."""
+
+        writer: Any = SimpleNamespace(write=lambda line: sent.append(line.decode()), drain=drained)
+        channel = Channel(reader, writer)
+        decider: Any = _Decider()
+        with suppress(AgiError):
+            await channel.environment()
+            await CallRights(decider, settings).decide(channel)
+        return sent
+
+    def run(data: bytes) -> None:
+        sent = asyncio.run(converse(data))
+        if any("ALLOW" in line for line in sent):
+            assert b"1234" in data  # the digits came from the caller, or nobody was let in
+
+    script = b"agi_network_script: user_set_call_rights\nagi_uniqueid: 1.2\n\n" + b"200 result=1\n" * 2
+    values = b"".join(b"200 result=1 (%s)\n" % value for value in (b"1", ALICE.encode(), b"0033", ACME.encode()))
+    return Target(
+        run, nearly([script + values + end for end in (b"", b"200 result=0\n200 result=1111\n200 result=1\n")])
+    )
+
+
+def _authzen(server: _Server) -> Target:
+    """The body of an AuthZEN request."""
+    evaluator = Evaluator(server.decisions, 1000)
+    question = {
+        "subject": {"type": "user", "id": ALICE},
+        "action": {"name": "call"},
+        "resource": {"type": "extension", "id": "0033"},
+        "context": {"outcall": "1", "tenant": ACME},
+    }
+    many = {**question, "evaluations": [{}, {"resource": {"type": "extension", "id": "1"}}], "options": {}}
+
+    def run(data: bytes) -> None:
+        with suppress(CallError):
+            json.dumps(evaluator.evaluate_many(read(data)))
+
+    return Target(run, nearly([json.dumps(question).encode(), json.dumps(many).encode()]))
+
+
+def _clients() -> Target:
+    """A clients file."""
+    document = {"clients": [client_of("a", "token"), client_of("b", certificates=["b.example.org"], tenants=[ACME])]}
+
+    def run(data: bytes) -> None:
+        with suppress(SecurityError):
+            parse_clients(data, "clients.yaml")
+
+    flow = json.dumps(document).encode()
+    block = b"clients:\n  - name: a\n    certificates: [a]\n    tenants: all\n    services: [decision]\n"
+    return Target(run, nearly([flow, block]))
+
+
+def _credentials() -> Target:
+    """An ``authorization`` header, where tokens are known and where JWTs are."""
+    issuer = Issuer()
+    clients = parse_clients(json.dumps({"clients": [client_of("a", "known-token")]}).encode(), "clients.json")
+    keys = parse_keys(json.dumps(issuer.jwks).encode(), "jwks")
+    held: Any = _Held(clients)
+    tokens = Tokens(held)
+    jwts = Jwts(_Held(keys), audience=AUDIENCE, issuer=ISSUER, tenant_claim="tenant")
+    expires = time.time() + 1e6
+    seeds = [
+        issuer.token(tenant=ACME, algorithm=algorithm, exp=expires).encode()
+        for algorithm in ("RS256", "ES256", "RS512")
+    ]
+
+    def run(data: bytes) -> None:
+        header = data.decode("utf-8", "surrogateescape")
+        try:
+            assert tokens.identify([header]).name == "a"
+        except Unauthenticated:
+            pass
+        else:
+            assert header.split() == ["Bearer", "known-token"] or header.split() == ["bearer", "known-token"]
+        try:
+            client = jwts.identify([header])
+        except Unauthenticated:
+            return
+        assert (client.name, client.tenants) == ("jwt:asterisk", (ACME,))
+
+    return Target(run, nearly([b"Bearer " + seed for seed in (*seeds, b"known-token")]))
+
+
+class _Held:
+    """What would be read from a file."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def get(self) -> Any:
+        """The value."""
+        return self._value
+
+
+def _certificates(directory: Path) -> Target:
+    """A client's certificate, and a revocation list."""
+    authority = Authority(directory)
+    client = authority.issue("client", dns=("a.example.org",), uris=("spiffe://example.org/a",), days=(-1, 100))
+    authorities = authority.file.read_bytes()
+    peers = Peers(("a.example.org",), None, None)
+
+    def run(data: bytes) -> None:
+        with suppress(Unauthenticated):
+            peers.identify(peers.check(data))
+        with suppress(SecurityError):
+            parse_revocations(data, authorities)
+
+    return Target(run, nearly([client.pem, authority.revoke(client)]))
+
+
+def _keys() -> Target:
+    """A JWKS document."""
+
+    def run(data: bytes) -> None:
+        with suppress(SecurityError):
+            parse_keys(data, "jwks")
+
+    return Target(run, nearly([json.dumps(Issuer().jwks).encode()]))
+
+
+def make_targets(directory: Path) -> dict[str, Target]:
+    """Every target by its name; files that they need go to ``directory``."""
+    server = _Server()
+    return {
+        "grpc_requests": _requests(server),
+        "snapshots": _snapshots(server),
+        "sealed_snapshots": _sealed_snapshots(server),
+        "definitions": _definitions(),
+        "challenges": _challenges(server),
+        "agi": _agi(),
+        "authzen": _authzen(server),
+        "clients": _clients(),
+        "credentials": _credentials(),
+        "certificates": _certificates(directory),
+        "jwks": _keys(),
+    }

@@ -1,0 +1,284 @@
+"""AuthZEN over HTTP: what the standard asks for, and what a call permission means in its terms."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from authzen_client import JSON, acme, ask, ask_many, question
+from given import ACME, ALICE, BOB
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from server import current_of, running_server
+
+from pdp.authzen import Evaluator, read
+from pdp.errors import CallError
+from pdp.metrics import Metrics
+from pdp.service import DecisionService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from server import Running
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """A server with rules."""
+    with running_server(acme()) as it:
+        yield it
+
+
+def test_an_allowed_call_is_a_true_decision(running: Running) -> None:
+    """With what decided, for a person."""
+    answer = ask(running, question("200"))
+
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.document["decision"] is True
+    assert answer.document["context"]["stage"] == "NONE"
+
+
+def test_a_denied_call_is_a_false_decision_and_no_error(running: Running) -> None:
+    """The permission that denies is named, and the revision."""
+    answer = ask(running, question("0900123"))
+
+    assert (answer.status, answer.document["decision"]) == (200, False)
+    assert answer.document["context"] == {
+        "decision": "DENY",
+        "stage": "USER",
+        "permission": {"id": "1", "name": "premium"},
+        "revision": f"1-{'ab' * 6}",
+    }
+
+
+def test_a_challenge_is_a_false_decision_whose_context_says_step_up() -> None:
+    """The challenge is what AnswerChallenge takes; a client that knows nothing of it denies the call."""
+    with running_server(acme(), secrets=(b"0123456789abcdef",)) as running:
+        answer = ask(running, question("0033123"))
+    context = answer.document["context"]
+
+    assert (answer.status, answer.document["decision"], context["decision"]) == (200, False, "CHALLENGE")
+    assert context["step_up"]["amr_values"] == ["pin"]
+    assert context["step_up"]["challenge"]
+
+
+def test_the_context_names_outcall_and_tenant(running: Running) -> None:
+    """Those of CheckCall; other members of a context, of an entity or of the request are left alone."""
+    through = {**question("118", BOB, outcall="3", tenant=ACME, time="1985-10-26T01:22-07:00"), "more": 1}
+    through["subject"]["properties"] = {"department": "sales"}
+    direct = question("118", BOB)
+
+    assert ask(running, through).document["decision"] is False
+    assert ask(running, direct).document["decision"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"1" * 10_000, "no JSON"),
+        (b"[]", "the request is a list; send an object"),
+        ({}, "subject is missing"),
+        ({**question("1"), "subject": ALICE}, "subject is text; send an object"),
+        ({**question("1"), "subject": {"type": "user"}}, "subject.id is missing"),
+        ({**question("1"), "subject": {"type": "group", "id": "7"}}, "subject.type is 'group'"),
+        ({**question("1"), "subject": {"type": "user", "id": 7}}, "subject.id is a number; send text"),
+        ({**question("1"), "subject": {"type": "user", "id": "\ud800"}}, "Unicode"),
+        ({**question("1"), "action": {"name": "sms"}}, "action.name is 'sms'"),
+        ({**question("1"), "resource": {"type": "door", "id": "1"}}, "resource.type is 'door'"),
+        (question(""), "the extension is empty"),
+        (question("1" * 129), "129 characters"),
+        (question("\ud800"), "Unicode"),
+        (question("1", outcall=3), "context.outcall is a number"),
+        (question("1", at_least_revision="7"), "context.at_least_revision is text"),
+        (question("1", at_least_revision=True), "context.at_least_revision is true or false"),
+        (question("1", at_least_revision=2**64), "context.at_least_revision is a number; send a revision's number"),
+        ({**question("1"), "context": "x"}, "context is text"),
+    ],
+)
+def test_a_question_at_fault_is_a_bad_request_that_says_what_to_send(running: Running, body: object, said: str) -> None:
+    """400, and no decision at all."""
+    answer = ask(running, body)
+
+    assert answer.status == 400
+    assert answer.document["error"]["status"] == 400
+    assert said in answer.document["error"]["message"]
+    assert "decision" not in answer.document
+
+
+def test_a_tenant_that_nobody_knows_and_rules_that_are_not_there_have_their_statuses() -> None:
+    """404, 409 and 503, as gRPC has NOT_FOUND, FAILED_PRECONDITION and UNAVAILABLE."""
+    with running_server(acme()) as running:
+        unknown = ask(running, question("1", tenant=BOB))
+        behind = ask(running, question("1", at_least_revision=99))
+    with running_server(current=current_of()) as empty:
+        unready = ask(empty, question("1"))
+
+    assert [answer.status for answer in (unknown, behind, unready)] == [404, 409, 503]
+
+
+def test_many_evaluations_are_answered_in_their_order_with_the_requests_defaults(running: Running) -> None:
+    """What is wrong with one is its answer, closed, and the others have theirs."""
+    request = {
+        "subject": {"type": "user", "id": ALICE},
+        "action": {"name": "call"},
+        "context": {"outcall": "3"},
+        "evaluations": [
+            {"resource": {"type": "extension", "id": "0900123"}},
+            {"resource": {"type": "extension", "id": "118"}, "context": {}},
+            {"resource": {"type": "extension", "id": "118"}},
+            {"resource": {"type": "extension", "id": ""}},
+            {},
+            7,
+            {"subject": {"type": "user", "id": BOB}, "resource": {"type": "extension", "id": "0900123"}},
+        ],
+    }
+    answer = ask_many(running, request)
+    evaluations = answer.document["evaluations"]
+
+    assert answer.status == 200
+    assert "decision" not in answer.document
+    assert [one["decision"] for one in evaluations] == [False, True, False, False, False, False, True]
+    assert [one["context"]["error"]["status"] for one in evaluations[3:6]] == [400, 400, 400]
+
+
+@pytest.mark.parametrize(
+    ("semantic", "decisions"),
+    [
+        ("execute_all", [True, False, True, False]),
+        ("deny_on_first_deny", [True, False]),
+        ("permit_on_first_permit", [True]),
+    ],
+)
+def test_evaluations_stop_where_their_semantic_says(running: Running, semantic: str, decisions: list[bool]) -> None:
+    """At the first denial, at the first permission, or not at all."""
+    request = {
+        "options": {"evaluations_semantic": semantic},
+        "evaluations": [question("200"), question("0900123"), question("201"), question("0900124")],
+    }
+
+    assert [one["decision"] for one in ask_many(running, request).document["evaluations"]] == decisions
+
+
+def test_an_error_is_a_denial_to_a_semantic(running: Running) -> None:
+    """It ends deny_on_first_deny, and permit_on_first_permit goes on past it."""
+    evaluations = [question(""), question("200"), question("0900123")]
+    first_deny = {"options": {"evaluations_semantic": "deny_on_first_deny"}, "evaluations": evaluations}
+    first_permit = {"options": {"evaluations_semantic": "permit_on_first_permit"}, "evaluations": evaluations}
+
+    assert len(ask_many(running, first_deny).document["evaluations"]) == 1
+    assert len(ask_many(running, first_permit).document["evaluations"]) == 2
+
+
+@pytest.mark.parametrize("evaluations", [{}, {"evaluations": []}, {"evaluations": None}])
+def test_a_request_without_evaluations_is_a_single_question(running: Running, evaluations: dict[str, Any]) -> None:
+    """Answered as the other endpoint answers it."""
+    answer = ask_many(running, {**question("200"), **evaluations})
+
+    assert (answer.status, answer.document["decision"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"evaluations": {"a": 1}},
+        {"evaluations": [question("1")], "options": {"evaluations_semantic": "whatever"}},
+        {"evaluations": [question("1")], "options": {"evaluations_semantic": 1}},
+        {"evaluations": [question("1")], "options": []},
+        {"evaluations": [question("1")], "options": 1},
+        {"evaluations": [question("1")] * 1001},
+    ],
+)
+def test_a_request_at_fault_as_a_whole_is_refused_as_a_whole(running: Running, request_: object) -> None:
+    """Nothing of it is evaluated. An empty list of options is none."""
+    answer = ask_many(running, request_)
+    options = request_.get("options") if isinstance(request_, dict) else None
+
+    assert answer.status == (200 if options == [] else 400)
+
+
+def test_the_configuration_names_the_endpoints_under_the_url_that_was_used(running: Running) -> None:
+    """Unless the server was told the URL under which it is reached."""
+    found = ask(running, b"", "/.well-known/authzen-configuration", method="GET")
+    with running_server(acme(), http_url="https://pdp.example.org/") as named:
+        told = ask(named, b"", "/.well-known/authzen-configuration", method="GET")
+
+    base = f"http://{running.server.http_address}"
+    assert found.document == {
+        "policy_decision_point": base,
+        "access_evaluation_endpoint": f"{base}/access/v1/evaluation",
+        "access_evaluations_endpoint": f"{base}/access/v1/evaluations",
+    }
+    assert told.document["policy_decision_point"] == "https://pdp.example.org"
+    assert told.document["access_evaluation_endpoint"] == "https://pdp.example.org/access/v1/evaluation"
+
+
+def test_the_requests_id_comes_back(running: Running) -> None:
+    """With answers and with errors; one that is not printable does not."""
+    answered = ask(running, question("1"), headers={**JSON, "X-Request-ID": "bfe9eb29-ab87"})
+    refused = ask(running, b"", headers={**JSON, "X-Request-ID": "bfe9eb29-ab87"})
+    odd = ask(running, question("1"), headers={**JSON, "X-Request-ID": "\xe9" * 9})
+
+    assert answered.headers["X-Request-ID"] == refused.headers["X-Request-ID"] == "bfe9eb29-ab87"
+    assert "X-Request-ID" not in odd.headers
+
+
+def test_what_is_no_json_too_large_or_no_post_is_refused(running: Running) -> None:
+    """415, 413 and 405; the server goes on."""
+    text = ask(running, question("1"), headers={"Content-Type": "text/plain"})
+    large = ask(running, b" " * (1024 * 1024 + 1))
+    got = ask(running, b"", method="GET")
+
+    assert [answer.status for answer in (text, large, got)] == [415, 413, 405]
+    assert ask(running, question("1"), headers={"Content-Type": "application/json; charset=utf-8"}).status == 200
+
+
+def test_decisions_over_http_are_counted_like_the_others() -> None:
+    """There is one service behind both doors."""
+    with running_server(acme()) as running:
+        ask(running, question("0900123"))
+        labels = {"decision": "deny", "stage": "user"}
+
+        assert running.metrics.registry.get_sample_value("rightcall_decisions_total", labels) == 1
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+_PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "subject": _VALUES | st.fixed_dictionaries({"type": st.just("user"), "id": _VALUES}),
+        "action": _VALUES | st.just({"name": "call"}),
+        "resource": _VALUES | st.fixed_dictionaries({"type": st.just("extension"), "id": _VALUES}),
+        "context": _VALUES | st.fixed_dictionaries({}, optional={"outcall": _VALUES, "at_least_revision": _VALUES}),
+        "options": _VALUES,
+        "evaluations": _VALUES | st.lists(_VALUES, max_size=3),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(document=_VALUES | _PARTS)
+def test_any_document_is_answered_or_refused(document: object) -> None:
+    """Whatever is in it, there is a decision or a typed error."""
+    current = current_of(acme())
+    evaluator = Evaluator(DecisionService(current, Metrics(current, "")), 10)
+    for evaluate in (evaluator.evaluate, evaluator.evaluate_many):
+        with suppress(CallError):
+            answer = evaluate(document)
+            assert "decision" in answer or "evaluations" in answer
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=st.binary(max_size=100))
+def test_any_bytes_are_a_document_or_refused(body: bytes) -> None:
+    """Reading them raises nothing else."""
+    with suppress(CallError):
+        read(body)
