@@ -7,7 +7,7 @@ STUBS := rightcall/v1/__init__.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos fuzz demo-wazo stubs lock programs clean
+.PHONY: help run test check format bench load image chaos fuzz demo-wazo stubs lock programs clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,12 @@ format: $(INSTALLED) ## let ruff format the code and fix what it can
 
 bench: $(INSTALLED) ## time decisions, compiling, loading; table, JSON and plot go to .bench/ (ARGS=--quick)
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+load: $(INSTALLED) ## load tests with ghz and an open loop; builds ghz with Go (ARGS=--quick)
+	@$(BIN)/python tests/load/run.py $(ARGS)
+
+image: $(INSTALLED) ## build the image without a Docker engine, twice, and look inside (root; Debian's buildah, mmdebstrap)
+	@$(BIN)/python tests/image_build.py $(ARGS)
 
 chaos: $(INSTALLED) programs ## two minutes of edits while loaders, servers and Redis are killed at random
 	@RIGHTCALL_CHAOS_SECONDS=120 $(BIN)/python -m pytest tests/test_chaos.py $(ARGS)

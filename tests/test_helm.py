@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped] # it has no types
+import pytest
+import yaml
+from charts import CHART, EXAMPLES, KUBERNETES, Manifest, helm, pods, refusal, rendered, template, the
+
+from pdp.app import ServerSettings
+
+TRIAL, PRODUCTION, DAEMONSET, EMBEDDED = (
+    CHART / "examples" / f"{name}.yaml" for name in ("trial", "production", "daemonset", "embedded")
+)
+CUSTOM = "monitoring.coreos.com/v1"
+
+each_example = pytest.mark.parametrize("values", EXAMPLES, ids=lambda path: path.stem)
+
+
+@each_example
+def test_every_example_passes_the_strict_lint(values: Path) -> None:
+    """Helm itself finds nothing wrong with the chart."""
+    done = helm("lint", "--strict", "--kube-version", KUBERNETES[1], CHART, "-f", values)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+@each_example
+def test_every_manifest_is_valid_in_kubernetes_own_schemas(values: Path, kubernetes: str) -> None:
+    """Kubernetes' schemas, of an old and of a new release, with unknown fields refused."""
+    for manifest in rendered(values, kubernetes=kubernetes):
+        if manifest["apiVersion"] != CUSTOM:
+            kubernetes_validate.validate(manifest, kubernetes, strict=True)
+
+
+def test_everything_that_can_be_switched_on_is_valid_together() -> None:
+    """No two options spoil each other's manifests."""
+    switched = ["networkPolicy.enabled", "monitoring.serviceMonitor.enabled", "monitoring.rules.enabled"]
+    switched += ["monitoring.dashboards.enabled", "pdp.autoscaling.enabled", "pdp.disruptionBudget.enabled"]
+    placed = 'pdp.tolerations=[{"operator":"Exists"}],pdp.nodeSelector={"a":"b"},pdp.affinity={"nodeAffinity":{}}'
+    placed += ',loader.extraEnv=[{"name":"A","value":"b"}],loader.extraVolumes=[{"name":"x","emptyDir":{}}]'
+    placed += ',loader.extraVolumeMounts=[{"name":"x","mountPath":"/x"}],commonLabels={"team":"voice"}'
+    manifests = rendered(TRIAL, "--set", ",".join(f"{key}=true" for key in switched), "--set-json", placed)
+    for manifest in manifests:
+        assert manifest["metadata"]["labels"]["team"] == "voice"
+        if manifest["apiVersion"] != CUSTOM:
+            kubernetes_validate.validate(manifest, KUBERNETES[1], strict=True)
+    kinds = {manifest["kind"] for manifest in manifests}
+    assert kinds == {
+        "ConfigMap",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "NetworkPolicy",
+        "Pod",
+        "PodDisruptionBudget",
+        "PrometheusRule",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "ServiceMonitor",
+    }
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a typo at the top": ({"pdq": {}}, "pdq"),
+    "a typo within": ({"pdp": {"replica": 3}}, "replica"),
+    "a typo in a limit": ({"pdp": {"settings": {"maxConnectionAges": 3}}}, "maxConnectionAges"),
+    "text for a number": ({"pdp": {"replicas": "three"}}, "replicas"),
+    "no server at all": ({"pdp": {"replicas": 0}}, "replicas"),
+    "another mode": ({"mode": "cluster"}, "mode"),
+    "another kind": ({"pdp": {"kind": "StatefulSet"}}, "kind"),
+    "a password in the URL": ({"redis": {"url": "redis://user:secret@redis:6379/0"}}, "url"),
+    "a key that is too short": ({"secretKey": {"value": "short"}}, "value"),
+    "a file that is no definitions file": ({"definitions": {"files": {"company.txt": "x"}}}, "company.txt"),
+    "a digest that is none": ({"image": {"digest": "latest"}}, "digest"),
+    "a level that is not there": ({"loader": {"logLevel": "verbose"}}, "logLevel"),
+    "a port beyond all": ({"networkPolicy": {"redisPort": 70000}}, "redisPort"),
+}
+
+
+@pytest.mark.parametrize(("values", "named"), WRONG.values(), ids=WRONG)
+def test_wrong_values_are_refused_by_name(values: dict[str, Any], named: str, tmp_path: Path) -> None:
+    """The schema refuses what cannot be meant, and says which value it is."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(values))
+    message = refusal("-f", TRIAL, "-f", path)
+    assert "don't meet the specifications of the schema" in message
+    assert named in message
+
+
+CONTRADICTIONS = {
+    "no Redis": (TRIAL, "redis.bundled.enabled=false", "set one of redis.url, redis.existingSecret"),
+    "two of them": (TRIAL, "redis.url=redis://redis:6379/0", "redis.url and redis.bundled.enabled are given"),
+    "Redis that nobody uses": (EMBEDDED, "redis.url=redis://redis:6379/0", "mode embedded uses no Redis"),
+    "no definitions": (TRIAL, "definitions.files=null", "where are the call permissions?"),
+    "definitions twice": (TRIAL, "definitions.existingSecret=other", "exclude each other"),
+    "no key": (TRIAL, "secretKey.value=", "needs a secret key"),
+    "two keys": (TRIAL, "secretKey.existingSecret=other", "exclude each other"),
+    "a DaemonSet that scales": (DAEMONSET, "pdp.autoscaling.enabled=true", "one server a node"),
+}
+
+
+@pytest.mark.parametrize(("values", "setting", "advice"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_contradictions_are_refused_with_advice(values: Path, setting: str, advice: str) -> None:
+    """What no schema can see is refused all the same, before anything is installed."""
+    assert advice in refusal("-f", values, "--set", setting)
+
+
+@each_example
+def test_every_pod_is_restricted(values: Path) -> None:
+    """Every pod fulfils Kubernetes' restricted profile, and gets no token."""
+    for spec in pods(rendered(values)).values():
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False, "links would set RIGHTCALL_… variables that look like options"
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_no_password_is_in_anything_but_a_secret() -> None:
+    """PINs and keys are in no argument, no variable and no ConfigMap."""
+    for manifest in rendered(TRIAL):
+        if manifest["kind"] != "Secret":
+            text = yaml.safe_dump(manifest)
+            assert "1234" not in text
+            assert "only-for-trials" not in text
+
+
+@pytest.mark.parametrize(("delay", "drain", "grace"), [(5, 10, 20), (0, 0, 5), (7.5, 60, 73)])
+def test_a_pod_has_the_time_to_drain(delay: float, drain: float, grace: int) -> None:
+    """Kubernetes kills a pod only after all the time that the server may take to stop."""
+    setting = f"pdp.settings.drainDelay={delay},pdp.settings.drainSeconds={drain}"
+    (spec,) = [spec for name, spec in pods(rendered(TRIAL, "--set-json", setting)).items() if name == "trial-rightcall"]
+    assert spec["terminationGracePeriodSeconds"] == grace
+
+
+def test_every_limit_of_the_chart_is_one_of_the_server() -> None:
+    """A setting that is renamed in the server must be renamed in the chart, too."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    named = {_snake(name) for name in values["pdp"]["settings"]}
+    assert named <= {field.name for field in fields(ServerSettings)}
+
+
+def test_selectors_find_the_pods_that_they_are_for() -> None:
+    """Services, budgets, monitors and policies select the servers, by labels that the pods have."""
+    manifests = rendered(PRODUCTION)
+    labels = the(manifests, "Deployment", "trial-rightcall")["spec"]["template"]["metadata"]["labels"]
+    for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
+        spec = the(manifests, kind, "trial-rightcall")["spec"]
+        selector = spec.get("podSelector") or spec["selector"]
+        assert selector.get("matchLabels", selector).items() <= labels.items()
+    monitored = the(manifests, "ServiceMonitor", "trial-rightcall")["spec"]["selector"]["matchLabels"]
+    assert monitored.items() <= the(manifests, "Service", "trial-rightcall-headless")["metadata"]["labels"].items()
+    assert not monitored.items() <= the(manifests, "Service", "trial-rightcall")["metadata"]["labels"].items()
+
+
+def test_rules_and_dashboards_arrive_unchanged() -> None:
+    """The operator and Grafana are given the files of the chart, with links to the operator's own runbook."""
+    manifests = rendered(PRODUCTION)
+    given = the(manifests, "PrometheusRule", "trial-rightcall")["spec"]
+    text = (CHART / "files" / "rules.yaml").read_text()
+    changed = text.replace("docs/runbook.md", "https://example.com/rightcall/runbook.html")
+    assert given == yaml.safe_load(changed.replace("(.+-)?rightcall-loader", "trial-rightcall-loader"))
+    dashboards = the(manifests, "ConfigMap", "trial-rightcall-dashboards")["data"]
+    assert dashboards == {path.name: path.read_text() for path in (CHART / "files" / "dashboards").glob("*.json")}
+
+
+def test_another_key_makes_other_pods() -> None:
+    """The key is read at start, so a change of it must roll the pods."""
+
+    def annotations(key: str) -> list[Manifest]:
+        made = rendered(TRIAL, "--set", f"secretKey.value={key}")
+        roots = ("trial-rightcall", "trial-rightcall-loader")
+        return [the(made, "Deployment", root)["spec"]["template"]["metadata"]["annotations"] for root in roots]
+
+    first, second = annotations("sixteen bytes at least"), annotations("and another sixteen")
+    assert all(one != other for one, other in zip(first, second, strict=True))
+
+
+def test_the_notes_tell_the_next_step(tmp_path: Path) -> None:
+    """After the installation an operator is told how to ask, and what of a trial is not for real use."""
+    chart = Path(shutil.copytree(CHART, tmp_path / "rightcall"))
+    notes = (chart / "templates" / "NOTES.txt").read_text()
+    # Helm shows notes only with a cluster at hand; as a manifest it renders them without.
+    text = (
+        '{{ define "notes" }}'
+        + notes
+        + '{{ end }}\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | quote }}'
+    )
+    (chart / "templates" / "notes.yaml").write_text(text)
+    done = helm("template", "trial", chart, "--kube-version", KUBERNETES[1], "-f", TRIAL)
+    shown = the([one for one in yaml.safe_load_all(done.stdout) if one], "Notes", "notes")["text"]
+    assert "helm test -n default trial --logs" in shown
+    assert "trial-rightcall.default.svc:50051" in shown
+    assert "The bundled Redis is for trials" in shown
+
+
+def test_the_readme_lists_every_value() -> None:
+    """The table in the chart's README is what values.yaml says; `python tests/chart_readme.py` writes it."""
+    from chart_readme import README, with_table  # noqa: PLC0415 - a program of its own besides
+
+    assert with_table(README.read_text()) == README.read_text()
+
+
+def test_values_that_are_not_documented_are_noticed() -> None:
+    """Every value has its line in the table."""
+    from chart_readme import undocumented  # noqa: PLC0415 - a program of its own besides
+
+    assert undocumented() == []
+
+
+def test_the_defaults_are_refused_with_what_to_do() -> None:
+    """An installation without values says what it needs, in place of pods that never get ready."""
+    done = template()
+    assert "mode redis needs to know one Redis" in done.stderr
+    assert "examples/trial.yaml" in done.stderr
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

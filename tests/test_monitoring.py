@@ -1,0 +1,120 @@
+"""Rules and dashboards of the chart, held against Prometheus itself and against a server that really serves."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from charts import ROOT
+from tools import tool
+from waiting import until
+from watched import DASHBOARDS, RULES, Query, Watched, queries, watched_server
+
+from pdp.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+A_DAY_AGO = "offset 1d"
+
+
+def _rules(kind: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
+
+
+def _promtool(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [str(tool("promtool")), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
+
+
+def test_prometheus_finds_nothing_wrong_with_the_rules() -> None:
+    """`promtool check rules`."""
+    done = _promtool("check", "rules", RULES)
+    assert done.returncode == 0, done.stderr
+
+
+def test_alerts_fire_when_they_should_and_not_when_they_should_not() -> None:
+    """`promtool test rules`, with the cases of tests/monitoring/rules-test.yaml."""
+    done = _promtool("test", "rules", ROOT / "tests" / "monitoring" / "rules-test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested() -> None:
+    """No alert is without a case in which it fires."""
+    cases = yaml.safe_load((ROOT / "tests" / "monitoring" / "rules-test.yaml").read_text())["tests"]
+    fired = {one["alertname"] for case in cases for one in case["alert_rule_test"] if one["exp_alerts"]}
+    assert fired == {rule["alert"] for rule in _rules("alert")}
+
+
+def test_every_alert_leads_to_a_section_of_the_runbook() -> None:
+    """Who is woken finds what to do, and the runbook has no section that nothing leads to."""
+    anchors = {heading.lower() for heading in re.findall(r"^## (Rightcall\w+)$", RUNBOOK.read_text(), re.MULTILINE)}
+    linked = {rule["annotations"]["runbook_url"] for rule in _rules("alert")}
+    assert linked == {f"docs/runbook.md#{anchor}" for anchor in anchors}
+
+
+def test_rules_and_dashboards_use_metrics_that_there_are() -> None:
+    """A metric that is renamed must be renamed here, too."""
+    expressions = [rule["expr"] for kind in ("alert", "record") for rule in _rules(kind)]
+    expressions += [query.expression for query in queries()]
+    used = {name for text in expressions for name in re.findall(r"\brightcall_\w+", text)}
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in used} <= METRICS.keys()
+
+
+def test_panels_lie_side_by_side() -> None:
+    """No panel of a dashboard covers another."""
+    for path in DASHBOARDS:
+        taken: set[tuple[int, int]] = set()
+        for panel in json.loads(path.read_text())["panels"]:
+            at = panel["gridPos"]
+            cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+            assert not cells & taken, f"{path.stem}: {panel['title']}"
+            assert at["x"] + at["w"] <= 24
+            taken |= cells
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watched]:
+    """A server that was called long enough for Prometheus to tell rates."""
+    with watched_server() as started:
+
+        def enough() -> bool:
+            started.call_everything()
+            seen = started.prometheus.query('sum(rate(rightcall_grpc_requests_total{code!="OK"}[10s])) > 0')
+            return bool(seen and started.prometheus.query('rightcall:errors:ratio5m{namespace="tests"}'))
+
+        until(enough, "Prometheus tells the rate of failed requests")
+        yield started
+
+
+@pytest.mark.parametrize("query", queries(), ids=lambda query: f"{query.board}: {query.panel}")
+def test_every_query_of_the_dashboards_has_an_answer(watched: Watched, query: Query) -> None:
+    """Each panel shows something of a server that is in use."""
+    assert watched.prometheus.query(query.filled()) or A_DAY_AGO in query.expression
+
+
+def test_every_recorded_series_is_there(watched: Watched) -> None:
+    """The recording rules find what they record."""
+    for rule in _rules("record"):
+        assert watched.prometheus.query(rule["record"]), rule["record"]
+
+
+def test_a_server_that_is_well_wakes_nobody(watched: Watched) -> None:
+    """No alert is so much as pending."""
+    assert watched.prometheus.alerts() == []
+
+
+def test_prometheus_finds_nothing_wrong_with_the_metrics(watched: Watched) -> None:
+    """`promtool check metrics`: names, units, help."""
+    with urllib.request.urlopen(watched.metrics, timeout=10) as answer:  # noqa: S310 - http, to ourselves
+        text = answer.read().decode()
+    done = _promtool("check", "metrics", input=text)
+    assert done.returncode == 0, done.stdout + done.stderr
