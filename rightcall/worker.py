@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from pdp.workers.worker import run_worker
 from rightcall import logs
 
 
@@ -14,5 +13,7 @@ def command(log_format: str, level: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
+    from pdp.workers.worker import run_worker  # what it needs is installed where there are workers, not everywhere
+
     logs.configure(*sys.argv[1:3])
     run_worker(int(sys.argv[3]))

@@ -95,7 +95,7 @@ class Fleet:
         common = ("--redis", redis.url, "--recheck", "0.5")
         self._starters: dict[str, Callable[[], Program]] = {}
         for number, port in enumerate(self._ports):
-            loader = ("load", "--source", f"file:{path}", "--name", f"loader {number}", *common)
+            loader = ("load", "--source", f"file:{path}", "--name", f"loader {number}", "--http", "none", *common)
             self._starters[f"loader {number}"] = lambda arguments=loader: Program(*arguments, **variables)  # type: ignore[misc] # bound now
             listen = ("--listen", f"127.0.0.1:{port}", "--http", "none")
             server = ("serve", *listen, "--state-dir", str(state / str(number)), *common)

@@ -100,7 +100,7 @@ def refused(running: Running) -> bool:
 def test_a_stop_ends_calls_that_outlast_the_drain_time() -> None:
     """A client that will not end holds nobody up."""
     gate = gated()
-    with running_server(current=gate, drain_seconds=0.1) as running:
+    with running_server(current=gate, drain_seconds=0.1, transport=Transport.GRPCIO) as running:
         call = running.decisions.CheckCall.future(CALL, timeout=60)
         assert gate.waiting.acquire(timeout=DEADLINE)
         running.server.stop()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import pickle
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,12 +20,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+from given import GivenSource
+from redis_server import RedisServer
+from waiting import until
+
 from bench.workload import make_workload
+from loader.publish import RedisPublisher
+from loader.sync import Synchronizer
+from pdp.current import CurrentSnapshots
 from pdp.decision import decide
+from pdp.follower import Follower
+from pdp.metrics import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.digest import Digester
-from pdp.rules.model import Revision
+from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.snapshot import decode
+from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +62,8 @@ def measure(permissions: int, calls: int) -> dict[str, float]:
     result["compiler_rss"] = resident("VmHWM")
     result |= _measure_edit(workload.tenant, compiler, digester)
     result["blob_bytes"] = len(blob)
+    if permissions <= MANY and shutil.which("redis-server"):
+        result |= _measure_republishing(workload.tenant)
     result["load_s"] = statistics.median(_timed(lambda: decode(blob, secrets=[SECRET]))[1] for _ in range(7))
     result["server_rss"] = _server_rss(blob)
     gc.collect()
@@ -60,10 +75,7 @@ def _measure_edit(tenant: Tenant, compiler: Compiler, digester: Digester) -> dic
     """One permission changes; all the others are new objects, as a loader hands them over that read a file again."""
     times: list[tuple[float, float]] = []
     for number in range(3 if len(tenant.users) <= MANY else 1):
-        rules = list(tenant.call_permissions)
-        at = len(rules) // 2 + number
-        rules[at % len(rules)] = replace(rules[at % len(rules)], extensions=(f"_0049{number}X.",))
-        edited: Tenant = pickle.loads(pickle.dumps(replace(tenant, call_permissions=tuple(rules))))  # noqa: S301 - own data
+        edited = _edited(tenant, number)
         digest, digest_s = _timed(partial(digester.digest, edited))
         compilation = partial(compiler.compile, edited, Revision(number + 2, digest), compiled_at=0.0)
         _, compile_s = _timed(compilation)
@@ -71,6 +83,41 @@ def _measure_edit(tenant: Tenant, compiler: Compiler, digester: Digester) -> dic
     return {
         "edit_digest_s": statistics.median(time_ for time_, _ in times),
         "edit_compile_s": statistics.median(time_ for _, time_ in times),
+    }
+
+
+def _edited(tenant: Tenant, number: int) -> Tenant:
+    """The tenant with one permission changed, all of it new objects."""
+    rules = list(tenant.call_permissions)
+    at = (len(rules) // 2 + number) % len(rules)
+    rules[at] = replace(rules[at], extensions=(f"_0049{number}X.",))
+    edited: Tenant = pickle.loads(pickle.dumps(replace(tenant, call_permissions=tuple(rules))))  # noqa: S301 - own data
+    return edited
+
+
+def _measure_republishing(tenant: Tenant) -> dict[str, float]:
+    """One permission changes at the source: until Redis has it, and until a server that follows decides by it."""
+    source = GivenSource(tenant)
+    with RedisServer() as redis:
+        publisher = RedisPublisher(open_redis(redis.url), "redis", secret=SECRET)
+        loader = Synchronizer(source, publisher, secret=SECRET, password_override=PasswordOverride.ALL)
+        current = CurrentSnapshots("redis")
+        follower = Follower(open_redis(redis.url), current, Metrics(current, ""), secrets=(SECRET,), recheck=3600)
+        loader.sync()
+        follower.start()
+        until(lambda: current.ready, "the server has loaded", deadline=120)
+        times: list[tuple[float, float]] = []
+        for number in range(10, 13):
+            source.tenants = (_edited(tenant, number),)
+            begun = time.perf_counter()
+            revision = loader.sync().published[0].revision
+            published = time.perf_counter() - begun
+            until(lambda: current.held()[0].snapshot.revision == revision, "the server has followed", deadline=120)
+            times.append((published, time.perf_counter() - begun))
+        follower.stop()
+    return {
+        "edit_published_s": statistics.median(published for published, _ in times),
+        "edit_decided_s": statistics.median(decided for _, decided in times),
     }
 
 
@@ -128,4 +175,5 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20_000)))

@@ -69,7 +69,7 @@ def targets(results: dict[int, Result]) -> list[Target]:
     """What this project wants to reach, with what was measured."""
 
     def of(size: int, name: str, scale: float) -> float | None:
-        return results[size][name] * scale if size in results else None
+        return results[size][name] * scale if name in results.get(size, {}) else None
 
     edit = [of(100_000, name, 1.0) for name in ("edit_digest_s", "edit_compile_s")]
     small, large = of(1_000, "decide_s", 1e6), of(1_000_000, "decide_s", 1e6)
@@ -80,6 +80,8 @@ def targets(results: dict[int, Result]) -> list[Target]:
         Target("compile 100k permissions", of(100_000, "compile_s", 1.0), 15.0, "s"),
         Target("load 100k permissions", of(100_000, "load_s", 1e3), 100.0, "ms"),
         Target("one edit of 100k, digest and compile", sum(e for e in edit if e) or None, 1.4, "s"),
+        Target("one edit of 100k, published to Redis", of(100_000, "edit_published_s", 1.0), 2.0, "s"),
+        Target("one edit of 100k, decided by on a server", of(100_000, "edit_decided_s", 1.0), 2.0, "s"),
     ]
 
 
@@ -93,6 +95,7 @@ def table(results: list[Result]) -> list[str]:
         "compile s": lambda r: f"{r['compile_s']:.3g}",
         "digest s": lambda r: f"{r['digest_s']:.3g}",
         "one edit s": lambda r: f"{r['edit_digest_s'] + r['edit_compile_s']:.3g}",
+        "decided s": lambda r: f"{r['edit_decided_s']:.3g}" if "edit_decided_s" in r else "",
         "blob MB": lambda r: f"{r['blob_bytes'] / 1e6:.3g}",
         "load ms": lambda r: f"{r['load_s'] * 1e3:.3g}",
         "server MB": lambda r: f"{r['server_rss'] / 1e6:.3g}",

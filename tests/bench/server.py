@@ -71,7 +71,8 @@ else:
     current = CurrentSnapshots("bench")
     current.replace(decode(Path(blob).read_bytes()))
     settings = ServerSettings(listen=address, http="")
-    Server(settings, current, Metrics(current, "bench"), transport=Transport(kind)).start()
+    server = Server(settings, current, Metrics(current, "bench"), transport=Transport(kind))
+    server.start()
 settle()
 signal.sigwait([signal.SIGTERM])
 """
@@ -176,9 +177,7 @@ def _await_listening() -> None:
         time.sleep(0.1)
 
 
-def _load(
-    process: int, shape: tuple[int, int], method: str, body: Path, seconds: int, attempts: int = 5
-) -> Load:
+def _load(process: int, shape: tuple[int, int], method: str, body: Path, seconds: int, attempts: int = 3) -> Load:
     log = body.with_suffix(".log")
     log.unlink(missing_ok=True)
     before = _cpu(process)
@@ -198,8 +197,10 @@ def _load(
     assert found, done.stdout
     count, failed = int(found[2]), int(found[3])
     assert not failed, done.stdout
-    if not count and attempts > 1:  # h2load sometimes loses its start where the machine is busy
+    if not count and attempts:  # h2load sometimes loses its start where the machine is busy
+        time.sleep(1.0)
         return _load(process, shape, method, body, seconds, attempts - 1)
+    assert count, done.stdout
     times = [int(line.split("\t")[2]) / 1e6 for line in log.read_text(encoding="ascii").splitlines()]
     cuts = statistics.quantiles(times, n=100)
     # The second to warm up is in the processor time, and not in the count.
