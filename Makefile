@@ -30,7 +30,7 @@ format: $(INSTALLED) ## let ruff format the code and fix what it can
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED) ## time decisions, compiling, loading; table, JSON and plot go to .bench/ (ARGS=--quick)
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+	@GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python tests/bench/run.py $(ARGS)
 
 load: $(INSTALLED) ## load tests with ghz and an open loop; builds ghz with Go (ARGS=--quick)
 	@$(BIN)/python tests/load/run.py $(ARGS)

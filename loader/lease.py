@@ -91,6 +91,11 @@ class Lease:
         """What the loader is called that leads, as far as this one knows."""
         return self._leader.partition(b" ")[2].decode("utf-8", "replace")
 
+    @property
+    def problem(self) -> str:
+        """Why the lease could not be claimed or renewed at the last attempt, and what to do; empty where it could."""
+        return self._problem
+
     def start(self) -> None:
         """Begins to claim the lead."""
         self._thread.start()

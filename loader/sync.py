@@ -45,6 +45,7 @@ class Published:
         permissions: how many it holds.
         size: bytes of the snapshot.
         seconds: how long compiling took.
+        publish_seconds: how long publishing took after that.
     """
 
     tenant: str
@@ -53,6 +54,7 @@ class Published:
     permissions: int
     size: int
     seconds: float
+    publish_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class SyncReport:
         complete: all tenants of the source were read, good or faulty; if not, nothing was removed.
         problems: what went wrong with the source or in publishing, and what to do; empty where all went well.
         source_failed: nothing could be read at all.
+        read_seconds: how long reading the source took.
     """
 
     published: tuple[Published, ...] = ()
@@ -82,6 +85,7 @@ class SyncReport:
     complete: bool = False
     problems: tuple[str, ...] = ()
     source_failed: bool = False
+    read_seconds: float = 0.0
 
     @property
     def errors(self) -> tuple[Fault, ...]:
@@ -150,17 +154,17 @@ class Synchronizer:
 
     def sync(self) -> SyncReport:
         """One cycle. What fails is in the report, and is tried again by the next cycle."""
+        begun = time.perf_counter()
         try:
             reading = self._source.read()
         except SourceError as error:
-            return SyncReport(problems=(str(error),), source_failed=True)
+            return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
+        cycle = _Cycle(reading, time.perf_counter() - begun)
         try:
             standing = self._publisher.standing()
         except PublishError as error:
-            return SyncReport(
-                faults=reading.faults, faulty=reading.faulty, complete=reading.complete, problems=(str(error),)
-            )
-        cycle = _Cycle(reading)
+            cycle.problems.append(str(error))
+            return cycle.report()
         try:
             for tenant in reading.tenants:
                 self._publish(tenant, standing.get(tenant.uuid, Standing()), cycle)
@@ -229,9 +233,12 @@ class Synchronizer:
         revision = Revision(standing.next_serial(), digest)
         begun = time.perf_counter()
         blob = compiler.compile(tenant, revision, compiled_at=time.time(), progress=self._progress_of(tenant))
-        seconds = time.perf_counter() - begun
+        compiled = time.perf_counter()
         self._publisher.publish(Pointer.to(tenant.uuid, revision, permissions), blob, standing)
-        cycle.published.append(Published(tenant.uuid, tenant.name, revision, permissions, len(blob), seconds))
+        seconds, publish_seconds = compiled - begun, time.perf_counter() - compiled
+        cycle.published.append(
+            Published(tenant.uuid, tenant.name, revision, permissions, len(blob), seconds, publish_seconds)
+        )
 
     def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: _Cycle) -> None:
         """Removes the tenants that are gone from the source, unless they are too many to be believed."""
@@ -281,6 +288,7 @@ class _Cycle:
     """What a cycle has come to so far."""
 
     reading: Reading
+    read_seconds: float
     published: list[Published] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -300,6 +308,7 @@ class _Cycle:
             held_back=tuple(self.held_back),
             complete=self.reading.complete,
             problems=tuple(self.problems),
+            read_seconds=self.read_seconds,
         )
 
 

@@ -122,7 +122,7 @@ def test_a_loader_and_a_server_meet_in_redis(path: Path, redis: RedisServer) -> 
     variables = {"RIGHTCALL_REDIS": redis.url, "RIGHTCALL_REDIS_PREFIX": "meet:", "RIGHTCALL_SECRET_KEY": KEY}
     with (
         Program("serve", *FREE, **variables) as serve,
-        Program("load", "--source", f"file:{path}", "--recheck", "0.5", **variables) as load,
+        Program("load", "--source", f"file:{path}", "--recheck", "0.5", "--http", "none", **variables) as load,
     ):
         load.wait_for("rules_published", name="acme")
         with Client(serve.wait_for("server_started")["grpc"], timeout=10) as client:

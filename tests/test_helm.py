@@ -56,6 +56,7 @@ def test_everything_that_can_be_switched_on_is_valid_together() -> None:
         "NetworkPolicy",
         "Pod",
         "PodDisruptionBudget",
+        "PodMonitor",
         "PrometheusRule",
         "Secret",
         "Service",
@@ -70,6 +71,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a typo in a limit": ({"pdp": {"settings": {"maxConnectionAges": 3}}}, "maxConnectionAges"),
     "text for a number": ({"pdp": {"replicas": "three"}}, "replicas"),
     "no server at all": ({"pdp": {"replicas": 0}}, "replicas"),
+    "no loader, in place of loader.enabled": ({"loader": {"replicas": 0}}, "replicas"),
     "another mode": ({"mode": "cluster"}, "mode"),
     "another kind": ({"pdp": {"kind": "StatefulSet"}}, "kind"),
     "a password in the URL": ({"redis": {"url": "redis://user:secret@redis:6379/0"}}, "url"),
@@ -161,6 +163,34 @@ def test_selectors_find_the_pods_that_they_are_for() -> None:
     monitored = the(manifests, "ServiceMonitor", "trial-rightcall")["spec"]["selector"]["matchLabels"]
     assert monitored.items() <= the(manifests, "Service", "trial-rightcall-headless")["metadata"]["labels"].items()
     assert not monitored.items() <= the(manifests, "Service", "trial-rightcall")["metadata"]["labels"].items()
+
+
+def test_loaders_are_several_and_watched() -> None:
+    """One may go while another one comes; Prometheus finds their port, and tells them from the servers."""
+    manifests = rendered(PRODUCTION)
+    deployment = the(manifests, "Deployment", "trial-rightcall-loader")["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    labels = deployment["template"]["metadata"]["labels"].items()
+    (container,) = deployment["template"]["spec"]["containers"]
+    monitor = the(manifests, "PodMonitor", "trial-rightcall-loader")["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert monitor["selector"]["matchLabels"].items() <= labels
+    assert endpoint["port"] in {port["name"] for port in container["ports"]}
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "trial-rightcall-loader"}]
+    policy = the(manifests, "NetworkPolicy", "trial-rightcall-loader")["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels
+    monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    assert policy["ingress"] == [{"ports": [{"port": "http", "protocol": "TCP"}], "from": monitoring}]
+
+
+@pytest.mark.parametrize("setting", ["loader.enabled=false", "mode=embedded"])
+def test_a_loader_that_is_not_there_is_not_watched(setting: str) -> None:
+    """Neither pods nor anything that looks for them."""
+    switched = "monitoring.serviceMonitor.enabled=true,redis.bundled.enabled=false"
+    where = "" if setting.startswith("mode") else ",redis.url=redis://redis:6379/0"
+    manifests = rendered(TRIAL, "--set", f"{switched},{setting}{where}")
+    assert not [one for one in manifests if one["metadata"]["name"].endswith("-loader")]
 
 
 def test_rules_and_dashboards_arrive_unchanged() -> None:

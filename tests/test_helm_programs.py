@@ -40,7 +40,7 @@ class Node:
     """Gives containers what a node would give them: files for their mounts, and addresses."""
 
     def __init__(self, manifests: list[Manifest], files: Path) -> None:
-        self.ports = {"50051": str(free_port()), "9464": str(free_port()), "6379": str(free_port())}
+        self.ports = {port: str(free_port()) for port in ("50051", "9464", "9465", "6379")}
         self._manifests = manifests
         self._files = files
         self._pods = pods(manifests)
@@ -108,20 +108,22 @@ def _answers(client: Redis) -> bool:
         return False
 
 
-def _healthy(node: Node, probe: Manifest) -> bool:
+def _healthy(node: Node, container: Manifest, probe: str) -> bool:
     """What the kubelet would find."""
-    if "httpGet" in probe:
-        connection = http.client.HTTPConnection("127.0.0.1", int(node.ports["9464"]), timeout=2)
+    wanted = container[probe]
+    if "httpGet" in wanted:
+        (port,) = [one["containerPort"] for one in container["ports"] if one["name"] == wanted["httpGet"]["port"]]
+        connection = http.client.HTTPConnection("127.0.0.1", int(node.ports[str(port)]), timeout=2)
         try:
-            connection.request("GET", probe["httpGet"]["path"])
+            connection.request("GET", wanted["httpGet"]["path"])
             return connection.getresponse().status == http.HTTPStatus.OK
         except ConnectionError:
             return False
         finally:
             connection.close()
-    with grpc.insecure_channel(f"127.0.0.1:{node.ports[str(probe['grpc']['port'])]}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{node.ports[str(wanted['grpc']['port'])]}") as channel:
         try:
-            request = HealthCheckRequest(service=probe["grpc"]["service"])
+            request = HealthCheckRequest(service=wanted["grpc"]["service"])
             answer = HealthStub(channel).Check(request, timeout=2)  # type: ignore[attr-defined] # made at run time
         except grpc.RpcError:
             return False
@@ -143,11 +145,15 @@ def test_the_trial_works_as_it_is_rendered(tmp_path: Path) -> None:
     with ExitStack() as running:
         running.enter_context(bundled_redis(node))
         server = running.enter_context(_program(node.started(NAME)))
-        until(lambda: _healthy(node, container["startupProbe"]), "the server has started")
-        assert _healthy(node, container["livenessProbe"]), "a server without rules is alive"
-        assert not _healthy(node, container["readinessProbe"]), "a server without rules is not ready"
+        until(lambda: _healthy(node, container, "startupProbe"), "the server has started")
+        assert _healthy(node, container, "livenessProbe"), "a server without rules is alive"
+        assert not _healthy(node, container, "readinessProbe"), "a server without rules is not ready"
         loader = running.enter_context(_program(node.started(f"{NAME}-loader")))
-        until(lambda: _healthy(node, container["readinessProbe"]), "the server is ready")
+        loading = node.container(f"{NAME}-loader")
+        _ports_fit(loading)
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            until(lambda: _healthy(node, loading, probe), f"the loader's {probe}")
+        until(lambda: _healthy(node, container, "readinessProbe"), "the server is ready")
         asked = run_program(*node.started(f"{NAME}-test").arguments)
         assert asked.returncode == 0, asked.stdout + asked.stderr
         answer = json.loads(asked.stdout)
@@ -162,7 +168,7 @@ def test_a_server_that_reads_definitions_itself_works_as_it_is_rendered(tmp_path
     node = Node(rendered(EXAMPLES / "trial.yaml", *JSON, *embedded), tmp_path)
     container = node.container(NAME)
     with _program(node.started(NAME)) as server:
-        until(lambda: _healthy(node, container["readinessProbe"]), "the server is ready")
+        until(lambda: _healthy(node, container, "readinessProbe"), "the server is ready")
         assert run_program(*node.started(f"{NAME}-test").arguments).returncode == 0
         assert server.stop() == 0
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 from definitions import tenant_from
 from given import ACME, BOLT, denying
+from metrics_manual import documented, shown
 from prometheus_client import generate_latest
 from server import current_of, snapshot_of
 
 from pdp.metrics import MAX_TENANT_SERIES, METRICS, Metrics
 from pdp.rules.model import Decision, Stage
 from pdp.tally import BUCKETS
-
-DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
-
-
-def documented() -> dict[str, tuple[str, list[str]]]:
-    """Type and labels of each metric in the table of docs/metrics.md."""
-    rows = [
-        line.split("|") for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `rightcall_")
-    ]
-    return {
-        name.strip(" `"): (kind.strip(), [label.strip(" `") for label in labels.split(",") if label.strip()])
-        for _, name, kind, labels, *_ in rows
-    }
 
 
 def complete_metrics() -> Metrics:
@@ -41,15 +28,9 @@ def complete_metrics() -> Metrics:
 
 def test_every_metric_is_in_the_manual_and_the_manual_has_no_others() -> None:
     """Names, types and labels are those that a scrape shows."""
-    shown = {}
-    for family in complete_metrics().registry.collect():
-        if family.name.startswith("rightcall_"):
-            name = family.name + ("_total" if family.type == "counter" else "")
-            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-            shown[name] = (family.type, labels)
-
-    assert {name: (kind, set(labels)) for name, (kind, labels) in documented().items()} == shown
-    assert {name: labels for name, (_, labels) in documented().items()} == {
+    manual = documented("The metrics")
+    assert {name: (kind, set(labels)) for name, (kind, labels) in manual.items()} == shown(complete_metrics().registry)
+    assert {name: labels for name, (_, labels) in manual.items()} == {
         name: list(description.labels) for name, description in METRICS.items()
     }
 

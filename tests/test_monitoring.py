@@ -15,6 +15,7 @@ from tools import tool
 from waiting import until
 from watched import DASHBOARDS, RULES, Query, Watched, queries, watched_server
 
+from loader.metrics import METRICS as LOADER_METRICS
 from pdp.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def test_rules_and_dashboards_use_metrics_that_there_are() -> None:
     expressions = [rule["expr"] for kind in ("alert", "record") for rule in _rules(kind)]
     expressions += [query.expression for query in queries()]
     used = {name for text in expressions for name in re.findall(r"\brightcall_\w+", text)}
-    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in used} <= METRICS.keys()
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in used} <= METRICS.keys() | LOADER_METRICS.keys()
 
 
 def test_panels_lie_side_by_side() -> None:
@@ -107,8 +108,9 @@ def test_every_recorded_series_is_there(watched: Watched) -> None:
         assert watched.prometheus.query(rule["record"]), rule["record"]
 
 
-def test_a_server_that_is_well_wakes_nobody(watched: Watched) -> None:
-    """No alert is so much as pending."""
+def test_a_server_and_a_loader_that_are_well_wake_nobody(watched: Watched) -> None:
+    """Both are watched, and no alert is so much as pending."""
+    assert watched.prometheus.query("rightcall_loader_leading == 1")
     assert watched.prometheus.alerts() == []
 
 

@@ -1,4 +1,4 @@
-"""A server in use, behind a loader and Redis, and a Prometheus that watches it; and what the chart's dashboards ask."""
+"""A server in use, behind a loader and Redis, a Prometheus that watches both, and what the chart's dashboards ask."""
 
 from __future__ import annotations
 
@@ -75,8 +75,10 @@ def watched_server() -> Iterator[Watched]:
     source = f"file:{ROOT / 'examples' / 'company.yaml'}"
     with RedisServer() as redis:
         where = ("--redis", redis.url)
-        with Program("serve", *where, *listen, **key) as server, Program("load", "--source", source, *where, **key):
+        load = ("load", "--source", source, *where, "--http", "127.0.0.1:0")
+        with Program("serve", *where, *listen, **key) as server, Program(*load, **key) as loader:
             started = server.wait_for("server_started")
             server.wait_for("rules_loaded")
-            with PrometheusServer(started["http"], rules=(RULES,)) as prometheus, Client(started["grpc"]) as client:
+            targets = started["http"], loader.wait_for("loading")["http"]
+            with PrometheusServer(*targets, rules=(RULES,)) as prometheus, Client(started["grpc"]) as client:
                 yield Watched(prometheus, client, f"http://{started['http']}/metrics")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -14,9 +16,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from loader.errors import PublishError
 from loader.lease import Lease
+from loader.metrics import LoaderMetrics
 from loader.publish import DEFAULT_KEEP, RedisPublisher
+from loader.sources import RECHECK_SECONDS
 from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
+from pdp.errors import ListenError
+from pdp.http import HttpServer, Readiness
 from pdp.rules.model import PasswordOverride
+from pdp.version import version
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import (
@@ -33,12 +40,18 @@ from rightcall.cli.reports import ReportLog
 from rightcall.cli.stopping import Stopping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loader.sources import WazoOptions
+    from loader.sync import SyncReport
 
 _log = structlog.get_logger()
 
 _LONG = 5000
 """Users of a tenant from which on compiling takes long enough to show how it goes on."""
+
+_LATE = 60.0
+"""Seconds without a good cycle, on top of three rechecks, after which a leading loader is not ready."""
 
 
 class CompileProgress:
@@ -80,6 +93,13 @@ class CompileProgress:
     help="Where the rules are: file:PATH, confd+https://HOST/api/confd/1.1 or postgresql://USER@HOST/DATABASE.",
 )
 @option("--redis", required=True, metavar="URL", help="Where the compiled rules go.")
+@option(
+    "--http",
+    default="127.0.0.1:9465",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address of metrics and health; port 0: one that is free; none: do without. With --once there is none.",
+)
 @option("--once", is_flag=True, help="Publish what there is, then end.")
 @option(
     "--max-removal",
@@ -112,6 +132,7 @@ def load(  # noqa: PLR0913 - each is an option
     *,
     source: str,
     redis: str,
+    http: str,
     once: bool,
     max_removal: float,
     accept_removal: bool,
@@ -148,8 +169,56 @@ def load(  # noqa: PLR0913 - each is an option
         if once:
             _load_once(synchronizer, lease)
         else:
-            _log.info("loading", source=opened.name, redis=redis_name, loader=by)
-            _load_until_stopped(synchronizer, lease)
+            metrics = LoaderMetrics(version(), lambda: lease.leading)
+            health = LoaderHealth(lease, metrics, late=_LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck))
+            with _served(http, metrics, health) as address:
+                _log.info("loading", source=opened.name, redis=redis_name, loader=by, http=address)
+                _load_until_stopped(synchronizer, lease, metrics)
+
+
+class LoaderHealth:
+    """Tells whether a loader does what it is there for. One that stands by is ready to.
+
+    Args:
+        lease: its claim to lead.
+        metrics: what its cycles came to.
+        late: seconds after which its last good cycle is too long ago.
+    """
+
+    def __init__(self, lease: Lease, metrics: LoaderMetrics, *, late: float) -> None:
+        self._lease = lease
+        self._metrics = metrics
+        self._late = late
+
+    def __call__(self) -> Readiness:
+        """Whether it is ready, and why."""
+        lease, problem = self._lease, self._metrics.problem
+        if not lease.leading:
+            if lease.problem or not lease.leader:
+                return Readiness(ready=False, reason=f"not ready: {lease.problem or 'nobody is known to lead yet'}")
+            return Readiness(ready=True, reason=f"ready: standing by while {lease.leader} leads")
+        age = time.time() - self._metrics.last_success
+        if age > self._late:
+            since = f"no good cycle for {age:.0f} s" if self._metrics.last_success else "no good cycle yet"
+            return Readiness(ready=False, reason=f"not ready: leading, and {since}{problem and '; ' + problem}")
+        return Readiness(ready=True, reason=f"ready: leading{problem and '; the last cycle failed: ' + problem}")
+
+
+@contextmanager
+def _served(http: str, metrics: LoaderMetrics, health: LoaderHealth) -> Iterator[str]:
+    """Serves metrics and health, and gives the address; empty where nobody wants them."""
+    if http == "none":  # an empty variable counts as one that is not set
+        yield ""
+        return
+    try:
+        server = HttpServer(http, metrics.registry, health)
+    except ListenError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    server.start()
+    try:
+        yield server.address
+    finally:
+        server.stop()
 
 
 def _load_once(synchronizer: Synchronizer, lease: Lease) -> None:
@@ -174,12 +243,17 @@ def _load_once(synchronizer: Synchronizer, lease: Lease) -> None:
         raise Failure(report.error, ExitCode.FAULTY)
 
 
-def _load_until_stopped(synchronizer: Synchronizer, lease: Lease) -> None:
+def _load_until_stopped(synchronizer: Synchronizer, lease: Lease, metrics: LoaderMetrics) -> None:
     stopping, stop, defects = Stopping(), threading.Event(), list[BaseException]()
+    tell = ReportLog()
+
+    def note(report: SyncReport) -> None:
+        metrics.note(report)
+        tell(report)
 
     def work() -> None:
         try:
-            synchronizer.run(stop, ReportLog(), lease)
+            synchronizer.run(stop, note, lease)
         except BaseException as error:  # noqa: BLE001 - whatever ends the thread ends the program
             defects.append(error)
         finally:
