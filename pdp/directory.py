@@ -186,6 +186,7 @@ def _tenant_status(held: Held) -> v1.TenantStatus:
         permissions=snapshot.counts.permissions,
         patterns=snapshot.counts.patterns,
         bytes=snapshot.size,
+        loaded_from=held.origin,
     )
     status.compiled_at.FromNanoseconds(int(snapshot.compiled_at * 1e9))
     status.loaded_at.FromNanoseconds(int(held.loaded_at * 1e9))

@@ -220,6 +220,7 @@ class TenantStatus:
         permissions: how many call permissions.
         patterns: how many distinct patterns.
         bytes: size of the compiled rules in memory.
+        loaded_from: ``redis``, ``definitions``, or ``disk`` as long as Redis has not confirmed it.
     """
 
     tenant: str
@@ -234,6 +235,7 @@ class TenantStatus:
     permissions: int
     patterns: int
     bytes: int
+    loaded_from: str
 
 
 @dataclass(frozen=True, slots=True)

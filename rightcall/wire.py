@@ -251,6 +251,7 @@ def _to_tenant(message: v1.TenantStatus) -> TenantStatus:
         permissions=message.permissions,
         patterns=message.patterns,
         bytes=message.bytes,
+        loaded_from=message.loaded_from,
     )
 
 

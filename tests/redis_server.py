@@ -30,9 +30,14 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A Redis server as a context manager; its port stays the same when it is started again, its data does not."""
+    """A Redis server as a context manager; its port stays the same when it is started again, its data does not.
 
-    def __init__(self, *, password: str = "") -> None:
+    Args:
+        password: of its default user; empty: none.
+        tls: files of its certificate, its key and its authority; None: it speaks in the clear.
+    """
+
+    def __init__(self, *, password: str = "", tls: tuple[Path, Path, Path] | None = None) -> None:
         binary = shutil.which("redis-server")
         if binary is None:
             pytest.fail("redis-server is not installed; run `make test`, or: apt-get install redis-server")
@@ -42,13 +47,21 @@ class RedisServer:
         self._directory = ""
         self._process: subprocess.Popen[bytes] | None = None
         credentials = f":{password}@" if password else ""
+        self._tls = tls
         self.url = f"redis://{credentials}127.0.0.1:{self.port}/0"
+        if tls:
+            self.url = f"rediss://{credentials}127.0.0.1:{self.port}/0?ssl_ca_certs={tls[2]}"
 
     def start(self) -> None:
         """Starts it, empty, and waits until it answers."""
         self._directory = self._directory or tempfile.mkdtemp(prefix="rightcall-redis-")
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._directory]
         command += ["--save", "", "--appendonly", "no"]
+        if self._tls:
+            command[2] = "0"
+            names = ("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file")
+            command += ["--tls-port", str(self.port), "--tls-auth-clients", "no"]
+            command += [part for name, path in zip(names, self._tls, strict=True) for part in (name, str(path))]
         if self._password:
             command += ["--requirepass", self._password]
         with Path(self._directory, "log").open("wb") as log:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from given import KEY, GivenSource, denying
+from pki import Authority
 from redis_server import RedisServer
 from redis_topologies import ClusterSet, SentinelSet
 from test_follower import replica
 from waiting import until
 
+from loader.errors import PublishError
 from loader.lease import Lease
 from loader.publish import RedisPublisher
 from loader.revisions import Revisions
@@ -16,6 +20,9 @@ from loader.sync import Synchronizer, SyncReport
 from pdp.rules.keys import without_credentials
 from pdp.rules.model import PasswordOverride
 from rightcall.connect import RedisUrlError, open_redis
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Loader:
@@ -85,6 +92,18 @@ def test_a_user_with_a_password_and_a_database_number() -> None:
         assert loader.load("118").error == ""
         with replica(url) as server:
             until(lambda: server.denies("118"), "it has loaded")
+
+
+def test_redis_over_tls_is_reached_and_one_that_nobody_vouches_for_is_not(tmp_path: Path) -> None:
+    """The authority is named in the URL; without it the certificate is not believed."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("redis", addresses=("127.0.0.1",))
+    with RedisServer(tls=(pair.chain, pair.key_file, authority.file)) as redis:
+        assert Loader(redis.url).load("118").error == ""
+        with replica(redis.url) as server:
+            until(lambda: server.denies("118"), "it has loaded")
+        with pytest.raises(PublishError, match="certificate verify failed"):
+            RedisPublisher(open_redis(redis.url.partition("?")[0]), "redis").standing()
 
 
 @pytest.mark.parametrize(

@@ -286,6 +286,7 @@ def test_the_status_tells_what_is_held(running: Running) -> None:
     assert acme.bytes > 0
     assert acme.compiled_at.ToSeconds() == 1_500_000_000
     assert acme.loaded_at.ToSeconds() > acme.compiled_at.ToSeconds()
+    assert acme.loaded_from == "definitions"
     assert report.version
     assert report.source == "rules of a test"
 
