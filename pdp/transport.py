@@ -36,7 +36,7 @@ _MIN_PING_INTERVAL_MS = 10_000
 """Clients may ask more often than gRPC's five minutes whether the server lives; at most this often."""
 SETTLE_SECONDS = 0.1
 """What a call sent before the stop may need to reach us."""
-_QUIET_SECONDS = 0.05
+_QUIET_SECONDS = 0.15
 """With no call for so long, clients know that they are refused."""
 _MAX_REFUSING_SECONDS = 1.0
 """For clients that never give up."""
@@ -292,7 +292,7 @@ class _Handlers:
                 raise
             except Exception as error:  # noqa: BLE001 - as above
                 self._refuse(name, context, error)
-            self._metrics.requested(name, "OK")
+            self._metrics.requested(name, "OK" if context.is_active() else "CANCELLED")
 
         session.experimental_thread_pool = streams.pool  # type: ignore[attr-defined] # where grpcio looks for it
         return session

@@ -221,7 +221,9 @@ def test_a_client_that_goes_away_leaves_nothing_behind() -> None:
                         return False
 
             until(served, "the place is free")
-        until(lambda: (streams_counted(running, "CANCELLED") or 0) >= 5, "cancelled streams are counted")
+        # Of a client that went away, grpcio may first say that there are no more questions: then it ended well.
+        ends = ("CANCELLED", "OK")
+        until(lambda: sum(streams_counted(running, code) or 0 for code in ends) >= 5, "ended streams are counted")
 
 
 def test_rules_that_change_while_a_stream_is_open_hold_from_the_next_question_on() -> None:
