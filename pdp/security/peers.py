@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from pdp.metrics import Metrics
     from pdp.security.clients import Clients
 
+_UNPARSABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises of bytes that are no certificate or list, on loading or when a part is first looked at."""
 _REMEMBERED = 10_000
 _Revoked = frozenset[tuple[bytes, int]]
 
@@ -99,7 +108,7 @@ class Peers:
     def _parsed(self, pem: bytes) -> Certificate:
         try:
             certificate = parse_certificate(pem)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except _UNPARSABLE:
             raise Unauthenticated("certificate") from None
         if len(self._read) >= _REMEMBERED:
             self._read = {}
@@ -111,7 +120,7 @@ def parse_certificate(pem: bytes) -> Certificate:
     """Reads a certificate.
 
     Raises:
-        ValueError: it is none, or one whose parts cannot be read.
+        Exception: one of ``_UNPARSABLE``; it is none, or one whose parts cannot be read.
     """
     certificate = x509.load_pem_x509_certificate(pem)
     return Certificate(
@@ -147,18 +156,25 @@ def parse_revocations(data: bytes, authorities: bytes) -> _Revoked:
     try:
         signers = x509.load_pem_x509_certificates(authorities)
         lists = [x509.load_pem_x509_crl(begin + part) for begin, part in _split(data)]
-    except (ValueError, UnsupportedAlgorithm) as error:
+        revoked = frozenset(entry for one in lists for entry in _revoked_by(one, signers))
+    except _UNPARSABLE as error:  # of any part: each is parsed when it is first looked at
         raise SecurityError(f"the revocation list cannot be read: {error}; give PEM, of X509 CRL blocks") from None
     if not lists:
         raise SecurityError("the revocation list is empty; give PEM, of X509 CRL blocks")
-    revoked: set[tuple[bytes, int]] = set()
-    for one in lists:
-        if not any(_signed_by(one, signer) for signer in signers):
-            name = one.issuer.rfc4514_string()
-            raise SecurityError(f"the revocation list of {name!r} is signed by none of the client authorities")
-        issuer = one.issuer.public_bytes()
-        revoked.update((issuer, entry.serial_number) for entry in one)
-    return frozenset(revoked)
+    return revoked
+
+
+def _revoked_by(one: x509.CertificateRevocationList, signers: Iterable[x509.Certificate]) -> _Revoked:
+    """The entries of a list.
+
+    Raises:
+        SecurityError: none of ``signers`` signed it.
+    """
+    if not any(_signed_by(one, signer) for signer in signers):
+        name = one.issuer.rfc4514_string()
+        raise SecurityError(f"the revocation list of {name!r} is signed by none of the client authorities")
+    issuer = one.issuer.public_bytes()
+    return frozenset((issuer, entry.serial_number) for entry in one)
 
 
 def _split(data: bytes) -> Iterable[tuple[bytes, bytes]]:
