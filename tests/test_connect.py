@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from followers import replica
 from given import KEY, GivenSource, denying
 from pki import Authority
 from redis_server import RedisServer
 from redis_topologies import ClusterSet, SentinelSet
-from test_follower import replica
 from waiting import until
 
 from loader.errors import PublishError

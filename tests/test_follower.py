@@ -2,69 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from given import ACME, ALICE, BOB, BOLT, KEY, GivenSource, denying
+from followers import loader_to, replica
+from given import ACME, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
 from loader.publish import RedisPublisher, Standing
-from loader.sync import Synchronizer
-from pdp.current import CurrentSnapshots
-from pdp.follower import Follower
-from pdp.metrics import Metrics
-from pdp.rules.keys import Keys, without_credentials
-from pdp.rules.model import PasswordOverride, Revision
+from pdp.rules.keys import Keys
+from pdp.rules.model import Revision
 from pdp.rules.pointer import Pointer
-from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 KEYS = Keys()
 NEVER = 3600.0
 """A re-check that does not happen within a test: what arrives, arrives by notification."""
-
-
-class Replica:
-    """What a server holds that follows Redis."""
-
-    def __init__(self, url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,)) -> None:
-        self.current = CurrentSnapshots(without_credentials(url))
-        self.metrics = Metrics(self.current, "test")
-        self.follower = Follower(open_redis(url), self.current, self.metrics, secrets=secrets, recheck=recheck)
-
-    def denies(self, extension: str, tenant: str = ACME, caller: str = ALICE) -> bool:
-        """Whether it denies a call; of a tenant that it does not hold, it does not."""
-        held = self.current.get(tenant)
-        return held is not None and held.snapshot.decide(caller, extension, "").decision.name == "DENY"
-
-    def number(self, tenant: str = ACME) -> int:
-        """The number of the revision that it holds; 0 for none."""
-        held = self.current.get(tenant)
-        return held.snapshot.revision.number if held else 0
-
-    def reloads(self, result: str, cause: str = "") -> float:
-        """How many reloads came to this."""
-        labels = {"source": "redis", "result": result, "cause": cause}
-        return self.metrics.registry.get_sample_value("rightcall_reloads_total", labels) or 0.0
-
-    def redis_up(self) -> float | None:
-        """The metric of that name."""
-        return self.metrics.registry.get_sample_value("rightcall_redis_up")
-
-
-@contextlib.contextmanager
-def replica(url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,)) -> Iterator[Replica]:
-    """A replica that follows."""
-    made = Replica(url, recheck=recheck, secrets=secrets)
-    made.follower.start()
-    try:
-        yield made
-    finally:
-        made.follower.stop()
 
 
 @pytest.fixture
@@ -72,12 +28,6 @@ def redis() -> Iterator[RedisServer]:
     """A Redis of the test's own, which it may kill."""
     with RedisServer() as server:
         yield server
-
-
-def loader_to(server: RedisServer, source: GivenSource, *, secret: bytes | None = KEY) -> Synchronizer:
-    """The inside of a loader."""
-    publisher = RedisPublisher(open_redis(server.url), "redis", secret=secret)
-    return Synchronizer(source, publisher, secret=secret, password_override=PasswordOverride.ALL)
 
 
 def overwrite_blob(server: RedisServer, blob: bytes, tenant: str = ACME) -> None:

@@ -6,14 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from followers import loader_to, publisher_to
 from given import ACME, ALICE, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 
 from loader.errors import PublishError
 from loader.publish import RedisPublisher, Standing
-from loader.sync import Synchronizer
 from pdp.rules.keys import Keys, without_credentials
-from pdp.rules.model import PasswordOverride, Revision
+from pdp.rules.model import Revision
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
 from rightcall.connect import open_redis
@@ -39,19 +39,6 @@ def redis(server: RedisServer) -> RedisServer:
     return server
 
 
-def publisher_to(server: RedisServer, *, secret: bytes | None = KEY, keep: int = 5) -> RedisPublisher:
-    """A publisher as the command line makes it."""
-    return RedisPublisher(open_redis(server.url), without_credentials(server.url), secret=secret, keep=keep)
-
-
-def synchronizer(
-    source: GivenSource, server: RedisServer, *, secret: bytes | None = KEY, keep: int = 5
-) -> Synchronizer:
-    """A loader's inside as the command line makes it."""
-    publisher = publisher_to(server, secret=secret, keep=keep)
-    return Synchronizer(source, publisher, secret=secret, password_override=PasswordOverride.ALL)
-
-
 def pointer_in(server: RedisServer, tenant: str = ACME) -> Pointer | None:
     """The pointer of a tenant as it lies in Redis."""
     with server.client() as client:
@@ -61,7 +48,7 @@ def pointer_in(server: RedisServer, tenant: str = ACME) -> Pointer | None:
 
 def test_what_is_published_decides_as_the_source_says(redis: RedisServer) -> None:
     """The pointer leads to a blob that opens, is of that revision, and denies what the source denies."""
-    report = synchronizer(GivenSource(denying("_00.")), redis).sync()
+    report = loader_to(redis, GivenSource(denying("_00."))).sync()
     pointer = pointer_in(redis)
     assert pointer is not None
     assert [published.revision for published in report.published] == [pointer.revision]
@@ -76,18 +63,18 @@ def test_what_is_published_decides_as_the_source_says(redis: RedisServer) -> Non
 def test_only_tenants_whose_content_changed_are_published(redis: RedisServer) -> None:
     """A second cycle publishes the edited tenant alone; a third, and another loader, publish nothing."""
     source = GivenSource(denying("118"), denying("119", tenant=BOLT, user=ALICE.replace("2c", "3c")))
-    loader = synchronizer(source, redis)
+    loader = loader_to(redis, source)
     assert {published.tenant for published in loader.sync().published} == {ACME, BOLT}
     source.tenants = (denying("117"), source.tenants[1])
     assert [published.tenant for published in loader.sync().published] == [ACME]
     assert loader.sync().published == ()
-    assert synchronizer(source, redis).sync().unchanged == (ACME, BOLT)
+    assert loader_to(redis, source).sync().unchanged == (ACME, BOLT)
 
 
 def test_numbers_rise_with_every_publication_and_through_the_loss_of_all_data(redis: RedisServer) -> None:
     """Whatever Redis forgets, a revision's number is above those before it."""
     source = GivenSource(denying("1"))
-    loader = synchronizer(source, redis)
+    loader = loader_to(redis, source)
     numbers = []
     for extension in "12345":
         source.tenants = (denying(extension),)
@@ -99,7 +86,7 @@ def test_numbers_rise_with_every_publication_and_through_the_loss_of_all_data(re
 def test_the_last_revisions_are_kept_and_no_more(redis: RedisServer) -> None:
     """With ``keep=3``, three blobs remain of six publications, the current one among them."""
     source = GivenSource()
-    loader = synchronizer(source, redis, keep=3)
+    loader = loader_to(redis, source, keep=3)
     numbers: list[int] = []
     for extension in "123456":
         source.tenants = (denying(extension),)
@@ -113,7 +100,7 @@ def test_the_last_revisions_are_kept_and_no_more(redis: RedisServer) -> None:
 def test_everything_is_published_again_after_redis_lost_it(redis: RedisServer) -> None:
     """FLUSHALL: the next cycle of the same loader publishes what it knows, under a higher number."""
     source = GivenSource(denying("118"))
-    loader = synchronizer(source, redis)
+    loader = loader_to(redis, source)
     loader.sync()
     with redis.client() as client:
         client.flushall()
@@ -123,7 +110,7 @@ def test_everything_is_published_again_after_redis_lost_it(redis: RedisServer) -
 
 def test_a_blob_that_was_evicted_is_published_again(redis: RedisServer) -> None:
     """A pointer whose blob is gone helps no server that starts; the next cycle repairs it."""
-    loader = synchronizer(GivenSource(denying("118")), redis)
+    loader = loader_to(redis, GivenSource(denying("118")))
     loader.sync()
     before = pointer_in(redis)
     assert before is not None
@@ -139,7 +126,7 @@ def test_a_blob_that_was_evicted_is_published_again(redis: RedisServer) -> None:
 def test_a_tenant_that_is_gone_leaves_a_pointer_that_says_so(redis: RedisServer) -> None:
     """Servers are told; and when it comes back its number goes on rising."""
     source = GivenSource(denying("118"))
-    loader = synchronizer(source, redis)
+    loader = loader_to(redis, source)
     loader.sync()
     first = pointer_in(redis)
     kept, source.tenants = source.tenants, ()
@@ -160,7 +147,7 @@ def test_a_tenant_that_is_gone_leaves_a_pointer_that_says_so(redis: RedisServer)
 def test_no_tenant_is_removed_because_the_source_is_in_trouble(redis: RedisServer, trouble: str) -> None:
     """A tenant that may be missing by accident keeps its last good rules."""
     source = GivenSource(denying("118"))
-    loader = synchronizer(source, redis)
+    loader = loader_to(redis, source)
     loader.sync()
     before = pointer_in(redis)
     source.tenants = ()
@@ -185,7 +172,7 @@ def test_a_pointer_that_another_loader_moved_meanwhile_is_not_moved_back(redis: 
 
 def test_many_loaders_at_once_leave_one_whole_revision(redis: RedisServer) -> None:
     """Four loaders with the same content: each fails or succeeds, and what stands is whole."""
-    loaders = [synchronizer(GivenSource(denying("118")), redis) for _ in range(4)]
+    loaders = [loader_to(redis, GivenSource(denying("118"))) for _ in range(4)]
     threads = [threading.Thread(target=loader.sync) for loader in loaders]
     for thread in threads:
         thread.start()
@@ -201,8 +188,8 @@ def test_many_loaders_at_once_leave_one_whole_revision(redis: RedisServer) -> No
 def test_a_pointer_of_a_foreign_key_is_published_over(redis: RedisServer) -> None:
     """After a change of the key, or a forgery, the content is published again with this loader's signature."""
     source = GivenSource(denying("118"))
-    synchronizer(source, redis, secret=b"the key of somebody else").sync()
-    assert [published.tenant for published in synchronizer(source, redis).sync().published] == [ACME]
+    loader_to(redis, source, secret=b"the key of somebody else").sync()
+    assert [published.tenant for published in loader_to(redis, source).sync().published] == [ACME]
     assert pointer_in(redis) is not None
 
 
@@ -210,7 +197,7 @@ def test_no_password_reaches_redis() -> None:
     """Neither a permission's nor a user's, with a key or without one, in no key and no value."""
     with RedisServer() as server:
         for secret in (KEY, None):
-            synchronizer(GivenSource(denying("118", password="90210443322")), server, secret=secret).sync()
+            loader_to(server, GivenSource(denying("118", password="90210443322")), secret=secret).sync()
         with server.client() as client:
             everything = b"".join(client.dump(key) or b"" for key in client.scan_iter())
     assert everything
@@ -220,7 +207,7 @@ def test_no_password_reaches_redis() -> None:
 def test_a_redis_that_is_away_is_told_of_without_its_password() -> None:
     """The message names the server and what to check, never the credentials; and the next cycle succeeds."""
     server = RedisServer(password="p4ssw0rd-of-redis")
-    loader = synchronizer(GivenSource(denying("118")), server)
+    loader = loader_to(server, GivenSource(denying("118")))
     report = loader.sync()
     assert f"redis://127.0.0.1:{server.port}/0 cannot be written to" in report.error
     assert "check" in report.error
@@ -244,7 +231,7 @@ def test_redis_killed_while_publishing_leaves_the_old_rules_or_the_new() -> None
     """Killed at any moment of a publication, and a restart with empty data: the loader reports it and goes on."""
     source = GivenSource(denying("118"))
     with RedisServer() as server:
-        loader = synchronizer(source, server)
+        loader = loader_to(server, source)
         loader.sync()
         for attempt in range(5):
             source.tenants = (denying("118", *(f"_{attempt}{number:06d}." for number in range(2000))),)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from followers import loader_to, replica
 from given import ACME, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
-from test_follower import loader_to, replica
 from waiting import until
 
 from loader.revisions import Revisions, UnknownRevision
-from loader.sync import RemovalGuard, Synchronizer
-from pdp.rules.model import CallPermission, PasswordOverride, Tenant
+from loader.sync import RemovalGuard
+from pdp.rules.model import CallPermission, Tenant
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loader.publish import RedisPublisher
+    from loader.sync import Synchronizer
 
 
 @pytest.fixture
@@ -108,9 +108,7 @@ def test_a_pinned_tenant_that_is_gone_from_the_source_stays(redis: RedisServer) 
 
 def guarded(redis: RedisServer, source: GivenSource, fraction: float = 0.5) -> Synchronizer:
     """A loader's inside that does not believe large removals."""
-    publisher: RedisPublisher = loader_to(redis, source)._publisher  # type: ignore[assignment] # it is one
-    guard = RemovalGuard(fraction)
-    return Synchronizer(source, publisher, secret=KEY, password_override=PasswordOverride.ALL, guard=guard)
+    return loader_to(redis, source, guard=RemovalGuard(fraction))
 
 
 def with_permissions(count: int) -> Tenant:

@@ -6,16 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from followers import loader_to
 from given import ACME, ALICE, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
-from loader.publish import RedisPublisher
-from loader.sync import Synchronizer
 from pdp.current import CurrentSnapshots
 from pdp.follower import Follower
 from pdp.metrics import Metrics
-from pdp.rules.model import PasswordOverride
 from pdp.store import SnapshotStore, StateError
 from rightcall.connect import open_redis
 
@@ -49,12 +47,6 @@ def redis() -> Iterator[RedisServer]:
 def state(tmp_path: Path) -> Path:
     """A state directory that does not exist yet."""
     return tmp_path / "state"
-
-
-def loader_to(server: RedisServer, source: GivenSource) -> Synchronizer:
-    """The inside of a loader."""
-    publisher = RedisPublisher(open_redis(server.url), "redis", secret=KEY)
-    return Synchronizer(source, publisher, secret=KEY, password_override=PasswordOverride.ALL)
 
 
 def denies(current: CurrentSnapshots, extension: str, tenant: str = ACME, caller: str = ALICE) -> bool:

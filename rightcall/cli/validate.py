@@ -9,9 +9,9 @@ from rich.text import Text
 
 from loader.errors import SourceError
 from loader.faults import Severity
-from rightcall.cli.command import command, option
+from rightcall.cli.command import command
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import opened_source
+from rightcall.cli.options import json_option, opened_source
 from rightcall.cli.output import print_json, say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 @command("rightcall validate company.yaml")
 @click.argument("path", metavar="PATH")
-@option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 @click.pass_context
 def validate(ctx: click.Context, *, path: str, as_json: bool) -> None:
     """Looks for faults in the definitions at PATH, a file or a directory, and changes nothing.
