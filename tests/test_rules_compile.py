@@ -103,7 +103,7 @@ def test_equal_sets_of_permissions_share_their_automaton() -> None:
                 REVISION,
                 compiled_at=0.0,
             ),
-            Section.ROWS,
+            Section.BLOCKS,
         )
         for members in (users[:1], users)
     ]
@@ -211,7 +211,7 @@ def test_a_permission_of_a_thousand_hard_patterns_stays_within_the_budget(kind: 
     tenant = tenant_of(rule)
     limits = Limits()
     blob = Compiler(limits=limits).compile(tenant, REVISION, compiled_at=0.0)
-    assert size_of(blob, Section.ROWS) <= (limits.rows + 1) * 4 * 20
+    assert size_of(blob, Section.BLOCKS) <= (limits.rows + 1) * (21 + 4 * 20 + 3)
     calls = [(ALICE, "".join(rng.choices("0123456789", k=rng.randint(1, 20))), "") for _ in range(40)]
     calls += [(ALICE, sample_extension(rng.choice(texts), rng), "") for _ in range(40)]
     agree(tenant, decode(blob), calls)

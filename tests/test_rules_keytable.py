@@ -84,3 +84,45 @@ def test_a_table_without_an_end_is_refused() -> None:
         opened(bytes(section))
     with pytest.raises(SnapshotCorrupt, match="no head"):
         opened(b"")
+
+
+LAST_DIFFER = [f"{0:08}-0000-4000-8000-{number:012x}" for number in range(2000)]
+FIRST_DIFFER = [f"{number:08x}-0000-1000-8000-00163e5c7b2a" for number in range(2000)]
+MIDDLE_DIFFER = [f"{0:08}-{number:04x}-4000-8000-00163e5c7b2a" for number in range(2000)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        LAST_DIFFER,
+        FIRST_DIFFER,
+        MIDDLE_DIFFER,
+        [*LAST_DIFFER, *FIRST_DIFFER, *MIDDLE_DIFFER],
+        [*LAST_DIFFER[:9], "alice"],
+        [*LAST_DIFFER[:9], "a name that is longer than the UUID of any user"],
+    ],
+    ids=["last", "first", "middle", "all", "a-short-one", "a-long-one"],
+)
+def test_uuids_of_every_kind_are_found_within_a_few_steps(names: list[str]) -> None:
+    """Whichever of their bytes differ, they do not crowd; other keys beside them are found as well."""
+    builder = TableBuilder(36)
+    numbered = {name.encode(): number for number, name in enumerate(names)}
+    for key, number in numbered.items():
+        builder.set(key, number, 0)
+    table = opened(builder.section(), 64)
+    assert sorted(table) == sorted(numbered)
+    assert all(table.get(key, -1) == number for key, number in numbered.items())
+    assert table.find(b"11111111-2222-3333-4444-555555555555") == MISSING
+    assert table.find(b"x") == MISSING
+    for key in numbered:
+        home = table.first + table.hashed(key)[0] % table.slots * table.slot_size
+        assert table.find(key) * 4 + table.origin - table.width - home <= 300 * table.slot_size
+
+
+def test_what_is_not_in_a_table_of_uuids_is_not_taken_out() -> None:
+    """Nor does a key of another length harm it."""
+    builder = TableBuilder(36)
+    builder.set(LAST_DIFFER[1].encode(), 1, 2)
+    for other in (b"x", b"x" * 36, b"x" * 60):
+        builder.remove(other)
+    assert len(builder) == 1

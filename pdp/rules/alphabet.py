@@ -12,14 +12,14 @@ DIALABLE = "0123456789*#+-"
 
 OTHER = 14
 END = 15
-"""Not a character: what follows the last one. Here, so that a row of the common alphabet is one cache line."""
+"""Not a character: what follows the last one."""
 
 GAPS = ("$%&'()", ",", "./")
 """What ranges can reach and patterns cannot name: the characters from # to *, + to -, and - to 0."""
 FIRST_GAP = 16
 
 COMMON_WIDTH = 16
-"""Columns of a row without the gaps: 64 bytes."""
+"""Columns of a row without the gaps."""
 FULL_WIDTH = 20
 """Columns of a row with the gaps."""
 

@@ -6,13 +6,22 @@ extension as symbols, followed by END (see ``alphabet``).
 
 A walk passes through *values*, integers of four kinds that their size tells apart:
 
-    0 ≤ value < VERDICT        a row: where it starts in ``rows``; ``rows[value + symbol]`` is the next value
+    0 ≤ value < VERDICT        a block: where its first row starts in ``blocks``
     VERDICT ≤ value < LITERAL  settled: whatever follows, the verdict is ``value - VERDICT``
     LITERAL ≤ value < LEAF     one literal is left: ``value - LITERAL`` is where its record starts in ``literals``
     LEAF ≤ value               some items are left: ``value - LEAF`` is where their record starts in ``leaves``
 
-So most walks are short. A profile's patterns part within a digit or two; where only a literal is left, one comparison
-of the whole word tells the rest. A value never exceeds 30 bits, which is one digit of a Python integer.
+A block is a small automaton in one place of memory, and mostly the whole of a profile: what costs time, where rules
+are many, is not to walk but to go to places of memory where nobody has been lately. Its rows lie one behind the other,
+a byte for each symbol and one more, and its first is where a walk enters. Such a byte is a *cell*:
+
+    0               nothing can match any more
+    1 … width       the walk leaves the block: that many words before its first row is the value to go on with
+    beyond          another row of the block: that many bytes behind this one
+
+So most walks are short, and stay within a cache line or two. A profile's patterns part within a digit or two; where
+only a literal is left, one comparison of the whole word tells the rest. A value never exceeds 30 bits, which is one
+digit of a Python integer.
 
 A literal's record is its symbols, END, and its verdict in four bytes. A leaf's record is a count, then for each item,
 best first, three words: verdict, kind and length of its program, where that starts. Leaves and literals match the word
@@ -35,9 +44,9 @@ from pdp.rules.alphabet import END, STAR
 if TYPE_CHECKING:
     from pdp.rules.blob import Blob
 
-VERDICT = 1 << 28
-LITERAL = 2 << 28
-LEAF = 3 << 28
+VERDICT = 1 << 29
+LITERAL = 3 << 28
+LEAF = 7 << 27
 NO_VERDICT = 0
 
 FIXED = 0 << 16
@@ -63,8 +72,10 @@ class Automaton:
 
     Attributes:
         symbols: 256 bytes, from ASCII code to symbol.
-        rows: of 32 bits; rows of 16 or 20 values side by side.
-        blob: holds the literals, and a slice of it is bytes.
+        width: symbols that there are; a row is a byte longer.
+        blob: holds blocks and literals, and a slice of it is bytes.
+        blocks: where in ``blob`` the blocks start.
+        ways_out: the blocks' section as words of 32 bits, for the values that lead out of blocks.
         literals: where in ``blob`` they start.
         leaves: of 32 bits; leaf records.
         programs: of 32 bits; the tokens of every pattern.
@@ -72,8 +83,10 @@ class Automaton:
     """
 
     symbols: bytes
-    rows: memoryview
+    width: int
     blob: Blob
+    blocks: int
+    ways_out: memoryview
     literals: int
     leaves: memoryview
     programs: memoryview
@@ -85,13 +98,7 @@ class Automaton:
 
     def run(self, root: int, word: bytes) -> int:
         """The verdict that the automaton at ``root`` reaches with ``word``, or NO_VERDICT."""
-        value = root
-        if value < VERDICT:
-            rows = self.rows
-            for symbol in word:
-                value = rows[value + symbol]
-                if value >= VERDICT:  # always, at END: no row is entered through it
-                    break
+        value = self.walk(root, word)
         if value < LITERAL:
             return value - VERDICT
         if value >= LEAF:
@@ -102,6 +109,23 @@ class Automaton:
             verdict: int = NUMBER.unpack_from(self.blob, end)[0]
             return verdict
         return NO_VERDICT
+
+    def walk(self, value: int, word: bytes) -> int:
+        """The value at which a walk from ``value`` leaves the blocks; at END at the latest, where no cell goes on."""
+        row = value
+        for symbol in word:
+            if value >= VERDICT:
+                break
+            value, row = self.step(value, row, symbol)
+        return value
+
+    def step(self, block: int, row: int, symbol: int) -> tuple[int, int]:
+        """The value to go on with from a row of a block, and its row: the first one of another block."""
+        cell = self.blob[self.blocks + row + symbol]
+        if cell > self.width:
+            return block, row + cell
+        value: int = self.ways_out[(block >> 2) - cell] if cell else VERDICT + NO_VERDICT
+        return value, value
 
     def matches(self, kind: int, program: int, word: bytes) -> bool:
         """Whether one item, given as a leaf holds it, matches ``word``."""

@@ -8,7 +8,10 @@
         24    32  signature: HMAC-SHA256 of the content's digest under the deployment's key; zeros where it has none
         56    32  checksum: SHA-256 of the content's digest and the signature
         88  16·n  where each section starts and how many bytes it has
-         …        the sections, each at a multiple of 64 bytes
+         …        the sections, each at a multiple of 64 bytes, with zeros in between
+
+A section gets room to grow before the next one starts, so that the sections behind one that grew by a little lie where
+they lay: what an edit changed is then a few places of the blob (see ``delta``).
 
 The content's digest is the SHA-256 of everything before 24 and after 88. All numbers are little-endian and unsigned.
 Sections are found by position: ``Section`` is the format. A change to them, or to what is in them, is a new
@@ -22,6 +25,7 @@ import hmac
 import struct
 import sys
 from enum import IntEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
@@ -37,8 +41,12 @@ Buffer: TypeAlias = "bytes | bytearray | memoryview"
 """Bytes, wherever they lie."""
 
 MAGIC = b"RIGHTCAL"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ALIGNMENT = 64
+_ROOM_BITS = 5
+"""A section's room is a multiple of the power of two that is this many bits below its size: at most a 16th is spare."""
+_META_ROOM = 1024
+"""A multiple of this is META's, which gets longer and shorter all the time."""
 
 _HEADER = struct.Struct("<8sIIQ32s32s")
 _ENTRY = struct.Struct("<QQ")
@@ -52,7 +60,7 @@ class Section(IntEnum):
     META = 0
     """JSON: tenant, revision, counts, widths."""
     SYMBOLS = 1
-    ROWS = 2
+    BLOCKS = 2
     LEAVES = 3
     PROGRAMS = 4
     LITERALS = 5
@@ -64,7 +72,7 @@ class Section(IntEnum):
     RECORDS = 9
     """Words: what users, groups and outcalls are associated with."""
     PERMISSIONS = 10
-    """Words: one row of PERMISSION_WORDS each."""
+    """A PERMISSION_ROW each."""
     PATTERNS = 11
     """Words: text's offset and length, kind, reference."""
     STRINGS = 12
@@ -88,14 +96,34 @@ def seal(sections: Mapping[Section, Buffer], secret: bytes | None) -> bytes:
     for section in Section:
         padding = -offset % ALIGNMENT
         content = sections[section]
-        body += (bytes(padding), content)
+        spare = _room(section, len(content)) - len(content)
+        body += (bytes(padding), content, bytes(spare))
         entries.append(_ENTRY.pack(offset + padding, len(content)))
-        offset += padding + len(content)
-    covered = b"".join(entries) + b"".join(body)
+        offset += padding + len(content) + spare
     header = _HEADER.pack(MAGIC, FORMAT_VERSION, len(Section), offset, _UNSIGNED, _UNSIGNED)
-    digest = _content_digest(header, covered)
+    digest = _content_digest(header, *entries, *body)
     signature = _sign(secret, digest) if secret else _UNSIGNED
-    return b"".join((header[:_CONTENT_HEAD], signature, _checksum(digest, signature), covered))
+    return b"".join((header[:_CONTENT_HEAD], signature, _checksum(digest, signature), *entries, *body))
+
+
+def checksum(blob: Blob) -> bytes:
+    """The checksum in a blob's header, which tells one blob from all others; it is not compared with the content."""
+    return blob[_HEADER.size - len(_UNSIGNED) : _HEADER.size]
+
+
+def regions(blob: Blob) -> list[tuple[int, int]]:
+    """Where the parts of a whole blob start and end, one after the other: the header, then each section with its room.
+
+    Raises:
+        SnapshotError: the header is not one of this format.
+    """
+    if len(blob) < _HEADER.size + _ENTRY.size * len(Section):
+        raise SnapshotTruncated(_HEADER.size + _ENTRY.size * len(Section), len(blob))
+    starts = [_ENTRY.unpack_from(blob, _HEADER.size + _ENTRY.size * section)[0] for section in Section]
+    edges = [0, *starts, len(blob)]
+    if edges != sorted(edges):
+        raise SnapshotCorrupt("its sections are not in their order")
+    return list(pairwise(edges))
 
 
 def unseal(blob: Blob, secrets: Sequence[bytes] = ()) -> dict[Section, Extent]:
@@ -137,9 +165,17 @@ def _section(view: memoryview, section: Section) -> Extent:
     return Extent(offset, view[offset : offset + length])
 
 
-def _content_digest(header: bytes | memoryview, covered: bytes | memoryview) -> bytes:
+def _room(section: Section, size: int) -> int:
+    """How many bytes a section of this size gets."""
+    least = _META_ROOM if section is Section.META else ALIGNMENT
+    step = max(least, 1 << max(size.bit_length() - _ROOM_BITS, 0))
+    return size + -size % step
+
+
+def _content_digest(header: bytes | memoryview, *covered: Buffer) -> bytes:
     digest = hashlib.sha256(header[:_CONTENT_HEAD])
-    digest.update(covered)
+    for part in covered:
+        digest.update(part)
     return digest.digest()
 
 

@@ -21,6 +21,7 @@ from pdp.rules.changes import Changes, changes
 from pdp.rules.encode import Tables, encode
 from pdp.rules.model import Decision, Mode, PasswordOverride, Stage
 from pdp.rules.pattern import Pattern, parse
+from pdp.rules.profiles import build_profile
 from pdp.rules.verdict import verdict_number
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class _State:
                 for index in indexes
                 for item in self._by_index[index].ranked(index, stage)
             ]
-            root = self._roots[profile] = self.builder.build(items) if items else NOTHING
+            root = self._roots[profile] = build_profile(self.builder, items) if items else NOTHING
         return root
 
 

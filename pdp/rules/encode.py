@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from pdp.rules.blob import Section, seal
 from pdp.rules.digest import permission_owner, user_owner
 from pdp.rules.keytable import TableBuilder
-from pdp.rules.layout import ALLOWS, ENABLED, HAS_PASSWORD, NO_SECRET, PATTERN_WORDS, PERMISSION_WORDS, UUID_LENGTH
+from pdp.rules.layout import (
+    ALLOWS,
+    ENABLED,
+    HAS_PASSWORD,
+    LONG_NAME,
+    NO_SECRET,
+    PATTERN_WORDS,
+    PERMISSION_ROW,
+    UUID_LENGTH,
+)
 from pdp.rules.model import Mode
 from pdp.rules.passwords import RECORD_SIZE, hash_password
 
@@ -53,7 +62,7 @@ def encode(
     sections: dict[Section, Buffer] = {
         Section.META: json.dumps(meta).encode(),
         Section.SYMBOLS: builder.symbols,
-        Section.ROWS: _bytes(builder.rows),
+        Section.BLOCKS: builder.blocks,
         Section.LEAVES: _bytes(builder.leaves),
         Section.PROGRAMS: _bytes(builder.programs),
         Section.LITERALS: builder.literals,
@@ -61,7 +70,7 @@ def encode(
         Section.USERS: tables.users.section(),
         Section.OUTCALLS: tables.outcalls.section(),
         Section.RECORDS: _bytes(tables.records),
-        Section.PERMISSIONS: _bytes(tables.permissions),
+        Section.PERMISSIONS: tables.permissions,
         Section.PATTERNS: _bytes(tables.patterns),
         Section.STRINGS: tables.strings,
         Section.SECRETS: tables.secrets,
@@ -83,7 +92,7 @@ class Tables:
         self.users = TableBuilder(UUID_LENGTH)
         self.outcalls = TableBuilder()
         self.records = array("I")
-        self.permissions = array("I")
+        self.permissions = bytearray()
         self.patterns = array("I")
         self.strings = bytearray()
         self.secrets = bytearray()
@@ -98,25 +107,24 @@ class Tables:
 
     def size(self) -> int:
         """Bytes of what grows with every change."""
-        words = len(self.records) + len(self.permissions) + len(self.patterns)
-        return words * self.records.itemsize + len(self.strings)
+        words = len(self.records) + len(self.patterns)
+        return words * self.records.itemsize + len(self.permissions) + len(self.strings)
 
     def set_permission(self, slot: int, permission: CallPermission, patterns: Iterable[Pattern]) -> None:
         """Writes a permission's row."""
-        end = (slot + 1) * PERMISSION_WORDS
+        end = (slot + 1) * PERMISSION_ROW.size
         if len(self.permissions) < end:
             self.permissions.extend(bytes(end - len(self.permissions)))
-        self.permissions[slot * PERMISSION_WORDS : end] = array(
-            "I",
-            (
-                permission.id & 0xFFFFFFFF,
-                permission.id >> 32,
-                *self._string(permission.name),
-                _flags(permission),
-                self._list([self._pattern(pattern) for pattern in patterns]),
-                self._password(permission_owner(self._tenant, permission), permission.password),
-                0,
-            ),
+        name = permission.name.encode()
+        PERMISSION_ROW.pack_into(
+            self.permissions,
+            end - PERMISSION_ROW.size,
+            permission.id,
+            name,
+            _flags(permission),
+            self._list([self._pattern(pattern) for pattern in patterns]),
+            self._password(permission_owner(self._tenant, permission), permission.password),
+            *(self._string(permission.name) if len(name) >= LONG_NAME else (0, 0)),
         )
 
     def remove_permission(self, permission: CallPermission) -> None:

@@ -1,26 +1,37 @@
 """A hash table that lies in a blob: from a key to two numbers, with nothing to build before the first look-up.
 
-Open addressing, linear probing, at most three quarters full. The section starts with three words (slots that keys hash
-to, bytes of a key, keys) and one of padding; a slot is a key, padded with zeros to a multiple of four bytes, and two
+Open addressing, linear probing, at most three fifths full. The section starts with four words (slots that keys hash
+to, bytes of a key, keys, how they are hashed); a slot is a key, padded with zeros to a multiple of four bytes, and two
 words. Probing does not wrap around: what the last slots push out stands in slots behind them, and the last of all is
-empty, so that every search ends. The hash is CRC-32, which the standard library computes in native code; keys are the
-customer's own, so collisions can only slow down whoever made them.
+empty, so that every search ends.
+
+Keys that all fill their slots, as UUIDs do, are hashed by being taken apart: eight of their bytes are the hash, as they
+are, since in a UUID the last ones, or else the first, differ as a hash's do. It takes half the time of a checksum. The
+head says where those eight start. Where keys would crowd, and for all other keys, the hash is CRC-32 of the whole key.
+Keys are the customer's own, so whoever made them collide slows down nobody else.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
 from pdp.rules.errors import SnapshotCorrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pdp.rules.blob import Blob
 
 _HEAD = struct.Struct("<IIII")
+_CHECKSUM = 2**32 - 1
+"""In the head: keys are hashed by CRC-32."""
+_PART = 8
+"""Bytes of a key that are its hash otherwise."""
+Hash: TypeAlias = "Callable[[bytes], tuple[int]]"
+_CROWD = 256
+"""Slots that a key may lie behind the one that it hashes to, before another hash is tried."""
 _NUMBERS = struct.Struct("<II")
 _WORD = 4
 MISSING = -1
@@ -38,23 +49,40 @@ class KeyTable:
         words: the section, as words of 32 bits.
         blob, origin, first: the blob, and where in it the section and the first slot start.
         slots, slot_size, width: how many slots keys hash to, the bytes of one, and of the key in one.
+        hashed: a function from a key to its hash, as the only one of a tuple; it may raise struct.error for a key whose
+            length is not ``width``, and there is none of those in the table then.
     """
 
-    __slots__ = ("_count", "_empty", "_end", "blob", "first", "origin", "slot_size", "slots", "width", "words")
+    __slots__ = (
+        "_count",
+        "_empty",
+        "_end",
+        "blob",
+        "first",
+        "hashed",
+        "origin",
+        "slot_size",
+        "slots",
+        "width",
+        "words",
+    )
 
     def __init__(self, blob: Blob, section: memoryview, start: int) -> None:
         if len(section) < _HEAD.size:
             raise SnapshotCorrupt("a key table has no head")
         head: tuple[int, int, int, int] = _HEAD.unpack_from(section)
-        self.slots, self.width, self._count, _ = head
+        self.slots, self.width, self._count, part = head
         self.slot_size = self.width + _NUMBERS.size
         size = len(section) - _HEAD.size
+        if part != _CHECKSUM and part + _PART > self.width:
+            raise SnapshotCorrupt("a key table hashes what its keys do not have")
         if not self.slots or not self.width or self.width % _WORD:
             raise SnapshotCorrupt("a key table has no slots")
         if size % self.slot_size or size <= self.slots * self.slot_size:
             raise SnapshotCorrupt("a key table has another size than its head says")
         if any(section[-self.slot_size :]):
             raise SnapshotCorrupt("a key table has no end")
+        self.hashed = _hash_of(self.width, part)
         self.blob = blob
         self.words = section.cast("I")
         self.origin = start
@@ -71,7 +99,11 @@ class KeyTable:
         width = self.width
         if not key or not key[-1] or len(key) > width:
             return MISSING
-        at = self.first + crc32(key) % self.slots * self.slot_size
+        try:
+            (hashed,) = self.hashed(key)
+        except struct.error:
+            return MISSING
+        at = self.first + hashed % self.slots * self.slot_size
         if len(key) < width:
             key = key.ljust(width, b"\0")
         blob, empty = self.blob, self._empty
@@ -100,44 +132,55 @@ class KeyTable:
                 yield key, self.words[(at + self.width - self.origin) >> 2]
 
 
+def _hash_of(width: int, part: int) -> Hash:
+    """The function that a head names: ``part`` is where in a key of ``width`` bytes the hash is, or _CHECKSUM."""
+    if part == _CHECKSUM:
+        return lambda key: (crc32(key),)
+    hashed: Hash = struct.Struct(f"<{part}xQ{width - part - _PART}x").unpack
+    return hashed
+
+
 class TableBuilder:
     """The section of a table, kept up to date key by key.
 
     Args:
-        width: bytes that a slot has for a key at the least; it grows with the longest key.
+        width: bytes that a slot has for a key at the least; it grows with the longest key. Keys are hashed by a part of
+            them as long as all have this length.
     """
 
     def __init__(self, width: int = _WORD) -> None:
-        self._width = width + -width % _WORD
         self._slots = 1
         self._count = 0
-        self._table = bytearray(2 * (self._width + _NUMBERS.size))
+        parts = (width - _PART, 0) if width >= _PART and width % _WORD == 0 else ()
+        self._shape(width, (*parts, _CHECKSUM))
+        self._table = bytearray(2 * self._size)
 
     def reserve(self, keys: int) -> None:
         """Makes room for that many keys at once, which is quicker than growing with each."""
-        if keys * 4 > self._slots * 3:
-            self._rebuild(keys * 3 // 2 + 1, self._width)
+        if keys * 5 > self._slots * 3:
+            self._rebuild(keys * 2 + 1, self._width, self._parts)
 
     def set(self, key: bytes, first: int, second: int) -> None:
         """Gives a key its two 32-bit numbers; keys are not empty and hold no zero byte."""
-        if len(key) > self._width:
-            self._rebuild(self._slots, len(key))
+        if not self._fits(key):
+            self._rebuild(self._slots, max(len(key), self._width), (_CHECKSUM,))
         at, found = self._seek(key)
         if not found:
-            if (self._count + 1) * 4 > self._slots * 3:
-                self._rebuild(self._slots * 2 + 1, self._width)
-                at, _ = self._seek(key)
+            if (self._count + 1) * 5 > self._slots * 3:
+                self._rebuild(self._slots * 2 + 1, self._width, self._parts)
+            while not self._insert(key):
+                self._rebuild(self._slots, self._width, self._parts[1:])
             self._count += 1
-            self._insert(at, key)
+            at, _ = self._seek(key)
         _NUMBERS.pack_into(self._table, at + self._width, first, second)
 
     def remove(self, key: bytes) -> None:
         """Takes a key out; nothing happens where there is no such key."""
-        hole, found = self._seek(key)
+        hole, found = self._seek(key) if self._fits(key) else (0, False)
         if not found:
             return
         self._count -= 1
-        table, size = self._table, self._width + _NUMBERS.size
+        table, size = self._table, self._size
         at = hole + size
         while table[at]:
             # What was pushed behind the hole moves into it, or a search for it would end there.
@@ -149,18 +192,28 @@ class TableBuilder:
 
     def section(self) -> bytes:
         """The section as it is now."""
-        return _HEAD.pack(self._slots, self._width, self._count, 0) + self._table
+        return _HEAD.pack(self._slots, self._width, self._count, self._parts[0]) + self._table
 
     def __len__(self) -> int:
         """How many keys there are."""
         return self._count
 
+    def _shape(self, width: int, parts: tuple[int, ...]) -> None:
+        """Takes over how wide keys are, and the ways to hash them that are left, the one in use first."""
+        self._width = width + -width % _WORD
+        self._size = self._width + _NUMBERS.size
+        self._parts = parts
+        self._hash = _hash_of(self._width, parts[0])
+
+    def _fits(self, key: bytes) -> bool:
+        return len(key) == self._width or (len(key) < self._width and self._parts[0] == _CHECKSUM)
+
     def _home(self, key: bytes) -> int:
-        return crc32(key) % self._slots * (self._width + _NUMBERS.size)
+        return self._hash(key)[0] % self._slots * self._size
 
     def _seek(self, key: bytes) -> tuple[int, bool]:
-        """Where a key is, or else the slot where it would go; and which of the two."""
-        table, width, size = self._table, self._width, self._width + _NUMBERS.size
+        """Where a key that fits is, or else the slot where it would go; and which of the two."""
+        table, width, size = self._table, self._width, self._size
         padded = key.ljust(width, b"\0")
         at = self._home(key)
         while table[at]:
@@ -169,20 +222,29 @@ class TableBuilder:
             at += size
         return at, False
 
-    def _insert(self, at: int, key: bytes) -> None:
-        """Writes a key into an empty slot, and keeps an empty one at the end."""
-        size = self._width + _NUMBERS.size
+    def _insert(self, key: bytes) -> bool:
+        """Writes a key that is new, and keeps a slot empty at the end; False, and nothing written, in a crowd."""
+        at, _ = self._seek(key)
+        if len(self._parts) > 1 and at - self._home(key) > _CROWD * self._size:
+            return False
         self._table[at : at + len(key)] = key
-        if at + size == len(self._table):
-            self._table += bytes(size)
+        if at + self._size == len(self._table):
+            self._table += bytes(self._size)
+        return True
 
-    def _rebuild(self, slots: int, width: int) -> None:
-        old, old_width, old_size = self._table, self._width, self._width + _NUMBERS.size
-        self._slots, self._width = slots, width + -width % _WORD
-        self._table = bytearray((slots + 1) * (self._width + _NUMBERS.size))
+    def _rebuild(self, slots: int, width: int, parts: tuple[int, ...]) -> None:
+        """Makes the table anew, with the first of these ways to hash by which keys do not crowd."""
+        old, old_width, old_size = self._table, self._width, self._size
+        self._slots = slots
+        self._shape(width, parts)
+        self._table = bytearray((slots + 1) * self._size)
         for start in range(0, len(old), old_size):
-            if old[start]:
-                key = bytes(old[start : start + old_width]).rstrip(b"\0")
-                at, _ = self._seek(key)
-                self._insert(at, key)
-                _NUMBERS.pack_into(self._table, at + self._width, *_NUMBERS.unpack_from(old, start + old_width))
+            if not old[start]:
+                continue
+            key = bytes(old[start : start + old_width]).rstrip(b"\0")
+            if not self._insert(key):
+                self._table, self._width, self._size = old, old_width, old_size
+                return self._rebuild(slots, width, parts[1:])
+            at, _ = self._seek(key)
+            self._table[at + self._width : at + self._size] = old[start + old_width : start + old_size]
+        return None

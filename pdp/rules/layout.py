@@ -2,7 +2,7 @@
 
     USERS        UUID → root, record
     OUTCALLS     id → root, record
-    PERMISSIONS  a row a slot: id (low, high), name (offset, length), flags, list of pattern numbers, secret, 0
+    PERMISSIONS  a row a slot: id, name, flags, list of pattern numbers, secret, long name (offset, length)
     PATTERNS     a row a pattern: text (offset, length), kind and length, program (see ``automaton``)
     SECRETS      salt and hash of a password each, numbered from 1
     RECORDS      runs of words; a list is its length, then its members:
@@ -16,8 +16,15 @@ taken for a key of zeros.
 
 from __future__ import annotations
 
+import struct
+
 UUID_LENGTH = 36
-PERMISSION_WORDS = 8
+PERMISSION_ROW = struct.Struct("<Q36pIIIII")
+"""A cache line, with the name in it, since it is what most decisions end with."""
+PERMISSION_NAMED = struct.Struct("<Q36p")
+"""The start of such a row: id and name."""
+LONG_NAME = 35
+"""Bytes of a name that the row has no room for, and more; it has the first of them, and the strings have it all."""
 PATTERN_WORDS = 4
 
 ALLOWS = 1

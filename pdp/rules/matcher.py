@@ -7,8 +7,8 @@ together.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from pdp.rules.automaton import END_BYTE, LEAF, LITERAL, NO_VERDICT, NUMBER, VERDICT
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 _REMEMBERED_OUTCALLS = 4096
 
 
-def make_matcher(  # noqa: C901 - it holds the one function that is long for speed, see above
+def make_matcher(  # noqa: C901, PLR0915 - it holds the one function that is long for speed, see above
     users: KeyTable, outcalls: KeyTable, automaton: Automaton
 ) -> Callable[[str, str, str], int]:
     """A function from caller, extension and outcall to the verdict of the first stage that has one, or NO_VERDICT."""
-    blob, words, slots, slot_size = users.blob, users.words, users.slots, users.slot_size
-    first, width, number = users.first, users.width, users.width - users.origin
-    symbols, rows, literals, leaf = automaton.symbols, automaton.rows, automaton.literals - LITERAL, automaton.leaf
+    blob, slots, slot_size, first, hashed = users.blob, users.slots, users.slot_size, users.first, users.hashed
+    slot: Callable[[Blob, int], tuple[bytes, int]] = struct.Struct(f"<{users.width}sI").unpack_from
+    symbols, width, blocks, ways_out = automaton.symbols, automaton.width, automaton.blocks, automaton.ways_out
+    literals, leaf = automaton.literals - LITERAL, automaton.leaf
     unpack: Callable[[Blob, int], tuple[int]] = NUMBER.unpack_from
-    no_key, nothing = bytes(width), VERDICT + NO_VERDICT
+    no_key, nothing = bytes(users.width), VERDICT + NO_VERDICT
     outcall_roots: dict[str, int] = {}
 
     def outcall_root(outcall: str) -> int:
@@ -43,24 +44,37 @@ def make_matcher(  # noqa: C901 - it holds the one function that is long for spe
         ascii_ = extension.encode() if extension.isascii() else extension.encode("ascii", "replace")
         word = ascii_.translate(symbols) + END_BYTE
         value = nothing
-        if len(caller) == width and caller.isascii():
-            key = caller.encode()
-            at = first + crc32(key) % slots * slot_size
-            # A key of zeros "is" in an empty slot; from the root that it finds there nothing is reached.
-            while (found := blob[at : at + width]) != key:
-                if found == no_key:
-                    lower = caller.lower()
-                    if lower != caller:
-                        return match(lower, extension, outcall)
-                    break
-                at += slot_size
+        if caller:
+            try:
+                key = caller.encode()
+                (hash_,) = hashed(key)
+            except (UnicodeEncodeError, struct.error):
+                pass  # a surrogate, or another length than keys have
             else:
-                value = words[(at + number) >> 2]
+                at = first + hash_ % slots * slot_size
+                found, value = slot(blob, at)
+                while found != key:
+                    if found == no_key:  # from the root in an empty slot, 0, nothing is reached
+                        lower = caller.lower()
+                        if lower != caller and caller.isascii():
+                            return match(lower, extension, outcall)
+                        break
+                    at += slot_size
+                    found, value = slot(blob, at)
         while True:  # twice at the most: for the caller's profile, then for the outcall's
             if value < VERDICT:
+                row = blocks + value
                 for symbol in word:
-                    value = rows[value + symbol]
-                    if value >= VERDICT:  # always, at END: no row is entered through it
+                    cell = blob[row + symbol]
+                    if cell > width:
+                        row += cell
+                    elif cell:
+                        value = ways_out[(value >> 2) - cell]
+                        if value >= VERDICT:  # always, at END: there nothing goes on
+                            break
+                        row = blocks + value
+                    else:
+                        value = nothing
                         break
             if value < LITERAL:
                 if value != nothing:

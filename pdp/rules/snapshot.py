@@ -1,7 +1,7 @@
 """A tenant's compiled rules at one revision: immutable, and used where the blob lies.
 
 Nothing is built per rule. Opening a snapshot checks the blob (see ``blob``) and makes a dozen views of it, whatever its
-size; a decision reads a slot of a hash table, the rows and the leaf that its walk passes, and a permission's row.
+size; a decision reads a slot of a hash table, the blocks that its walk passes, and a permission's row.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import json
 import mmap
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pdp.rules.alphabet import FULL_WIDTH
+from pdp.rules.alphabet import COMMON_WIDTH, END, FULL_WIDTH
 from pdp.rules.automaton import NO_VERDICT, Automaton
 from pdp.rules.blob import Section, unseal
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
@@ -21,9 +21,11 @@ from pdp.rules.layout import (
     ALLOWS,
     ENABLED,
     HAS_PASSWORD,
+    LONG_NAME,
     NO_SECRET,
     PATTERN_WORDS,
-    PERMISSION_WORDS,
+    PERMISSION_NAMED,
+    PERMISSION_ROW,
 )
 from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
@@ -69,6 +71,18 @@ class GroupRecord:
     permissions: Sequence[int]
 
 
+class _PermissionRow(NamedTuple):
+    """A PERMISSION_ROW."""
+
+    id: int
+    name: bytes
+    flags: int
+    patterns: int
+    secret: int
+    text: int
+    length: int
+
+
 SYMBOLS_SIZE = 256
 _META_TYPES: dict[str, type | tuple[type, ...]] = {
     "tenant": str,
@@ -107,7 +121,7 @@ class Snapshot:
         self._users = _table(blob, sections[Section.USERS])
         self._outcalls = _table(blob, sections[Section.OUTCALLS])
         self._records = _words(sections[Section.RECORDS])
-        self._permissions = _words(sections[Section.PERMISSIONS])
+        self._permissions = sections[Section.PERMISSIONS].start
         self._patterns = _words(sections[Section.PATTERNS])
         self._strings = sections[Section.STRINGS].start
         self._secrets = sections[Section.SECRETS].start
@@ -116,17 +130,19 @@ class Snapshot:
             raise SnapshotCorrupt("its symbols are not those of the format")
         self._automaton = Automaton(
             symbols=symbols,
-            rows=_words(sections[Section.ROWS]),
+            width=FULL_WIDTH if max(symbols) > END else COMMON_WIDTH,
+            blob=blob,
+            blocks=sections[Section.BLOCKS].start,
+            ways_out=_words(sections[Section.BLOCKS]),
             leaves=_words(sections[Section.LEAVES]),
             programs=_words(sections[Section.PROGRAMS]),
-            blob=blob,
             literals=sections[Section.LITERALS].start,
             wide=sections[Section.WIDE].view,
         )
 
         self.match = make_matcher(self._users, self._outcalls, self._automaton)
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
-        self.decide = make_decider(self.match, blob, sections[Section.PERMISSIONS].start, self._strings)
+        self.decide = make_decider(self.match, blob, self._permissions, self._long_name)
         """From caller, extension and outcall to the verdict."""
 
     @property
@@ -139,8 +155,8 @@ class Snapshot:
         if number == NO_VERDICT:
             return UNRESTRICTED
         slot, decision, stage = verdict_parts(number)
-        low, high, name, length = self._permissions[slot * PERMISSION_WORDS : slot * PERMISSION_WORDS + 4]
-        return Verdict(decision, stage, high << 32 | low, self._string(name, length))
+        id_, name = PERMISSION_NAMED.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size)
+        return Verdict(decision, stage, id_, name.decode() if len(name) < LONG_NAME else self._long_name(slot))
 
     def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
         """Whether a password opens the challenge of a verdict to a caller.
@@ -154,7 +170,7 @@ class Snapshot:
         slot, decision, stage = verdict_parts(number)
         if decision is not Decision.CHALLENGE:
             return False
-        secret = self._permissions[slot * PERMISSION_WORDS + 6]
+        secret = self._permission(slot).secret
         at = self._find_user(caller) if caller else -1
         if at >= 0 and (stage is Stage.USER or self.password_override is PasswordOverride.ALL):
             secret = self._records[self._users.words[at + 1]] or secret
@@ -203,15 +219,14 @@ class Snapshot:
 
     def permission(self, slot: int) -> PermissionRecord:
         """The permission in a slot."""
-        row = self._permissions[slot * PERMISSION_WORDS : (slot + 1) * PERMISSION_WORDS]
-        low, high, name, name_length, flags, patterns, _, _ = row
+        row = self._permission(slot)
         return PermissionRecord(
-            id=high << 32 | low,
-            name=self._string(name, name_length),
-            mode=Mode.ALLOW if flags & ALLOWS else Mode.DENY,
-            enabled=bool(flags & ENABLED),
-            has_password=bool(flags & HAS_PASSWORD),
-            patterns=self._list(patterns),
+            id=row.id,
+            name=row.name.decode() if len(row.name) < LONG_NAME else self._string(row.text, row.length),
+            mode=Mode.ALLOW if row.flags & ALLOWS else Mode.DENY,
+            enabled=bool(row.flags & ENABLED),
+            has_password=bool(row.flags & HAS_PASSWORD),
+            patterns=self._list(row.patterns),
         )
 
     def pattern(self, number: int) -> str:
@@ -238,6 +253,12 @@ class Snapshot:
         if at < 0:
             at = self._users.find(caller.lower().encode("ascii", "replace"))
         return at
+
+    def _permission(self, slot: int) -> _PermissionRow:
+        return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size))
+
+    def _long_name(self, slot: int) -> str:
+        return self.permission(slot).name
 
     def _group(self, start: int) -> GroupRecord:
         id_, id_length, name, name_length, flags = self._records[start : start + 5]

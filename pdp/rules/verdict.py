@@ -6,10 +6,9 @@ but the permission's id and name is read from the number itself, and those two f
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.layout import PERMISSION_WORDS
+from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
 from pdp.rules.model import Decision, Stage
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ _LOW = {
 _OUTCOMES = tuple(_LOW.get(low, (Decision.DENY, Stage.NONE)) for low in range(16))
 _REMEMBERED_VERDICTS = 4096
 """Most calls end in one of a few verdicts, and a tuple that is there is quicker than a new one."""
-_NAMED = struct.Struct("<QII")
-"""The start of a permission's row: id, and where its name is."""
 
 
 def verdict_number(slot: int, decision: Decision, stage: Stage) -> int:
@@ -60,32 +57,32 @@ def verdict_parts(number: int) -> tuple[int, Decision, Stage]:
 
 
 def make_decider(
-    match: Callable[[str, str, str], int], blob: Blob, permissions: int, strings: int
+    match: Callable[[str, str, str], int], blob: Blob, permissions: int, long_name: Callable[[int], str]
 ) -> Callable[[str, str, str], Verdict]:
     """A function from caller, extension and outcall to the verdict; like ``match``, over local names, for speed.
 
     Args:
         match: from caller, extension and outcall to a verdict's number.
-        blob: holds permissions' rows and their names.
+        blob: holds permissions' rows.
         permissions: where in ``blob`` the rows start.
-        strings: where in ``blob`` the names start.
+        long_name: the name of the permission in a slot, for one that does not fit into its row.
     """
-    outcomes, named, row_size = _OUTCOMES, _NAMED.unpack_from, 4 * PERMISSION_WORDS
+    outcomes, named, row_size = _OUTCOMES, PERMISSION_NAMED.unpack_from, PERMISSION_ROW.size
     new = tuple.__new__  # a third of what the constructor of a named tuple costs
 
-    remembered = {0: UNRESTRICTED}
+    remembered: dict[int, Verdict] = {}
 
     def verdict_of(number: int) -> Verdict:
         decision, stage = outcomes[number & 15]
-        permission, name, length = named(blob, permissions + (number >> 4) * row_size)
-        name += strings
-        verdict = new(Verdict, (decision, stage, permission, blob[name : name + length].decode()))
+        permission, name = named(blob, permissions + (number >> 4) * row_size)
+        text = name.decode() if len(name) < LONG_NAME else long_name(number >> 4)
+        verdict = new(Verdict, (decision, stage, permission, text))
         if len(remembered) < _REMEMBERED_VERDICTS:
             remembered[number] = verdict
         return verdict
 
     def decide(caller: str, extension: str, outcall: str) -> Verdict:
         number = match(caller, extension, outcall)
-        return remembered.get(number) or verdict_of(number)
+        return (remembered.get(number) or verdict_of(number)) if number else UNRESTRICTED
 
     return decide
