@@ -7,7 +7,7 @@ STUBS := rightcall/v1/__init__.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench load image chaos fuzz demo-wazo stubs lock programs clean
+.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve stubs lock programs clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,25 +18,41 @@ run: $(INSTALLED) ## serve examples/company.yaml, show sample decisions, go on u
 test: $(INSTALLED) programs ## the whole suite (ARGS="-k follower" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(INSTALLED) ## buf, ruff, mypy, import-linter
+# The site's build is not --quiet: warnings that are silenced do not count as warnings to --strict.
+check: $(INSTALLED) programs ## buf, ruff, mypy, import-linter, the Helm chart, links of the documentation
 	$(BIN)/buf lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_helm.py tests/test_helm_options.py tests/test_helm_schemas.py
+	$(BIN)/properdocs build --strict
 
 format: $(INSTALLED) ## let ruff format the code and fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## time decisions, compiling, loading; table, JSON and plot go to .bench/ (ARGS=--quick)
-	@GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python tests/bench/run.py $(ARGS)
+BENCH = GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python tests/bench/run.py
+
+bench: $(INSTALLED) ## measure; tables, JSON and pictures go to .bench/ (ARGS="--only engines,server", ARGS=--quick)
+	@$(BENCH) $(ARGS)
+
+bench-check: $(INSTALLED) ## measure ratios, and fail where one is worse than the committed baseline
+	@$(BENCH) --check $(ARGS)
+
+soak: $(INSTALLED) ## ten minutes at 70 % load with edits: memory, errors, percentiles by minute
+	@$(BENCH) --only soak $(ARGS)
 
 load: $(INSTALLED) ## load tests with ghz and an open loop; builds ghz with Go (ARGS=--quick)
 	@$(BIN)/python tests/load/run.py $(ARGS)
 
 image: $(INSTALLED) ## build the image without a Docker engine, twice, and look inside (root; Debian's buildah, mmdebstrap)
 	@$(BIN)/python tests/image_build.py $(ARGS)
+
+helm-server: PROGRAMS += etcd=etcd-server
+helm-server: $(INSTALLED) programs ## the chart against a real kube-apiserver; building it takes ten minutes, once
+	@$(BIN)/python tests/kube_tools.py
+	@RIGHTCALL_KUBE=1 $(BIN)/python -m pytest tests/test_helm_server.py $(ARGS)
 
 chaos: $(INSTALLED) programs ## two minutes of edits while loaders, servers and Redis are killed at random
 	@RIGHTCALL_CHAOS_SECONDS=120 $(BIN)/python -m pytest tests/test_chaos.py $(ARGS)
@@ -47,12 +63,20 @@ fuzz: $(INSTALLED) ## a minute of mutated input for each thing that reads it (AR
 demo-wazo: $(INSTALLED) ## a simulated Wazo Platform to load from
 	@$(BIN)/python tests/wazo_simulator.py $(ARGS)
 
+docs: $(INSTALLED) ## write the pages that come from the code, and build the site of docs/ in site/
+	@$(BIN)/python tests/manual/run.py
+	@$(BIN)/properdocs build --strict
+	@echo "site/index.html"
+
+docs-serve: $(INSTALLED) ## the site on http://127.0.0.1:8000, built again with every edit
+	@$(BIN)/properdocs serve $(ARGS)
+
 stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/
 	@$(BIN)/python hatch_build.py
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-	    --custom-compile-command "make lock" pyproject.toml -o requirements.lock $(ARGS)
+	    --custom-compile-command "make lock" --all-extras pyproject.toml -o requirements.lock $(ARGS)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 
@@ -67,7 +91,7 @@ programs:
 	else echo "the tests need:$$missing; install them (Debian: sudo apt-get install$$missing) and try again" >&2; exit 1; fi
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) rightcall/v1 build dist .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(wildcard protos/rightcall/v1/*.proto)

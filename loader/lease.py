@@ -72,6 +72,8 @@ class Lease:
         self._token = b""
         self._leader = b""
         self._problem = ""
+        self._told_leader = ""
+        """Who led when the log was last told of it."""
         self._leading = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -140,6 +142,8 @@ class Lease:
         while not self._stop.is_set():
             try:
                 self.claim()
+                if self._problem:
+                    _log.info("lease_reached_again", loader=self._holder, leader=self.leader)
                 self._problem = ""
             except PublishError as error:
                 # The token is kept: if Redis comes back before the lease has expired, the lead was never lost.
@@ -155,3 +159,6 @@ class Lease:
         elif not leading and self._leading.is_set():
             self._leading.clear()
             _log.warning("lead_lost", loader=self._holder, leader=self.leader)
+        elif not leading and self.leader != self._told_leader:
+            _log.info("standing_by", loader=self._holder, leader=self.leader)
+        self._told_leader = self.leader

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from loader.catalog import METRICS, OUTCOMES
 from loader.faults import Severity
 
 if TYPE_CHECKING:
@@ -18,42 +20,6 @@ if TYPE_CHECKING:
 
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Upper bounds of the histograms, in seconds: from an edit of a small tenant to the first look at a large one."""
-
-
-class Description(NamedTuple):
-    """What a metric is."""
-
-    labels: tuple[str, ...]
-    help: str
-
-
-METRICS = {
-    "rightcall_loader_cycles_total": Description(("result", "cause"), "Looks at the source, and what came of them."),
-    "rightcall_loader_read_seconds": Description((), "Time to read and check the whole source."),
-    "rightcall_loader_compile_seconds": Description((), "Time to compile a tenant that changed."),
-    "rightcall_loader_publish_seconds": Description((), "Time to publish what was compiled of a tenant."),
-    "rightcall_loader_published_total": Description((), "Revisions that became current."),
-    "rightcall_loader_removed_total": Description((), "Tenants that were taken away because the source lacks them."),
-    "rightcall_loader_last_success_timestamp_seconds": Description(
-        (), "Unix time of the last cycle that did not fail; 0 before the first."
-    ),
-    "rightcall_loader_leading": Description((), "1 while this loader leads, 0 while it stands by."),
-    "rightcall_loader_faults": Description(("severity",), "Faults of the definitions, errors and warnings."),
-    "rightcall_loader_faulty_tenants": Description((), "Tenants that keep their last good rules because of faults."),
-    "rightcall_loader_held_back": Description((), "Removals that are too large to be believed and wait for a person."),
-    "rightcall_loader_pinned_tenants": Description((), "Tenants that an operator rolled back."),
-    "rightcall_build_info": Description(("version",), "Always 1; the label tells the loader's version."),
-}
-"""Every metric of our own; those of the process are prometheus_client's."""
-
-OUTCOMES = (
-    ("success", ""),
-    ("partial", "faults"),
-    ("partial", "held_back"),
-    ("failure", "source"),
-    ("failure", "publish"),
-)
-"""What a cycle can come to, and why: docs/metrics.md says what each means."""
 
 
 class LoaderMetrics:
@@ -70,6 +36,8 @@ class LoaderMetrics:
     """
 
     def __init__(self, version: str, leading: Callable[[], bool]) -> None:
+        # When a counter was made, a second series for each counter: that of the process is enough.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
         self.last_success = 0.0
         self.problem = ""
@@ -108,7 +76,7 @@ class LoaderMetrics:
 
     @staticmethod
     def _described(name: str) -> tuple[str, str, tuple[str, ...]]:
-        return name, METRICS[name].help, METRICS[name].labels
+        return name, METRICS[name].help, tuple(METRICS[name].labels)
 
 
 def _outcome(report: SyncReport) -> tuple[str, str]:
@@ -155,7 +123,7 @@ class _StateCollector(Collector):
 
 
 def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, METRICS[name].help, labels=METRICS[name].labels)
+    family = GaugeMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
     for labels, value in values.items():
         family.add_metric(labels, value)
     return family

@@ -1,8 +1,8 @@
 """Publishing: a tenant's snapshot into Redis, whole or not at all.
 
-The blob is written first, under a key of its own; then the pointer moves, in one step that also tells the servers, and
-only if nobody else moved it meanwhile and this loader still leads. Whoever dies in between leaves a blob that nothing
-points to, and the next publication's pruning takes it away.
+The blob is there first, under a key of its own (see ``shipping``); then the pointer moves, in one step that also tells
+the servers, and only if nobody else moved it meanwhile and this loader still leads. Whoever dies in between leaves a
+blob that nothing points to, and the next publication's pruning takes it away.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from loader.errors import PublishError
 from loader.redis_errors import translated
+from loader.shipping import Shipper
 from pdp.rules.errors import SnapshotError
 from pdp.rules.keys import DEFAULT_PREFIX, Keys
 from pdp.rules.pointer import Pointer
@@ -125,6 +126,7 @@ class RedisPublisher:
         self._keys = Keys(prefix)
         self._keep = keep
         self._lease = lease
+        self._shipper = Shipper(client, self._keys)
 
     def standing(self) -> dict[str, Standing]:
         """What the pointers say, by tenant, and whether their blobs are there."""
@@ -141,7 +143,7 @@ class RedisPublisher:
         return standing
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
-        """Writes the blob, then moves the pointer, then drops what is older than the revisions to keep."""
+        """Ships the blob, then moves the pointer, then drops what is older than the revisions to keep."""
         tenant, revision = pointer.tenant, pointer.revision
         about = {
             "number": revision.number,
@@ -152,15 +154,14 @@ class RedisPublisher:
             "by": self._by,
         }
         with translated(self.name):
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.set(self._keys.snapshot(tenant, revision.number), blob)
-            pipeline.zadd(self._keys.revisions(tenant), {json.dumps(about): revision.number})
-            pipeline.execute()
+            current = standing.current.revision if standing.current else None
+            self._shipper.ship(tenant, revision, blob, json.dumps(about), current)
             self.move(pointer, standing)
             self._prune(tenant)
 
     def remove(self, pointer: Pointer, standing: Standing) -> None:
         """Moves the pointer to nowhere. The last revisions stay, to roll back to."""
+        self._shipper.forget(pointer.tenant)
         self.move(pointer, standing)
 
     def move(self, pointer: Pointer, standing: Standing) -> None:
@@ -198,7 +199,10 @@ class RedisPublisher:
         old = cast("list[tuple[bytes, float]]", self._client.zrange(index, 0, -self._keep - 1, withscores=True))
         if old:
             pipeline = self._client.pipeline(transaction=True)
-            pipeline.unlink(*(self._keys.snapshot(tenant, int(number)) for _, number in old))
+            numbers = [int(number) for _, number in old]
+            pipeline.unlink(
+                *(key(tenant, number) for number in numbers for key in (self._keys.snapshot, self._keys.delta))
+            )
             pipeline.zrem(index, *(about for about, _ in old))
             pipeline.execute()
 

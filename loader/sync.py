@@ -226,19 +226,22 @@ class Synchronizer:
                 "if that is meant, confirm it with --accept-removal"
             )
             return
-        compiler = self._compilers.get(tenant.uuid)
-        if compiler is None:
-            compiler = Compiler(secret=self._secret, password_override=self._password_override, limits=self._limits)
-            self._compilers[tenant.uuid] = compiler
         revision = Revision(standing.next_serial(), digest)
         begun = time.perf_counter()
-        blob = compiler.compile(tenant, revision, compiled_at=time.time(), progress=self._progress_of(tenant))
+        blob = self._compile(tenant, revision)
         compiled = time.perf_counter()
         self._publisher.publish(Pointer.to(tenant.uuid, revision, permissions), blob, standing)
         seconds, publish_seconds = compiled - begun, time.perf_counter() - compiled
         cycle.published.append(
             Published(tenant.uuid, tenant.name, revision, permissions, len(blob), seconds, publish_seconds)
         )
+
+    def _compile(self, tenant: Tenant, revision: Revision) -> bytes:
+        compiler = self._compilers.get(tenant.uuid)
+        if compiler is None:
+            compiler = Compiler(secret=self._secret, password_override=self._password_override, limits=self._limits)
+            self._compilers[tenant.uuid] = compiler
+        return compiler.compile(tenant, revision, compiled_at=time.time(), progress=self._progress_of(tenant))
 
     def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: _Cycle) -> None:
         """Removes the tenants that are gone from the source, unless they are too many to be believed."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pdp.attempts import Attempts, Turn
     from pdp.challenge import Challenge, ChallengeSeal
-    from pdp.decision_log import DecisionLog
+    from pdp.decision_log import Recorder
     from pdp.freshness import FreshRules
     from pdp.metrics import Metrics
     from pdp.rules.snapshot import Snapshot
@@ -71,7 +71,7 @@ class Challenges:
         *,
         secrets: Sequence[bytes],
         metrics: Metrics,
-        decision_log: DecisionLog | None = None,
+        decision_log: Recorder | None = None,
     ) -> None:
         self._seal = seal
         self._attempts = attempts

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     from pdp.attempts import Attempts
     from pdp.current import CurrentSnapshots
-    from pdp.decision_log import DecisionLog
+    from pdp.decision_log import DecisionLog, Recorder
     from pdp.metrics import Metrics
     from pdp.native.transport import NativeTransport
     from pdp.service import Method
+    from pdp.tracing import ServerTracing
     from pdp.workers.transport import WorkersTransport
 
 __all__ = ["Server", "ServerSettings"]
@@ -52,6 +53,7 @@ class Server:
             no challenges are handed out.
         attempts: counts attempts at passwords; None: in this process alone.
         decision_log: told of each decision, and started and stopped with the server; None: nobody is.
+        tracing: makes a span of each request; None: there are none.
         transport: what speaks gRPC.
         workers: how many processes answer. More than one: ``current`` is of ``SharedSnapshots``.
         worker_command: runs a worker; the number of its socket is added. None: one that logs as nobody told it to.
@@ -70,11 +72,19 @@ class Server:
         secrets: Sequence[bytes] = (),
         attempts: Attempts | None = None,
         decision_log: DecisionLog | None = None,
+        tracing: ServerTracing | None = None,
         transport: Transport = Transport.GRPCIO,
         workers: int = 1,
         worker_command: Sequence[str] | None = None,
     ) -> None:
-        chosen = choose_transport(transport, settings, decision_log=decision_log is not None, workers=workers)
+        chosen = choose_transport(
+            transport,
+            settings,
+            decision_log=decision_log is not None,
+            tracing=tracing is not None,
+            workers=workers,
+        )
+        told: Recorder | None = tracing.decisions(decision_log) if tracing else decision_log
         self._settings = settings
         self._decision_log = decision_log
         self._current = current
@@ -85,21 +95,22 @@ class Server:
         self._security = open_security(settings.security, [settings.listen, settings.http], metrics)
         seen = ScopedSnapshots(current, self._security.denied_tenant) if self._security.tells_clients_apart else current
         rules = FreshRules(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
-        challenges = _challenges(settings, rules, metrics, secrets, attempts, decision_log)
+        challenges = _challenges(settings, rules, metrics, secrets, attempts, told)
         decisions = DecisionService(
             seen,
             metrics,
             rules=rules,
             challenges=challenges,
             max_calls=settings.max_calls,
-            decision_log=decision_log,
+            decision_log=told,
         )
-        self._routes = authzen_routes(
+        routes = authzen_routes(
             Evaluator(decisions, settings.max_calls),
             admit=self._security.admit_http if self._security.guard else None,
             public_url=settings.http_url,
             decision_ids=decision_log is not None,
         )
+        self._routes = [tracing.route(route) for route in routes] if tracing else routes
         services = decisions, DirectoryService(seen, version())
         if workers > 1 and isinstance(current, SharedSnapshots):
             self._transport = self._several(methods(*services), metrics, current, secrets, workers, worker_command)
@@ -107,7 +118,9 @@ class Server:
         if chosen is Transport.NATIVE:
             self._transport = self._native(decisions, methods(*services), metrics, challenges=challenges is not None)
             return
-        interceptors = [DecisionIds()] if decision_log is not None else []
+        interceptors = [tracing.interceptor()] if tracing else []
+        if decision_log is not None:
+            interceptors.append(DecisionIds())
         self._transport = GrpcTransport(
             settings,
             methods(*services),
@@ -187,7 +200,7 @@ class Server:
         if self._decision_log:
             self._decision_log.start()
         self._security.start()
-        _log.info("server_started", grpc=self.address, http=self.http_address)
+        _log.info("server_started", version=version(), grpc=self.address, http=self.http_address)
 
     def stop(self) -> None:
         """Stops gracefully: NOT_SERVING and not ready at once, then the calls in flight end, then everything else."""
@@ -236,7 +249,7 @@ def _challenges(
     metrics: Metrics,
     secrets: Sequence[bytes],
     attempts: Attempts | None,
-    decision_log: DecisionLog | None,
+    decision_log: Recorder | None,
 ) -> Challenges | None:
     """What checks passwords, where it can."""
     if not secrets or not settings.challenge_attempts:

@@ -82,8 +82,16 @@ class CurrentSnapshots:
             self._on_ready.append(callback)
             callback(self.ready)
 
-    def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
-        """From the next call on, the tenant of ``snapshot`` is decided by it."""
+    def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
+        """From the next call on, the tenant of ``snapshot`` is decided by it.
+
+        Args:
+            snapshot: the rules.
+            origin: as in ``Held``.
+            since: when the loader began to make this change, in seconds of Unix time, for those who time how long it
+                took to get everywhere; 0: it is no change that anybody waits for.
+        """
+        del since  # here nobody else needs to be told
         with self._writing:
             self._assign({**self._state.held, snapshot.tenant: Held(snapshot, time.time(), origin)})
 

@@ -57,6 +57,12 @@ def decision_id() -> str:
     return new_id() if question is None else question.next_id()
 
 
+def request_id() -> str:
+    """The id of the request that is being answered; empty where there is no decision log."""
+    question = _ASKED.get()
+    return "" if question is None else question.id
+
+
 def begin() -> Question:
     """From here on, what is decided in this context belongs to one request.
 

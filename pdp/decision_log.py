@@ -55,6 +55,20 @@ class Sink(Protocol):
         """Lets go of what it holds."""
 
 
+class Recorder(Protocol):
+    """Whoever is told of each decision."""
+
+    def record(
+        self,
+        snapshot: Snapshot | None,
+        call: v1.CheckCallRequest | Challenge,
+        verdict: Verdict,
+        seconds: float,
+        challenge: str = "",
+    ) -> None:
+        """As ``DecisionLog.record``."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecisionLogSettings:
     """What is logged.

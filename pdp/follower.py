@@ -1,10 +1,10 @@
 """Follows what a loader publishes in Redis, and never takes away what is loaded because Redis is.
 
 A notification says which tenant's pointer moved; every few seconds all pointers are looked at besides, since a
-notification can be lost. A blob is fetched, checked and opened here, in the follower's own thread, and becomes
-current by one assignment. What cannot be used is refused, counted by cause and told in the log, and the tenant keeps
-the snapshot that it had. A pointer that is missing means that Redis lost it; only a pointer that says so removes a
-tenant.
+notification can be lost. A blob is fetched (see ``fetching``), checked and opened here, in the follower's own thread,
+becomes current by one assignment, and is freed here when the next one has taken its place. What cannot be used is
+refused, counted by cause and told in the log, and the tenant keeps the snapshot that it had. A pointer that is missing
+means that Redis lost it; only a pointer that says so removes a tenant.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import structlog
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
+from pdp.fetching import Fetcher
 from pdp.rules.errors import (
     SnapshotCorrupt,
     SnapshotError,
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.client import PubSub
 
-    from pdp.current import CurrentSnapshots
+    from pdp.current import CurrentSnapshots, Held
     from pdp.metrics import Metrics
+    from pdp.rules.blob import Blob
     from pdp.rules.model import Revision
+    from pdp.rules.snapshot import Snapshot
     from pdp.store import SnapshotStore
 
 _log = structlog.get_logger()
@@ -103,12 +106,15 @@ class Follower:
         self._current = current
         self._metrics = metrics
         self._keys = Keys(prefix)
+        self._fetcher = Fetcher(client, self._keys, metrics)
         self._secrets = tuple(secrets)
         self._recheck = recheck
         self._store = store
         self._refusals: dict[str, _Refusal] = {}
         self._serials: dict[str, int] = {}
         """Of each tenant, the serial of the last pointer that was followed."""
+        self._leaving: list[Held] = []
+        """What was current until a moment ago: a call that is being decided must not be the one to free it."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
@@ -160,6 +166,7 @@ class Follower:
         due = time.monotonic() + self._recheck
         while not self._stop.is_set():
             message = pubsub.get_message(timeout=min(_POLL, max(due - time.monotonic(), 0.001)))
+            self._leaving.clear()
             changed: set[str] = set()
             while message is not None:
                 changed.add(message["data"].decode("utf-8", "replace"))
@@ -237,10 +244,12 @@ class Follower:
         if pointer.serial < newest or (pointer.serial == newest and has not in (None, pointer.revision)):
             raise _Refused("rolled_back", f"its pointer to {pointer.revision} is not newer than what was followed")
         blob = None
+        if held is not None:
+            self._leaving.append(held)
         if pointer.removed:
             self._remove(tenant, has)
         elif held is None or pointer.revision != has:
-            blob = self._load(pointer)
+            blob = self._load(pointer, held)
         else:  # the very revision that came from disk
             self._current.replace(held.snapshot, "redis")
         self._serials[tenant] = pointer.serial
@@ -253,25 +262,51 @@ class Follower:
             self._metrics.reload("redis", "success")
             _log.info("tenant_removed", tenant=tenant, last_revision=str(has))
 
-    def _load(self, pointer: Pointer) -> bytes:
-        tenant, revision = pointer.tenant, pointer.revision
+    def _load(self, pointer: Pointer, held: Held | None) -> Blob:
+        """Makes a revision current that is not the one held."""
         begun = time.perf_counter()
-        blob = self._client.get(self._keys.snapshot(tenant, revision.number))
-        if not isinstance(blob, bytes):
-            raise _Refused("missing", f"revision {revision} is not in Redis; the loader will publish it again")
-        try:
-            snapshot = decode(blob, secrets=self._secrets)
-        except SnapshotError as error:
-            raise _Refused(_cause(error), str(error)) from error
-        if (snapshot.tenant, snapshot.revision) != (tenant, revision):
-            found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
-            raise _Refused("mismatch", f"the snapshot of revision {revision} is of {found}; publish the rules again")
-        self._current.replace(snapshot, "redis")
+        tenant, revision = pointer.tenant, pointer.revision
+        snapshot = self._patched(pointer, held.snapshot) if held else None
+        if snapshot is None:
+            try:
+                blob = self._fetcher.whole(pointer)
+                if blob is None:
+                    raise _Refused("missing", f"revision {revision} is not in Redis; the loader will publish it again")
+                snapshot = self._opened(blob, pointer)
+            except SnapshotError as error:
+                raise _Refused(_cause(error), str(error)) from error
+        # A rollback moves the pointer long after the revision was compiled, and its serial is the time of that.
+        since = snapshot.compiled_at if pointer.serial == revision.number else pointer.serial / 1000
+        self._current.replace(snapshot, "redis", since)
+        self._metrics.synced(since)
         self._metrics.reload("redis", "success")
         seconds = round(time.perf_counter() - begun, 3)
         permissions = snapshot.counts.permissions
         _log.info("rules_loaded", tenant=tenant, revision=str(revision), permissions=permissions, seconds=seconds)
-        return blob
+        return snapshot.blob
+
+    def _patched(self, pointer: Pointer, held: Snapshot) -> Snapshot | None:
+        """The snapshot that deltas make of the one that is held; None where they do not: the blob is there as well."""
+        try:
+            blob = self._fetcher.patched(pointer, held)
+            return self._opened(blob, pointer) if blob is not None else None
+        except (SnapshotError, _Refused, ResponseError) as error:  # the last: the Redis user may read no deltas
+            _log.warning("delta_refused", tenant=pointer.tenant, revision=str(pointer.revision), problem=str(error))
+            return None
+
+    def _opened(self, blob: Blob, pointer: Pointer) -> Snapshot:
+        """Opens a blob.
+
+        Raises:
+            SnapshotError: it cannot be used.
+            _Refused: it is not what the pointer says.
+        """
+        snapshot = decode(blob, secrets=self._secrets)
+        if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
+            found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
+            expected = f"the snapshot of revision {pointer.revision}"
+            raise _Refused("mismatch", f"{expected} is of {found}; publish the rules again")
+        return snapshot
 
     def _refuse(self, tenant: str, raw: bytes, refused: _Refused) -> None:
         """Remembers, counts and tells that a tenant's newest rules cannot be used."""

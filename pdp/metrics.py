@@ -4,90 +4,30 @@ from __future__ import annotations
 
 import time
 from itertools import accumulate, product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from pdp.catalog import AUTH_FAILURES, CHALLENGE_RESULTS, FETCHED_FORMS, LOG_RESULTS, METHODS, METRICS, REJECTIONS
+from pdp.processes import ProcessesCollector
 from pdp.rules.model import Decision, Stage
-from pdp.tally import BUCKETS, Tallies, outcome
+from pdp.tally import BUCKETS, Durations, Refusal, Tallies, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pdp.current import CurrentSnapshots, Held
+    from pdp.rules.verdict import Verdict
 
 MAX_TENANT_SERIES = 50
 """With more tenants than these, snapshots are told of together: a series for each would swamp who scrapes them."""
 
-
-class Description(NamedTuple):
-    """What a metric is."""
-
-    labels: tuple[str, ...]
-    help: str
-
-
-METRICS = {
-    "rightcall_decisions_total": Description(("decision", "stage"), "Calls decided, by decision and deciding stage."),
-    "rightcall_check_duration_seconds": Description((), "Time to decide one call and make its answer."),
-    "rightcall_grpc_requests_total": Description(("method", "code"), "gRPC requests answered, by status code."),
-    "rightcall_challenges_total": Description(("result",), "Passwords sent to AnswerChallenge, and what came of them."),
-    "rightcall_decision_log_entries_total": Description(
-        ("result",), "Entries of the decision log: written, or lost and why."
-    ),
-    "rightcall_lockouts_total": Description((), "Callers locked out after too many wrong passwords."),
-    "rightcall_auth_failures_total": Description(("reason",), "Calls refused because of who asked, or what of."),
-    "rightcall_rejected_total": Description(("reason",), "Calls refused because there were too many."),
-    "rightcall_worker_restarts_total": Description((), "Worker processes that ended by themselves and were replaced."),
-    "rightcall_tenants": Description((), "Tenants that the server answers for."),
-    "rightcall_snapshot_revision": Description(("tenant",), "Number of the revision that decides a tenant's calls."),
-    "rightcall_snapshot_age_seconds": Description(("tenant", "source"), "Time since the loader compiled the revision."),
-    "rightcall_snapshot_bytes": Description(("tenant",), "Size of the compiled rules in memory."),
-    "rightcall_snapshot_permissions": Description(("tenant",), "Permissions in the compiled rules."),
-    "rightcall_source_contact_age_seconds": Description((), "Time since the source of rules was last reached."),
-    "rightcall_reloads_total": Description(
-        ("source", "result", "cause"), "Attempts to take over changed rules, and what came of them."
-    ),
-    "rightcall_redis_up": Description((), "1 while Redis answers; absent where the server does not follow one."),
-    "rightcall_build_info": Description(("version",), "Always 1; the label tells the server's version."),
-}
-"""Every metric of our own; those of the process are prometheus_client's."""
-
-
-CHALLENGE_RESULTS = (
-    "passed",
-    "wrong",
-    "locked",
-    "allowed",
-    "denied",
-    "expired",
-    "used",
-    "invalid",
-    "behind",
-    "unavailable",
-)
-"""What can come of a password: docs/challenges.md says what each means."""
-
-
-AUTH_FAILURES = (
-    "missing",
-    "malformed",
-    "unknown",
-    "expired",
-    "signature",
-    "claims",
-    "keys",
-    "certificate",
-    "service",
-    "tenant",
-)
-"""Why a call was refused because of who asked: docs/metrics.md says what each means."""
-
-REJECTIONS = ("rate", "concurrency", "overload")
-"""Why a call was one too many."""
+LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+"""Upper bounds of how long a change takes to be in force, in seconds."""
 
 
 class Metrics:
@@ -103,15 +43,23 @@ class Metrics:
     """
 
     def __init__(self, current: CurrentSnapshots, version: str) -> None:
+        # When a counter was made, a second series for each counter: that of the process is enough.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
-        self._state = _StateCollector(current, version)
+        self._began = time.time()
+        self._watched: Callable[[], Sequence[int]] = tuple
+        self._state = _StateCollector(current, version, self.workers)
         self.registry.register(self._state)
-        ProcessCollector(registry=self.registry)
+        self.registry.register(ProcessesCollector(self.workers))
         self.tallies = Tallies()
         self.registry.register(_TallyCollector(self.tallies))
         self._reloads = self._counter("rightcall_reloads_total")
+        fetched = self._counter("rightcall_fetched_bytes_total")
+        self._fetched = {form: fetched.labels(form) for form in FETCHED_FORMS}
+        lag = "rightcall_sync_lag_seconds"
+        self._lag = Histogram(lag, METRICS[lag].help, registry=self.registry, buckets=LAG_BUCKETS)
         logged = self._counter("rightcall_decision_log_entries_total")
-        self._logged = {result: logged.labels(result) for result in ("written", "dropped", "failed")}
+        self._logged = {result: logged.labels(result) for result in LOG_RESULTS}
         challenges = self._counter("rightcall_challenges_total")
         self._challenges = {result: challenges.labels(result) for result in CHALLENGE_RESULTS}
         self._lockouts = self._counter("rightcall_lockouts_total")
@@ -124,14 +72,26 @@ class Metrics:
         """A call was decided, and that took so long."""
         self.tallies.mine().decided(decision, stage, seconds)
 
-    def requested(self, method: str, code: str) -> None:
+    def refused(self, tenant: str, verdict: Verdict) -> None:
+        """A call was denied or challenged by a permission of a tenant."""
+        self.tallies.mine().refused(Refusal.of(tenant, verdict))
+
+    def requested(self, method: str, code: str, seconds: float | None = None) -> None:
         """A gRPC request was answered.
 
         Args:
             method: without its service, as in ``CheckCall``.
             code: the status code's name, as in ``OK``.
+            seconds: that the method worked on it; None: it did not, or that is counted by ``answered``.
         """
-        self.tallies.mine().requested(method, code)
+        tally = self.tallies.mine()
+        tally.requested(method, code)
+        if seconds is not None:
+            tally.answered(method, seconds)
+
+    def answered(self, method: str, seconds: float) -> None:
+        """A method worked on an answer for so long."""
+        self.tallies.mine().answered(method, seconds)
 
     def logged(self, result: str, count: int) -> None:
         """Entries of the decision log were written, or not.
@@ -176,12 +136,38 @@ class Metrics:
         """
         self._reloads.labels(source, result, cause).inc()
 
+    def fetched(self, form: str, size: int) -> None:
+        """Rules came from Redis: so many bytes, as a ``snapshot`` or as a ``delta``."""
+        self._fetched[form].inc(size)
+
+    def synced(self, since: float) -> None:
+        """A process of this server decides by changed rules from now on.
+
+        Args:
+            since: when the loader began to make the change, in Unix time by its clock. A change from before this server
+                ran is none that it was late with.
+        """
+        if since >= self._began:
+            self._lag.observe(max(0.0, time.time() - since))
+
+    def watch(self, workers: Callable[[], Sequence[int]]) -> None:
+        """Tells of worker processes, too, from now on.
+
+        Args:
+            workers: the ids of those that run.
+        """
+        self._watched = workers
+
+    def workers(self) -> Sequence[int]:
+        """The ids of the worker processes that run."""
+        return self._watched()
+
     def redis_up(self, *, up: bool) -> None:
         """Redis answers, or does not. Until the first call there is no such metric."""
         self._state.redis_up = up
 
     def _counter(self, name: str) -> Counter:
-        return Counter(name, METRICS[name].help, METRICS[name].labels, registry=self.registry)
+        return Counter(name, METRICS[name].help, tuple(METRICS[name].labels), registry=self.registry)
 
 
 class _TallyCollector(Collector):
@@ -191,41 +177,42 @@ class _TallyCollector(Collector):
         self._tallies = tallies
 
     def collect(self) -> Iterable[CounterMetricFamily | HistogramMetricFamily]:
-        """The counters and the histogram, as prometheus_client asks for them."""
+        """The counters and the histograms, as prometheus_client asks for them."""
         total = self._tallies.total()
-        decisions = _counter_family("rightcall_decisions_total")
+        total.spread()
         # Every series is there beforehand: a rate over a series that begins at its first event misses that event.
-        for decision, stage in product(Decision, Stage):
-            if stage is not Stage.NONE or decision is Decision.ALLOW:
-                labels = decision.name.lower(), stage.name.lower()
-                decisions.add_metric(labels, total.decisions[outcome(decision, stage)])
-        yield decisions
-        name = "rightcall_check_duration_seconds"
-        bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
-        counts = zip(bounds, accumulate(total.buckets), strict=True)
-        yield HistogramMetricFamily(name, METRICS[name].help, buckets=list(counts), sum_value=total.seconds)
-        requests = _counter_family("rightcall_grpc_requests_total")
-        for labels, count in sorted(total.requests.items()):
-            requests.add_metric(labels, count)
-        yield requests
-        rejections = _counter_family("rightcall_rejected_total")
-        for reason in REJECTIONS:
-            rejections.add_metric((reason,), total.rejections.get(reason, 0))
-        yield rejections
+        decided = {
+            (decision.name.lower(), stage.name.lower()): total.decisions[outcome(decision, stage)]
+            for decision, stage in product(Decision, Stage)
+            if stage is not Stage.NONE or decision is Decision.ALLOW
+        }
+        yield _counters("rightcall_decisions_total", decided)
+        refused = {(decision, "", "", ""): 0 for decision in ("deny", "challenge")}
+        refused |= {(one.decision, one.tenant, one.permission, one.name): n for one, n in total.refusals.items()}
+        yield _counters("rightcall_refusals_total", refused)
+        yield _histograms("rightcall_check_duration_seconds", {(): total.deciding})
+        requested = {(method, "OK"): 0 for method in METHODS} | total.requests
+        yield _counters("rightcall_grpc_requests_total", dict(sorted(requested.items())))
+        answering = {(method,): total.answering.get(method, Durations()) for method in METHODS}
+        yield _histograms("rightcall_grpc_request_duration_seconds", answering)
+        rejected = {(reason,): total.rejections.get(reason, 0) for reason in REJECTIONS}
+        yield _counters("rightcall_rejected_total", rejected)
 
 
 class _StateCollector(Collector):
     """Gauges that are read where they are at each scrape, so that none of them can be out of date."""
 
-    def __init__(self, current: CurrentSnapshots, version: str) -> None:
+    def __init__(self, current: CurrentSnapshots, version: str, workers: Callable[[], Sequence[int]]) -> None:
         self._current = current
         self._version = version
+        self._workers = workers
         self.redis_up: bool | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, as prometheus_client asks for them."""
         held = self._current.held()
         yield _gauge("rightcall_build_info", {(self._version,): 1})
+        yield _gauge("rightcall_workers", {(): len(self._workers())})
         yield _gauge("rightcall_tenants", {(): len(held)})
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
         if self.redis_up is not None:
@@ -254,12 +241,26 @@ def _together(held: list[Held]) -> Iterable[GaugeMetricFamily]:
     yield _gauge("rightcall_snapshot_permissions", {("",): sum(one.counts.permissions for one in snapshots)})
 
 
-def _counter_family(name: str) -> CounterMetricFamily:
-    return CounterMetricFamily(name, METRICS[name].help, labels=METRICS[name].labels)
+def _counters(name: str, values: dict[Any, int]) -> CounterMetricFamily:
+    """A metric, with the values of its labels and what each is at."""
+    family = CounterMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histograms(name: str, values: dict[Any, Durations]) -> HistogramMetricFamily:
+    """Likewise."""
+    family = HistogramMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
+    bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
+    for labels, durations in values.items():
+        counts = list(zip(bounds, accumulate(durations.buckets), strict=True))
+        family.add_metric(labels, counts, durations.seconds)
+    return family
 
 
 def _gauge(name: str, values: dict[tuple[str, ...], float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, METRICS[name].help, labels=METRICS[name].labels)
+    family = GaugeMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
     for labels, value in values.items():
         family.add_metric(labels, value)
     return family

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pdp.answering import Challenges
     from pdp.closest import Closest
     from pdp.current import CurrentSnapshots
-    from pdp.decision_log import DecisionLog
+    from pdp.decision_log import Recorder
     from pdp.directory import DirectoryService
     from pdp.explain import CandidateReport, Explanation, StageReport
     from pdp.metrics import Metrics
@@ -94,12 +94,13 @@ class DecisionService:
         rules: FreshRules | None = None,
         challenges: Challenges | None = None,
         max_calls: int = MAX_CALLS,
-        decision_log: DecisionLog | None = None,
+        decision_log: Recorder | None = None,
     ) -> None:
         self._record = decision_log.record if decision_log is not None else None
         self._current = current.resolve
         self._fresh = rules or FreshRules(current.resolve)
         self._decided = metrics.decided
+        self._refused = metrics.refused
         self._challenges = challenges
         self._max_calls = max_calls
 
@@ -214,6 +215,8 @@ class DecisionService:
             response.challenge = self._challenges.make(snapshot, call.caller, call.extension, call.outcall)
         seconds = perf_counter() - started
         self._decided(verdict.decision, verdict.stage, seconds)
+        if verdict.decision is not Decision.ALLOW and snapshot is not None:
+            self._refused(snapshot.tenant, verdict)
         if self._record is not None:
             self._record(snapshot, call, verdict, seconds)
         return response

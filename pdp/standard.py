@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_PROTO
 from grpc_health.v1.health_pb2 import HealthCheckResponse
@@ -18,6 +19,8 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from google.protobuf.descriptor import FileDescriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
     from grpc_health.v1.health_pb2 import HealthCheckRequest
 
@@ -67,6 +70,29 @@ class Health(health.HealthServicer):
             self._watchers.discard(watcher)
 
 
+class _Descriptors:
+    """Descriptors by the names of methods, too, by which some clients ask for the file that has a method's types.
+
+    Args:
+        pool: has everything else.
+    """
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - protobuf's name
+        """The file of a message, an enumeration, a service or a method; KeyError: there is none."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, method = symbol.rpartition(".")
+            found = self._pool.FindServiceByName(service)
+            return found.methods_by_name[method].containing_service.file
+
+
 class Reflection:
     """Reflection on threads of its own, so that idle sessions leave those that decide calls alone.
 
@@ -75,7 +101,7 @@ class Reflection:
     """
 
     def __init__(self, services: Iterable[str]) -> None:
-        self._servicer = ReflectionServicer(services)
+        self._servicer = ReflectionServicer(services, _Descriptors(descriptor_pool.Default()))
         self._sessions: set[grpc.ServicerContext] = set()
         self._ended = False
         self._guard = threading.Lock()

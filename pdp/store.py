@@ -28,6 +28,7 @@ from pdp.rules.snapshot import decode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pdp.rules.blob import Blob
     from pdp.rules.snapshot import Snapshot
 
 _log = structlog.get_logger()
@@ -85,7 +86,7 @@ class SnapshotStore:
             except OSError as error:
                 yield pointer, None, SnapshotCorrupt(f"{path} cannot be read: {error.strerror}")
 
-    def save(self, pointer: Pointer, raw: bytes, blob: bytes | None) -> None:
+    def save(self, pointer: Pointer, raw: bytes, blob: Blob | None) -> None:
         """Keeps a tenant's pointer and snapshot, in place of the last; a failure is logged, and costs nothing else.
 
         Args:
@@ -120,7 +121,7 @@ class SnapshotStore:
             raise SnapshotCorrupt(f"{path} is of another tenant or revision")
         return snapshot
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: Blob) -> None:
         with tempfile.NamedTemporaryFile(dir=self._directory, suffix=_UNFINISHED, delete=False) as file:
             try:
                 file.write(content)

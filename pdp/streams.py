@@ -29,16 +29,19 @@ class Stream:
 
     Attributes:
         idle: whether it waits for a question.
+        since: when it began to work on the last one, by ``time.perf_counter``.
     """
 
     def __init__(self, context: grpc.ServicerContext) -> None:
         self.cancel = context.cancel
         self.idle = True
+        self.since = time.perf_counter()
 
     def requests(self, requests: Iterable[Any], unreadable: object) -> Iterator[Any]:
         """The requests as they come; None in place of one that is ``unreadable``."""
         for request in requests:
             self.idle = False
+            self.since = time.perf_counter()
             yield None if request is unreadable else request
             self.idle = True
 

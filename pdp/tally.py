@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from pdp.rules.model import Decision, Stage
+    from pdp.rules.verdict import Verdict
 
-BUCKETS = (25e-6, 50e-6, 75e-6, 100e-6, 150e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3)
-"""Upper bounds of the latency histogram, in seconds."""
+BUCKETS = (
+    *(25e-6, 50e-6, 75e-6, 100e-6, 150e-6, 250e-6, 500e-6),
+    *(1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0, 5.0),
+)
+"""Upper bounds of the latency histograms, in seconds: from a decision to a question about a large directory."""
+
+MAX_REFUSALS = 100
+"""Permissions that refusals are told of by. It bounds what workers send, and what a scrape holds."""
+
+MAX_NAME_LENGTH = 40
+"""Of a permission's name; a label is no place for more."""
+
+CHECK_CALL = "CheckCall"
 
 _OUTCOMES = 32
 
@@ -26,69 +38,164 @@ def outcome(decision: Decision, stage: Stage) -> int:
     return decision << 3 | stage
 
 
+class Refusal(NamedTuple):
+    """What refused a call. All but the decision is empty for what is counted together.
+
+    Attributes:
+        tenant: whose permission.
+        permission: its id.
+        name: its name, or the beginning of it.
+        decision: ``deny`` or ``challenge``.
+    """
+
+    tenant: str
+    permission: str
+    name: str
+    decision: str
+
+    @classmethod
+    def of(cls, tenant: str, verdict: Verdict) -> Refusal:
+        """The permission that decided so."""
+        name = verdict.permission_name[:MAX_NAME_LENGTH]
+        return cls(tenant, str(verdict.permission_id), name, verdict.decision.name.lower())
+
+
+class Durations:
+    """How long something took, each time.
+
+    Attributes:
+        buckets: how often, by duration: as many as BUCKETS has bounds, and one for what took longer.
+        seconds: all together.
+    """
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def took(self, seconds: float, count: int = 1) -> None:
+        """So many took so long each."""
+        self.buckets[bisect_left(BUCKETS, seconds)] += count
+        self.seconds += seconds * count
+
+    def add(self, other: Durations) -> None:
+        """Adds what another one measured."""
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.seconds += other.seconds
+
+    def dump(self) -> list[Any]:
+        """For another process: what JSON can hold."""
+        return [self.buckets, self.seconds]
+
+    @classmethod
+    def load(cls, dumped: list[Any]) -> Durations:
+        """What another process dumped."""
+        durations = cls()
+        durations.buckets, durations.seconds = dumped
+        return durations
+
+
 class Tally:
     """What was counted. One thread writes to it; whoever reads it may miss its last call.
 
+    Args:
+        admit: chooses what a refusal is counted as; None: as itself.
+
     Attributes:
         decisions: how often each ``outcome`` was decided.
-        buckets: decisions by duration: as many as BUCKETS has bounds, and one for those that took longer.
-        seconds: that all decisions took together.
-        requests: how many requests were answered, by method and code.
+        deciding: how long the decisions took that are not ``plain``.
+        plain: how long the plainest calls took: each is a decision and an answered CheckCall, which are the same then.
+        requests: how many requests were answered, by method and code, but for the plain ones.
+        answering: how long requests took, by method, likewise.
         rejections: how many calls were refused because there were too many, by reason.
+        refusals: how many calls were denied or challenged, by permission.
     """
 
-    __slots__ = ("buckets", "decisions", "rejections", "requests", "seconds")
+    __slots__ = ("_admit", "answering", "deciding", "decisions", "plain", "refusals", "rejections", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Callable[[Refusal], Refusal] | None = None) -> None:
+        self._admit = admit
         self.decisions = [0] * _OUTCOMES
-        self.buckets = [0] * (len(BUCKETS) + 1)
-        self.seconds = 0.0
+        self.deciding = Durations()
+        self.plain = Durations()
         self.requests: dict[tuple[str, str], int] = {}
+        self.answering: dict[str, Durations] = {}
         self.rejections: dict[str, int] = {}
+        self.refusals: dict[Refusal, int] = {}
 
     def decided(self, decision: Decision, stage: Stage, seconds: float) -> None:
         """A call was decided, and that took so long."""
         self.decisions[decision << 3 | stage] += 1
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        self.deciding.took(seconds)
 
     def requested(self, method: str, code: str, count: int = 1) -> None:
         """Requests were answered."""
         key = method, code
         self.requests[key] = self.requests.get(key, 0) + count
 
+    def answered(self, method: str, seconds: float) -> None:
+        """A request was worked on for so long."""
+        durations = self.answering.get(method)
+        if durations is None:
+            durations = self.answering[method] = Durations()
+        durations.took(seconds)
+
     def rejected(self, reason: str, count: int = 1) -> None:
         """Calls were refused because there were too many."""
         self.rejections[reason] = self.rejections.get(reason, 0) + count
 
+    def refused(self, refusal: Refusal, count: int = 1) -> None:
+        """Calls were denied or challenged by a permission."""
+        refusals = self.refusals
+        if refusal not in refusals and self._admit is not None:
+            refusal = self._admit(refusal)
+        refusals[refusal] = refusals.get(refusal, 0) + count
+
     def add(self, other: Tally) -> None:
-        """Adds what another one counted."""
+        """Adds what another one counted. Its thread may be adding keys meanwhile, so they are copied first."""
         self.decisions = [mine + theirs for mine, theirs in zip(self.decisions, other.decisions, strict=True)]
-        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
-        self.seconds += other.seconds
-        for (method, code), count in list(other.requests.items()):  # its thread may be adding a key
+        self.deciding.add(other.deciding)
+        self.plain.add(other.plain)
+        for (method, code), count in list(other.requests.items()):
             self.requested(method, code, count)
+        for method, durations in list(other.answering.items()):
+            self.answering.setdefault(method, Durations()).add(durations)
         for reason, count in list(other.rejections.items()):
             self.rejected(reason, count)
+        for refusal, count in list(other.refusals.items()):
+            self.refused(refusal, count)
+
+    def spread(self) -> None:
+        """Counts the plain calls where they belong: among the decisions' times, the requests and their times."""
+        self.deciding.add(self.plain)
+        if count := sum(self.plain.buckets):
+            self.requested(CHECK_CALL, "OK", count)
+            self.answering.setdefault(CHECK_CALL, Durations()).add(self.plain)
+        self.plain = Durations()
 
     def dump(self) -> dict[str, Any]:
         """For another process: what JSON can hold."""
-        requests = [[method, code, count] for (method, code), count in list(self.requests.items())]
         return {
             "decisions": self.decisions,
-            "buckets": self.buckets,
-            "seconds": self.seconds,
-            "requests": requests,
+            "deciding": self.deciding.dump(),
+            "plain": self.plain.dump(),
+            "requests": [[method, code, count] for (method, code), count in list(self.requests.items())],
+            "answering": {method: durations.dump() for method, durations in list(self.answering.items())},
             "rejections": self.rejections,
+            "refusals": [[*refusal, count] for refusal, count in list(self.refusals.items())],
         }
 
     @classmethod
     def load(cls, dumped: Mapping[str, Any]) -> Tally:
         """What another process dumped."""
         tally = cls()
-        tally.decisions, tally.buckets, tally.seconds = dumped["decisions"], dumped["buckets"], dumped["seconds"]
+        tally.decisions = dumped["decisions"]
+        tally.deciding, tally.plain = Durations.load(dumped["deciding"]), Durations.load(dumped["plain"])
         tally.requests = {(method, code): count for method, code, count in dumped["requests"]}
+        tally.answering = {method: Durations.load(durations) for method, durations in dumped["answering"].items()}
         tally.rejections = dict(dumped["rejections"])
+        tally.refusals = {Refusal(*refusal): count for *refusal, count in dumped["refusals"]}
         return tally
 
 
@@ -101,13 +208,15 @@ class Tallies:
         self._others: dict[Hashable, Tally] = {}
         self._retired = Tally()
         self._guard = threading.Lock()
+        self._admitted: set[Refusal] = set()
+        self._admitting = threading.Lock()
 
     def mine(self) -> Tally:
         """The calling thread's; nobody else may write to it."""
         try:
             tally: Tally = self._local.tally
         except AttributeError:
-            tally = self._local.tally = Tally()
+            tally = self._local.tally = Tally(self._admit)
             with self._guard:
                 self._threads[threading.current_thread()] = tally
         return tally
@@ -128,7 +237,20 @@ class Tallies:
         with self._guard:
             for thread in [thread for thread in self._threads if not thread.is_alive()]:
                 self._retired.add(self._threads.pop(thread))
-            total = Tally()
+            total = Tally(self._admit)
             for tally in (self._retired, *self._threads.values(), *self._others.values()):
                 total.add(tally)
             return total
+
+    def _admit(self, refusal: Refusal) -> Refusal:
+        """The refusal itself for the first that come, and for all others one that stands for them.
+
+        Who is admitted stays so: what is counted together cannot be taken apart any more.
+        """
+        admitted = self._admitted
+        if refusal in admitted:
+            return refusal
+        with self._admitting:
+            if refusal.permission and refusal not in admitted and len(admitted) < MAX_REFUSALS:
+                admitted.add(refusal)
+        return refusal if refusal in admitted else Refusal("", "", "", refusal.decision)

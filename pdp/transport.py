@@ -263,11 +263,12 @@ class _Handlers:
         name = method.name
 
         def call(request: Any, context: grpc.ServicerContext) -> Message:
+            started = time.perf_counter()
             try:
                 response: Message = method.answer(_readable(request, method))
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
-                self._refuse(name, context, error)
-            self._metrics.requested(name, "OK")
+                self._refuse(name, context, error, time.perf_counter() - started)
+            self._metrics.requested(name, "OK", time.perf_counter() - started)
             return response
 
         return call
@@ -284,9 +285,13 @@ class _Handlers:
                     stream.idle = False
                     asked = _readable(asked, method)
                 for response in method.answer(asked):
+                    if method.kind is Kind.MANY_TO_MANY:  # it lasts as long as its client likes; each answer is timed
+                        self._metrics.answered(name, time.perf_counter() - stream.since)
                     yield response
                     if method.kind is Kind.MANY_TO_MANY:  # one answer is let finish, questions have no end
                         streams.check_serving()
+                if method.kind is Kind.ONE_TO_MANY:
+                    self._metrics.answered(name, time.perf_counter() - stream.since)
             except (grpc.RpcError, GeneratorExit):  # the client went away, between requests or between responses
                 self._metrics.requested(name, "CANCELLED")
                 raise
@@ -297,13 +302,15 @@ class _Handlers:
         session.experimental_thread_pool = streams.pool  # type: ignore[attr-defined] # where grpcio looks for it
         return session
 
-    def _refuse(self, name: str, context: grpc.ServicerContext, error: Exception) -> NoReturn:
+    def _refuse(
+        self, name: str, context: grpc.ServicerContext, error: Exception, seconds: float | None = None
+    ) -> NoReturn:
         """Ends a call with a status; where the error is none of ours, the log has it and the client does not."""
         if isinstance(error, CallError):
-            self._metrics.requested(name, error.code.name)
+            self._metrics.requested(name, error.code.name, seconds)
             context.abort(_STATUSES[error.code], error.message)
         _log.error("call_failed", method=name, exc_info=True)
-        self._metrics.requested(name, Code.INTERNAL.name)
+        self._metrics.requested(name, Code.INTERNAL.name, seconds)
         context.abort(grpc.StatusCode.INTERNAL, "internal error")
 
 

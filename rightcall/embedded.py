@@ -28,9 +28,10 @@ _SECRET_SIZE = 32
 class CurrentPublisher:
     """Publishes into the current snapshots of this very process."""
 
-    def __init__(self, current: CurrentSnapshots) -> None:
+    def __init__(self, current: CurrentSnapshots, metrics: Metrics) -> None:
         self.name = current.source
         self._current = current
+        self._metrics = metrics
 
     def standing(self) -> Mapping[str, Standing]:
         """What this process answers from."""
@@ -39,7 +40,9 @@ class CurrentPublisher:
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
         """Opens the snapshot and makes it current."""
         del pointer, standing
-        self._current.replace(decode(blob), "definitions")
+        snapshot = decode(blob)
+        self._current.replace(snapshot, "definitions", snapshot.compiled_at)
+        self._metrics.synced(snapshot.compiled_at)
 
     def remove(self, pointer: Pointer, standing: Standing) -> None:
         """Forgets a tenant."""
@@ -56,6 +59,7 @@ class EmbeddedLoader:
         metrics: counts what was loaded and what was at fault.
         password_override: where a user's own password replaces a permission's.
         secret: the key that passwords are hashed with; None: one that lives and dies with this process.
+        synchronizer: makes what runs the cycles.
     """
 
     def __init__(
@@ -66,12 +70,13 @@ class EmbeddedLoader:
         *,
         password_override: PasswordOverride,
         secret: bytes | None = None,
+        synchronizer: Callable[..., Synchronizer] = Synchronizer,
     ) -> None:
         self._current = current
         self._metrics = metrics
-        self._synchronizer = Synchronizer(
+        self._synchronizer = synchronizer(
             source,
-            CurrentPublisher(current),
+            CurrentPublisher(current, metrics),
             secret=secret or random_secrets.token_bytes(_SECRET_SIZE),
             password_override=password_override,
         )

@@ -12,10 +12,17 @@ from tools import tool
 ROOT: Final = Path(__file__).parents[1]
 CHART: Final = ROOT / "helm" / "rightcall"
 EXAMPLES: Final = sorted((CHART / "examples").glob("*.yaml"))
+MANIFESTS: Final = sorted((CHART / "examples" / "manifests").glob("*.yaml"))
+"""Examples that are no values, but what is given to Kubernetes as it is."""
+EVERYTHING: Final = ROOT / "tests" / "data" / "chart-everything.yaml"
+"""Values that switch on all that goes together."""
 KUBERNETES: Final = ("1.27.0", "1.31.0", "1.37.0")
 """The oldest release that the chart is for, one between, and the newest whose schemas there are."""
 
 Manifest = dict[str, Any]
+
+_LOADER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+"""Dashboards are long; in C they are read ten times as fast."""
 
 
 def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -33,7 +40,12 @@ def rendered(values: Path, *arguments: str, kubernetes: str = KUBERNETES[1]) -> 
     """The manifests for a values file."""
     done = template("-f", values, *arguments, kubernetes=kubernetes)
     assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one is not None]
+    return parsed(done.stdout)
+
+
+def parsed(text: str) -> list[Manifest]:
+    """The manifests in a text."""
+    return [one for one in yaml.load_all(text, Loader=_LOADER) if one is not None]
 
 
 def refusal(*arguments: str | Path) -> str:
@@ -55,6 +67,6 @@ def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
     for manifest in manifests:
         if manifest["kind"] == "Pod":
             made[manifest["metadata"]["name"]] = manifest["spec"]
-        elif manifest["kind"] in {"Deployment", "DaemonSet"}:
+        elif manifest["kind"] in {"Deployment", "DaemonSet", "Job", "StatefulSet"}:
             made[manifest["metadata"]["name"]] = manifest["spec"]["template"]["spec"]
     return made

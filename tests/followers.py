@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from given import GivenSource
     from redis_server import RedisServer
 
+    from pdp.store import SnapshotStore
+
 
 def publisher_to(server: RedisServer, *, secret: bytes | None = KEY, keep: int = DEFAULT_KEEP) -> RedisPublisher:
     """A publisher as the command line makes it."""
@@ -44,10 +46,14 @@ def loader_to(
 class Replica:
     """What a server holds that follows Redis."""
 
-    def __init__(self, url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,)) -> None:
+    def __init__(
+        self, url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,), store: SnapshotStore | None = None
+    ) -> None:
         self.current = CurrentSnapshots(without_credentials(url))
         self.metrics = Metrics(self.current, "test")
-        self.follower = Follower(open_redis(url), self.current, self.metrics, secrets=secrets, recheck=recheck)
+        self.follower = Follower(
+            open_redis(url), self.current, self.metrics, secrets=secrets, recheck=recheck, store=store
+        )
 
     def denies(self, extension: str, tenant: str = ACME, caller: str = ALICE) -> bool:
         """Whether it denies a call; of a tenant that it does not hold, it does not."""
@@ -70,9 +76,11 @@ class Replica:
 
 
 @contextlib.contextmanager
-def replica(url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,)) -> Iterator[Replica]:
+def replica(
+    url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,), store: SnapshotStore | None = None
+) -> Iterator[Replica]:
     """A replica that follows."""
-    made = Replica(url, recheck=recheck, secrets=secrets)
+    made = Replica(url, recheck=recheck, secrets=secrets, store=store)
     made.follower.start()
     try:
         yield made

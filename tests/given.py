@@ -48,3 +48,6 @@ class GivenSource:
         while not stop.is_set():
             yield
             stop.wait(0.05)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -16,10 +16,11 @@ from structlog.testing import capture_logs
 
 from pdp.answering import Challenges
 from pdp.attempts import Limits, MemoryAttempts
+from pdp.catalog import CHALLENGE_RESULTS
 from pdp.challenge import ChallengeSeal
 from pdp.errors import CallError, ChallengeOver, ForgedChallenge, InvalidCall, RulesBehind, UnknownTenant
 from pdp.freshness import FreshRules
-from pdp.metrics import CHALLENGE_RESULTS, Metrics
+from pdp.metrics import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Decision, PasswordOverride, Revision
 from pdp.rules.snapshot import decode

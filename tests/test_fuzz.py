@@ -17,6 +17,7 @@ NAMES = (
     "grpc_requests",
     "snapshots",
     "sealed_snapshots",
+    "deltas",
     "definitions",
     "challenges",
     "agi",

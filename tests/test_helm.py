@@ -1,21 +1,30 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped] # it has no types
 import pytest
 import yaml
-from charts import CHART, EXAMPLES, KUBERNETES, Manifest, helm, pods, refusal, rendered, template, the
-
-from pdp.app import ServerSettings
+from charts import (
+    CHART,
+    EVERYTHING,
+    EXAMPLES,
+    KUBERNETES,
+    MANIFESTS,
+    Manifest,
+    helm,
+    parsed,
+    pods,
+    refusal,
+    rendered,
+    template,
+    the,
+)
 
 TRIAL, PRODUCTION, DAEMONSET, EMBEDDED = (
     CHART / "examples" / f"{name}.yaml" for name in ("trial", "production", "daemonset", "embedded")
 )
-CUSTOM = "monitoring.coreos.com/v1"
 
 each_example = pytest.mark.parametrize("values", EXAMPLES, ids=lambda path: path.stem)
 
@@ -27,42 +36,13 @@ def test_every_example_passes_the_strict_lint(values: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("kubernetes", KUBERNETES)
-@each_example
-def test_every_manifest_is_valid_in_kubernetes_own_schemas(values: Path, kubernetes: str) -> None:
-    """Kubernetes' schemas, of an old and of a new release, with unknown fields refused."""
-    for manifest in rendered(values, kubernetes=kubernetes):
-        if manifest["apiVersion"] != CUSTOM:
-            kubernetes_validate.validate(manifest, kubernetes, strict=True)
-
-
-def test_everything_that_can_be_switched_on_is_valid_together() -> None:
-    """No two options spoil each other's manifests."""
-    switched = ["networkPolicy.enabled", "monitoring.serviceMonitor.enabled", "monitoring.rules.enabled"]
-    switched += ["monitoring.dashboards.enabled", "pdp.autoscaling.enabled", "pdp.disruptionBudget.enabled"]
-    placed = 'pdp.tolerations=[{"operator":"Exists"}],pdp.nodeSelector={"a":"b"},pdp.affinity={"nodeAffinity":{}}'
-    placed += ',loader.extraEnv=[{"name":"A","value":"b"}],loader.extraVolumes=[{"name":"x","emptyDir":{}}]'
-    placed += ',loader.extraVolumeMounts=[{"name":"x","mountPath":"/x"}],commonLabels={"team":"voice"}'
-    manifests = rendered(TRIAL, "--set", ",".join(f"{key}=true" for key in switched), "--set-json", placed)
+def test_everything_has_the_labels_that_everything_is_to_have() -> None:
+    """`commonLabels` are on each manifest, and on each pod, where costs and policies look for them."""
+    manifests = rendered(EVERYTHING)
     for manifest in manifests:
         assert manifest["metadata"]["labels"]["team"] == "voice"
-        if manifest["apiVersion"] != CUSTOM:
-            kubernetes_validate.validate(manifest, KUBERNETES[1], strict=True)
-    kinds = {manifest["kind"] for manifest in manifests}
-    assert kinds == {
-        "ConfigMap",
-        "Deployment",
-        "HorizontalPodAutoscaler",
-        "NetworkPolicy",
-        "Pod",
-        "PodDisruptionBudget",
-        "PodMonitor",
-        "PrometheusRule",
-        "Secret",
-        "Service",
-        "ServiceAccount",
-        "ServiceMonitor",
-    }
+    made = [one["spec"]["template"] for one in manifests if one["kind"] in {"Deployment", "Job"}]
+    assert {template["metadata"]["labels"]["team"] for template in made} == {"voice"}
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -79,6 +59,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a file that is no definitions file": ({"definitions": {"files": {"company.txt": "x"}}}, "company.txt"),
     "a digest that is none": ({"image": {"digest": "latest"}}, "digest"),
     "a level that is not there": ({"loader": {"logLevel": "verbose"}}, "logLevel"),
+    "a limit below all": ({"pdp": {"settings": {"challengeAttempts": -1}}}, "challengeAttempts"),
+    "a share beyond all": ({"pdp": {"decisionLog": {"sample": {"allow": 2}}}}, "allow"),
+    "a decision that there is not": ({"pdp": {"decisionLog": {"sample": {"maybe": 1}}}}, "maybe"),
+    "a password in the decision log's URL": ({"pdp": {"decisionLog": {"to": "redis://a:b@redis:6379/0"}}}, "to"),
+    "keys of tokens in the clear": ({"pdp": {"jwt": {"jwksUrl": "http://issuer/keys"}}}, "jwksUrl"),
+    "a duration without a unit": ({"tls": {"certManager": {"duration": "90"}}}, "duration"),
+    "an option of an issuer that there is not": ({"tls": {"certManager": {"issuerRef": {}}}}, "issuerRef"),
+    "a question that is none": ({"loadTest": {"questions": [{"dialled": "112"}]}}, "dialled"),
+    "a budget of nothing": ({"loader": {"disruptionBudget": {"maxUnavailable": 0}}}, "maxUnavailable"),
+    "a part beyond the whole": ({"loader": {"maxRemoval": 1.5}}, "maxRemoval"),
+    "a latency without end": ({"pdp": {"autoscaling": {"targetLatency": "0.5 ms"}}}, "targetLatency"),
     "a port beyond all": ({"networkPolicy": {"redisPort": 70000}}, "redisPort"),
 }
 
@@ -111,21 +102,25 @@ def test_contradictions_are_refused_with_advice(values: Path, setting: str, advi
     assert advice in refusal("-f", values, "--set", setting)
 
 
-@each_example
+@pytest.mark.parametrize("values", [*EXAMPLES, EVERYTHING, *MANIFESTS], ids=lambda path: path.stem)
 def test_every_pod_is_restricted(values: Path) -> None:
     """Every pod fulfils Kubernetes' restricted profile, and gets no token."""
-    for spec in pods(rendered(values)).values():
+    for spec in pods(_manifests(values)).values():
         assert spec["automountServiceAccountToken"] is False
         assert spec["enableServiceLinks"] is False, "links would set RIGHTCALL_… variables that look like options"
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["runAsUser"] > 0
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in spec["containers"]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
+            wanted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+            if container["name"] != "asterisk":  # the one that is not ours
+                wanted["readOnlyRootFilesystem"] = True
+            assert container["securityContext"] == wanted
+
+
+def _manifests(path: Path) -> list[Manifest]:
+    """What Kubernetes is given for a values file, or for a file with manifests."""
+    return parsed(path.read_text()) if path in MANIFESTS else rendered(path)
 
 
 def test_no_password_is_in_anything_but_a_secret() -> None:
@@ -143,13 +138,6 @@ def test_a_pod_has_the_time_to_drain(delay: float, drain: float, grace: int) -> 
     setting = f"pdp.settings.drainDelay={delay},pdp.settings.drainSeconds={drain}"
     (spec,) = [spec for name, spec in pods(rendered(TRIAL, "--set-json", setting)).items() if name == "trial-rightcall"]
     assert spec["terminationGracePeriodSeconds"] == grace
-
-
-def test_every_limit_of_the_chart_is_one_of_the_server() -> None:
-    """A setting that is renamed in the server must be renamed in the chart, too."""
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    named = {_snake(name) for name in values["pdp"]["settings"]}
-    assert named <= {field.name for field in fields(ServerSettings)}
 
 
 def test_selectors_find_the_pods_that_they_are_for() -> None:
@@ -216,22 +204,40 @@ def test_another_key_makes_other_pods() -> None:
     assert all(one != other for one, other in zip(first, second, strict=True))
 
 
+def _notes(directory: Path, *arguments: str | Path) -> str:
+    """What helm shows after an installation. It does so only with a cluster; as a manifest it renders it without."""
+    chart = Path(shutil.copytree(CHART, directory / "rightcall"))
+    notes = (chart / "templates" / "NOTES.txt").read_text()
+    manifest = 'kind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | quote }}'
+    (chart / "templates" / "notes.yaml").write_text(f'{{{{ define "notes" }}}}{notes}{{{{ end }}}}\n{manifest}')
+    done = helm("template", "trial", chart, "--kube-version", KUBERNETES[1], *arguments)
+    assert done.returncode == 0, done.stderr
+    text: str = the(parsed(done.stdout), "Notes", "notes")["text"]
+    return text
+
+
 def test_the_notes_tell_the_next_step(tmp_path: Path) -> None:
     """After the installation an operator is told how to ask, and what of a trial is not for real use."""
-    chart = Path(shutil.copytree(CHART, tmp_path / "rightcall"))
-    notes = (chart / "templates" / "NOTES.txt").read_text()
-    # Helm shows notes only with a cluster at hand; as a manifest it renders them without.
-    text = (
-        '{{ define "notes" }}'
-        + notes
-        + '{{ end }}\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | quote }}'
-    )
-    (chart / "templates" / "notes.yaml").write_text(text)
-    done = helm("template", "trial", chart, "--kube-version", KUBERNETES[1], "-f", TRIAL)
-    shown = the([one for one in yaml.safe_load_all(done.stdout) if one], "Notes", "notes")["text"]
+    shown = _notes(tmp_path, "-f", TRIAL)
     assert "helm test -n default trial --logs" in shown
     assert "trial-rightcall.default.svc:50051" in shown
     assert "The bundled Redis is for trials" in shown
+
+
+def test_the_notes_tell_whom_to_trust_and_where_the_report_is(tmp_path: Path) -> None:
+    """With TLS they name the authority, with client certificates who issues them, with a load test its log."""
+    shown = _notes(tmp_path, "-f", EVERYTHING)
+    assert "get secret everything-tls" in shown
+    assert "ClusterIssuer voice" in shown
+    assert "logs job/everything-load-1" in shown
+
+
+def test_the_notes_of_loaders_alone_speak_of_loaders(tmp_path: Path) -> None:
+    """Nobody is told to wait for servers that are not there."""
+    shown = _notes(tmp_path, "-f", CHART / "examples" / "sidecar.yaml")
+    assert "rollout status deployment/trial-rightcall-loader" in shown
+    assert "helm test" not in shown
+    assert "Let your call control ask" not in shown
 
 
 def test_the_readme_lists_every_value() -> None:
@@ -253,7 +259,3 @@ def test_the_defaults_are_refused_with_what_to_do() -> None:
     done = template()
     assert "mode redis needs to know one Redis" in done.stderr
     assert "examples/trial.yaml" in done.stderr
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

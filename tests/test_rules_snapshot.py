@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import struct
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +21,11 @@ from hypothesis import strategies as st
 from pdp.rules.blob import FORMAT_VERSION, MAGIC, Section, seal, unseal
 from pdp.rules.compile import Compiler
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
-from pdp.rules.model import Decision, PasswordOverride, Revision
+from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision, Tenant, User
 from pdp.rules.passwords import RECORD_SIZE
 from pdp.rules.snapshot import decode
 
 if TYPE_CHECKING:
-    from pdp.rules.model import Tenant
     from pdp.rules.snapshot import Snapshot
 
 DATA = Path(__file__).parent / "data"
@@ -84,6 +85,32 @@ def test_a_caller_is_known_in_either_case() -> None:
     assert snapshot.decide(ALICE.upper(), "0033", "") == snapshot.decide(ALICE, "0033", "")
     assert snapshot.knows_caller(ALICE.upper())
     assert snapshot.user_groups(ALICE.upper()) == snapshot.user_groups(ALICE)
+
+
+@pytest.mark.parametrize("name", ["", "n", "n" * 34, "n" * 35, "n" * 36, "ü" * 17, "nü" * 12, "名" * 200])
+def test_a_name_of_any_length_is_told_whole(name: str) -> None:
+    """Those of up to 34 bytes lie beside the permission's id, others elsewhere."""
+    rule = CallPermission(1, name=name, extensions=("0",), users=(ALICE,))
+    tenant = Tenant(TENANT.uuid, users=(User(ALICE),), call_permissions=(rule,))
+    snapshot = decode(Compiler().compile(tenant, REVISION, compiled_at=0.0))
+    assert snapshot.decide(ALICE, "0", "").permission_name == name
+    assert snapshot.verdict(snapshot.match(ALICE, "0", "")).permission_name == name
+    assert snapshot.permission(snapshot.user_permissions(ALICE)[0]).name == name
+
+
+def test_a_snapshot_that_nobody_holds_is_freed_at_once() -> None:
+    """Tables of half a gigabyte do not wait for the garbage collector, which may come in the middle of a call."""
+    gc.disable()
+    try:
+        snapshot = decode(BLOB)
+        snapshot.decide(ALICE.upper(), "0033", "3")
+        whole = weakref.ref(snapshot)
+        matcher = weakref.ref(snapshot.match)
+        del snapshot
+        assert whole() is None
+        assert matcher() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

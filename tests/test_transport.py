@@ -143,6 +143,24 @@ def test_reflection_tells_the_services(running: Running) -> None:
     assert described.package == "rightcall.v1"
 
 
+@pytest.mark.parametrize("symbol", ["rightcall.v1.CheckCallRequest", "rightcall.v1.DecisionService.CheckCall"])
+def test_reflection_finds_what_tools_ask_for(running: Running, symbol: str) -> None:
+    """Among them ghz, which asks for the file of the method that it shall call."""
+    database = ProtoReflectionDescriptorDatabase(running.channel)
+
+    assert database.FindFileContainingSymbol(symbol).package == "rightcall.v1"
+
+
+@pytest.mark.parametrize("symbol", ["rightcall.v1.DecisionService.NoCall", "rightcall.v2.DecisionService", "x", ""])
+def test_reflection_finds_nothing_that_is_not_there(running: Running, symbol: str) -> None:
+    """It answers, and goes on answering."""
+    database = ProtoReflectionDescriptorDatabase(running.channel)
+
+    with pytest.raises(KeyError):
+        database.FindFileContainingSymbol(symbol)
+    assert database.get_services()
+
+
 def make_server(**settings: str) -> Server:
     """A server that nobody has started."""
     current = current_of(denying("0900"))

@@ -18,7 +18,12 @@ MODULES: Final = {
 }
 """Programs built from the Go module proxy, each at a version, so that every machine has the same."""
 
-PACKAGES: Final = {"promtool": "prometheus", "prometheus": "prometheus", "redis-server": "redis-server"}
+PACKAGES: Final = {
+    "etcd": "etcd-server",
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "redis-server": "redis-server",
+}
 """Programs of Debian, and the packages that have them."""
 
 
@@ -32,7 +37,7 @@ def tool(name: str) -> Path:
     Raises:
         ToolMissing: it cannot be had.
     """
-    found = shutil.which(name, path=os.pathsep.join((str(_cache()), os.environ.get("PATH", os.defpath))))
+    found = shutil.which(name, path=os.pathsep.join((str(cache()), os.environ.get("PATH", os.defpath))))
     if found:
         return Path(found)
     if name in MODULES:
@@ -40,7 +45,8 @@ def tool(name: str) -> Path:
     raise ToolMissing(f"{name} is missing; install it: apt-get install {PACKAGES.get(name, name)}")
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where programs go that are built here."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "rightcall-tools")
 
@@ -51,11 +57,11 @@ def _built(name: str, module: str) -> Path:
         raise ToolMissing(f"{name} is missing, and Go, which would build it; install either of them")
     print(f"building {module} …", file=sys.stderr)
     done = subprocess.run(
-        [go, "install", module], env={**os.environ, "GOBIN": str(_cache())}, capture_output=True, text=True, check=False
+        [go, "install", module], env={**os.environ, "GOBIN": str(cache())}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ToolMissing(f"{name} could not be built from {module}: {done.stderr.strip()[-500:]}")
-    return _cache() / name
+    return cache() / name
 
 
 if __name__ == "__main__":

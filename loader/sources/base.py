@@ -53,3 +53,10 @@ class Source(Protocol):
         Returns soon (half a second) after ``stop`` is set. A source that has become unreadable ends no watch.
         """
         ...
+
+    def close(self) -> None:
+        """Lets go of what it holds outside this process, such as a session. Whoever reads it again opens it anew.
+
+        To be called once nobody reads or watches it. It raises nothing, and may be called more than once.
+        """
+        ...

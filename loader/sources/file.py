@@ -93,6 +93,9 @@ class FileSource:
             yield
             due = time.monotonic() + self._recheck
 
+    def close(self) -> None:
+        """Nothing is open between two readings."""
+
     def _settled(
         self, seen: dict[str, Signature | None] | None, stop: threading.Event
     ) -> dict[str, Signature | None] | None:

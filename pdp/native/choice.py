@@ -32,13 +32,16 @@ class Transport(StrEnum):
     """Everything."""
 
 
-def choose_transport(wanted: Transport, settings: ServerSettings, *, decision_log: bool, workers: int = 1) -> Transport:
+def choose_transport(
+    wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool = False, workers: int = 1
+) -> Transport:
     """The transport that serves: NATIVE or GRPCIO.
 
     Args:
         wanted: what was asked for.
         settings: what it has to do.
         decision_log: whether answers carry the id under which the decision log has them.
+        tracing: whether requests have spans.
         workers: how many processes answer; more than one can only by NATIVE.
 
     Raises:
@@ -50,7 +53,7 @@ def choose_transport(wanted: Transport, settings: ServerSettings, *, decision_lo
         if settings.listen.startswith(UNIX):
             raise TransportError("workers cannot share a Unix socket; leave out --workers, or listen on a port")
         wanted = Transport.NATIVE if is_local(settings.listen) else wanted
-    chosen = _choose(wanted, settings, decision_log=decision_log)
+    chosen = _choose(wanted, settings, decision_log=decision_log, tracing=tracing)
     if workers > 1 and chosen is Transport.GRPCIO:
         raise TransportError(
             f"workers need the native transport, which is not chosen by itself for {settings.listen}, where others can "
@@ -59,10 +62,10 @@ def choose_transport(wanted: Transport, settings: ServerSettings, *, decision_lo
     return chosen
 
 
-def _choose(wanted: Transport, settings: ServerSettings, *, decision_log: bool) -> Transport:
+def _choose(wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool) -> Transport:
     if wanted is Transport.GRPCIO:
         return wanted
-    missing = _lacks(settings, decision_log=decision_log)
+    missing = _lacks(settings, decision_log=decision_log, tracing=tracing)
     installed = importlib.util.find_spec(NATIVE_PACKAGE) is not None
     if wanted is Transport.AUTO:
         return Transport.NATIVE if installed and not missing and is_local(settings.listen) else Transport.GRPCIO
@@ -76,7 +79,7 @@ def _choose(wanted: Transport, settings: ServerSettings, *, decision_log: bool) 
     return wanted
 
 
-def _lacks(settings: ServerSettings, *, decision_log: bool) -> list[str]:
+def _lacks(settings: ServerSettings, *, decision_log: bool, tracing: bool) -> list[str]:
     """The options that were given and that the native transport has nothing for."""
     security = settings.security
     asked = {
@@ -88,5 +91,6 @@ def _lacks(settings: ServerSettings, *, decision_log: bool) -> list[str]:
         "--max-connection-age": settings.max_connection_age,
         "--max-connections": settings.max_connections,
         "--decision-log": decision_log,
+        "--tracing": tracing,
     }
     return [option for option, value in asked.items() if value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -120,9 +121,6 @@ class Front:
     def _answerer(self) -> Callable[[Sequence[Event]], None]:
         """Answers a batch, over local names, for speed."""
         check_call, respond, most = self._hot.check_call(), self._front.respond, self._most
-        requests = self._metrics.tallies.mine().requests
-        counted = ("CheckCall", "OK")
-        requests.setdefault(counted, 0)
 
         def answer(events: Sequence[Event]) -> None:
             if self._refusing or len(events) > most:
@@ -131,15 +129,15 @@ class Front:
             for kind, call_id, method, data, _ in events:
                 if kind != EVENT_CALL or data is None:  # the client went away: who works on it hears of it in respond
                     continue
+                started = perf_counter()
                 try:
                     response = check_call(data) if method == _CHECK_CALL else None
                 except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
-                    self._fail(call_id, method, error)
+                    self._fail(call_id, method, error, perf_counter() - started)
                     continue
                 if response is None:
                     self._set_aside(call_id, method, data)
                 else:
-                    requests[counted] += 1
                     respond(call_id, response)
             self._calls += len(events)
 
@@ -167,12 +165,13 @@ class Front:
         self._aside.submit(self._answer_aside, call_id, method, data)
 
     def _answer_aside(self, call_id: int, method: int, data: bytes) -> None:
+        started = perf_counter()
         try:
             response = self._hot.check_calls(data) if method == _CHECK_CALLS else self._hot.check_call_waiting(data)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
-            self._fail(call_id, method, error)
+            self._fail(call_id, method, error, perf_counter() - started)
         else:
-            self._metrics.requested(_NAMES[method], "OK")
+            self._metrics.requested(_NAMES[method], "OK", perf_counter() - started)
             self._front.respond(call_id, response)
         with self._guard:
             self._beside -= 1
@@ -181,16 +180,23 @@ class Front:
         self._metrics.rejected("overload")
         self._fail(call_id, method, TooManyCalls("overload", _OVERLOAD_SECONDS))
 
-    def _fail(self, call_id: int, method: int, error: Exception) -> None:
-        """Ends a call with a status; where the error is none of ours, the log has it and the client does not."""
+    def _fail(self, call_id: int, method: int, error: Exception, seconds: float | None = None) -> None:
+        """Ends a call with a status; where the error is none of ours, the log has it and the client does not.
+
+        Args:
+            call_id: the call's.
+            method: of ``_NAMES``.
+            error: what it ended with.
+            seconds: that it was worked on; None: it was not.
+        """
         name = _NAMES[method]
         if isinstance(error, CallError):
             trailing = retry_metadata(error) if isinstance(error, TooManyCalls) else None
-            self._metrics.requested(name, error.code.name)
+            self._metrics.requested(name, error.code.name, seconds)
             self._front.fail(call_id, error.code, error.message, trailing_metadata=trailing)
             return
         _log.error("call_failed", method=name, exc_info=True)
-        self._metrics.requested(name, Code.INTERNAL.name)
+        self._metrics.requested(name, Code.INTERNAL.name, seconds)
         self._front.fail(call_id, Code.INTERNAL, "internal error")
 
 

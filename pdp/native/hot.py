@@ -1,7 +1,7 @@
 """From a request's bytes to a response's bytes, for the two methods that are asked by the thousand.
 
 The same answers as ``DecisionService`` gives, by a shorter way: a snapshot has few verdicts, so the response of each is
-serialized once and sent again, and what was counted goes to a list of this thread. Whatever is not plain (a question
+serialized once and sent again, and what was counted goes to lists of this thread. Whatever is not plain (a question
 that is refused, one that asks for a revision, a challenge that must be made) takes the long way, through the service.
 """
 
@@ -20,7 +20,7 @@ from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
 from pdp.rules.verdict import UNRESTRICTED, verdict_parts
 from pdp.service import response_of
-from pdp.tally import BUCKETS, outcome
+from pdp.tally import BUCKETS, CHECK_CALL, Refusal, outcome
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request", messages.CheckCallRequest, messages.CheckCallsRequest)
 
-_Remembered: TypeAlias = "dict[str, tuple[Callable[[], Snapshot | None], dict[int, bytes]]]"
-"""By tenant: its snapshot, which may be gone, and of that each verdict's number with its response."""
+_Answer: TypeAlias = "tuple[bytes, Refusal | None]"
+"""A response, and what it is counted as where it is no ALLOW."""
+_Remembered: TypeAlias = "dict[str, tuple[Callable[[], Snapshot | None], dict[int, _Answer]]]"
+"""By tenant: its snapshot, which may be gone, and of that each verdict's number with its answer."""
 
-_UNRESTRICTED = response_of(None, UNRESTRICTED).SerializeToString()
+_UNRESTRICTED: _Answer = (response_of(None, UNRESTRICTED).SerializeToString(), None)
 _REMEMBERED_RESPONSES = 16_384
 """Of one snapshot: a few megabytes where a tenant's calls end in that many verdicts, next to nothing where not."""
 _FIRST = b"\x0a"
@@ -83,7 +85,7 @@ class HotCalls:
         self._among: _Remembered = {}
 
     def check_call(self) -> Callable[[bytes], bytes | None]:
-        """CheckCall, for the thread that asks for it.
+        """CheckCall, for the thread that asks for it. What it answers is counted as a request, what it raises is not.
 
         The function returned raises ``CallError``, and returns None where the answer may have to wait for newer rules:
         then ``check_call_waiting`` has it.
@@ -91,7 +93,14 @@ class HotCalls:
         parse, decide, slowly = messages.CheckCallRequest.FromString, self._decide, self._one_slowly
         special, most = self._makes_challenges, self._max_message_size
         tally = self._tallies.mine()
-        decided, buckets = tally.decisions, tally.buckets
+        decided, plain, refused = tally.decisions, tally.plain, tally.refused
+        buckets = plain.buckets
+
+        def counted(request: messages.CheckCallRequest, started: float) -> bytes:
+            response = slowly(request)
+            tally.requested(CHECK_CALL, "OK")
+            tally.answered(CHECK_CALL, perf_counter() - started)
+            return response
 
         def check_call(data: bytes) -> bytes | None:
             started = perf_counter()
@@ -105,15 +114,17 @@ class HotCalls:
             if request.at_least_revision > 0:
                 return None
             if not _is_plain(extension):
-                return slowly(request)
+                return counted(request, started)
             snapshot, number = decide(request.caller, extension, request.outcall, request.tenant)
             if special and number & _DECISION == Decision.CHALLENGE:
-                return slowly(request)
-            response = self._response(snapshot, number)
+                return counted(request, started)
+            response, refusal = self._answer(snapshot, number)
+            if refusal is not None:
+                refused(refusal)
             seconds = perf_counter() - started
             decided[_OUTCOMES[number & _LOW]] += 1
             buckets[bisect_left(BUCKETS, seconds)] += 1
-            tally.seconds += seconds
+            plain.seconds += seconds
             return response
 
         return check_call
@@ -137,9 +148,14 @@ class HotCalls:
         verdicts = self._plainly(request) if len(request.calls) <= self._max_calls else None
         if verdicts is None:
             return self._decisions.check_calls(request).SerializeToString()
-        answers = b"".join([self._among_many(snapshot, number) for snapshot, number in verdicts])
-        _count(self._tallies.mine(), verdicts, perf_counter() - started)
-        return answers
+        tally, answers = self._tallies.mine(), []
+        for snapshot, number in verdicts:
+            answer, refusal = self._among_many(snapshot, number)
+            answers.append(answer)
+            if refusal is not None:
+                tally.refused(refusal)
+        _count(tally, verdicts, perf_counter() - started)
+        return b"".join(answers)
 
     def _parsed(self, message: type[_Request], data: bytes) -> _Request:
         if len(data) > self._max_message_size:
@@ -183,36 +199,35 @@ class HotCalls:
             verdicts.append(verdict)
         return verdicts
 
-    def _response(self, snapshot: Snapshot | None, number: int) -> bytes:
-        """A CheckCallResponse."""
+    def _answer(self, snapshot: Snapshot | None, number: int) -> _Answer:
+        """With a CheckCallResponse."""
         if snapshot is None:
             return _UNRESTRICTED
-        responses = self._remembered(self._alone, snapshot)
-        found = responses.get(number)
+        answers = self._remembered(self._alone, snapshot)
+        found = answers.get(number)
         if found is None:
-            verdict = snapshot.verdict(number)
-            found = response_of(snapshot, verdict).SerializeToString()
-            if len(responses) < _REMEMBERED_RESPONSES:
-                responses[number] = found
+            found = _made(snapshot, number)
+            if len(answers) < _REMEMBERED_RESPONSES:
+                answers[number] = found
         return found
 
-    def _among_many(self, snapshot: Snapshot | None, number: int) -> bytes:
+    def _among_many(self, snapshot: Snapshot | None, number: int) -> _Answer:
         """The same as one of the answers of a CheckCallsResponse."""
         if snapshot is None:
             return _wrapped(_UNRESTRICTED)
-        responses = self._remembered(self._among, snapshot)
-        found = responses.get(number)
+        answers = self._remembered(self._among, snapshot)
+        found = answers.get(number)
         if found is None:
-            found = _wrapped(self._response(snapshot, number))
-            if len(responses) < _REMEMBERED_RESPONSES:
-                responses[number] = found
+            found = _wrapped(self._answer(snapshot, number))
+            if len(answers) < _REMEMBERED_RESPONSES:
+                answers[number] = found
         return found
 
     def _one_slowly(self, request: messages.CheckCallRequest) -> bytes:
         return self._decisions.check_call(request).SerializeToString()
 
     @staticmethod
-    def _remembered(of: _Remembered, snapshot: Snapshot) -> dict[int, bytes]:
+    def _remembered(of: _Remembered, snapshot: Snapshot) -> dict[int, _Answer]:
         """What is remembered of a snapshot; what was of its predecessor goes."""
         known = of.get(snapshot.tenant)
         if known is None or known[0]() is not snapshot:
@@ -220,9 +235,16 @@ class HotCalls:
         return known[1]
 
 
-def _wrapped(response: bytes) -> bytes:
-    answer = _FIRST + _length(response) + response
-    return _FIRST + _length(answer) + answer
+def _made(snapshot: Snapshot, number: int) -> _Answer:
+    verdict = snapshot.verdict(number)
+    response = response_of(snapshot, verdict).SerializeToString()
+    return response, None if verdict.decision is Decision.ALLOW else Refusal.of(snapshot.tenant, verdict)
+
+
+def _wrapped(answer: _Answer) -> _Answer:
+    response, refusal = answer
+    wrapped = _FIRST + _length(response) + response
+    return _FIRST + _length(wrapped) + wrapped, refusal
 
 
 def _length(data: bytes) -> bytes:
@@ -239,8 +261,7 @@ def _count(tally: Tally, verdicts: list[tuple[Snapshot | None, int]], seconds: f
     for low, count in Counter([number & _LOW for _, number in verdicts]).items():
         tally.decisions[_OUTCOMES[low]] += count
     if verdicts:
-        tally.buckets[bisect_left(BUCKETS, seconds / len(verdicts))] += len(verdicts)
-        tally.seconds += seconds
+        tally.deciding.took(seconds / len(verdicts), len(verdicts))
 
 
 def _is_plain(extension: str) -> bool:

@@ -4,12 +4,14 @@
     {prefix}{pointers}:leader           string with an expiry: the loader that leads
     {prefix}{pointers}:epoch            integer: how often the lead was taken
     {prefix}snapshot:{tenant}:number    string: the blob of a revision
+    {prefix}delta:{tenant}:number       string: what makes that blob out of an earlier revision's; may be missing
     {prefix}revisions:{tenant}          sorted set: JSON about each revision whose blob is kept, by number
     {prefix}changes                     channel: the tenant whose pointer moved
 
-The second braces are Redis Cluster's and stand in the key: what is changed together lies in one slot. A blob is
-written whole before its pointer moves, and a tenant that is gone has a pointer that says so. A pointer that is
-missing therefore means nothing: Redis lost it, and the loader will write it again.
+The second braces are Redis Cluster's and stand in the key: what is changed together lies in one slot. A blob is there,
+whole, before its pointer moves, and so is its delta, which names the revision that it starts from (see ``delta``);
+whoever cannot use the delta takes the blob. A tenant that is gone has a pointer that says so. A pointer that is missing
+therefore means nothing: Redis lost it, and the loader will write it again.
 """
 
 from __future__ import annotations
@@ -52,6 +54,10 @@ class Keys(NamedTuple):
     def snapshot(self, tenant: str, number: int) -> str:
         """The blob of a revision."""
         return f"{self.prefix}snapshot:{{{tenant}}}:{number}"
+
+    def delta(self, tenant: str, number: int) -> str:
+        """What makes the blob of a revision out of an earlier one."""
+        return f"{self.prefix}delta:{{{tenant}}}:{number}"
 
 
 def without_credentials(url: str) -> str:

@@ -54,12 +54,15 @@ def make_matcher(  # noqa: C901, PLR0915 - it holds the one function that is lon
                 at = first + hash_ % slots * slot_size
                 found, value = slot(blob, at)
                 while found != key:
-                    if found == no_key:  # from the root in an empty slot, 0, nothing is reached
-                        lower = caller.lower()
-                        if lower != caller and caller.isascii():
-                            return match(lower, extension, outcall)
-                        break
-                    at += slot_size
+                    if found != no_key:
+                        at += slot_size
+                    elif (lower := key.lower()) != key:
+                        # Not by calling oneself: a function that refers to itself is freed late, and its blob with it.
+                        key = lower
+                        (hash_,) = hashed(key)
+                        at = first + hash_ % slots * slot_size
+                    else:
+                        break  # from the root in an empty slot, 0, nothing is reached
                     found, value = slot(blob, at)
         while True:  # twice at the most: for the caller's profile, then for the outcall's
             if value < VERDICT:

@@ -30,7 +30,7 @@ from pdp.rules.layout import (
 from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.passwords import RECORD_SIZE, verify_password
-from pdp.rules.verdict import UNRESTRICTED, Verdict, make_decider, verdict_parts
+from pdp.rules.verdict import UNRESTRICTED, Verdict, long_name, make_decider, verdict_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,7 +142,7 @@ class Snapshot:
 
         self.match = make_matcher(self._users, self._outcalls, self._automaton)
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
-        self.decide = make_decider(self.match, blob, self._permissions, self._long_name)
+        self.decide = make_decider(self.match, blob, self._permissions, self._strings)
         """From caller, extension and outcall to the verdict."""
 
     @property
@@ -156,7 +156,7 @@ class Snapshot:
             return UNRESTRICTED
         slot, decision, stage = verdict_parts(number)
         id_, name = PERMISSION_NAMED.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size)
-        return Verdict(decision, stage, id_, name.decode() if len(name) < LONG_NAME else self._long_name(slot))
+        return Verdict(decision, stage, id_, self._name(slot, name))
 
     def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
         """Whether a password opens the challenge of a verdict to a caller.
@@ -222,7 +222,7 @@ class Snapshot:
         row = self._permission(slot)
         return PermissionRecord(
             id=row.id,
-            name=row.name.decode() if len(row.name) < LONG_NAME else self._string(row.text, row.length),
+            name=self._name(slot, row.name),
             mode=Mode.ALLOW if row.flags & ALLOWS else Mode.DENY,
             enabled=bool(row.flags & ENABLED),
             has_password=bool(row.flags & HAS_PASSWORD),
@@ -257,8 +257,11 @@ class Snapshot:
     def _permission(self, slot: int) -> _PermissionRow:
         return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size))
 
-    def _long_name(self, slot: int) -> str:
-        return self.permission(slot).name
+    def _name(self, slot: int, name: bytes) -> str:
+        """The name of the permission in a slot, of which its row holds this much."""
+        if len(name) < LONG_NAME:
+            return name.decode()
+        return long_name(self._blob, self._permissions, self._strings, slot)
 
     def _group(self, start: int) -> GroupRecord:
         id_, id_length, name, name_length, flags = self._records[start : start + 5]

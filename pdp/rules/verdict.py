@@ -56,8 +56,14 @@ def verdict_parts(number: int) -> tuple[int, Decision, Stage]:
     return number >> 4, *_OUTCOMES[number & 15]
 
 
+def long_name(blob: Blob, permissions: int, strings: int, slot: int) -> str:
+    """The name of a permission that does not fit into its row."""
+    *_, text, length = PERMISSION_ROW.unpack_from(blob, permissions + slot * PERMISSION_ROW.size)
+    return blob[strings + text : strings + text + length].decode()
+
+
 def make_decider(
-    match: Callable[[str, str, str], int], blob: Blob, permissions: int, long_name: Callable[[int], str]
+    match: Callable[[str, str, str], int], blob: Blob, permissions: int, strings: int
 ) -> Callable[[str, str, str], Verdict]:
     """A function from caller, extension and outcall to the verdict; like ``match``, over local names, for speed.
 
@@ -65,7 +71,7 @@ def make_decider(
         match: from caller, extension and outcall to a verdict's number.
         blob: holds permissions' rows.
         permissions: where in ``blob`` the rows start.
-        long_name: the name of the permission in a slot, for one that does not fit into its row.
+        strings: where in ``blob`` the names start that do not fit into their row.
     """
     outcomes, named, row_size = _OUTCOMES, PERMISSION_NAMED.unpack_from, PERMISSION_ROW.size
     new = tuple.__new__  # a third of what the constructor of a named tuple costs
@@ -75,7 +81,7 @@ def make_decider(
     def verdict_of(number: int) -> Verdict:
         decision, stage = outcomes[number & 15]
         permission, name = named(blob, permissions + (number >> 4) * row_size)
-        text = name.decode() if len(name) < LONG_NAME else long_name(number >> 4)
+        text = name.decode() if len(name) < LONG_NAME else long_name(blob, permissions, strings, number >> 4)
         verdict = new(Verdict, (decision, stage, permission, text))
         if len(remembered) < _REMEMBERED_VERDICTS:
             remembered[number] = verdict

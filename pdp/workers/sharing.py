@@ -30,16 +30,19 @@ class SharedFile:
     Args:
         snapshot: what is put there.
         origin: where it was loaded from.
+        since: when the loader began to make this change, in Unix time; 0: nobody waits for it.
 
     Attributes:
         tenant: the snapshot's.
         origin: as given.
+        since: as given.
         number: of the open file.
     """
 
-    def __init__(self, snapshot: Snapshot, origin: str) -> None:
+    def __init__(self, snapshot: Snapshot, origin: str, since: float) -> None:
         self.tenant = snapshot.tenant
         self.origin = origin
+        self.since = since
         self.number = os.memfd_create(f"rightcall {snapshot.tenant}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         with memoryview(snapshot.blob) as left:
             rest = left
@@ -85,15 +88,15 @@ class SharedSnapshots(CurrentSnapshots):
         with self.sharing:
             self._listeners.append(listener)
 
-    def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
+    def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
         """From the next call on, the tenant is decided by it, here and by whoever listens."""
         with self.sharing:
             held = self.get(snapshot.tenant)
             if held is not None and held.snapshot is snapshot:  # only its origin is another one
-                super().replace(snapshot, origin)
+                super().replace(snapshot, origin, since)
                 return
-            file = SharedFile(snapshot, origin)
-            super().replace(file.open(), origin)
+            file = SharedFile(snapshot, origin, since)
+            super().replace(file.open(), origin, since)
             self._tell(snapshot.tenant, file)
 
     def remove(self, tenant: str) -> None:

@@ -98,6 +98,7 @@ class Supervisor:
         with self._changed:
             for _ in range(self._count):
                 self._spawn()
+        self._metrics.watch(lambda: self.processes)
         self._thread.start()
         try:
             self._await("listening", _START_SECONDS)
@@ -145,7 +146,8 @@ class Supervisor:
         if file is None:
             self._tell_all("remove", {"tenant": tenant})
         else:
-            self._tell_all("replace", {"tenant": tenant, "origin": file.origin}, file=file.number)
+            fields = {"tenant": tenant, "origin": file.origin, "since": file.since}
+            self._tell_all("replace", fields, file=file.number)
 
     def _tell_all(self, kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1) -> None:
         for worker in self._workers:
@@ -189,6 +191,8 @@ class Supervisor:
         kind, fields, _ = message
         if kind == "counted":
             self._metrics.tallies.put(worker.process.pid, Tally.load(fields["tally"]))
+        elif kind == "has":
+            self._metrics.synced(fields["since"])
         elif kind in ("listening", "refused", "failed"):
             with self._changed:
                 worker.state, worker.problem = kind, fields.get("problem", "")

@@ -32,6 +32,7 @@ from pdp.workers.sharing import opened
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pdp.current import Held
     from pdp.workers.channel import Message
 
 _log = structlog.get_logger()
@@ -60,12 +61,16 @@ class Worker:
         self._hot = self._answers(secrets)
         self._front: Front | None = None
         self._told = ""
+        self._leaving: Held | None = None
+        """What was current until a moment ago: a call that is being decided must not be the one to free it."""
 
     def run(self) -> None:
         """Does what the supervisor says until it says to end, or ends itself."""
         try:
             due = 0.0
             while (message := self._channel.receive(_TELL_SECONDS)) is None or self._do(message):
+                if message is None:
+                    self._leaving = None
                 if time.monotonic() >= due:
                     self._tell()
                     due = time.monotonic() + _TELL_SECONDS
@@ -92,13 +97,14 @@ class Worker:
         return kind != "close"
 
     def _replace(self, fields: Mapping[str, Any], file: int) -> None:
+        self._leaving = self._current.get(fields["tenant"])
         try:
             self._current.replace(opened(file), fields["origin"])
         except (SnapshotError, OSError, ValueError):
             _log.exception("shared_rules_refused", tenant=fields["tenant"], advice="please report this")
         finally:
             close_file(file)
-        self._channel.send("has", {"tenant": fields["tenant"]})
+        self._channel.send("has", {"tenant": fields["tenant"], "since": fields.get("since", 0.0)})
 
     def _serve(self) -> None:
         gc.collect()

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "revisions": "rightcall.cli.revisions",
     "rollback": "rightcall.cli.revisions",
     "unpin": "rightcall.cli.revisions",
+    "doctor": "rightcall.cli.doctor",
     "agi": "rightcall.cli.agi",
     "demo": "rightcall.cli.demo",
 }

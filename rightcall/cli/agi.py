@@ -67,8 +67,8 @@ def _word(ctx: click.Context, param: click.Parameter, value: str) -> str:
     type=click.Choice([mode.value for mode in OnFailure]),
     default=_DEFAULTS.on_failure.value,
     help=(
-        "What happens to a call without a decision in that time: "
-        "it is denied, allowed, or allowed if it leaves through no outcall."
+        "What happens to a call without a decision in that time. closed: it is denied; open: it is allowed; "
+        "internal: it is allowed if it leaves through no outcall."
     ),
 )
 @option(

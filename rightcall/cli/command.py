@@ -50,7 +50,8 @@ class Command(click.RichCommand):
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - an exit code of 1 would read as "denied"
-            complain(Text(traceback.format_exc()))
+            if not _logs_json(ctx):
+                complain(Text(traceback.format_exc()))
             _fail(ctx, f"a defect of Rightcall's own: {error!r}; please report it", ExitCode.DEFECT)
 
 
@@ -95,5 +96,22 @@ def one_of(ctx: click.Context, *names: str) -> str:
 def _fail(ctx: click.Context, message: str, code: ExitCode) -> None:
     if ctx.params.get("as_json"):
         print_json({"error": message, "exit_code": int(code)})
-    complain(Text.assemble(("Error: ", "bold red"), message))
+    if _logs_json(ctx):
+        _log_failure(ctx, message, code)
+    else:
+        complain(Text.assemble(("Error: ", "bold red"), message))
     ctx.exit(code)
+
+
+def _log_failure(ctx: click.Context, message: str, code: ExitCode) -> None:
+    """Whoever reads standard error as JSON, line by line, gets the last line as all others."""
+    import structlog  # noqa: PLC0415 - a question to a server would wait for it in vain
+
+    from rightcall import logs  # noqa: PLC0415 - likewise
+
+    logs.configure("json", str(ctx.params["log_level"]))
+    structlog.get_logger().error("failed", problem=message, exit_code=int(code), exc_info=code is ExitCode.DEFECT)
+
+
+def _logs_json(ctx: click.Context) -> bool:
+    return ctx.params.get("log_format") == "json"

@@ -84,7 +84,7 @@ def demo(*, once: bool) -> None:
         try:
             stopping.wait()
         finally:
-            local.loader.stop()
+            local.close()
 
 
 def _watched() -> bool:

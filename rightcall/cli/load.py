@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -19,7 +19,7 @@ from loader.lease import Lease
 from loader.metrics import LoaderMetrics
 from loader.publish import DEFAULT_KEEP, RedisPublisher
 from loader.sources import RECHECK_SECONDS
-from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
+from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard
 from pdp.errors import ListenError
 from pdp.http import HttpServer, Readiness
 from pdp.rules.model import PasswordOverride
@@ -27,7 +27,6 @@ from pdp.version import version
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import (
-    closed,
     log_options,
     opened_redis,
     opened_source,
@@ -38,12 +37,14 @@ from rightcall.cli.options import (
 )
 from rightcall.cli.reports import ReportLog
 from rightcall.cli.stopping import Stopping
+from rightcall.cli.tracing import tracing_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loader.sources import WazoOptions
-    from loader.sync import SyncReport
+    from loader.sync import Synchronizer, SyncReport
+    from rightcall.cli.tracing import Traced
 
 _log = structlog.get_logger()
 
@@ -106,7 +107,10 @@ class CompileProgress:
     type=click.FloatRange(min=0, max=1),
     default=DEFAULT_MAX_REMOVAL,
     metavar="FRACTION",
-    help="Hold back what removes more than this of the tenants, or of a tenant's permissions; 1: nothing is.",
+    help=(
+        "Hold back what removes more than this of the tenants, or of a tenant's permissions, and what leaves nothing; "
+        "1: nothing is held back."
+    ),
 )
 @option("--accept-removal", is_flag=True, help="Confirm the removals that were held back; counts for the first cycle.")
 @option(
@@ -128,6 +132,7 @@ class CompileProgress:
 @password_override_option
 @wazo_options
 @log_options
+@tracing_options("rightcall-loader")
 def load(  # noqa: PLR0913 - each is an option
     *,
     source: str,
@@ -143,6 +148,7 @@ def load(  # noqa: PLR0913 - each is an option
     secrets: tuple[bytes, ...],
     password_override: str,
     wazo: WazoOptions,
+    traced: Traced,
 ) -> None:
     """Compiles definitions and publishes them to Redis, now and whenever they change.
 
@@ -156,7 +162,7 @@ def load(  # noqa: PLR0913 - each is an option
         _log.warning("no_secret_key", advice="rules are not signed and passwords not published; give --secret-key-file")
     by = name or f"{socket.gethostname()}:{os.getpid()}"
     lease = Lease(client, redis_name, by, prefix=redis_prefix)
-    synchronizer = Synchronizer(
+    synchronizer = traced.synchronizer(
         opened,
         RedisPublisher(client, redis_name, by=by, secret=secret, prefix=redis_prefix, keep=keep, lease=lease),
         secret=secret,
@@ -165,14 +171,14 @@ def load(  # noqa: PLR0913 - each is an option
         accept_removal=accept_removal,
         progress=CompileProgress(Console(stderr=True)),
     )
-    with client, closed(opened):
+    with client, closing(opened):
         if once:
             _load_once(synchronizer, lease)
         else:
             metrics = LoaderMetrics(version(), lambda: lease.leading)
             health = LoaderHealth(lease, metrics, late=_LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck))
             with _served(http, metrics, health) as address:
-                _log.info("loading", source=opened.name, redis=redis_name, loader=by, http=address)
+                _log.info("loading", version=version(), source=opened.name, redis=redis_name, loader=by, http=address)
                 _load_until_stopped(synchronizer, lease, metrics)
 
 

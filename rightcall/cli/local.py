@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets as random_secrets
+from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
+from loader.sync import Synchronizer
 from pdp.current import CurrentSnapshots
 from pdp.directory import DirectoryService
 from pdp.errors import CallError
@@ -50,13 +52,19 @@ class Local:
         secret: bytes | None = None,
         recheck: float | None = None,
         snapshots: Callable[[str], CurrentSnapshots] = CurrentSnapshots,
+        synchronizer: Callable[..., Synchronizer] = Synchronizer,
     ) -> None:
-        source = opened_source(path, recheck)
+        self._source = source = opened_source(path, recheck)
         self.current = snapshots(f"definitions {source.name}")
         self.metrics = Metrics(self.current, version())
         self.secret = secret or random_secrets.token_bytes(_SECRET_SIZE)
         self.loader = EmbeddedLoader(
-            source, self.current, self.metrics, password_override=password_override, secret=self.secret
+            source,
+            self.current,
+            self.metrics,
+            password_override=password_override,
+            secret=self.secret,
+            synchronizer=synchronizer,
         )
 
     def load(self) -> SyncReport:
@@ -70,13 +78,19 @@ class Local:
             raise Failure(report.error, ExitCode.USAGE)
         return report
 
+    def close(self) -> None:
+        """Stops following the source, and closes it. What is loaded stays."""
+        self.loader.stop()
+        self._source.close()
+
 
 class LocalClient:
     """Asks definitions as ``rightcall.Client`` asks a server; every fault in them is reported instead of an answer."""
 
     def __init__(self, path: str) -> None:
         local = Local(path)
-        errors = local.load().errors
+        with closing(local):  # read once, and never again
+            errors = local.load().errors
         for fault in errors:
             complain(Text(str(fault)))
         if errors:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from rightcall.cli.command import option
 from rightcall.connect import RedisUrlError, open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redis import Redis
 
@@ -131,7 +130,7 @@ def wazo_options(function: Decorated) -> Decorated:
             "--wazo-bus-url",
             default="",
             metavar="URL",
-            help="Stack's RabbitMQ, amqp://USER:PASSWORD@HOST:5672/: changes are noticed at once. Without, by polling.",
+            help="Wazo's RabbitMQ, amqp://USER:PASSWORD@HOST:5672/: changes are noticed at once. Without, by polling.",
             panel=panel,
         ),
         option(
@@ -147,7 +146,7 @@ def wazo_options(function: Decorated) -> Decorated:
             help=f"File with that user's password; or put it into the variable {_WAZO_PASSWORD}.",
             panel=panel,
         ),
-        option("--wazo-username", default="", metavar="TEXT", help="User of the stack that reads.", panel=panel),
+        option("--wazo-username", default="", metavar="TEXT", help="User of the platform who reads.", panel=panel),
     ):
         decorated = add(decorated)
     return decorated
@@ -163,17 +162,6 @@ def opened_source(url: str, recheck: float | None, wazo: WazoOptions | None = No
         return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)
     except SourceError as error:
         raise click.UsageError(str(error)) from error
-
-
-@contextmanager
-def closed(source: Source) -> Iterator[None]:
-    """Closes a source in the end, where there is something to close: a Wazo Platform has a session to give back."""
-    try:
-        yield
-    finally:
-        close = getattr(source, "close", None)
-        if close is not None:
-            close()
 
 
 def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:

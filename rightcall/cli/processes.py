@@ -12,7 +12,7 @@ from click import get_current_context
 
 from pdp.app import Server
 from pdp.current import CurrentSnapshots
-from pdp.errors import TransportError
+from pdp.errors import ListenError, TransportError
 from pdp.native.choice import Transport
 from pdp.workers.cores import available_cores
 from pdp.workers.sharing import SharedSnapshots
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pdp.metrics import Metrics
     from pdp.settings import ServerSettings
+    from pdp.tracing import ServerTracing
 
     Decorated = Callable[..., Any]
 
@@ -39,11 +40,13 @@ class Processes(NamedTuple):
         transport: what speaks gRPC.
         workers: how many processes answer.
         command: runs one of several.
+        tracing: traces requests; None: nobody does.
     """
 
     transport: Transport
     workers: int
     command: tuple[str, ...]
+    tracing: ServerTracing | None = None
 
     def snapshots(self, source: str) -> CurrentSnapshots:
         """What such processes answer from; empty yet."""
@@ -63,9 +66,10 @@ class Processes(NamedTuple):
                 transport=self.transport,
                 workers=self.workers,
                 worker_command=self.command,
+                tracing=self.tracing,
                 **rest,
             )
-        except TransportError as error:
+        except (ListenError, TransportError) as error:
             raise click.UsageError(f"{error}.") from error
 
 

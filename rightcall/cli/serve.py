@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -35,6 +36,7 @@ from rightcall.cli.processes import process_options, settle
 from rightcall.cli.reports import ReportLog
 from rightcall.cli.security import security_options
 from rightcall.cli.stopping import Stopping
+from rightcall.cli.tracing import tracing_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from pdp.app import Server
     from rightcall.cli.decision_log import OpenLog
     from rightcall.cli.processes import Processes
+    from rightcall.cli.tracing import Traced
 
     Decorated = Callable[..., Any]
 
@@ -51,7 +54,7 @@ _COUNTING_TIMEOUT = 1.0
 """Seconds; somebody who has just dialled a password waits for Redis to count the attempt."""
 
 _SETTINGS = {
-    "listen": ("HOST:PORT", "Address of the gRPC API; port 0: one that is free."),
+    "listen": ("HOST:PORT", "Address of the gRPC API, or unix:PATH; port 0: one that is free."),
     "http": ("HOST:PORT", "Address of metrics, health and AuthZEN; port 0: one that is free; none: do without."),
     "http_url": ("URL", "URL under which AuthZEN clients reach the HTTP port. Without it: the one that they used."),
     "threads": ("NUMBER", "Calls that are worked on at the same time."),
@@ -66,12 +69,15 @@ _SETTINGS = {
     "max_connection_age_grace": ("SECONDS", "Time that its calls in flight have to end then; 0: as long as they take."),
     "max_concurrent_streams": ("NUMBER", "Calls in flight on one connection; 0: no limit."),
     "max_connections": ("NUMBER", "Connections at the same time; further ones are closed at once; 0: no limit."),
-    "max_waiting": ("NUMBER", "Calls that may wait for a thread; further ones are refused; 0: no limit."),
+    "max_waiting": (
+        "NUMBER",
+        "Calls that may wait for a thread; further ones are refused with RESOURCE_EXHAUSTED; 0: no limit.",
+    ),
     "max_metadata_size": ("BYTES", "Size of one request's headers."),
     "drain_seconds": ("SECONDS", "Time that the calls in flight have to end when the server stops."),
     "max_calls": ("NUMBER", "Questions that one CheckCalls may hold."),
-    "max_streams": ("NUMBER", "Streams of questions that are served at the same time."),
-    "freshness_wait": ("SECONDS", "Time that a question may wait for the revision that it asks for."),
+    "max_streams": ("NUMBER", "Streams of questions that are served at the same time; each has a thread."),
+    "freshness_wait": ("SECONDS", "Time that a question may wait for the revision that it asks for; 0: none."),
     "challenge_seconds": ("SECONDS", "Time for which a challenge can be answered with a password."),
     "challenge_attempts": ("NUMBER", "Wrong passwords until a caller is locked out; 0: take no passwords at all."),
     "lockout_seconds": ("SECONDS", "Duration of the first lockout; each further one is twice as long, up to a day."),
@@ -132,12 +138,16 @@ def _settings_options(function: Decorated) -> Decorated:
 @option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="With --redis: keep the last good rules in this directory, and start from them while Redis is away.",
+    help=(
+        "With --redis: keep the last good rules in this directory, and start from them while Redis is away. "
+        "Each server needs one of its own."
+    ),
 )
 @secret_option
 @password_override_option
 @process_options
 @log_options
+@tracing_options("rightcall-server")
 @click.pass_context
 def serve(  # noqa: PLR0913 - each is an option
     ctx: click.Context,
@@ -152,12 +162,14 @@ def serve(  # noqa: PLR0913 - each is an option
     decision_log: OpenLog,
     password_override: str,
     processes: Processes,
+    traced: Traced,
 ) -> None:
     """Answers over gRPC whether calls may be made.
 
     Rules come from --definitions, or from --redis, where a loader publishes them; one of the two is needed. SIGTERM and
     Ctrl-C end it in order: calls in flight get their answers.
     """
+    processes = processes._replace(tracing=traced.server)
     chosen = one_of(ctx, "definitions", "redis")
     if chosen == "definitions" and definitions:
         override = PasswordOverride(password_override)
@@ -169,6 +181,7 @@ def serve(  # noqa: PLR0913 - each is an option
                 secret=secrets[0] if secrets else None,
                 recheck=recheck,
                 snapshots=processes.snapshots,
+                synchronizer=traced.synchronizer,
             ),
             decision_log,
             processes,
@@ -183,14 +196,16 @@ def serve(  # noqa: PLR0913 - each is an option
 
 def _serve_definitions(settings: ServerSettings, local: Local, decision_log: OpenLog, processes: Processes) -> None:
     tell = ReportLog()
-    report = local.load()
-    tell(report)
-    if report.errors and not local.current.ready:
-        message = f"nothing to serve: every tenant of {local.current.source} is faulty; repair the faults shown above"
-        raise Failure(message, ExitCode.FAULTY)
-    log = decision_log(local.metrics)
-    server = processes.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
-    _serve(server, local.current.source, lambda: local.loader.start(tell), local.loader.stop)
+    with closing(local):
+        report = local.load()
+        tell(report)
+        if report.errors and not local.current.ready:
+            source = local.current.source
+            message = f"nothing to serve: every tenant of {source} is faulty; repair the faults shown above"
+            raise Failure(message, ExitCode.FAULTY)
+        log = decision_log(local.metrics)
+        server = processes.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
+        _serve(server, local.current.source, lambda: local.loader.start(tell), local.loader.stop)
 
 
 def _serve_redis(

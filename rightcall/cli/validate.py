@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -31,7 +32,8 @@ def validate(ctx: click.Context, *, path: str, as_json: bool) -> None:
     Exit code 0: no errors (there may be warnings); 3: errors, each of which keeps its tenant from being published.
     """
     try:
-        reading = opened_source(path, None).read()
+        with closing(opened_source(path, None)) as source:
+            reading = source.read()
     except SourceError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
     errors = sum(fault.severity is Severity.ERROR for fault in reading.faults)

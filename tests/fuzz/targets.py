@@ -7,11 +7,13 @@ error, and nothing else: no other exception, no endless loop, no answer that let
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ from pdp.freshness import FreshRules
 from pdp.metrics import Metrics
 from pdp.rules.blob import Section, seal, unseal
 from pdp.rules.compile import Compiler
+from pdp.rules.delta import Delta, make_delta
 from pdp.rules.errors import SnapshotError
 from pdp.rules.model import Revision
 from pdp.rules.snapshot import decode
@@ -163,6 +166,31 @@ def _sealed_snapshots(server: _Server) -> Target:
             decode(seal(changed, None))
 
     return Target(run, nearly([bytes((at,)) + sections.get(name, b"") for at, name in enumerate(names)]))
+
+
+def _deltas() -> Target:
+    """A delta from Redis; with a checksum that is right where the first byte is odd."""
+    random = Random(1)
+    sections = {section: random.randbytes(8000) for section in Section}
+    base = seal(sections, None)
+    result = seal(sections | {Section.USERS: random.randbytes(9000), Section.META: b"{}"}, None)
+    delta = make_delta(base, result, 1)
+    assert delta is not None
+
+    def run(data: bytes) -> None:
+        raw = data[1:]
+        if forged := bool(data[:1] and data[0] % 2):
+            raw = raw[:72] + hashlib.sha256(raw[:72] + raw[104:]).digest() + raw[104:]
+        try:
+            read = Delta.load(raw)
+        except SnapshotError:
+            return
+        if read.fits(base):
+            made = b"".join(read.pieces(base))
+            assert len(made) == read.size <= len(base) + len(raw)
+            assert forged or made == result
+
+    return Target(run, nearly([b"\0" + delta, b"\1" + delta], longest=len(delta) + 100))
 
 
 def _definitions() -> Target:
@@ -348,6 +376,7 @@ def make_targets(directory: Path) -> dict[str, Target]:
         "grpc_requests": _requests(server),
         "snapshots": _snapshots(server),
         "sealed_snapshots": _sealed_snapshots(server),
+        "deltas": _deltas(),
         "definitions": _definitions(),
         "challenges": _challenges(server),
         "agi": _agi(),

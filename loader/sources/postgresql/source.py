@@ -98,6 +98,9 @@ class PostgresqlSource:
                 yield
                 due = self._due()
 
+    def close(self) -> None:
+        """Nothing is open between two readings; a watch hangs up when it ends."""
+
     async def _fetch(self) -> tuple[str, Fetched]:
         """What was counted before the tables were read, so that a change meanwhile is noticed; and what they hold."""
         async with asyncio.timeout(_READ_SECONDS):

@@ -1,0 +1,104 @@
+"""Every metric of the loader: what it tells, and which values its labels have. docs/metrics.md is made from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from loader.faults import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Description(NamedTuple):
+    """What a metric is.
+
+    Attributes:
+        kind: ``counter``, ``gauge`` or ``histogram``.
+        help: one sentence, which a scrape shows as well.
+        labels: by name, its values with what each means ("": its name says it); a text where there is no list of them.
+        more: what the manual says besides.
+    """
+
+    kind: str
+    help: str
+    labels: Mapping[str, Mapping[str, str] | str] = {}
+    more: str = ""
+
+
+RESULTS = {
+    "success": "",
+    "partial": "Something waits for a person; all else is current.",
+    "failure": "What changed is not in force.",
+}
+
+CAUSES = {
+    "": "It succeeded.",
+    "faults": "The definitions have errors; the tenants that they concern keep their last good rules, the others are "
+    "current.",
+    "held_back": "A removal waits for a person; everything else is current.",
+    "source": "Nothing could be read.",
+    "publish": "Redis did not do its part, or another loader took the lead.",
+}
+"""The log has the details of each."""
+
+OUTCOMES = (
+    ("success", ""),
+    ("partial", "faults"),
+    ("partial", "held_back"),
+    ("failure", "source"),
+    ("failure", "publish"),
+)
+"""What a cycle can come to, and why."""
+
+_LAST = "Of the last cycle that did not fail; absent while this loader does not lead."
+
+METRICS: dict[str, Description] = {
+    "rightcall_loader_cycles_total": Description(
+        "counter", "Looks at the source, and what came of them.", {"result": RESULTS, "cause": CAUSES}
+    ),
+    "rightcall_loader_read_seconds": Description(
+        "histogram",
+        "Time to read and check the whole source.",
+        more="Of cycles that could. Buckets from 10 ms to 300 s, as of the next two.",
+    ),
+    "rightcall_loader_compile_seconds": Description("histogram", "Time to compile a tenant that changed."),
+    "rightcall_loader_publish_seconds": Description("histogram", "Time to publish what was compiled of a tenant."),
+    "rightcall_loader_published_total": Description("counter", "Revisions that became current."),
+    "rightcall_loader_removed_total": Description(
+        "counter", "Tenants that were taken away because the source lacks them."
+    ),
+    "rightcall_loader_last_success_timestamp_seconds": Description(
+        "gauge",
+        "Unix time of the last cycle that did not fail; 0 before the first.",
+        more="A loader that stands by has no cycles.",
+    ),
+    "rightcall_loader_leading": Description(
+        "gauge", "1 while this loader leads, 0 while it stands by.", more="As far as it knows."
+    ),
+    "rightcall_loader_faults": Description(
+        "gauge",
+        "Faults of the definitions, errors and warnings.",
+        {"severity": {severity.value: "" for severity in Severity}},
+        _LAST,
+    ),
+    "rightcall_loader_faulty_tenants": Description(
+        "gauge",
+        "Tenants that keep their last good rules because of faults.",
+        more=f"Only those whose UUID could be read. {_LAST}",
+    ),
+    "rightcall_loader_held_back": Description(
+        "gauge",
+        "Removals that are too large to be believed and wait for a person.",
+        more=f"`--accept-removal` confirms them. {_LAST}",
+    ),
+    "rightcall_loader_pinned_tenants": Description(
+        "gauge",
+        "Tenants that an operator rolled back.",
+        more=f"They keep the revision that was chosen. {_LAST}",
+    ),
+    "rightcall_build_info": Description(
+        "gauge", "Always 1; the label tells the version.", {"version": "the program's version"}
+    ),
+}
+"""Every metric of our own, in the order of the manual; those of the process are prometheus_client's."""

@@ -1,0 +1,154 @@
+"""Spans of the loader's cycles, for collectors of OpenTelemetry: what each step took, and what it failed with.
+
+Only a loader that traces imports this module. It wraps source and publisher, so a loader that does not trace pays
+nothing for it. docs/tracing.md describes each span. Of what failed a span has the message that the log has; rules and
+passwords are in none.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import StatusCode
+
+from loader.errors import LoaderError
+from loader.sync import Synchronizer
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.trace import Span, Tracer
+
+    from loader.publish import Publisher, Standing
+    from loader.sources.base import Reading, Source
+    from loader.sync import SyncReport
+    from pdp.rules.model import Revision, Tenant
+    from pdp.rules.pointer import Pointer
+
+
+class TracedSynchronizer(Synchronizer):
+    """A synchronizer each of whose cycles is a span ``sync``, and each step of a cycle a span within.
+
+    Args:
+        tracer: makes the spans.
+        source: as of ``Synchronizer``.
+        publisher: likewise.
+        choices: likewise.
+    """
+
+    def __init__(self, tracer: Tracer, source: Source, publisher: Publisher, **choices: Any) -> None:
+        super().__init__(_TracedSource(source, tracer), _TracedPublisher(publisher, tracer), **choices)
+        self._tracer = tracer
+        self._digested = 0, 0
+        """When the last digest was begun and done, in nanoseconds since the epoch."""
+
+    def sync(self) -> SyncReport:
+        """One cycle. What fails is in the report, and is tried again by the next cycle."""
+        with _step(self._tracer, "sync") as span:
+            report = super().sync()
+            span.set_attributes(
+                {
+                    "rightcall.published": len(report.published),
+                    "rightcall.unchanged": len(report.unchanged),
+                    "rightcall.removed": len(report.removed),
+                    "rightcall.faulty": len(report.faulty),
+                    "rightcall.pinned": len(report.pinned),
+                    "rightcall.held_back": len(report.held_back),
+                }
+            )
+            if report.error:
+                span.set_status(StatusCode.ERROR, report.error)
+            return report
+
+    def _digest(self, tenant: Tenant) -> str:
+        begun = time.time_ns()
+        digest = super()._digest(tenant)
+        self._digested = begun, time.time_ns()
+        return digest
+
+    def _compile(self, tenant: Tenant, revision: Revision) -> bytes:
+        about = {"rightcall.tenant": tenant.uuid, "rightcall.revision": str(revision)}
+        # Only now it is known that the tenant changed; spans of thousands that did not would be of no use.
+        begun, done = self._digested
+        self._tracer.start_span("digest", attributes=about, start_time=begun).end(done)
+        about_rules = {"rightcall.permissions": len(tenant.call_permissions)}
+        with _step(self._tracer, "compile", **about, **about_rules) as span:
+            blob = super()._compile(tenant, revision)
+            span.set_attribute("rightcall.size", len(blob))
+            return blob
+
+
+class _TracedSource:
+    """A source whose readings are spans ``fetch``."""
+
+    def __init__(self, source: Source, tracer: Tracer) -> None:
+        self._source = source
+        self._tracer = tracer
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self._source.name
+
+    def read(self) -> Reading:
+        """Reads."""
+        with _step(self._tracer, "fetch", **{"rightcall.source": self.name}) as span:
+            reading = self._source.read()
+            span.set_attributes(
+                {
+                    "rightcall.tenants": len(reading.tenants),
+                    "rightcall.faults": len(reading.faults),
+                    "rightcall.complete": reading.complete,
+                }
+            )
+            return reading
+
+    def watch(self, stop: threading.Event) -> Iterator[None]:
+        """Watches; that is no step of a cycle."""
+        return self._source.watch(stop)
+
+    def close(self) -> None:
+        """Closes it."""
+        self._source.close()
+
+
+class _TracedPublisher:
+    """A publisher whose steps are spans ``standing``, ``publish`` and ``remove``."""
+
+    def __init__(self, publisher: Publisher, tracer: Tracer) -> None:
+        self.name = publisher.name
+        self._publisher = publisher
+        self._tracer = tracer
+
+    def standing(self) -> Mapping[str, Standing]:
+        """Asks what stands."""
+        with _step(self._tracer, "standing"):
+            return self._publisher.standing()
+
+    def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
+        """Publishes."""
+        about = {"rightcall.tenant": pointer.tenant, "rightcall.revision": str(pointer.revision)}
+        with _step(self._tracer, "publish", **about, **{"rightcall.size": len(blob)}):
+            self._publisher.publish(pointer, blob, standing)
+
+    def remove(self, pointer: Pointer, standing: Standing) -> None:
+        """Removes."""
+        with _step(self._tracer, "remove", **{"rightcall.tenant": pointer.tenant}):
+            self._publisher.remove(pointer, standing)
+
+
+@contextmanager
+def _step(tracer: Tracer, name: str, **about: Any) -> Iterator[Span]:
+    """A span around a step; what the step raises is in it, in words only where they are meant for people."""
+    with tracer.start_as_current_span(
+        name, attributes=about, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(StatusCode.ERROR, str(error) if isinstance(error, LoaderError) else None)
+            raise

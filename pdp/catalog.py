@@ -1,0 +1,236 @@
+"""Every metric of the server: what it tells, and which values its labels have. docs/metrics.md is made from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.errors import Code
+from pdp.rules.model import Decision, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Description(NamedTuple):
+    """What a metric is.
+
+    Attributes:
+        kind: ``counter``, ``gauge`` or ``histogram``.
+        help: one sentence, which a scrape shows as well.
+        labels: by name, its values with what each means ("": its name says it); a text where there is no list of them.
+        more: what the manual says besides.
+    """
+
+    kind: str
+    help: str
+    labels: Mapping[str, Mapping[str, str] | str] = {}
+    more: str = ""
+
+
+METHODS = (
+    "CheckCall",
+    "CheckCalls",
+    "StreamCheckCalls",
+    "AnswerChallenge",
+    "ExplainCall",
+    "ListCallers",
+    "ListReach",
+    "GetStatus",
+)
+
+CHALLENGE_RESULTS = {
+    "passed": "The password was right.",
+    "wrong": "It was wrong.",
+    "locked": "The caller is locked out; it was not looked at.",
+    "allowed": "By now the call is allowed without a password.",
+    "denied": "By now it is denied.",
+    "expired": "The challenge is too old.",
+    "used": "It has opened a call before.",
+    "invalid": "It is none of ours, or no telephone dials such a password.",
+    "behind": "This server's rules are older than the challenge.",
+    "unavailable": "Nobody can count the attempt, since Redis is away.",
+}
+
+AUTH_FAILURES = {
+    "missing": "There were no credentials.",
+    "malformed": "The `authorization` header is no `Bearer` token, or the token is not even one by its form.",
+    "unknown": "The token, or the certificate's name, is nobody's.",
+    "expired": "A JWT or a certificate is expired, or not yet valid.",
+    "signature": "A JWT's algorithm is not one of ours, or its signature is wrong.",
+    "claims": "A JWT is meant for somebody else, of another issuer, or lacks a claim.",
+    "keys": "A JWT names a key that is not known (yet).",
+    "certificate": "The client's certificate is absent, revoked, or has none of the names that are allowed.",
+    "service": "The client is known and may not use this service.",
+    "tenant": "The client is known and asked about a tenant that is not its own.",
+}
+
+REJECTIONS = {
+    "rate": "One client asks too often.",
+    "concurrency": "One client asks too much at once.",
+    "overload": "All of them together do.",
+}
+
+LOG_RESULTS = {
+    "written": "They are where they should be.",
+    "dropped": "The queue was full.",
+    "failed": "They could not be written.",
+}
+
+RELOAD_CAUSES = {
+    "": "It succeeded.",
+    "faults": "The definitions have errors; the tenants that they concern keep their last good rules.",
+    "unreadable": "There is nothing at the definitions' path that could be read.",
+    "unreachable": "Redis does not answer, or refuses the password.",
+    "truncated": "A snapshot was damaged on its way.",
+    "corrupt": "Likewise; or a pointer is not one of this release.",
+    "foreign": "A snapshot of another format: loader and server are of different releases.",
+    "untrusted": "A snapshot or pointer without a valid signature: loader and server have different secret keys, or "
+    "somebody else wrote it.",
+    "missing": "What a pointer names is not there.",
+    "mismatch": "It is something else.",
+    "rolled_back": "It is older than what was followed before.",
+    "unusable": "It cannot be used, for another reason; of a security setting: the file or URL changed and cannot be "
+    "used, and the previous content stays in force.",
+    "internal": "A mistake of ours; please report what the log says.",
+}
+"""The log has the details of each."""
+
+RELOAD_SOURCES = {
+    "definitions": "Files, a Wazo or a database that this server reads itself.",
+    "redis": "What a loader published.",
+    "disk": "What was kept from the last time, at the start.",
+    "clients": "The clients file, one of the [security settings](security.md), as are the next ones.",
+    "certificate": "The server's certificate.",
+    "peers": "What clients' certificates are checked with.",
+    "jwks": "The keys of JWTs.",
+}
+
+SNAPSHOT_ORIGINS = {
+    "redis": "A loader published it.",
+    "definitions": "This server read it itself.",
+    "disk": "It was kept from the last time, and Redis has not confirmed it yet.",
+    "": "Of several tenants, see below.",
+}
+
+_TENANT = "a tenant's UUID"
+_DECISIONS = {decision.name.lower(): "" for decision in Decision}
+_STAGES = {stage.name.lower(): "" for stage in Stage}
+_CODES = dict.fromkeys(["OK", "CANCELLED", *(code.name for code in Code)], "")
+_METHODS = dict.fromkeys(METHODS, "")
+
+FETCHED_FORMS = {
+    "delta": "What changed, for a server that has the rest.",
+    "snapshot": "All of a tenant's compiled rules.",
+}
+
+METRICS: dict[str, Description] = {
+    "rightcall_decisions_total": Description(
+        "counter",
+        "Calls decided, by decision and deciding stage.",
+        {"decision": _DECISIONS, "stage": _STAGES},
+        "Each call of a `CheckCalls` and of a stream counts; an `ExplainCall` does not, nor does a question that has "
+        "no answer.",
+    ),
+    "rightcall_refusals_total": Description(
+        "counter",
+        "Calls denied or challenged, by the permission that did it.",
+        {
+            "decision": {"deny": "", "challenge": ""},
+            "tenant": _TENANT,
+            "permission": "its id",
+            "name": "its name, at most 40 characters",
+        },
+        "The first 100 permissions that refuse a call have a series each; what others refuse is counted together, with "
+        "the other labels empty.",
+    ),
+    "rightcall_check_duration_seconds": Description(
+        "histogram",
+        "Time to decide one call and make its answer.",
+        more="Without the network's and gRPC's share. Buckets from 25 µs to 5 s.",
+    ),
+    "rightcall_grpc_requests_total": Description(
+        "counter",
+        "gRPC requests answered, by status code.",
+        {"method": _METHODS, "code": _CODES},
+        "A stream counts once, when it ends. Health checks and reflection do not count, nor does what gRPC refuses by "
+        "itself: unknown methods and messages that are too large.",
+    ),
+    "rightcall_grpc_request_duration_seconds": Description(
+        "histogram",
+        "Time that a method works on a request, until its response is made.",
+        {"method": _METHODS},
+        "Without the network's and gRPC's share. What is refused before a method sees it (for too many calls, or for "
+        "who asks) has none. Of `ListCallers` until its last response is taken; of `StreamCheckCalls` each answer, "
+        "since the stream lasts as long as its client likes. Buckets from 25 µs to 5 s.",
+    ),
+    "rightcall_challenges_total": Description(
+        "counter",
+        "Passwords sent to AnswerChallenge, and what came of them.",
+        {"result": CHALLENGE_RESULTS},
+        "More in [challenges](challenges.md#what-to-watch).",
+    ),
+    "rightcall_lockouts_total": Description(
+        "counter",
+        "Callers locked out after too many wrong passwords.",
+        more="A burst of them is somebody who guesses.",
+    ),
+    "rightcall_auth_failures_total": Description(
+        "counter", "Calls refused because of who asked, or what of.", {"reason": AUTH_FAILURES}
+    ),
+    "rightcall_rejected_total": Description(
+        "counter", "Calls refused because there were too many.", {"reason": REJECTIONS}
+    ),
+    "rightcall_decision_log_entries_total": Description(
+        "counter",
+        "Entries of the decision log: written, or lost and why.",
+        {"result": LOG_RESULTS},
+        "See [the decision log](decision-log.md). Always 0 without one.",
+    ),
+    "rightcall_workers": Description(
+        "gauge", "Worker processes that run; 0 where the server answers itself.", more="See [scaling](scaling.md)."
+    ),
+    "rightcall_worker_restarts_total": Description(
+        "counter", "Worker processes that ended by themselves and were replaced."
+    ),
+    "rightcall_tenants": Description("gauge", "Tenants that the server answers for."),
+    "rightcall_snapshot_revision": Description(
+        "gauge", "Number of the revision that decides a tenant's calls.", {"tenant": _TENANT}
+    ),
+    "rightcall_snapshot_age_seconds": Description(
+        "gauge",
+        "Time since the loader compiled the revision.",
+        {"tenant": _TENANT, "source": SNAPSHOT_ORIGINS},
+        "Rules that nobody edits grow old without anything being wrong.",
+    ),
+    "rightcall_snapshot_bytes": Description("gauge", "Size of the compiled rules in memory.", {"tenant": _TENANT}),
+    "rightcall_snapshot_permissions": Description("gauge", "Permissions in the compiled rules.", {"tenant": _TENANT}),
+    "rightcall_sync_lag_seconds": Description(
+        "histogram",
+        "Time from when the loader began to compile a change until this server decides by it.",
+        more="[What is in it](#how-long-an-edit-takes). Buckets from 10 ms to 15 min.",
+    ),
+    "rightcall_source_contact_age_seconds": Description(
+        "gauge",
+        "Time since the source of rules was last reached.",
+        more="Of Redis, or of the definitions. It grows while Redis is away; `--max-staleness` bounds it for "
+        "readiness.",
+    ),
+    "rightcall_reloads_total": Description(
+        "counter",
+        "Attempts to take over changed rules, and what came of them.",
+        {"source": RELOAD_SOURCES, "result": {"success": "", "failure": ""}, "cause": RELOAD_CAUSES},
+    ),
+    "rightcall_fetched_bytes_total": Description(
+        "counter",
+        "Bytes of rules that were fetched from Redis.",
+        {"form": FETCHED_FORMS},
+        "Mostly deltas; snapshots at the start, and when the loader was started anew.",
+    ),
+    "rightcall_redis_up": Description(
+        "gauge", "1 while Redis answers, 0 while it does not; absent where the server does not follow one."
+    ),
+    "rightcall_build_info": Description(
+        "gauge", "Always 1; the label tells the version.", {"version": "the program's version"}
+    ),
+}
+"""Every metric of our own, in the order of the manual; those of the processes are in ``pdp.processes``."""

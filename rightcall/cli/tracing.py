@@ -1,0 +1,113 @@
+"""The options of tracing. What they need is imported only where they are used."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import rich_click as click
+
+from loader.sync import Synchronizer
+from rightcall.cli.command import option
+from rightcall.cli.exits import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pdp.tracing import ServerTracing
+
+    Decorated = Callable[..., Any]
+
+_PANEL = "Tracing"
+_PACKAGE = "opentelemetry"
+
+
+class Traced(NamedTuple):
+    """What traces, for whoever puts a program together; as it stands, nothing does.
+
+    Attributes:
+        server: traces requests; None: nobody does.
+        synchronizer: makes a synchronizer, one that traces its cycles or one that does not.
+    """
+
+    server: ServerTracing | None = None
+    synchronizer: Callable[..., Synchronizer] = Synchronizer
+
+
+def tracing_options(service: str) -> Callable[[Decorated], Decorated]:
+    """Whether and where to, passed to the command as ``traced``; sent and closed when the command has ended.
+
+    To stand below ``log_options``, so that the log is there before it.
+
+    Args:
+        service: what traces call the program.
+    """
+
+    def decorate(function: Decorated) -> Decorated:
+        @wraps(function)
+        def traced(*, tracing: bool, trace_endpoint: str, trace_ratio: float | None, **params: object) -> object:
+            wanted = tracing or bool(trace_endpoint)
+            with _opened(service, trace_endpoint, trace_ratio, wanted=wanted) as opened:
+                return function(traced=opened, **params)
+
+        decorated: Decorated = traced
+        for add in reversed(_options()):
+            decorated = add(decorated)
+        return decorated
+
+    return decorate
+
+
+def _options() -> tuple[Callable[[Decorated], Decorated], ...]:
+    return (
+        option(
+            "--tracing",
+            is_flag=True,
+            panel=_PANEL,
+            help="Send traces to an OpenTelemetry collector; needs rightcall[tracing]. OTEL_… variables count then.",
+        ),
+        option(
+            "--trace-endpoint",
+            default="",
+            metavar="URL",
+            show_default="OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4317",
+            panel=_PANEL,
+            help="Where the collector takes OTLP over gRPC; turns tracing on.",
+        ),
+        option(
+            "--trace-ratio",
+            type=click.FloatRange(min=0, max=1),
+            metavar="SHARE",
+            show_default="OTEL_TRACES_SAMPLER, else 1",
+            panel=_PANEL,
+            help="Share of the traces begun here that is sent; those that others began are sent as they decided.",
+        ),
+    )
+
+
+@contextmanager
+def _opened(service: str, endpoint: str, ratio: float | None, *, wanted: bool) -> Iterator[Traced]:
+    """What traces until the block ends; nothing, where nobody wants it."""
+    if not wanted:
+        yield Traced()
+        return
+    try:
+        from loader.tracing import TracedSynchronizer  # noqa: PLC0415 - what it needs may not be installed
+        from pdp.tracing import ServerTracing  # noqa: PLC0415 - likewise
+        from rightcall.tracing import Tracing, TracingError  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != _PACKAGE:
+            raise
+        message = "tracing needs OpenTelemetry, which is not installed; run: pip install 'rightcall[tracing]'"
+        raise Failure(message, ExitCode.USAGE) from error
+    except ValueError as error:  # OpenTelemetry reads OTEL_PROPAGATORS as soon as it is imported
+        raise Failure(f"tracing cannot be set up: {error}; look at OTEL_PROPAGATORS", ExitCode.USAGE) from error
+    try:
+        opened = Tracing(service, endpoint=endpoint, ratio=ratio)
+    except TracingError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    try:
+        yield Traced(ServerTracing(opened.tracer), partial(TracedSynchronizer, opened.tracer))
+    finally:
+        opened.close()

@@ -1,0 +1,198 @@
+"""The HTTP ports of a server and of a loader: readiness, metrics, and the time by their clocks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+from urllib3.exceptions import HTTPError
+
+from pdp.address import parse_address
+from rightcall.doctor.findings import Finding, NotExamined, Verdict, failure, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STALE_SECONDS: Final = 60.0
+"""Both kinds of source are looked at more often than that."""
+LOST_SECONDS: Final = 900.0
+"""As of the alert RightcallSourceLost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer.
+
+    Attributes:
+        status: its number.
+        text: the body.
+        date: the time by the clock over there, in Unix time, cut to a second; None: it did not say.
+        before: by our clock, when it was asked for.
+        after: by our clock, when it had come.
+    """
+
+    status: int
+    text: str
+    date: float | None
+    before: float
+    after: float
+
+
+class HttpPart:
+    """What answers at an HTTP port.
+
+    Args:
+        address: ``HOST:PORT``, or a URL where it speaks HTTPS.
+        ca_file: authorities to trust; None: those of the system.
+        seconds: that an answer may take.
+
+    Raises:
+        ListenError: it is neither.
+    """
+
+    def __init__(self, address: str, ca_file: str | None, seconds: float) -> None:
+        self.url = _base(address)
+        timeout = urllib3.Timeout(total=seconds)
+        self._pool = urllib3.PoolManager(ca_certs=ca_file, timeout=timeout, retries=False)
+
+    def get(self, path: str) -> Page:
+        """A page.
+
+        Raises:
+            HTTPError: there is no answer.
+        """
+        before = time.time()
+        answer = self._pool.request("GET", f"{self.url}{path}")
+        after = time.time()
+        return Page(answer.status, answer.data.decode("utf-8", "replace"), _date(answer.headers), before, after)
+
+    @cached_property
+    def ready(self) -> Page:
+        """What ``/readyz`` says.
+
+        Raises:
+            HTTPError: there is no answer.
+        """
+        return self.get("/readyz")
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """The samples of ``/metrics``: by name, then by the labels' values.
+
+        Raises:
+            NotExamined: they cannot be had.
+        """
+        try:
+            page = self.get("/metrics")
+            found: dict[str, dict[tuple[str, ...], float]] = {}
+            for family in text_string_to_metric_families(page.text):
+                for sample in family.samples:
+                    found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+        except (HTTPError, ValueError) as error:
+            raise NotExamined(f"there are no metrics at {self.url}/metrics") from error
+        return found
+
+    def value(self, name: str) -> float | None:
+        """The value of a metric without labels; None where there is none.
+
+        Raises:
+            NotExamined: there are no metrics.
+        """
+        return self.metrics.get(name, {}).get(())
+
+    @property
+    def version(self) -> str:
+        """Of the program behind it.
+
+        Raises:
+            NotExamined: it does not say.
+        """
+        labels = next(iter(self.metrics.get("rightcall_build_info", {})), ("",))
+        if not labels[0]:
+            raise NotExamined(f"{self.url}/metrics tells no version")
+        return labels[0]
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._pool.clear()
+
+
+def check_ready(part: HttpPart) -> Finding:
+    """What the program says of itself."""
+    try:
+        page = part.ready
+    except HTTPError as error:
+        advice = f"check that it runs, and that its --http listens where {part.url} leads; https:// if it speaks TLS"
+        return failure(f"{part.url} does not answer ({_kind(error)})", advice)
+    seen = page.text.strip().partition("\n")[0]
+    if page.status == HTTPStatus.OK and seen.startswith("ready"):
+        return ok(seen)
+    if page.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return failure(seen, "it names the cause; the log has more, and so has docs/runbook.md")
+    return failure(f"{part.url}/readyz answers {page.status}", "something else than Rightcall listens there")
+
+
+def check_contact(part: HttpPart) -> Finding:
+    """How long ago the server last reached the source of its rules."""
+    age = part.value("rightcall_source_contact_age_seconds")
+    if age is None:
+        raise NotExamined("there is no such metric: it is no server's port")
+    # Before the first contact it counts from the beginning of Unix time.
+    seen = f"{age:.0f} s ago" if age < time.time() / 2 else "never"
+    if part.value("rightcall_redis_up") == 0:
+        seen += "; Redis does not answer the server now"
+    elif age <= STALE_SECONDS:
+        return ok(seen)
+    verdict = Verdict.FAILURE if age > LOST_SECONDS else Verdict.WARNING
+    advice = "calls are decided by the rules it has; see RightcallRedisDown and RightcallSourceLost in the runbook"
+    return Finding(verdict, seen, advice)
+
+
+def check_offset(page: Page, whose: str) -> Finding:
+    """Whether another clock, which says whole seconds, agrees with ours."""
+    if page.date is None:
+        raise NotExamined("its answers bear no date")
+    # The date is cut to a second, and the program may have looked at its clock a second before it answered.
+    return offset(page.date - page.after, page.date + 2 - page.before, whose)
+
+
+def offset(least: float, most: float, whose: str) -> Finding:
+    """What a clock's lead over ours means, of which is known between what bounds it is; in seconds."""
+    lead = 0.0 if least <= 0 <= most else min(least, most, key=abs)
+    if abs(lead) <= CLOCK_SECONDS:
+        return ok("as ours, as nearly as can be told" if not lead else f"{lead:+.1f} s from ours")
+    advice = "synchronise both clocks (NTP): tokens, certificates and the numbers of revisions depend on them"
+    return warning(f"{whose} is {abs(lead):.1f} s {'ahead of' if lead > 0 else 'behind'} ours", advice)
+
+
+CLOCK_SECONDS: Final = 2.0
+"""By which clocks may differ."""
+
+
+def _base(address: str) -> str:
+    if "://" in address:
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{parse_address(host)}"
+    found = parse_address(address)
+    return f"http://{found._replace(host=found.host or 'localhost')}"
+
+
+def _date(headers: Mapping[str, str]) -> float | None:
+    try:
+        return parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (ValueError, TypeError):
+        return None
+
+
+def _kind(error: HTTPError) -> str:
+    """What went wrong, without the address that the message of urllib3 repeats."""
+    reason = str(error).rpartition(": ")[2]
+    return reason.strip("()'\" ") or type(error).__name__

@@ -1,0 +1,223 @@
+"""Redis, as the checks see it. Everything here reads."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from urllib.parse import parse_qs, urlsplit
+
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+
+from pdp.rules.errors import SnapshotError
+from pdp.rules.keys import Keys, without_credentials
+from pdp.rules.pointer import Pointer
+from rightcall.connect import open_redis
+from rightcall.doctor.findings import NotExamined
+from rightcall.doctor.place import Place, TlsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_BATCH: Final = 500
+"""Snapshots that are looked at together."""
+HEAD_SIZE: Final = 12
+"""Bytes of a snapshot up to its format version."""
+
+
+class Pointers(NamedTuple):
+    """What stands in the hash of pointers.
+
+    Attributes:
+        good: by tenant; those of tenants that are gone among them.
+        bad: by tenant, why its pointer cannot be used.
+    """
+
+    good: dict[str, Pointer]
+    bad: dict[str, str]
+
+    @property
+    def current(self) -> dict[str, Pointer]:
+        """Those of tenants that are there."""
+        return {tenant: pointer for tenant, pointer in self.good.items() if not pointer.removed}
+
+
+class RedisPart:
+    """A Redis, through the account of its URL.
+
+    Args:
+        url: as ``rightcall.connect`` says.
+        prefix: of every key.
+        secrets: the deployment's keys; none: signatures are not looked at.
+        seconds: that an answer may take.
+
+    Attributes:
+        name: as people are told, without credentials.
+
+    Raises:
+        RedisUrlError: the URL cannot be read.
+    """
+
+    def __init__(self, url: str, *, prefix: str, secrets: Sequence[bytes], seconds: float) -> None:
+        self.name = without_credentials(url)
+        self.keys = Keys(prefix)
+        self.secrets = tuple(secrets)
+        self._url = urlsplit(url)
+        self._seconds = seconds
+        self._client = open_redis(url, answer_timeout=seconds)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the URL asks for TLS."""
+        return self._url.scheme.startswith("rediss")
+
+    @property
+    def is_several(self) -> bool:
+        """Whether there is more than one address to it."""
+        return "+" in self._url.scheme
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether it is a cluster."""
+        return self._url.scheme.endswith("cluster")
+
+    @property
+    def place(self) -> Place:
+        """Where it listens.
+
+        Raises:
+            NotExamined: there is more than one place.
+        """
+        if self._url.scheme == "unix":
+            return Place(f"unix:{self._url.path}", self._seconds)
+        if self.is_several:
+            raise NotExamined("of sentinels and clusters there is more than one address")
+        return Place(f"{self._url.hostname or 'localhost'}:{self._url.port or 6379}", self._seconds)
+
+    @property
+    def files(self) -> TlsFiles:
+        """What the URL names for TLS."""
+        given = {name: values[-1] for name, values in parse_qs(self._url.query).items()}
+        return TlsFiles(given.get("ssl_ca_certs"), given.get("ssl_certfile"), given.get("ssl_keyfile"))
+
+    @cached_property
+    def trouble(self) -> Exception | None:
+        """What came of connecting to it first; None: it answers."""
+        try:
+            self._client.ping()
+        except NoPermissionError:
+            return None
+        except (RedisError, OSError) as error:
+            return error
+        return None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it answers, and does not take the credentials."""
+        trouble = self.trouble
+        return isinstance(trouble, AuthenticationError) or (
+            isinstance(trouble, ResponseError) and str(trouble).startswith(("NOAUTH", "WRONGPASS"))
+        )
+
+    def information(self, section: str) -> dict[str, Mapping[str, Any]]:
+        """A section of ``INFO``, by the node that tells it.
+
+        Raises:
+            NotExamined: this account may not ask.
+        """
+        try:
+            if self.is_cluster:
+                answer: Any = self._client.info(section, target_nodes="primaries")
+                return cast("dict[str, Mapping[str, Any]]", answer)
+            return {self.name: cast("Mapping[str, Any]", self._client.info(section))}
+        except NoPermissionError:
+            raise NotExamined("this account may not ask (INFO)") from None
+
+    @cached_property
+    def user(self) -> str:
+        """The account.
+
+        Raises:
+            NotExamined: it may not ask who it is, or this Redis has no accounts.
+        """
+        return self._asked("ACL WHOAMI")
+
+    def may(self, *command: str) -> str:
+        """What Redis would say to a command of this account, which is not run; empty: that it may.
+
+        Raises:
+            NotExamined: the account may not ask that.
+        """
+        answer = self._asked("ACL DRYRUN", self.user, *command)
+        return "" if answer == "OK" else answer
+
+    def pointers(self) -> Pointers:
+        """The pointers as they are now.
+
+        Raises:
+            RedisError: they cannot be read.
+        """
+        found = cast("dict[bytes, bytes]", self._client.hgetall(self.keys.pointers))
+        pointers = Pointers({}, {})
+        for name, raw in found.items():
+            tenant = name.decode("utf-8", "replace")
+            try:
+                pointers.good[tenant] = Pointer.load(tenant, raw, self.secrets)
+            except SnapshotError as error:
+                pointers.bad[tenant] = str(error)
+        return pointers
+
+    @cached_property
+    def first_pointers(self) -> Pointers:
+        """The pointers as they were when they were looked at first.
+
+        Raises:
+            RedisError: they cannot be read.
+        """
+        return self.pointers()
+
+    def heads(self, pointers: Sequence[Pointer]) -> list[bytes]:
+        """How the snapshots begin that these point to; empty of one that is not there.
+
+        Raises:
+            RedisError: they cannot be read.
+        """
+        heads: list[bytes] = []
+        for start in range(0, len(pointers), _BATCH):
+            pipeline = self._client.pipeline(transaction=False)
+            for pointer in pointers[start : start + _BATCH]:
+                pipeline.getrange(self.keys.snapshot(pointer.tenant, pointer.revision.number), 0, HEAD_SIZE - 1)
+            heads += pipeline.execute()
+        return heads
+
+    def leader(self) -> tuple[str, int]:
+        """Who holds the lease, empty for nobody, and for how many milliseconds still, -1 for ever.
+
+        Raises:
+            RedisError: it cannot be read.
+        """
+        holder = cast("bytes | None", self._client.get(self.keys.leader)) or b""
+        left = self._client.pttl(self.keys.leader)
+        return holder.partition(b" ")[2].decode("utf-8", "replace"), left
+
+    def clock(self) -> tuple[float, float, float]:
+        """Our time before, its time, and our time after, in Unix time.
+
+        Raises:
+            RedisError: it does not tell.
+        """
+        before = time.time()
+        seconds, microseconds = self._client.time()
+        return before, seconds + microseconds / 1e6, time.time()
+
+    def close(self) -> None:
+        """Ends the connections."""
+        with self._client:
+            pass
+
+    def _asked(self, *command: str) -> str:
+        try:
+            answer = self._client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py
+        except ResponseError as error:
+            raise NotExamined(f"this account may not ask ({command[0]})") from error
+        return answer.decode() if isinstance(answer, bytes) else str(answer)

@@ -1,0 +1,169 @@
+"""Where spans go: OpenTelemetry's SDK and its exporter over OTLP/gRPC, set up and closed.
+
+Imported only where somebody asked for traces. What is not set here, OpenTelemetry's own variables (``OTEL_…``) set.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import structlog
+from opentelemetry.exporter.otlp.proto.grpc import exporter as otlp
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+
+from pdp.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+_log = structlog.get_logger()
+
+CLOSE_SECONDS: Final = 3.0
+"""What the last spans have to be sent in, when a program ends."""
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+class TracingError(Exception):
+    """Tracing cannot be set up as it was asked for; the message says why."""
+
+
+class Tracing:
+    """Sends spans to a collector, from a thread of its own; nobody waits for it, and what does not fit in is dropped.
+
+    Args:
+        service: what the program is called, where ``OTEL_SERVICE_NAME`` does not say otherwise.
+        endpoint: URL of the collector; empty: as ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, else the one on this machine.
+        ratio: share of the traces begun here that is sent, 0 to 1; None: as ``OTEL_TRACES_SAMPLER`` says, else all.
+
+    Attributes:
+        tracer: makes spans.
+
+    Raises:
+        TracingError: the endpoint, or a variable, is wrong.
+    """
+
+    def __init__(self, service: str, *, endpoint: str = "", ratio: float | None = None) -> None:
+        _check_protocol()
+        wanted = endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+        if wanted:
+            _check_endpoint(wanted)
+        try:
+            self._exporter = _Exporter(OTLPSpanExporter(endpoint=wanted or None), wanted or "the collector")
+            self._provider = TracerProvider(
+                sampler=None if ratio is None else ParentBasedTraceIdRatio(ratio),
+                resource=_resource(service),
+                shutdown_on_exit=False,  # whoever opened this closes it, and does not wait for half a minute
+            )
+            self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        except (OSError, ValueError) as error:
+            raise TracingError(f"tracing cannot be set up: {error}; look at the variables OTEL_…") from error
+        self.tracer = self._provider.get_tracer("rightcall", version())
+
+    def close(self) -> None:
+        """Sends what there is, for a few seconds at most."""
+        impatience = threading.Timer(CLOSE_SECONDS, self._exporter.shutdown)
+        impatience.daemon = True
+        impatience.start()
+        self._provider.shutdown()
+        impatience.cancel()
+
+
+class _Exporter(SpanExporter):
+    """Says once that spans cannot be sent, and once that they can again; they may be lost for hours.
+
+    Args:
+        exporter: sends.
+        endpoint: where to, for the log.
+    """
+
+    def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
+        self._exporter = exporter
+        self._endpoint = endpoint
+        self._said = _LastWords()
+        self._failing = False
+        self._closed = threading.Lock()
+        otlp.logger.addFilter(self._said)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Sends spans, or loses them."""
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - such as a channel that is closed while it sends
+            self._said.text = str(error)
+            result = SpanExportResult.FAILURE
+        failing = result is not SpanExportResult.SUCCESS
+        if failing and not self._failing:
+            advice = "spans are lost, calls are answered all the same; look whether the collector is there"
+            _log.warning("tracing_failing", endpoint=self._endpoint, problem=self._said.text, advice=advice)
+        elif self._failing and not failing:
+            _log.info("tracing_recovered", endpoint=self._endpoint)
+        self._failing = failing
+        return result
+
+    def shutdown(self) -> None:
+        """Gives up what is being sent, and sends no more."""
+        if self._closed.acquire(blocking=False):
+            self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing waits here."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+class _LastWords(logging.Filter):
+    """Keeps what the exporter says to itself, for the one line that is logged of an outage.
+
+    Attributes:
+        text: what it said last.
+    """
+
+    text = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Takes a line out of the log."""
+        self.text = record.getMessage()
+        return False
+
+
+def _resource(service: str) -> Resource:
+    """Who sends; what the environment says about it counts more."""
+    known = {
+        "service.name": service,
+        "service.version": version(),
+        "host.name": socket.gethostname(),
+    }
+    return Resource.create(known).merge(OTELResourceDetector().detect())
+
+
+def _check_protocol() -> None:
+    name = next((name for name in _PROTOCOLS if os.environ.get(name)), None)
+    if name is not None and os.environ[name] != "grpc":
+        raise TracingError(
+            f"{name} is {os.environ[name]!r}, and Rightcall sends spans over gRPC alone; "
+            "set it to grpc, and the endpoint to the collector's port for that, which is 4317 as a rule"
+        )
+
+
+def _check_endpoint(url: str) -> None:
+    """Refuses what the exporter would make something else of."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port is not None
+    except ValueError:
+        good = False
+    if not good or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise TracingError("the collector's endpoint is no URL of a gRPC server; give one as http://collector:4317")
+    if parts.username is not None:
+        raise TracingError("the collector's endpoint holds credentials; put them into OTEL_EXPORTER_OTLP_HEADERS")
