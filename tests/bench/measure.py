@@ -1,11 +1,14 @@
 """One size of rule set, measured in a process of its own, so that memory and garbage of one do not weigh on another.
 
-Prints one JSON object. ``run`` starts it; by hand: ``PYTHONPATH=.:tests python tests/bench/measure.py 1000``.
+Prints one JSON object. ``sizes`` starts it; by hand: ``PYTHONPATH=.:tests python tests/bench/measure.py 1000``.
+With ``--compiled`` it takes the rules that were compiled for the other parts, and measures what a server does with
+them.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import logging
 import pickle
@@ -25,7 +28,10 @@ from given import GivenSource
 from redis_server import RedisServer
 from waiting import until
 
-from bench.workload import make_workload
+from bench.cached import KEY as RULES_KEY
+from bench.cached import Rules
+from bench.facts import resident
+from bench.workload import Call, make_workload
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
 from pdp.current import CurrentSnapshots
@@ -36,12 +42,12 @@ from pdp.rules.compile import Compiler
 from pdp.rules.digest import Digester
 from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.snapshot import decode
+from rightcall import v1
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.workload import Call
     from pdp.rules.model import Tenant
     from pdp.rules.snapshot import Snapshot
 
@@ -50,6 +56,8 @@ CHUNK = 100
 MANY = 200_000
 """Users from which on an edit is measured once: it takes minutes."""
 SECRET = b"a key for the benchmark"
+STEPS = 200_000
+CALLS = 20_000
 
 
 def measure(permissions: int, calls: int) -> dict[str, float]:
@@ -64,11 +72,37 @@ def measure(permissions: int, calls: int) -> dict[str, float]:
     result["blob_bytes"] = len(blob)
     if permissions <= MANY and shutil.which("redis-server"):
         result |= _measure_republishing(workload.tenant)
-    result["load_s"] = statistics.median(_timed(lambda: decode(blob, secrets=[SECRET]))[1] for _ in range(7))
-    result["server_rss"] = _server_rss(blob)
+    return result | _measure_serving(blob, workload.calls)
+
+
+def measure_compiled(permissions: int) -> dict[str, float]:
+    """What a server does with rules of that size; the same figures, but for those of a loader."""
+    rules = Rules(permissions)
+    requests = map(v1.CheckCallRequest.FromString, rules.requests()[:CALLS])
+    calls = [Call(request.caller, request.extension, request.outcall) for request in requests]
+    blob = rules.path.read_bytes()
+    return {"permissions": permissions, "blob_bytes": len(blob)} | _measure_serving(blob, calls, RULES_KEY)
+
+
+def _measure_serving(blob: bytes, calls: list[Call], secret: bytes = SECRET) -> dict[str, float]:
+    """Loading and deciding."""
+    result = {
+        "load_s": statistics.median(_timed(lambda: decode(blob, secrets=[secret]))[1] for _ in range(7)),
+        "sha256_s": statistics.median(_timed(lambda: hashlib.sha256(blob).digest())[1] for _ in range(7)),
+        "step_s": min(_timed(_steps)[1] for _ in range(7)) / STEPS,
+        "server_rss": _server_rss(blob),
+    }
     gc.collect()
     gc.freeze()  # a server holds no definitions: the collector must not walk those of this process
-    return result | _measure_decide(decode(blob), workload.calls)
+    return result | _measure_decide(decode(blob), calls)
+
+
+def _steps() -> None:
+    """Work of Python's own and nothing else: what times of several machines are held against, to compare them."""
+    table: dict[int, int] = {}
+    for number in range(STEPS):
+        key = number * 31 & 0xFFF
+        table[key] = table.get(key, 0) ^ number
 
 
 def _measure_edit(tenant: Tenant, compiler: Compiler, digester: Digester) -> dict[str, float]:
@@ -147,7 +181,7 @@ def _server_rss(blob: bytes) -> float:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from bench.measure import resident\n"
+        "from bench.facts import resident\n"
         "from pdp.rules.snapshot import decode\n"
         "before = resident('VmRSS')\n"
         "snapshot = decode(Path(sys.argv[1]).read_bytes())\n"
@@ -159,15 +193,6 @@ def _server_rss(blob: bytes) -> float:
     return float(done.stdout)
 
 
-def resident(field: str) -> int:
-    """Bytes of memory of this process: ``VmRSS``, now; ``VmHWM``, at the most."""
-    # Not getrusage: its maximum is inherited from the process that started this one.
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(field)
-
-
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
     begun = time.perf_counter()
     result = work()
@@ -176,4 +201,5 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20_000)))
+    size = int(sys.argv[1])
+    print(json.dumps(measure_compiled(size) if "--compiled" in sys.argv else measure(size, CALLS)))

@@ -1,36 +1,40 @@
-"""Drives a server: closed and at a constant rate with ghz, and at a constant rate with an open loop of our own.
-
-ghz measures from when a request was really sent. When a server falls behind, a worker of ghz sends later, and the wait
-is not in its figures. The open loop measures from when a request was due, so what a caller would wait is all in it.
-"""
+"""Drives a server: with ghz, and with the client of our own that keeps to a schedule and measures from it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
-import time
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import grpc.aio
 from tools import tool
 
-from rightcall import v1
+from load.paced import CHECK_CALL
+from load.prepare import module_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.workload import Call
-
 PROTOS: Final = Path(__file__).parents[2] / "protos"
-METHOD: Final = "rightcall.v1.DecisionService/CheckCall"
 CONCURRENCY: Final = 32
-CONNECTIONS: Final = 4
+CONNECTIONS: Final = 8
+_WARM_UP: Final = 1.0
 
 
 class Result(NamedTuple):
-    """What a run came to; times in milliseconds."""
+    """What a run came to; times in milliseconds.
+
+    Attributes:
+        sent: requests that count.
+        failed: those of them that got no answer.
+        rate: answers a second.
+        p50: half of the answers came within it.
+        p99: 99 % did.
+        p999: 99.9 % did.
+        slowest: all did.
+        late: 99 % of the requests were sent within it after they were due; 0 where nobody kept to a schedule.
+    """
 
     sent: int
     failed: int
@@ -39,6 +43,7 @@ class Result(NamedTuple):
     p99: float
     p999: float
     slowest: float
+    late: float = 0.0
 
 
 def ghz(target: str, questions: Path, *, seconds: float, rate: int = 0) -> Result:
@@ -48,61 +53,49 @@ def ghz(target: str, questions: Path, *, seconds: float, rate: int = 0) -> Resul
         RuntimeError: ghz failed.
     """
     command = [str(tool("ghz")), "--insecure", "--format=json", f"--connections={CONNECTIONS}"]
-    command += [f"--proto={PROTOS / 'rightcall/v1/decision.proto'}", f"--import-paths={PROTOS}", f"--call={METHOD}"]
+    command += [f"--proto={PROTOS / 'rightcall/v1/decision.proto'}", f"--import-paths={PROTOS}"]
+    command += [f"--call={CHECK_CALL[1:]}"]
     command += [f"--binary-file={questions}", f"--duration={seconds}s", "--duration-stop=wait"]
     command += [f"--rps={rate}", "--async"] if rate else []
     command += [f"--concurrency={CONCURRENCY}", target]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
-    if done.returncode:
-        raise RuntimeError(f"ghz failed: {done.stderr.strip()[-500:]}")
-    report: dict[str, Any] = json.loads(done.stdout)
+    report = json.loads(_output(command, seconds))
     times = sorted(one["latency"] / 1e6 for one in report["details"] if one["status"] == "OK")
-    return _result(times, report["count"], report["rps"])
 
-
-def open_loop(target: str, calls: Sequence[Call], *, seconds: float, rate: int) -> Result:
-    """Asks at a constant rate, and measures each answer from when its question was due."""
-    return asyncio.run(_open_loop(target, calls, seconds, rate))
-
-
-async def _open_loop(target: str, calls: Sequence[Call], seconds: float, rate: int) -> Result:
-    requests = [
-        v1.CheckCallRequest(caller=call.caller, extension=call.extension, outcall=call.outcall) for call in calls
-    ]
-    times: list[float] = []
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = v1.DecisionServiceStub(channel)
-        await stub.CheckCall(requests[0])
-
-        async def ask(request: v1.CheckCallRequest, due: float) -> None:
-            try:
-                await stub.CheckCall(request, timeout=10)
-            except grpc.aio.AioRpcError:
-                return
-            times.append((time.perf_counter() - due) * 1000)
-
-        total = int(seconds * rate)
-        begun = time.perf_counter()
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(total):
-                due = begun + number / rate
-                if (wait := due - time.perf_counter()) > 0:
-                    await asyncio.sleep(wait)
-                tasks.create_task(ask(requests[number % len(requests)], due))
-        elapsed = time.perf_counter() - begun
-    return _result(sorted(times), total, total / elapsed)
-
-
-def _result(times: list[float], sent: int, rate: float) -> Result:
     def quantile(share: float) -> float:
-        return times[min(int(len(times) * share), len(times) - 1)] if times else float("nan")
+        return times[min(int(len(times) * share), len(times) - 1)] if times else 0.0
 
-    return Result(
-        sent=sent,
-        failed=sent - len(times),
-        rate=rate,
-        p50=quantile(0.5),
-        p99=quantile(0.99),
-        p999=quantile(0.999),
-        slowest=quantile(1),
-    )
+    shares = [quantile(share) for share in (0.5, 0.99, 0.999, 1)]
+    return Result(report["count"], report["count"] - len(times), report["rps"], *shares)
+
+
+def paced(target: str, questions: Path, *, seconds: float, rate: int = 0, options: Sequence[str] = ()) -> Result:
+    """Asks ``rate`` times a second, and measures from when a question was due; 0: eight at a time on each connection.
+
+    Args:
+        target: host and port.
+        questions: the file of requests.
+        seconds: that count; those to warm up come before them.
+        rate: questions a second.
+        options: more of ``load.paced``.
+
+    Raises:
+        RuntimeError: the client failed.
+    """
+    command = [sys.executable, "-m", "load.paced", target, f"--questions={questions}", f"--connections={CONNECTIONS}"]
+    command += [f"--seconds={seconds}", f"--rate={rate}", f"--warm-up={warm_up(seconds)}", *options]
+    found: dict[str, Any] = json.loads(_output(command, seconds))
+    p50, p99, p999, slowest, late = (found[name] * 1e3 for name in ("p50", "p99", "p999", "slowest", "late_p99"))
+    return Result(found["sent"], found["failed"], found["rate"], p50, p99, p999, slowest, late)
+
+
+def warm_up(seconds: float) -> float:
+    """Seconds of ``paced`` that come before those that count."""
+    return min(_WARM_UP, seconds)
+
+
+def _output(command: list[str], seconds: float) -> str:
+    environment = module_environment()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=seconds + 60)
+    if done.returncode:
+        raise RuntimeError(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout

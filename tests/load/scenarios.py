@@ -1,10 +1,9 @@
-"""What is asked in a load test, and the definitions that it is asked of: made from the benchmarks' rule sets."""
+"""What is asked in a load test: binary requests, made from the benchmarks' rule sets."""
 
 from __future__ import annotations
 
-import json
 import random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bench.workload import Call, Workload, sample_extension
 from google.protobuf.message import DecodeError
@@ -16,17 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from pdp.rules.model import CallPermission, Tenant
+    from pdp.rules.model import CallPermission
 
-_CALLS: Final = 20_000
-
-
-def write_definitions(tenant: Tenant, path: Path, *, edition: int = 0) -> None:
-    """Writes a tenant in the definitions format, all at once; another edition differs in one permission."""
-    document = {"tenants": [_document(tenant, edition)]}
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(document))
-    new.rename(path)
+CALLS: Final = 100_000
+"""Different requests of a scenario, but for that with one: so many that no cache near a core holds all they touch."""
 
 
 def write_questions(calls: Iterable[Call], path: Path) -> None:
@@ -49,7 +41,7 @@ def one_caller(workload: Workload) -> list[Call]:
 
 def realistic(workload: Workload) -> list[Call]:
     """Callers and numbers as they come; half of the calls meet a permission."""
-    return workload.calls[:_CALLS]
+    return workload.calls[:CALLS]
 
 
 def hostile(workload: Workload) -> list[Call]:
@@ -57,7 +49,7 @@ def hostile(workload: Workload) -> list[Call]:
     rng = random.Random(7)
     users = [user.uuid for user in workload.tenant.users]
     rng.shuffle(users)
-    numbers = rng.sample(range(10**11, 10**12), _CALLS)
+    numbers = rng.sample(range(10**11, 10**12), CALLS)
     return [Call(users[i % len(users)], f"0{number}", "") for i, number in enumerate(numbers)]
 
 
@@ -69,7 +61,7 @@ def challenging(workload: Workload) -> list[Call]:
         for rule in workload.tenant.call_permissions
         if rule.password and rule.mode is Mode.DENY and rule.enabled and rule.users
     ]
-    return [_matching(rng.choice(rules), rng) for _ in range(_CALLS)]
+    return [_matching(rng.choice(rules), rng) for _ in range(CALLS)]
 
 
 SCENARIOS: Final[dict[str, Callable[[Workload], list[Call]]]] = {
@@ -82,32 +74,6 @@ SCENARIOS: Final[dict[str, Callable[[Workload], list[Call]]]] = {
 
 def _matching(rule: CallPermission, rng: random.Random) -> Call:
     return Call(rng.choice(rule.users), sample_extension(rule.extensions[0], rng), "")
-
-
-def _document(tenant: Tenant, edition: int) -> dict[str, Any]:
-    permissions = [
-        {
-            "id": rule.id,
-            "name": rule.name,
-            "mode": rule.mode.value,
-            "enabled": rule.enabled,
-            "extensions": list(rule.extensions),
-            "users": list(rule.users),
-            "groups": list(rule.groups),
-            "outcalls": list(rule.outcalls),
-            **({"password": rule.password} if rule.password else {}),
-        }
-        for rule in tenant.call_permissions
-    ]
-    permissions[0]["name"] = f"edition {edition}"
-    return {
-        "uuid": tenant.uuid,
-        "name": tenant.name,
-        "users": [{"uuid": user.uuid} for user in tenant.users],
-        "groups": [{"id": group.id, "name": group.name, "users": list(group.users)} for group in tenant.groups],
-        "outcalls": [{"id": outcall.id, "name": outcall.name} for outcall in tenant.outcalls],
-        "call_permissions": permissions,
-    }
 
 
 def _varint(number: int) -> bytes:

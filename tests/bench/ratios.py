@@ -1,0 +1,247 @@
+"""Figures out of what was measured: ratios, which compare across machines, and what this project wants to reach.
+
+A regression is a ratio that is worse than the one in ``baseline.json`` by more than the margin that stands beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BASELINE: Final = Path(__file__).with_name("baseline.json")
+MARGIN: Final = 0.3
+"""Of a ratio that is new in the baseline: what two runs on the same machine may differ by."""
+SMALL, MIDDLE, LARGE = "1000", "100000", "1000000"
+
+
+class Figure(NamedTuple):
+    """Something that was measured.
+
+    Attributes:
+        name: what.
+        value: how much; None where this run has not measured it.
+        unit: of the value; "times" for a ratio.
+        higher: whether more is better.
+        target: what this project wants to reach; None: nothing in particular.
+    """
+
+    name: str
+    value: float | None
+    unit: str = "times"
+    higher: bool = False
+    target: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the target was reached, or there is none, or nothing was measured."""
+        if self.value is None or self.target is None:
+            return True
+        return self.value >= self.target if self.higher else self.value <= self.target
+
+    def line(self) -> str:
+        """One line of a report."""
+        bound = "" if self.target is None else f" ({'at least' if self.higher else 'at most'} {self.target:g})"
+        if self.value is None:
+            return f"  --      {self.name}: not measured{bound}"
+        verdict = "      " if self.target is None else "met   " if self.met else "MISSED"
+        return f"  {verdict}  {self.name}: {self.value:,.3g} {self.unit}{bound}"
+
+
+class Regression(NamedTuple):
+    """A ratio that has become worse.
+
+    Attributes:
+        name: which.
+        was: in the baseline.
+        now: in this run; None: it was not measured.
+        margin: by what share of ``was`` it may differ.
+    """
+
+    name: str
+    was: float
+    now: float | None
+    margin: float
+
+    def line(self) -> str:
+        """One line of a report."""
+        if self.now is None:
+            return f"{self.name}: was {self.was:.3g}, and is not measured; install what its part needs"
+        worse = abs(self.now / self.was - 1)
+        return f"{self.name}: was {self.was:.3g}, is {self.now:.3g}: {worse:.0%} worse, the margin is {self.margin:.0%}"
+
+
+def figures(parts: Mapping[str, Any]) -> list[Figure]:
+    """All figures that can be had of what was measured, by part."""
+    return [
+        *_of_sizes(parts.get("sizes")),
+        *_of_server(parts.get("server")),
+        *_of_engines(parts.get("engines")),
+        *_of_rest(parts),
+    ]
+
+
+def regressions(found: list[Figure], baseline: Mapping[str, Mapping[str, Any]]) -> list[Regression]:
+    """What has become worse than the baseline allows."""
+    now = {figure.name: figure for figure in found}
+    worse = []
+    for name, entry in baseline.items():
+        was, margin, higher = float(entry["value"]), float(entry["margin"]), bool(entry["higher"])
+        value = now[name].value if name in now else None
+        limit = was * (1 - margin) if higher else was * (1 + margin)
+        if value is None or (value < limit if higher else value > limit):
+            worse.append(Regression(name, was, value, margin))
+    return worse
+
+
+def updated(found: list[Figure], baseline: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A baseline of the ratios of this run; margins stay where there are some."""
+    return {
+        figure.name: {
+            "value": float(f"{figure.value:.4g}"),
+            "higher": figure.higher,
+            "margin": baseline.get(figure.name, {}).get("margin", MARGIN),
+        }
+        for figure in found
+        if figure.unit == "times" and figure.value is not None and figure.name in CHECKED
+    }
+
+
+def load_baseline(path: Path = BASELINE) -> dict[str, dict[str, Any]]:
+    """The committed one."""
+    loaded: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def _of_sizes(results: list[dict[str, float]] | None) -> Iterator[Figure]:
+    by_size = {str(int(result["permissions"])): result for result in results or []}
+
+    def of(size: str, name: str, scale: float = 1.0) -> float | None:
+        return by_size[size][name] * scale if name in by_size.get(size, {}) else None
+
+    slowest = max((result["decide_s"] * 1e6 for result in by_size.values()), default=None)
+    edit = _sum(of(MIDDLE, "edit_digest_s"), of(MIDDLE, "edit_compile_s"))
+    step, compiled = of(MIDDLE, "step_s"), of(MIDDLE, "compile_s", 1 / int(MIDDLE))
+    yield Figure("decide(), median, at every size", slowest, "µs", target=2.0)
+    yield Figure("decide() at 100,000 / at 1,000 permissions", _ratio(of(MIDDLE, "decide_s"), of(SMALL, "decide_s")))
+    yield Figure(
+        "decide() at 1,000,000 / at 1,000 permissions", _ratio(of(LARGE, "decide_s"), of(SMALL, "decide_s")), target=1.5
+    )
+    yield Figure("decide() at 1,000 / a step of Python's own", _ratio(of(SMALL, "decide_s"), of(SMALL, "step_s")))
+    yield Figure("compile 100,000 permissions", of(MIDDLE, "compile_s"), "s", target=15.0)
+    yield Figure("compile a permission of 100,000 / a step of Python's own", _ratio(compiled, step))
+    yield Figure("load 100,000 permissions", of(MIDDLE, "load_s", 1e3), "ms", target=100.0)
+    yield Figure("load 100,000 / SHA-256 of the same bytes", _ratio(of(MIDDLE, "load_s"), of(MIDDLE, "sha256_s")))
+    yield Figure("one edit of 100,000, digest and compile", edit, "s", target=1.4)
+    yield Figure("one edit / compile, 100,000 permissions", _ratio(edit, of(MIDDLE, "compile_s")))
+    yield Figure("one edit of 100,000, published to Redis", of(MIDDLE, "edit_published_s"), "s", target=2.0)
+    yield Figure("one edit of 100,000, decided by on a server", of(MIDDLE, "edit_decided_s"), "s", target=2.0)
+    yield Figure(
+        "memory of a server / its snapshot, 100,000", _ratio(of(MIDDLE, "server_rss"), of(MIDDLE, "blob_bytes"))
+    )
+
+
+def _of_server(results: Mapping[str, Any] | None) -> Iterator[Figure]:
+    def of(server: str, run: str, name: str) -> float | None:
+        value: float | None = (results or {}).get(server, {}).get(run, {}).get(name)
+        return value
+
+    def rates(one: tuple[str, str], other: tuple[str, str]) -> float | None:
+        return _ratio(of(*one, "rate"), of(*other, "rate"))
+
+    native, nginx, large, small = "native", "nginx", "native, 1,000,000", "native, 1,000"
+    many = of(native, "many", "rate")
+    yield Figure("native / nginx, loaded", rates((native, "loaded"), (nginx, "loaded")), higher=True, target=0.5)
+    yield Figure("native / nginx, p50 alone", _ratio(of(native, "alone", "p50"), of(nginx, "alone", "p50")), target=2.2)
+    yield Figure(
+        "grpcio / empty, loaded", rates(("grpcio", "loaded"), ("grpcio-empty", "loaded")), higher=True, target=0.9
+    )
+    yield Figure("grpcio / empty, mix", rates(("grpcio", "mix"), ("grpcio-empty", "mix")), higher=True, target=0.9)
+    yield Figure("native / empty grpcio, loaded", rates((native, "loaded"), ("grpcio-empty", "loaded")), higher=True)
+    yield Figure("native / empty grpcio, mix", rates((native, "mix"), ("grpcio-empty", "mix")), higher=True)
+    yield Figure(
+        "native, 10,000/s / grpcio, 2,000/s, p99 of the open loop",
+        _ratio(of(native, "open 10,000", "p99"), of("grpcio", "open 2,000", "p99")),
+        target=0.6,
+    )
+    yield Figure(
+        "native, decisions/s by CheckCalls of 1,000",
+        None if many is None else many * 1000,
+        "a second",
+        higher=True,
+        target=200_000,
+    )
+    yield Figure("native CheckCalls of 1,000 / nginx, loaded", rates((native, "many"), (nginx, "loaded")), higher=True)
+    yield Figure(
+        "grpcio CheckCalls of 1,000 / empty, loaded", rates(("grpcio", "many"), ("grpcio-empty", "loaded")), higher=True
+    )
+    for run in ("loaded", "mix", "many"):
+        yield Figure(
+            f"native with 1,000,000 / with 1,000, {run}", rates((large, run), (small, run)), higher=True, target=0.9
+        )
+
+
+def _of_engines(results: Mapping[str, Any] | None) -> Iterator[Figure]:
+    def of(engine: str, size: str) -> float | None:
+        value: float | None = (results or {}).get(engine, {}).get(size)
+        return value
+
+    for other, size in (("re2", "1000"), ("re2", "10000"), ("regex", "1000"), ("wazo", "1000")):
+        value = _ratio(of(other, size), of("rightcall", size))
+        yield Figure(f"{other} / ours, {int(size):,} permissions, time of a decision", value, higher=True)
+
+
+def _of_rest(parts: Mapping[str, Any]) -> Iterator[Figure]:
+    for setup, runs in (parts.get("swaps") or {"one process": {}, "two workers": {}}).items():
+        slower = _ratio(runs.get("swapped", {}).get("p999"), runs.get("still", {}).get("p999"))
+        yield Figure(f"p99.9 with 20 swaps / without, 50 % load, {setup}", slower, target=2.0)
+    capacity = parts.get("capacity") or {}
+    label = f"{capacity['permissions']:,} permissions" if capacity else "1,000,000 permissions"
+    workers = [value for name, value in capacity.get("private", {}).items() if "of worker" in name]
+    yield Figure(f"private memory of a worker, {label}", max(workers) / 1e6 if workers else None, "MB", target=80)
+    for source in ("disk, 1", "Redis, 1", "disk, 2", "Redis, 2"):
+        seconds = capacity.get("start", {}).get(f"{source} worker(s)")
+        yield Figure(f"start to SERVING from {source} worker(s), {label}", seconds, "s", target=3.0)
+    several = capacity.get("workers", {})
+    yield Figure("two workers / one, CheckCalls", _ratio(several.get("2"), several.get("1")), higher=True, target=1.8)
+    edits = parts.get("edits") or {}
+    yield Figure("edit of one permission to every worker, p99", edits.get("decided_p99"), "s", target=1.0)
+    stops = parts.get("stops") or {}
+    yield Figure("calls lost by SIGTERM under load", stops.get("SIGTERM", {}).get("lost"), "calls", target=0)
+    killed = stops.get("worker killed", {})
+    yield Figure("killed worker to its successor", killed.get("seconds to the successor"), "s", target=1.0)
+    soak = parts.get("soak") or {}
+    yield Figure("errors of the soak", soak.get("errors"), "calls", target=0)
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return one / other if one is not None and other else None
+
+
+def _sum(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+CHECKED: Final = frozenset(
+    {
+        "decide() at 100,000 / at 1,000 permissions",
+        "decide() at 1,000 / a step of Python's own",
+        "compile a permission of 100,000 / a step of Python's own",
+        "load 100,000 / SHA-256 of the same bytes",
+        "one edit / compile, 100,000 permissions",
+        "memory of a server / its snapshot, 100,000",
+        "native / nginx, loaded",
+        "native / nginx, p50 alone",
+        "grpcio / empty, loaded",
+        "native / empty grpcio, mix",
+        "native CheckCalls of 1,000 / nginx, loaded",
+        "grpcio CheckCalls of 1,000 / empty, loaded",
+        "re2 / ours, 1,000 permissions, time of a decision",
+        "regex / ours, 1,000 permissions, time of a decision",
+    }
+)
+"""The ratios that the baseline holds: those that two runs on one machine agree on."""

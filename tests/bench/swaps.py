@@ -1,0 +1,81 @@
+"""What callers notice while a large tenant is swapped: twenty times under half the load that the server can take.
+
+The same load with and without swaps, by a client that measures every answer from when its question was due. What is
+swapped lies in Redis beforehand, as compiled by a loader elsewhere: the server fetches, checks and opens it. Redis has
+the client's core, with the lowest priority.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from redis_server import RedisServer
+from waiting import until
+
+from bench.cached import Published, Rules
+from bench.clients import WARM_UP, Load, asking, figures, on_the_clients_core, paced
+from bench.serving import Service, serving
+
+if TYPE_CHECKING:
+    from bench.parts import Options
+
+SWAPS = 20
+SHARE = 0.5
+"""Of what the server answers as fast as it can."""
+SETUPS = {"one process": (), "two workers": ("--workers", "2")}
+_LOWEST_PRIORITY = 19
+_LOADED_SECONDS = 120.0
+
+Results: TypeAlias = "dict[str, dict[str, dict[str, float]]]"
+"""By setup: ``clients.Load`` of ``full``, ``still`` and ``swapped``."""
+
+
+def measure(options: Options) -> Results:
+    """Each setup, on one core."""
+    rules = Rules(options.permissions)
+    seconds = float(SWAPS if not options.quick else options.seconds)
+    results: Results = {}
+    with on_the_clients_core(), RedisServer() as redis:
+        assert redis._process is not None
+        os.setpriority(os.PRIO_PROCESS, redis._process.pid, _LOWEST_PRIORITY)
+        published = Published(redis, rules)
+        for name, setup in SETUPS.items():
+            with serving("--redis", redis.url, "--transport", "native", *setup) as server:
+                results[name] = _measure(server, rules, published, seconds, options.seconds)
+        published.close()
+    return results
+
+
+def lines(results: Results) -> list[str]:
+    """The figures, a line a run."""
+    out = [f"{'':14}{'':>10}{'calls/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}{'longest ms':>12}"]
+    for setup, runs in results.items():
+        for what, run in runs.items():
+            times = "".join(f"{run[name] * 1e3:10.2f}" for name in ("p50", "p99", "p999"))
+            out.append(f"{setup:14}{what:>10}{run['rate']:12,.0f}{times}{run['longest'] * 1e3:12.2f}")
+    return out
+
+
+def _measure(
+    server: Service, rules: Rules, published: Published, seconds: float, full_seconds: int
+) -> dict[str, dict[str, float]]:
+    full = paced(server.port, rules.questions, seconds=full_seconds)
+    rate = full.rate * SHARE
+    still = paced(server.port, rules.questions, seconds=seconds, rate=rate)
+    swapped = _swapped(server, rules, published, seconds, rate)
+    return {name: run._asdict() for name, run in (("full", full), ("still", still), ("swapped", swapped))}
+
+
+def _swapped(server: Service, rules: Rules, published: Published, seconds: float, rate: float) -> Load:
+    """The load, while the tenant is swapped so many times, evenly over it."""
+    before = server.reloads()
+    with asking(server.port, rules.questions, seconds=seconds, rate=rate) as running:
+        begun = time.monotonic() + WARM_UP
+        for number in range(SWAPS):
+            time.sleep(max(0.0, begun + (number + 0.5) * seconds / SWAPS - time.monotonic()))
+            published.swap()
+        load = figures(running)
+    until(lambda: server.reloads() == before + SWAPS, "all swaps were made", deadline=_LOADED_SECONDS)
+    return load
