@@ -116,7 +116,7 @@ class Server:
             self._transport = self._several(methods(*services), metrics, current, secrets, workers, worker_command)
             return
         if chosen is Transport.NATIVE:
-            self._transport = self._native(decisions, methods(*services), metrics, challenges=challenges is not None)
+            self._transport = self._native(decisions, methods(*services), metrics, challenges)
             return
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
@@ -131,7 +131,7 @@ class Server:
         )
 
     def _native(
-        self, decisions: DecisionService, served: Sequence[Method], metrics: Metrics, *, challenges: bool
+        self, decisions: DecisionService, served: Sequence[Method], metrics: Metrics, challenges: Challenges | None
     ) -> NativeTransport:
         """The native transport; it tells clients apart by nothing, so it sees all the rules."""
         from pdp.native.hot import HotCalls  # noqa: PLC0415 - what it needs may not be installed
@@ -141,7 +141,7 @@ class Server:
             decisions,
             self._current,
             metrics.tallies,
-            makes_challenges=challenges,
+            challenge=challenges.make if challenges is not None else None,
             max_message_size=self._settings.max_message_size,
             max_calls=self._settings.max_calls,
         )

@@ -56,7 +56,7 @@ def two_ways(*tenants: Tenant) -> tuple[DecisionService, HotCalls, Metrics]:
     current = current_of(*tenants)
     metrics = Metrics(current, "")
     decisions = DecisionService(current, metrics)
-    hot = HotCalls(decisions, current, metrics.tallies, makes_challenges=False, max_message_size=10_000, max_calls=100)
+    hot = HotCalls(decisions, current, metrics.tallies, challenge=None, max_message_size=10_000, max_calls=100)
     return decisions, hot, metrics
 
 
@@ -150,19 +150,25 @@ def test_many_questions_are_counted_as_so_many_decisions() -> None:
 
 
 def test_challenges_are_new_each_time_and_answered_behind_the_front() -> None:
-    """The front asks the service for one; AnswerChallenge goes through to grpcio."""
+    """They stand behind the answer that is remembered; AnswerChallenge goes through to grpcio."""
     tenant = denying("0900", password="1234")
     blob = Compiler(secret=KEY).compile(tenant, Revision(1, "ab" * 32), compiled_at=1.5e9)
     with running_server(decode(blob), secrets=[KEY], transport=Transport.NATIVE) as running:
         one, other = (running.decisions.CheckCall(CALL, timeout=DEADLINE) for _ in range(2))
-        many = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=[CALL]), timeout=DEADLINE)
-        opened = running.decisions.AnswerChallenge(
-            v1.AnswerChallengeRequest(challenge=one.challenge, password="1234"), timeout=DEADLINE
-        )
+        free = v1.CheckCallRequest(caller=CALL.caller, extension="112")
+        many = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=[CALL, free, CALL]), timeout=DEADLINE)
+        third, allowed, fourth = (answer.response for answer in many.answers)
+        opened = [
+            running.decisions.AnswerChallenge(
+                v1.AnswerChallengeRequest(challenge=response.challenge, password="1234"), timeout=DEADLINE
+            ).decision
+            for response in (one, other, third, fourth)
+        ]
 
-    assert len({one.challenge, other.challenge, ""}) == 3
-    assert many.answers[0].response.challenge
-    assert opened.decision == v1.Decision.DECISION_ALLOW
+    assert len({response.challenge for response in (one, other, third, fourth)}) == 4
+    assert (allowed.decision, allowed.challenge) == (v1.Decision.DECISION_ALLOW, "")
+    assert {third.decision, fourth.decision} == {one.decision} == {v1.Decision.DECISION_CHALLENGE}
+    assert opened == [v1.Decision.DECISION_ALLOW] * 4
 
 
 def test_health_and_streams_go_through_the_front(running: Running) -> None:

@@ -124,8 +124,7 @@ class Front:
 
         def answer(events: Sequence[Event]) -> None:
             if self._refusing or len(events) > most:
-                self._answer_rest(events)
-                return
+                events = self._not_refused(events)
             for kind, call_id, method, data, _ in events:
                 if kind != EVENT_CALL or data is None:  # the client went away: who works on it hears of it in respond
                     continue
@@ -143,17 +142,17 @@ class Front:
 
         return answer
 
-    def _answer_rest(self, events: Sequence[Event]) -> None:
-        """Refuses: everything where the server stops, else what waits beyond the limit, which is the latest."""
+    def _not_refused(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Refuses all of a batch where the server stops, else what waits beyond the limit, which is the latest."""
         calls = [event for event in events if event[0] == EVENT_CALL]
-        self._calls += len(calls)
-        for position, (_, call_id, method, data, _key) in enumerate(calls):
+        taken = 0 if self._refusing else self._most
+        for _, call_id, method, _, _ in calls[taken:]:
             if self._refusing:
                 self._fail(call_id, method, Stopping())
-            elif position >= self._most:
-                self._fail_overload(call_id, method)
             else:
-                self._set_aside(call_id, method, data or b"")
+                self._fail_overload(call_id, method)
+        self._calls += len(calls[taken:])
+        return calls[:taken]
 
     def _set_aside(self, call_id: int, method: int, data: bytes) -> None:
         """Leaves a call to other threads."""

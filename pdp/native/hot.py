@@ -1,8 +1,9 @@
 """From a request's bytes to a response's bytes, for the two methods that are asked by the thousand.
 
 The same answers as ``DecisionService`` gives, by a shorter way: a snapshot has few verdicts, so the response of each is
-serialized once and sent again, and what was counted goes to lists of this thread. Whatever is not plain (a question
-that is refused, one that asks for a revision, a challenge that must be made) takes the long way, through the service.
+serialized once and sent again, with a challenge behind it where there is one, and what was counted goes to lists of
+this thread. Whatever is not plain (a question that is refused, one that asks for a revision) takes the long way,
+through the service.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ _REMEMBERED_RESPONSES = 16_384
 """Of one snapshot: a few megabytes where a tenant's calls end in that many verdicts, next to nothing where not."""
 _FIRST = b"\x0a"
 """Before CheckCallsAnswer.response, and before CheckCallsResponse.answers: field 1, with a length."""
+_CHALLENGE = b"\x2a"
+"""Before CheckCallResponse.challenge: field 5, with a length. A message's fields may come one by one."""
 _LOW = 15
 """The bits of a verdict's number that hold decision and stage; all are 0 where there is no verdict."""
 _DECISION = 3
@@ -60,7 +63,8 @@ class HotCalls:
         decisions: takes the long way.
         current: what it answers from.
         tallies: where decisions are counted.
-        makes_challenges: whether a CHALLENGE carries a challenge, which is a new one each time.
+        challenge: makes the challenge that a CHALLENGE carries, from snapshot, caller, extension and outcall; None: it
+            carries none.
         max_message_size: of one request, in bytes.
         max_calls: questions that one CheckCalls may hold.
     """
@@ -71,14 +75,14 @@ class HotCalls:
         current: CurrentSnapshots,
         tallies: Tallies,
         *,
-        makes_challenges: bool,
+        challenge: Callable[[Snapshot, str, str, str], str] | None,
         max_message_size: int,
         max_calls: int,
     ) -> None:
         self._decisions = decisions
         self._current = current
         self._tallies = tallies
-        self._makes_challenges = makes_challenges
+        self._challenge = challenge
         self._max_message_size = max_message_size
         self._max_calls = max_calls
         self._alone: _Remembered = {}
@@ -91,7 +95,7 @@ class HotCalls:
         then ``check_call_waiting`` has it.
         """
         parse, decide, slowly = messages.CheckCallRequest.FromString, self._decide, self._one_slowly
-        special, most = self._makes_challenges, self._max_message_size
+        challenged, most = self._challenged, self._max_message_size
         tally = self._tallies.mine()
         decided, plain, refused = tally.decisions, tally.plain, tally.refused
         buckets = plain.buckets
@@ -116,11 +120,11 @@ class HotCalls:
             if not _is_plain(extension):
                 return counted(request, started)
             snapshot, number = decide(request.caller, extension, request.outcall, request.tenant)
-            if special and number & _DECISION == Decision.CHALLENGE:
-                return counted(request, started)
             response, refusal = self._answer(snapshot, number)
             if refusal is not None:
                 refused(refusal)
+                if number & _DECISION == Decision.CHALLENGE:
+                    response = challenged(response, snapshot, request)
             seconds = perf_counter() - started
             decided[_OUTCOMES[number & _LOW]] += 1
             buckets[bisect_left(BUCKETS, seconds)] += 1
@@ -149,11 +153,13 @@ class HotCalls:
         if verdicts is None:
             return self._decisions.check_calls(request).SerializeToString()
         tally, answers = self._tallies.mine(), []
-        for snapshot, number in verdicts:
+        for call, (snapshot, number) in zip(request.calls, verdicts, strict=True):
             answer, refusal = self._among_many(snapshot, number)
-            answers.append(answer)
             if refusal is not None:
                 tally.refused(refusal)
+                if self._challenge is not None and number & _DECISION == Decision.CHALLENGE:
+                    answer = _wrapped(self._challenged(self._answer(snapshot, number)[0], snapshot, call))
+            answers.append(answer)
         _count(tally, verdicts, perf_counter() - started)
         return b"".join(answers)
 
@@ -179,7 +185,7 @@ class HotCalls:
 
     def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot | None, int]] | None:
         """The verdicts on many questions; None where one of them is not plain, so that nothing is decided yet."""
-        decide, special = self._decide, self._makes_challenges
+        decide = self._decide
         revisions: dict[str, Snapshot] = {}
         verdicts: list[tuple[Snapshot | None, int]] = []
         for call in request.calls:
@@ -190,11 +196,9 @@ class HotCalls:
                 verdict = decide(call.caller, extension, call.outcall, call.tenant)
             except CallError:
                 return None
-            snapshot, number = verdict
+            snapshot, _ = verdict
             # All those of a tenant are answered by one revision, so a swap in between means to start again.
             if snapshot is not None and revisions.setdefault(snapshot.tenant, snapshot) is not snapshot:
-                return None
-            if special and number & _DECISION == Decision.CHALLENGE:
                 return None
             verdicts.append(verdict)
         return verdicts
@@ -214,14 +218,22 @@ class HotCalls:
     def _among_many(self, snapshot: Snapshot | None, number: int) -> _Answer:
         """The same as one of the answers of a CheckCallsResponse."""
         if snapshot is None:
-            return _wrapped(_UNRESTRICTED)
+            return _wrapped(_UNRESTRICTED[0]), None
         answers = self._remembered(self._among, snapshot)
         found = answers.get(number)
         if found is None:
-            found = _wrapped(self._answer(snapshot, number))
+            response, refusal = self._answer(snapshot, number)
+            found = _wrapped(response), refusal
             if len(answers) < _REMEMBERED_RESPONSES:
                 answers[number] = found
         return found
+
+    def _challenged(self, response: bytes, snapshot: Snapshot | None, call: messages.CheckCallRequest) -> bytes:
+        """A response of CHALLENGE with its challenge, which is a new one each time."""
+        if self._challenge is None or snapshot is None:
+            return response
+        challenge = self._challenge(snapshot, call.caller, call.extension, call.outcall).encode()
+        return response + _CHALLENGE + _length(challenge) + challenge
 
     def _one_slowly(self, request: messages.CheckCallRequest) -> bytes:
         return self._decisions.check_call(request).SerializeToString()
@@ -241,10 +253,10 @@ def _made(snapshot: Snapshot, number: int) -> _Answer:
     return response, None if verdict.decision is Decision.ALLOW else Refusal.of(snapshot.tenant, verdict)
 
 
-def _wrapped(answer: _Answer) -> _Answer:
-    response, refusal = answer
+def _wrapped(response: bytes) -> bytes:
+    """A CheckCallResponse as one of the answers of a CheckCallsResponse."""
     wrapped = _FIRST + _length(response) + response
-    return _FIRST + _length(wrapped) + wrapped, refusal
+    return _FIRST + _length(wrapped) + wrapped
 
 
 def _length(data: bytes) -> bytes:

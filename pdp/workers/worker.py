@@ -140,7 +140,7 @@ class Worker:
             decisions,
             current,
             metrics.tallies,
-            makes_challenges=challenges is not None,
+            challenge=challenges.make if challenges is not None else None,
             max_message_size=settings.max_message_size,
             max_calls=settings.max_calls,
         )
