@@ -40,7 +40,8 @@ def options_of(name: str) -> dict[str, click.Option]:
     command = main.get_command(click.Context(main), name)
     assert command is not None
     with_help = command.get_params(click.Context(command))
-    return {option.opts[0]: option for option in with_help if isinstance(option, click.Option)}
+    # The longest name: of --help and -h either may come first.
+    return {max(option.opts, key=len): option for option in with_help if isinstance(option, click.Option)}
 
 
 def given(container: Manifest) -> set[str]:
