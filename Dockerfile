@@ -13,7 +13,7 @@ ENV DEBIAN_FRONTEND=noninteractive \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_COMPILE=1
 RUN apt-get update -qq \
-    && apt-get install -qqy --no-install-recommends ca-certificates python3 python3-venv \
+    && apt-get install -qqy --no-install-recommends ca-certificates gcc libc6-dev python3 python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
@@ -30,7 +30,8 @@ COPY pdp pdp
 COPY loader loader
 COPY rightcall rightcall
 ARG SOURCE_DATE_EPOCH=0
-RUN SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
+RUN SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} RIGHTCALL_NATIVE_MATCHER=require \
+        /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
     && /opt/rightcall/bin/pip install -q --no-index --no-deps /tmp/wheel/*.whl \
     && rm -rf /opt/rightcall/lib/python3.11/site-packages/pip /opt/rightcall/lib/python3.11/site-packages/pip-* \
               /opt/rightcall/lib/python3.11/site-packages/setuptools* /opt/rightcall/lib/python3.11/site-packages/pkg_resources \

@@ -19,10 +19,11 @@ test: $(INSTALLED) programs ## the whole suite (ARGS="-k follower" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
 # The site's build is not --quiet: warnings that are silenced do not count as warnings to --strict.
-check: $(INSTALLED) programs ## buf, ruff, mypy, import-linter, the Helm chart, links of the documentation
+check: $(INSTALLED) programs ## buf, ruff, cython-lint, mypy, import-linter, the Helm chart, links of the documentation
 	$(BIN)/buf lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/cython-lint --no-pycodestyle --max-line-length 120 pdp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_helm.py tests/test_helm_options.py tests/test_helm_schemas.py
@@ -71,7 +72,7 @@ docs: $(INSTALLED) ## write the pages that come from the code, and build the sit
 docs-serve: $(INSTALLED) ## the site on http://127.0.0.1:8000, built again with every edit
 	@$(BIN)/properdocs serve $(ARGS)
 
-stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/
+stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/, and compile the native matcher
 	@$(BIN)/python hatch_build.py
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
@@ -92,9 +93,10 @@ programs:
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -f pdp/rules/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(wildcard protos/rightcall/v1/*.proto)
+$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py pdp/rules/matcher_native.pyx $(wildcard protos/rightcall/v1/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Rightcall needs Python 3.11 or later; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \

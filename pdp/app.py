@@ -17,6 +17,7 @@ from pdp.directory import DirectoryService
 from pdp.freshness import FreshRules
 from pdp.http import HttpServer, Readiness
 from pdp.native.choice import Transport, choose_transport
+from pdp.rules.matcher import MATCHER
 from pdp.security.scope import ScopedSnapshots
 from pdp.security.setup import open_security
 from pdp.service import DecisionService, methods
@@ -200,7 +201,7 @@ class Server:
         if self._decision_log:
             self._decision_log.start()
         self._security.start()
-        _log.info("server_started", version=version(), grpc=self.address, http=self.http_address)
+        _log.info("server_started", version=version(), grpc=self.address, http=self.http_address, matcher=MATCHER)
 
     def stop(self) -> None:
         """Stops gracefully: NOT_SERVING and not ready at once, then the calls in flight end, then everything else."""

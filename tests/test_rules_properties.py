@@ -101,21 +101,6 @@ def test_an_explanation_agrees_with_the_decision(tenant: Tenant, calls: list[Cal
             assert all(candidate.reason for candidate in report.candidates)
 
 
-@slow
-@given(strategies.tenants(), strategies.call_lists, st.sampled_from(strategies.LIMITS))
-def test_the_fast_matcher_is_the_readable_one(tenant: Tenant, calls: list[Call], limits: Limits) -> None:
-    """``match`` is ``KeyTable.find`` and ``Automaton.run`` written out."""
-    snapshot = snapshot_of(tenant, limits=limits)
-    users, outcalls, automaton = snapshot._users, snapshot._outcalls, snapshot._automaton
-    for caller, extension, outcall in calls:
-        word = automaton.word(extension)
-        at = users.find(caller.encode())
-        slow_verdict = automaton.run(users.words[at], word) if at >= 0 else 0
-        if not slow_verdict and (at := outcalls.find(outcall.encode())) >= 0:
-            slow_verdict = automaton.run(outcalls.words[at], word)
-        assert snapshot.match(caller, extension, outcall) == slow_verdict
-
-
 @settings(deadline=None, max_examples=400)
 @given(strategies.patterns, strategies.extensions)
 def test_one_pattern_matches_as_its_regular_expression(text: str, extension: str) -> None:

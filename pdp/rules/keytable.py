@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pdp.rules.blob import Blob
 
 _HEAD = struct.Struct("<IIII")
-_CHECKSUM = 2**32 - 1
-"""In the head: keys are hashed by CRC-32."""
+HASHED_BY_CHECKSUM = 2**32 - 1
+"""In the head, as ``part``: keys are hashed by CRC-32."""
 _PART = 8
 """Bytes of a key that are its hash otherwise."""
 Hash: TypeAlias = "Callable[[bytes], tuple[int]]"
@@ -49,6 +49,7 @@ class KeyTable:
         words: the section, as words of 32 bits.
         blob, origin, first: the blob, and where in it the section and the first slot start.
         slots, slot_size, width: how many slots keys hash to, the bytes of one, and of the key in one.
+        part: where in a key the eight bytes are that are its hash, or HASHED_BY_CHECKSUM.
         hashed: a function from a key to its hash, as the only one of a tuple; it may raise struct.error for a key whose
             length is not ``width``, and there is none of those in the table then.
     """
@@ -61,6 +62,7 @@ class KeyTable:
         "first",
         "hashed",
         "origin",
+        "part",
         "slot_size",
         "slots",
         "width",
@@ -71,10 +73,10 @@ class KeyTable:
         if len(section) < _HEAD.size:
             raise SnapshotCorrupt("a key table has no head")
         head: tuple[int, int, int, int] = _HEAD.unpack_from(section)
-        self.slots, self.width, self._count, part = head
+        self.slots, self.width, self._count, self.part = head
         self.slot_size = self.width + _NUMBERS.size
         size = len(section) - _HEAD.size
-        if part != _CHECKSUM and part + _PART > self.width:
+        if self.part != HASHED_BY_CHECKSUM and self.part + _PART > self.width:
             raise SnapshotCorrupt("a key table hashes what its keys do not have")
         if not self.slots or not self.width or self.width % _WORD:
             raise SnapshotCorrupt("a key table has no slots")
@@ -82,7 +84,7 @@ class KeyTable:
             raise SnapshotCorrupt("a key table has another size than its head says")
         if any(section[-self.slot_size :]):
             raise SnapshotCorrupt("a key table has no end")
-        self.hashed = _hash_of(self.width, part)
+        self.hashed = _hash_of(self.width, self.part)
         self.blob = blob
         self.words = section.cast("I")
         self.origin = start
@@ -132,9 +134,20 @@ class KeyTable:
                 yield key, self.words[(at + self.width - self.origin) >> 2]
 
 
+def find_user(users: KeyTable, caller: str) -> int:
+    """Where the table of users has one, or MISSING; its keys are in lower case, and a UUID means the same in either."""
+    at = users.find(caller.encode("ascii", "replace"))
+    return at if at != MISSING else users.find(caller.lower().encode("ascii", "replace"))
+
+
+def find_outcall(outcalls: KeyTable, outcall: str) -> int:
+    """Where the table of outcalls has one, or MISSING."""
+    return outcalls.find(outcall.encode("utf-8", "surrogatepass"))
+
+
 def _hash_of(width: int, part: int) -> Hash:
-    """The function that a head names: ``part`` is where in a key of ``width`` bytes the hash is, or _CHECKSUM."""
-    if part == _CHECKSUM:
+    """The function that a head names; ``part`` is where in a key of ``width`` bytes the hash is (see ``KeyTable``)."""
+    if part == HASHED_BY_CHECKSUM:
         return lambda key: (crc32(key),)
     hashed: Hash = struct.Struct(f"<{part}xQ{width - part - _PART}x").unpack
     return hashed
@@ -152,7 +165,7 @@ class TableBuilder:
         self._slots = 1
         self._count = 0
         parts = (width - _PART, 0) if width >= _PART and width % _WORD == 0 else ()
-        self._shape(width, (*parts, _CHECKSUM))
+        self._shape(width, (*parts, HASHED_BY_CHECKSUM))
         self._table = bytearray(2 * self._size)
 
     def reserve(self, keys: int) -> None:
@@ -163,7 +176,7 @@ class TableBuilder:
     def set(self, key: bytes, first: int, second: int) -> None:
         """Gives a key its two 32-bit numbers; keys are not empty and hold no zero byte."""
         if not self._fits(key):
-            self._rebuild(self._slots, max(len(key), self._width), (_CHECKSUM,))
+            self._rebuild(self._slots, max(len(key), self._width), (HASHED_BY_CHECKSUM,))
         at, found = self._seek(key)
         if not found:
             if (self._count + 1) * 5 > self._slots * 3:
@@ -206,7 +219,7 @@ class TableBuilder:
         self._hash = _hash_of(self._width, parts[0])
 
     def _fits(self, key: bytes) -> bool:
-        return len(key) == self._width or (len(key) < self._width and self._parts[0] == _CHECKSUM)
+        return len(key) == self._width or (len(key) < self._width and self._parts[0] == HASHED_BY_CHECKSUM)
 
     def _home(self, key: bytes) -> int:
         return self._hash(key)[0] % self._slots * self._size

@@ -1,97 +1,85 @@
-"""The hot path, written out: from caller, extension and outcall to the verdict, in one function over local names.
+"""Deciding from a snapshot's tables, in Python: how it is done, and what does it where ``matcher_native`` is not built.
 
-It is ``KeyTable.find`` and ``Automaton.run`` once more, without the calls and attribute look-ups that would make up a
-third of a decision. They stay the readable form, and serve everything that is asked less often; a test holds the two
-together.
+That one is this one for a C compiler; a test holds the two together.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Protocol
 
-from pdp.rules.automaton import END_BYTE, LEAF, LITERAL, NO_VERDICT, NUMBER, VERDICT
+from pdp.rules.automaton import NO_VERDICT
+from pdp.rules.keytable import MISSING, find_outcall, find_user
+from pdp.rules.verdict import UNRESTRICTED, read_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.rules.automaton import Automaton
-    from pdp.rules.blob import Blob
     from pdp.rules.keytable import KeyTable
+    from pdp.rules.verdict import Verdict
 
-_REMEMBERED_OUTCALLS = 4096
+
+class Matching(Protocol):
+    """What decides."""
+
+    def knows_caller(self, caller: str) -> bool:
+        """Whether the caller is a user of the tenant."""
+
+    def match(self, caller: str, extension: str, outcall: str) -> int:
+        """The number of the verdict of the first stage that has one, or NO_VERDICT."""
+
+    def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
+        """The verdict itself."""
 
 
-def make_matcher(  # noqa: C901, PLR0915 - it holds the one function that is long for speed, see above
-    users: KeyTable, outcalls: KeyTable, automaton: Automaton
-) -> Callable[[str, str, str], int]:
-    """A function from caller, extension and outcall to the verdict of the first stage that has one, or NO_VERDICT."""
-    blob, slots, slot_size, first, hashed = users.blob, users.slots, users.slot_size, users.first, users.hashed
-    slot: Callable[[Blob, int], tuple[bytes, int]] = struct.Struct(f"<{users.width}sI").unpack_from
-    symbols, width, blocks, ways_out = automaton.symbols, automaton.width, automaton.blocks, automaton.ways_out
-    literals, leaf = automaton.literals - LITERAL, automaton.leaf
-    unpack: Callable[[Blob, int], tuple[int]] = NUMBER.unpack_from
-    no_key, nothing = bytes(users.width), VERDICT + NO_VERDICT
-    outcall_roots: dict[str, int] = {}
+class Matcher:
+    """Decides.
 
-    def outcall_root(outcall: str) -> int:
-        root = outcalls.get(outcall.encode("utf-8", "surrogatepass"), nothing)
-        if root != nothing and len(outcall_roots) < _REMEMBERED_OUTCALLS:
-            outcall_roots[outcall] = root
-        return root
+    Args:
+        users: from a UUID to the root of a profile.
+        outcalls: likewise from an outcall's id.
+        automaton: what walks from roots pass through.
+        permissions: where in the blob permissions' rows start.
+        strings: where in it the names start that do not fit into their row.
+    """
 
-    def match(caller: str, extension: str, outcall: str) -> int:  # noqa: C901, PLR0912 - see above
-        ascii_ = extension.encode() if extension.isascii() else extension.encode("ascii", "replace")
-        word = ascii_.translate(symbols) + END_BYTE
-        value = nothing
-        if caller:
-            try:
-                key = caller.encode()
-                (hash_,) = hashed(key)
-            except (UnicodeEncodeError, struct.error):
-                pass  # a surrogate, or another length than keys have
-            else:
-                at = first + hash_ % slots * slot_size
-                found, value = slot(blob, at)
-                while found != key:
-                    if found != no_key:
-                        at += slot_size
-                    elif (lower := key.lower()) != key:
-                        # Not by calling oneself: a function that refers to itself is freed late, and its blob with it.
-                        key = lower
-                        (hash_,) = hashed(key)
-                        at = first + hash_ % slots * slot_size
-                    else:
-                        break  # from the root in an empty slot, 0, nothing is reached
-                    found, value = slot(blob, at)
-        while True:  # twice at the most: for the caller's profile, then for the outcall's
-            if value < VERDICT:
-                row = blocks + value
-                for symbol in word:
-                    cell = blob[row + symbol]
-                    if cell > width:
-                        row += cell
-                    elif cell:
-                        value = ways_out[(value >> 2) - cell]
-                        if value >= VERDICT:  # always, at END: there nothing goes on
-                            break
-                        row = blocks + value
-                    else:
-                        value = nothing
-                        break
-            if value < LITERAL:
-                if value != nothing:
-                    return value - VERDICT
-            elif value < LEAF:
-                at = literals + value
-                after = at + len(word)
-                if blob[at:after] == word:
-                    return unpack(blob, after)[0]
-            elif verdict := leaf(value, word):
-                return verdict
-            if not outcall:
-                return NO_VERDICT
-            value = outcall_roots.get(outcall) or outcall_root(outcall)
-            outcall = ""
+    def __init__(
+        self, users: KeyTable, outcalls: KeyTable, automaton: Automaton, permissions: int, strings: int
+    ) -> None:
+        self._users = users
+        self._outcalls = outcalls
+        self._automaton = automaton
+        self._permissions = permissions
+        self._strings = strings
 
-    return match
+    def knows_caller(self, caller: str) -> bool:
+        """Whether the caller is a user of the tenant."""
+        return find_user(self._users, caller) != MISSING
+
+    def match(self, caller: str, extension: str, outcall: str) -> int:
+        """The number of the verdict of the first stage that has one, or NO_VERDICT."""
+        word = self._automaton.word(extension)
+        at = find_user(self._users, caller) if caller else MISSING
+        if at != MISSING and (verdict := self._automaton.run(self._users.words[at], word)) != NO_VERDICT:
+            return verdict
+        at = find_outcall(self._outcalls, outcall) if outcall else MISSING
+        return self._automaton.run(self._outcalls.words[at], word) if at != MISSING else NO_VERDICT
+
+    def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
+        """The verdict itself."""
+        number = self.match(caller, extension, outcall)
+        if number == NO_VERDICT:
+            return UNRESTRICTED
+        return read_verdict(self._users.blob, self._permissions, self._strings, number)
+
+
+make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Matcher
+"""The best matcher that there is."""
+MATCHER = "python"
+"""Which one that is: ``native`` or ``python``."""
+with contextlib.suppress(ModuleNotFoundError):  # there was no compiler when this was installed
+    from pdp.rules.matcher_native import NativeMatcher
+
+    make_matcher = NativeMatcher
+    MATCHER = "native"

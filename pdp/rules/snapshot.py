@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pdp.rules.alphabet import COMMON_WIDTH, END, FULL_WIDTH
 from pdp.rules.automaton import NO_VERDICT, Automaton
-from pdp.rules.blob import Section, unseal
+from pdp.rules.blob import Section, unseal, unseal_verified
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
-from pdp.rules.keytable import KeyTable
+from pdp.rules.keytable import MISSING, KeyTable, find_outcall, find_user
 from pdp.rules.layout import (
     ALLOWS,
     ENABLED,
@@ -24,13 +24,12 @@ from pdp.rules.layout import (
     LONG_NAME,
     NO_SECRET,
     PATTERN_WORDS,
-    PERMISSION_NAMED,
     PERMISSION_ROW,
 )
 from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.passwords import RECORD_SIZE, verify_password
-from pdp.rules.verdict import UNRESTRICTED, Verdict, long_name, make_decider, verdict_parts
+from pdp.rules.verdict import UNRESTRICTED, Verdict, long_name, read_verdict, verdict_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,9 +139,12 @@ class Snapshot:
             wide=sections[Section.WIDE].view,
         )
 
-        self.match = make_matcher(self._users, self._outcalls, self._automaton)
+        matcher = make_matcher(self._users, self._outcalls, self._automaton, self._permissions, self._strings)
+        self.knows_caller = matcher.knows_caller
+        """Whether a UUID is that of a user of the tenant."""
+        self.match = matcher.match
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
-        self.decide = make_decider(self.match, blob, self._permissions, self._strings)
+        self.decide = matcher.decide
         """From caller, extension and outcall to the verdict."""
 
     @property
@@ -154,9 +156,7 @@ class Snapshot:
         """The verdict that ``match`` returned the number of."""
         if number == NO_VERDICT:
             return UNRESTRICTED
-        slot, decision, stage = verdict_parts(number)
-        id_, name = PERMISSION_NAMED.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size)
-        return Verdict(decision, stage, id_, self._name(slot, name))
+        return read_verdict(self._blob, self._permissions, self._strings, number)
 
     def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
         """Whether a password opens the challenge of a verdict to a caller.
@@ -171,8 +171,8 @@ class Snapshot:
         if decision is not Decision.CHALLENGE:
             return False
         secret = self._permission(slot).secret
-        at = self._find_user(caller) if caller else -1
-        if at >= 0 and (stage is Stage.USER or self.password_override is PasswordOverride.ALL):
+        at = find_user(self._users, caller) if caller else MISSING
+        if at != MISSING and (stage is Stage.USER or self.password_override is PasswordOverride.ALL):
             secret = self._records[self._users.words[at + 1]] or secret
         if secret == NO_SECRET:
             return False
@@ -183,13 +183,9 @@ class Snapshot:
 
     # Looking things up, for those who explain and report.
 
-    def knows_caller(self, caller: str) -> bool:
-        """Whether ``caller`` is a user of the tenant."""
-        return self._find_user(caller) >= 0
-
     def knows_outcall(self, outcall: str) -> bool:
         """Whether ``outcall`` is an outgoing call of the tenant."""
-        return self._outcalls.find(outcall.encode("utf-8", "surrogatepass")) >= 0
+        return find_outcall(self._outcalls, outcall) != MISSING
 
     def callers(self) -> Iterator[str]:
         """The UUIDs of the tenant's users, in no order."""
@@ -201,21 +197,21 @@ class Snapshot:
 
     def user_permissions(self, caller: str) -> Sequence[int]:
         """The slots of the permissions that a user is associated with; none where nobody knows it."""
-        at = self._find_user(caller)
-        return self._list(self._users.words[at + 1] + 1) if at >= 0 else ()
+        at = find_user(self._users, caller)
+        return self._list(self._users.words[at + 1] + 1) if at != MISSING else ()
 
     def user_groups(self, caller: str) -> list[GroupRecord]:
         """The groups that a user is a member of, disabled ones included; none where nobody knows it."""
-        at = self._find_user(caller)
-        if at < 0:
+        at = find_user(self._users, caller)
+        if at == MISSING:
             return []
         slots = self._users.words[at + 1] + 1
         return [self._group(start) for start in self._list(slots + 1 + self._records[slots])]
 
     def outcall_permissions(self, outcall: str) -> Sequence[int]:
         """The slots of the permissions that an outcall is associated with; none where nobody knows it."""
-        at = self._outcalls.find(outcall.encode("utf-8", "surrogatepass"))
-        return self._list(self._outcalls.words[at + 1] + 4) if at >= 0 else ()
+        at = find_outcall(self._outcalls, outcall)
+        return self._list(self._outcalls.words[at + 1] + 4) if at != MISSING else ()
 
     def permission(self, slot: int) -> PermissionRecord:
         """The permission in a slot."""
@@ -247,13 +243,6 @@ class Snapshot:
         """An extension as symbols, one a character."""
         return self._automaton.word(extension)[:-1]
 
-    def _find_user(self, caller: str) -> int:
-        """Where the hash table holds a user; keys are in lower case, and a UUID means the same in either."""
-        at = self._users.find(caller.encode("ascii", "replace"))
-        if at < 0:
-            at = self._users.find(caller.lower().encode("ascii", "replace"))
-        return at
-
     def _permission(self, slot: int) -> _PermissionRow:
         return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size))
 
@@ -261,7 +250,7 @@ class Snapshot:
         """The name of the permission in a slot, of which its row holds this much."""
         if len(name) < LONG_NAME:
             return name.decode()
-        return long_name(self._blob, self._permissions, self._strings, slot)
+        return long_name(self._blob, self._permissions + slot * PERMISSION_ROW.size, self._strings)
 
     def _group(self, start: int) -> GroupRecord:
         id_, id_length, name, name_length, flags = self._records[start : start + 5]
@@ -291,9 +280,24 @@ def decode(blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequenc
         SnapshotError: it is no whole, undamaged, trusted snapshot of this release's format.
     """
     whole = blob if isinstance(blob, bytes | mmap.mmap) else bytes(blob)
-    sections = unseal(whole, secrets)
+    return _opened(whole, unseal(whole, secrets))
+
+
+def decode_verified(blob: Blob) -> Snapshot:
+    """Opens a snapshot that ``decode`` has opened before, maybe in another process, without hashing it once more.
+
+    Only for memory that nobody can have written to since, and that came from whoever verified it: what is changed in it
+    goes unnoticed, and decides calls.
+
+    Raises:
+        SnapshotError: it is no whole snapshot of this release's format.
+    """
+    return _opened(blob, unseal_verified(blob))
+
+
+def _opened(blob: Blob, sections: dict[Section, Extent]) -> Snapshot:
     try:
-        return Snapshot(whole, sections)
+        return Snapshot(blob, sections)
     except SnapshotError:
         raise
     except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, struct.error) as error:

@@ -12,8 +12,6 @@ from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
 from pdp.rules.model import Decision, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pdp.rules.blob import Blob
 
 
@@ -41,9 +39,8 @@ _LOW = {
     for decision in Decision
     for stage in (Stage.USER, Stage.GROUP, Stage.OUTCALL)
 }
-_OUTCOMES = tuple(_LOW.get(low, (Decision.DENY, Stage.NONE)) for low in range(16))
-_REMEMBERED_VERDICTS = 4096
-"""Most calls end in one of a few verdicts, and a tuple that is there is quicker than a new one."""
+OUTCOMES = tuple(_LOW.get(low, (Decision.DENY, Stage.NONE)) for low in range(16))
+"""By the low bits of a verdict's number: its decision and stage."""
 
 
 def verdict_number(slot: int, decision: Decision, stage: Stage) -> int:
@@ -53,42 +50,27 @@ def verdict_number(slot: int, decision: Decision, stage: Stage) -> int:
 
 def verdict_parts(number: int) -> tuple[int, Decision, Stage]:
     """What ``verdict_number`` made a number from."""
-    return number >> 4, *_OUTCOMES[number & 15]
+    return number >> 4, *OUTCOMES[number & 15]
 
 
-def long_name(blob: Blob, permissions: int, strings: int, slot: int) -> str:
-    """The name of a permission that does not fit into its row."""
-    *_, text, length = PERMISSION_ROW.unpack_from(blob, permissions + slot * PERMISSION_ROW.size)
-    return blob[strings + text : strings + text + length].decode()
-
-
-def make_decider(
-    match: Callable[[str, str, str], int], blob: Blob, permissions: int, strings: int
-) -> Callable[[str, str, str], Verdict]:
-    """A function from caller, extension and outcall to the verdict; like ``match``, over local names, for speed.
+def read_verdict(blob: Blob, permissions: int, strings: int, number: int) -> Verdict:
+    """The verdict with a number that is not 0.
 
     Args:
-        match: from caller, extension and outcall to a verdict's number.
         blob: holds permissions' rows.
         permissions: where in ``blob`` the rows start.
         strings: where in ``blob`` the names start that do not fit into their row.
+        number: the verdict's.
     """
-    outcomes, named, row_size = _OUTCOMES, PERMISSION_NAMED.unpack_from, PERMISSION_ROW.size
-    new = tuple.__new__  # a third of what the constructor of a named tuple costs
+    slot, decision, stage = verdict_parts(number)
+    row = permissions + slot * PERMISSION_ROW.size
+    permission, name = PERMISSION_NAMED.unpack_from(blob, row)
+    return Verdict(
+        decision, stage, permission, name.decode() if len(name) < LONG_NAME else long_name(blob, row, strings)
+    )
 
-    remembered: dict[int, Verdict] = {}
 
-    def verdict_of(number: int) -> Verdict:
-        decision, stage = outcomes[number & 15]
-        permission, name = named(blob, permissions + (number >> 4) * row_size)
-        text = name.decode() if len(name) < LONG_NAME else long_name(blob, permissions, strings, number >> 4)
-        verdict = new(Verdict, (decision, stage, permission, text))
-        if len(remembered) < _REMEMBERED_VERDICTS:
-            remembered[number] = verdict
-        return verdict
-
-    def decide(caller: str, extension: str, outcall: str) -> Verdict:
-        number = match(caller, extension, outcall)
-        return (remembered.get(number) or verdict_of(number)) if number else UNRESTRICTED
-
-    return decide
+def long_name(blob: Blob, row: int, strings: int) -> str:
+    """The name of a permission that does not fit into its row, which starts there in ``blob``."""
+    *_, text, length = PERMISSION_ROW.unpack_from(blob, row)
+    return blob[strings + text : strings + text + length].decode()
