@@ -14,6 +14,7 @@ from bench.clients import quantile, read_times
 from bench.engines import agree, engines
 from bench.facts import cpu_seconds, listening, listens, private, resident
 from bench.ratios import BASELINE, CHECKED, figures, load_baseline, regressions, updated
+from bench.rounds import medians
 from bench.soak import _growth
 from bench.stops import EndingConnection
 from bench.workload import Call, make_workload
@@ -59,7 +60,7 @@ def parts(**changed: Any) -> dict[str, Any]:
     server = {"nginx": {**both, "loaded": load(100_000)}, "grpcio-empty": both, "grpcio": both, "native": native}
     found = {name: {"1000": 1e-3, "10000": 1e-2} for name in ("regex", "re2", "wazo")}
     engines_ = {"rightcall": {"1000": 2e-6, "10000": 2e-6}, **found}
-    return {"sizes": [size(1000, decide_s=1.5e-6), size(100_000)], "server": server, "engines": engines_, **changed}
+    return {"sizes": [size(1000, decide_s=1.5e-6), size(100_000)], "server": [server], "engines": engines_, **changed}
 
 
 def test_what_was_measured_again_is_no_regression() -> None:
@@ -98,11 +99,22 @@ def test_a_worse_result_is_a_regression(worse: dict[str, float], names: list[str
 def test_a_slower_server_is_a_regression() -> None:
     """Throughput counts the other way round: less is worse."""
     baseline = updated(figures(parts()), {})
-    server = parts()["server"]
+    (server,) = parts()["server"]
     server["native"]["loaded"] = load(20_000)
-    found = regressions(figures(parts(server=server)), baseline)
+    found = regressions(figures(parts(server=[server])), baseline)
 
     assert [one.name for one in found] == ["native / nginx, loaded"]
+
+
+def test_a_slow_round_does_not_decide() -> None:
+    """A ratio is of figures of one round, and of several rounds it is the median that counts."""
+    (good,) = parts()["server"]
+    (slow,) = parts()["server"]
+    slow["native"]["loaded"] = load(10_000)
+    found = {one.name: one.value for one in figures(parts(server=[good, slow, good]))}
+
+    assert found["native / nginx, loaded"] == 0.5
+    assert medians([good, slow, good])["native"]["loaded"]["rate"] == 50_000
 
 
 def test_what_is_not_measured_any_more_is_told() -> None:
@@ -163,7 +175,7 @@ def parts_of_the_baseline(factor: float) -> dict[str, Any]:
     engine = {name: 1e-6 * was[f"{name} / ours, 1,000 permissions, time of a decision"] for name in ("re2", "regex")}
     return {
         "sizes": [size(1000, decide_s=small, step_s=step), size(100_000, **large)],
-        "server": {"nginx": nginx, "grpcio-empty": empty, "grpcio": grpcio, "native": native},
+        "server": [{"nginx": nginx, "grpcio-empty": empty, "grpcio": grpcio, "native": native}],
         "engines": {"rightcall": {"1000": 1e-6}, **{name: {"1000": value} for name, value in engine.items()}},
     }
 

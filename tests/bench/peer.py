@@ -1,7 +1,7 @@
 """A server of the comparison, in a process of its own: ``python -m bench.peer KIND SNAPSHOT PORT``.
 
-``grpcio-empty`` is a handler that returns its request, and what gRPC itself costs; ``grpcio`` and ``native`` are ours,
-without a secret key, so that no answer needs a challenge of its own.
+``grpcio-empty`` and ``native-empty`` return the request, or always the same: what the two libraries themselves cost.
+``grpcio`` and ``native`` are ours, without a secret key, so that no answer needs a challenge of its own.
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import structlog
+from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
 from pdp.app import Server, ServerSettings
 from pdp.current import CurrentSnapshots
 from pdp.metrics import Metrics
 from pdp.native.choice import Transport
+from pdp.rules.model import Decision, Stage
 from pdp.rules.snapshot import decode
+from pdp.rules.verdict import Verdict
+from pdp.service import response_of
 from rightcall.cli.processes import settle
 
-EMPTY = "grpcio-empty"
+EMPTY, NATIVE_EMPTY = "grpcio-empty", "native-empty"
 
 
 class Echo(grpc.GenericRpcHandler):
@@ -31,6 +36,23 @@ class Echo(grpc.GenericRpcHandler):
     def service(self, _details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         """The handler of a method."""
         return grpc.unary_unary_rpc_method_handler(lambda request, _: request)
+
+
+def serve_nothing(address: str, snapshot: str) -> None:
+    """A front of the native library that answers each CheckCall with the same bytes, and does nothing else."""
+    front = NativeGrpcFront(address, [("/rightcall.v1.DecisionService/CheckCall", False)], io_threads=1)
+    verdict = Verdict(Decision.DENY, Stage.USER, 1, "as long as another")
+    response = response_of(decode(Path(snapshot).read_bytes()), verdict).SerializeToString()
+
+    def answer() -> None:
+        receive, respond = front.recv_batch, front.respond
+        while (events := receive(65_536)) is not None:
+            for kind, call_id, *_ in events:
+                if kind == EVENT_CALL:
+                    respond(call_id, response)
+
+    front.start()
+    threading.Thread(target=answer, daemon=True).start()
 
 
 def main() -> None:
@@ -43,6 +65,8 @@ def main() -> None:
         empty.add_generic_rpc_handlers((Echo(),))
         empty.add_insecure_port(address)
         empty.start()
+    elif kind == NATIVE_EMPTY:
+        serve_nothing(address, snapshot)
     else:
         current = CurrentSnapshots("bench")
         current.replace(decode(Path(snapshot).read_bytes()))

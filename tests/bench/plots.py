@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.rounds import medians
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from matplotlib.axes import Axes
+
+    from bench.rounds import Figures
 
 _TARGET_US = 2.0
 
@@ -43,7 +47,7 @@ def _sizes(axes: list[Axes], results: list[dict[str, float]]) -> None:
     for name, label, style in (("decide_s", "median", "o-"), ("decide_p99_s", "99th percentile", "o--")):
         left.plot(sizes, [result[name] * 1e6 for result in results], style, label=label)
     left.axhline(_TARGET_US, color="grey", linestyle=":", label="target for the median")
-    left.set(title="One decision", xlabel="permissions", ylabel="µs", xscale="log", yscale="log", ylim=(0.5, 50))
+    left.set(title="One decision", xlabel="permissions", ylabel="µs", xscale="log", yscale="log", ylim=(0.1, 50))
     for name, label in (("compile_s", "compile"), ("load_s", "load")):
         right.plot(sizes, [result[name] for result in results], "o-", label=label)
     edit = [result["edit_digest_s"] + result["edit_compile_s"] for result in results]
@@ -62,9 +66,9 @@ def _engines(axes: list[Axes], results: dict[str, dict[str, float]]) -> None:
     axes[0].legend()
 
 
-def _server(axes: list[Axes], results: dict[str, dict[str, dict[str, float]]]) -> None:
+def _server(axes: list[Axes], rounds: list[Figures]) -> None:
     rates, times = axes
-    rows = [(f"{kind}: {what}", run) for kind, runs in results.items() for what, run in runs.items()]
+    rows = [(f"{kind}: {what}", run) for kind, runs in medians(rounds).items() for what, run in runs.items()]
     names = [name for name, _ in rows]
     rates.barh(names, [run["rate"] for _, run in rows])
     rates.set(title="Answers (CheckCalls: of 1,000) a second, one core", xscale="log")

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bench.rounds import figure, median
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -144,29 +146,29 @@ def _of_sizes(results: list[dict[str, float]] | None) -> Iterator[Figure]:
     )
 
 
-def _of_server(results: Mapping[str, Any] | None) -> Iterator[Figure]:
-    def of(server: str, run: str, name: str) -> float | None:
-        value: float | None = (results or {}).get(server, {}).get(run, {}).get(name)
-        return value
+def _of_server(results: list[Mapping[str, Any]] | None) -> Iterator[Figure]:
+    """Each ratio is of figures of one round, and the median of all rounds counts."""
+    rounds = results or []
 
-    def rates(one: tuple[str, str], other: tuple[str, str]) -> float | None:
-        return _ratio(of(*one, "rate"), of(*other, "rate"))
+    def ratio(one: tuple[str, str], other: tuple[str, str], name: str = "rate") -> float | None:
+        return median(_ratio(figure(a_round, *one, name), figure(a_round, *other, name)) for a_round in rounds)
 
-    native, nginx, large, small = "native", "nginx", "native, 1,000,000", "native, 1,000"
-    many = of(native, "many", "rate")
-    yield Figure("native / nginx, loaded", rates((native, "loaded"), (nginx, "loaded")), higher=True, target=0.5)
-    yield Figure("native / nginx, p50 alone", _ratio(of(native, "alone", "p50"), of(nginx, "alone", "p50")), target=2.2)
-    yield Figure(
-        "grpcio / empty, loaded", rates(("grpcio", "loaded"), ("grpcio-empty", "loaded")), higher=True, target=0.9
-    )
-    yield Figure("grpcio / empty, mix", rates(("grpcio", "mix"), ("grpcio-empty", "mix")), higher=True, target=0.9)
-    yield Figure("native / empty grpcio, loaded", rates((native, "loaded"), ("grpcio-empty", "loaded")), higher=True)
-    yield Figure("native / empty grpcio, mix", rates((native, "mix"), ("grpcio-empty", "mix")), higher=True)
-    yield Figure(
-        "native, 10,000/s / grpcio, 2,000/s, p99 of the open loop",
-        _ratio(of(native, "open 10,000", "p99"), of("grpcio", "open 2,000", "p99")),
-        target=0.6,
-    )
+    def better(name: str, one: tuple[str, str], other: tuple[str, str], target: float | None = None) -> Figure:
+        return Figure(name, ratio(one, other), higher=True, target=target)
+
+    many = median(figure(a_round, "native", "many", "rate") for a_round in rounds)
+    yield better("native / nginx, loaded", ("native", "loaded"), ("nginx", "loaded"), 0.5)
+    yield better("native / a native front that does nothing, loaded", ("native", "loaded"), ("native-empty", "loaded"))
+    alone = ratio(("native", "alone"), ("nginx", "alone"), "p50")
+    yield Figure("native / nginx, p50 alone", alone, target=2.2)
+    nothing = ratio(("native-empty", "alone"), ("nginx", "alone"), "p50")
+    yield Figure("a native front that does nothing / nginx, p50 alone", nothing)
+    yield better("grpcio / empty, loaded", ("grpcio", "loaded"), ("grpcio-empty", "loaded"), 0.9)
+    yield better("grpcio / empty, mix", ("grpcio", "mix"), ("grpcio-empty", "mix"), 0.9)
+    yield better("native / empty grpcio, loaded", ("native", "loaded"), ("grpcio-empty", "loaded"))
+    yield better("native / empty grpcio, mix", ("native", "mix"), ("grpcio-empty", "mix"))
+    open_loop = ratio(("native", "open 10,000"), ("grpcio", "open 2,000"), "p99")
+    yield Figure("native, 10,000/s / grpcio, 2,000/s, p99 of the open loop", open_loop, target=0.6)
     yield Figure(
         "native, decisions/s by CheckCalls of 1,000",
         None if many is None else many * 1000,
@@ -174,14 +176,11 @@ def _of_server(results: Mapping[str, Any] | None) -> Iterator[Figure]:
         higher=True,
         target=200_000,
     )
-    yield Figure("native CheckCalls of 1,000 / nginx, loaded", rates((native, "many"), (nginx, "loaded")), higher=True)
-    yield Figure(
-        "grpcio CheckCalls of 1,000 / empty, loaded", rates(("grpcio", "many"), ("grpcio-empty", "loaded")), higher=True
-    )
+    yield better("native CheckCalls of 1,000 / nginx, loaded", ("native", "many"), ("nginx", "loaded"))
+    yield better("grpcio CheckCalls of 1,000 / empty, loaded", ("grpcio", "many"), ("grpcio-empty", "loaded"))
     for run in ("loaded", "mix", "many"):
-        yield Figure(
-            f"native with 1,000,000 / with 1,000, {run}", rates((large, run), (small, run)), higher=True, target=0.9
-        )
+        pair = ("native, 1,000,000", run), ("native, 1,000", run)
+        yield better(f"native with 1,000,000 / with 1,000, {run}", *pair, 0.9)
 
 
 def _of_engines(results: Mapping[str, Any] | None) -> Iterator[Figure]:

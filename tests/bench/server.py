@@ -1,7 +1,8 @@
 """The server under load, compared in one run with what HTTP/2 and gRPC themselves cost: nginx, an empty handler.
 
 The server has one core and the client another one. Each row also tells the processor time that a call took, which
-other work on the machine disturbs less than calls a second.
+other work on the machine disturbs less than calls a second. Everything is measured in several rounds, each with all
+servers in turn: a machine that is slower for a minute is so for all that a round compares, and the median is told.
 
 - *loaded*, *alone*: h2load with one and the same question, 8 calls in flight on each of 8 connections, or one call.
 - *many*: h2load with the same 1,000 questions in each CheckCalls.
@@ -20,7 +21,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from load import drive
 from load.prepare import NotEnoughMemory, module_environment
@@ -29,16 +30,20 @@ from tools import ToolMissing
 from bench.cached import Rules
 from bench.clients import ALONE, LOADED, MANY, MANY_CALLS, h2load, many, one, paced, require
 from bench.facts import SERVER_CORE, cpu_seconds, listening
-from bench.peer import EMPTY
+from bench.peer import EMPTY, NATIVE_EMPTY
+from bench.rounds import medians
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.parts import Options
+    from bench.rounds import Figures
 
 PORT: Final = 50671
 OPEN_RATES: Final = {"grpcio": (2_000,), "native": (2_000, 10_000)}
 SMALL, LARGE = 1_000, 1_000_000
+ROUNDS: Final = 3
+"""Their runs are shorter than those of other parts, for there are many."""
 _START_SECONDS: Final = 60.0
 _NGINX: Final = """
 worker_processes 1; daemon off; pid {0}/nginx.pid; error_log {0}/nginx.log;
@@ -47,39 +52,46 @@ http {{ access_log off; keepalive_requests 1000000000;
   server {{ listen 127.0.0.1:{1} http2; location / {{ return 200; }} }} }}
 """
 
-Figures: TypeAlias = "dict[str, dict[str, dict[str, float]]]"
-"""By server and kind of run: what ``clients.Load`` holds."""
 
-
-def measure(options: Options) -> Figures:
-    """Every server in turn; a size for which there is not enough memory is left out."""
+def measure(options: Options) -> list[Figures]:
+    """Every server in turn, round by round; a size for which there is not enough memory is left out."""
     require("h2load", "nginx", "taskset")
     rules = Rules(options.permissions)
-    results: Figures = {}
-    for kind in ("nginx", EMPTY, "grpcio", "native"):
-        with _server(kind, rules) as process:
-            results[kind] = dict(_runs(kind, rules, process.pid, options.seconds))
-    for size in (SMALL, LARGE):
-        if size == LARGE and options.quick:
-            continue
-        try:
-            rules = Rules(size)
-        except NotEnoughMemory as error:
-            print(f"native with {size:,} permissions is left out: {error}", flush=True)
-            continue
-        with _server("native", rules) as process:
-            results[_sized(size)] = dict(_sized_runs(rules, process.pid, options.seconds))
-    return results
+    sizes = [found for size in (SMALL, LARGE) if not (size == LARGE and options.quick) and (found := _rules(size))]
+    rounds = []
+    for number in range(1 if options.quick else ROUNDS):
+        print(f"round {number + 1}", flush=True)
+        rounds.append(_round(rules, sizes, max(2, options.seconds * 3 // 5)))
+    return rounds
 
 
-def lines(results: Figures) -> list[str]:
-    """The figures, a line a run."""
+def lines(rounds: list[Figures]) -> list[str]:
+    """The medians, a line a run."""
     out = [f"{'':22}{'what':>12}{'calls/s':>12}{'p50 µs':>10}{'p99 µs':>10}{'p99.9 µs':>10}{'CPU µs':>10}"]
-    for kind, runs in results.items():
+    for kind, runs in medians(rounds).items():
         for what, run in runs.items():
             times = "".join(f"{run[name] * 1e6:10.0f}" for name in ("p50", "p99", "p999"))
             out.append(f"{kind:22}{what:>12}{run['rate']:12,.0f}{times}{run['cpu'] * 1e6:10.1f}")
     return out
+
+
+def _rules(size: int) -> Rules | None:
+    try:
+        return Rules(size)
+    except NotEnoughMemory as error:
+        print(f"native with {size:,} permissions is left out: {error}", flush=True)
+        return None
+
+
+def _round(rules: Rules, sizes: list[Rules], seconds: int) -> Figures:
+    results: Figures = {}
+    for kind in ("nginx", EMPTY, "grpcio", NATIVE_EMPTY, "native"):
+        with _server(kind, rules) as process:
+            results[kind] = dict(_runs(kind, rules, process.pid, seconds))
+    for sized in sizes:
+        with _server("native", sized) as process:
+            results[f"native, {sized.permissions:,}"] = dict(_sized_runs(sized, process.pid, seconds))
+    return results
 
 
 def _runs(kind: str, rules: Rules, process: int, seconds: int) -> Iterator[tuple[str, dict[str, float]]]:
@@ -105,10 +117,6 @@ def _sized_runs(rules: Rules, process: int, seconds: int) -> Iterator[tuple[str,
     yield "loaded", _h2load("CheckCall", one(rules.plain_request()), LOADED, process, seconds)
     yield "mix", paced(PORT, rules.questions, seconds=seconds, processes=[process])._asdict()
     yield "many", _h2load("CheckCalls", many(rules.requests()[:MANY_CALLS]), MANY, process, seconds)
-
-
-def _sized(size: int) -> str:
-    return f"native, {size:,}"
 
 
 def _h2load(method: str, body: bytes, shape: tuple[int, int], process: int, seconds: int) -> dict[str, float]:
