@@ -71,7 +71,7 @@ def test_it_decides_as_the_one_in_python(tenant: Tenant, calls: list[Call], limi
     for call in calls:
         assert compiled.knows_caller(call[0]) == readable.knows_caller(call[0])
         assert compiled.match(*call) == readable.match(*call)
-        assert compiled.decide(*call) == readable.decide(*call)
+        assert compiled.decide(*call) == readable.decide(*call) == compiled.verdict(compiled.match(*call))
 
 
 @native

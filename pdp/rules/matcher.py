@@ -29,6 +29,9 @@ class Matching(Protocol):
     def match(self, caller: str, extension: str, outcall: str) -> int:
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
 
+    def verdict(self, number: int) -> Verdict:
+        """The verdict that ``match`` returned the number of."""
+
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
         """The verdict itself."""
 
@@ -66,12 +69,15 @@ class Matcher:
         at = find_outcall(self._outcalls, outcall) if outcall else MISSING
         return self._automaton.run(self._outcalls.words[at], word) if at != MISSING else NO_VERDICT
 
-    def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
-        """The verdict itself."""
-        number = self.match(caller, extension, outcall)
+    def verdict(self, number: int) -> Verdict:
+        """The verdict that ``match`` returned the number of."""
         if number == NO_VERDICT:
             return UNRESTRICTED
         return read_verdict(self._users.blob, self._permissions, self._strings, number)
+
+    def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
+        """The verdict itself."""
+        return self.verdict(self.match(caller, extension, outcall))
 
 
 make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Matcher

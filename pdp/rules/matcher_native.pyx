@@ -107,6 +107,10 @@ cdef class NativeMatcher:
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
         return self._match(caller, extension, outcall)
 
+    def verdict(self, uint32_t number):
+        """The verdict that ``match`` returned the number of."""
+        return self._read(number) if number else _unrestricted
+
     def decide(self, str caller not None, str extension not None, str outcall not None):
         """The verdict itself."""
         cdef int64_t number = self._match(caller, extension, outcall)

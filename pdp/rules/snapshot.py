@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pdp.rules.alphabet import COMMON_WIDTH, END, FULL_WIDTH
-from pdp.rules.automaton import NO_VERDICT, Automaton
+from pdp.rules.automaton import Automaton
 from pdp.rules.blob import Section, unseal, unseal_verified
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.keytable import MISSING, KeyTable, find_outcall, find_user
@@ -29,7 +29,7 @@ from pdp.rules.layout import (
 from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.passwords import RECORD_SIZE, verify_password
-from pdp.rules.verdict import UNRESTRICTED, Verdict, long_name, read_verdict, verdict_parts
+from pdp.rules.verdict import long_name, verdict_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,6 +144,8 @@ class Snapshot:
         """Whether a UUID is that of a user of the tenant."""
         self.match = matcher.match
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
+        self.verdict = matcher.verdict
+        """The verdict that ``match`` returned the number of."""
         self.decide = matcher.decide
         """From caller, extension and outcall to the verdict."""
 
@@ -151,12 +153,6 @@ class Snapshot:
     def blob(self) -> Blob:
         """What it was decoded from."""
         return self._blob
-
-    def verdict(self, number: int) -> Verdict:
-        """The verdict that ``match`` returned the number of."""
-        if number == NO_VERDICT:
-            return UNRESTRICTED
-        return read_verdict(self._blob, self._permissions, self._strings, number)
 
     def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
         """Whether a password opens the challenge of a verdict to a caller.
