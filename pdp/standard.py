@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_PROTO
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_health.v1.health_pb2_grpc import HealthServicer, add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR as REFLECTION_PROTO
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
@@ -26,11 +29,48 @@ if TYPE_CHECKING:
 
 _HEALTH = HEALTH_PROTO.services_by_name["Health"].full_name
 _REFLECTION = REFLECTION_PROTO.services_by_name["ServerReflection"].full_name
+_HEALTH_THREADS = 4
+_WATCH_THREADS = 4
 _REFLECTION_THREADS = 4
 
 
+class _Watcher:
+    """Tells a watcher what there is to tell, in its order. It may not listen: only a thread of the pool waits for that.
+
+    Args:
+        send: tells it, and returns when that has gone out.
+        pool: the threads.
+    """
+
+    def __init__(self, send: Callable[[HealthCheckResponse | None], None], pool: ThreadPoolExecutor) -> None:
+        self._send = send
+        self._pool = pool
+        self._untold: deque[HealthCheckResponse | None] = deque()
+        self._telling = False
+        self._guard = threading.Lock()
+
+    def tell(self, response: HealthCheckResponse | None) -> None:
+        """Tells it this next; None: that there is nothing more to come."""
+        with self._guard:
+            self._untold.append(response)
+            if self._telling:
+                return
+            self._telling = True
+        with suppress(RuntimeError):  # the server has stopped
+            self._pool.submit(self._run)
+
+    def _run(self) -> None:
+        while True:
+            with self._guard:
+                self._telling = bool(self._untold)
+                if not self._telling:
+                    return
+                response = self._untold.popleft()
+            self._send(response)
+
+
 class Health(health.HealthServicer):
-    """Health whose watchers can be told that there is nothing more to come.
+    """Health whose watchers can be told that there is nothing more to come, and hold nobody up by not listening.
 
     A watcher never hangs up, so without that every stop of a watched server would last as long as it may.
     """
@@ -40,6 +80,7 @@ class Health(health.HealthServicer):
         self._watchers: set[Callable[[HealthCheckResponse | None], None]] = set()
         self._ended = False
         self._guard = threading.Lock()
+        self._pool = ThreadPoolExecutor(_WATCH_THREADS, thread_name_prefix="watch")
 
     def Watch(  # noqa: N802 - gRPC's name
         self,
@@ -48,13 +89,14 @@ class Health(health.HealthServicer):
         send_response_callback: Any = None,
     ) -> Any:
         """Tells a service's health now and at each change."""
+        tell = _Watcher(send_response_callback, self._pool).tell
         with self._guard:
-            self._watchers.add(send_response_callback)
-        if not context.add_callback(lambda: self._forget(send_response_callback)):
-            self._forget(send_response_callback)
-        watching = super().Watch(request, context, send_response_callback)
+            self._watchers.add(tell)
+        if not context.add_callback(lambda: self._forget(tell)):
+            self._forget(tell)
+        watching = super().Watch(request, context, tell)
         if self._ended:
-            send_response_callback(None)
+            tell(None)
         return watching
 
     def end_watches(self) -> None:
@@ -65,9 +107,39 @@ class Health(health.HealthServicer):
         for end in watchers:
             end(None)
 
+    def release(self) -> None:
+        """Lets the threads go, once the server has stopped."""
+        self._pool.shutdown(wait=False)
+
     def _forget(self, watcher: Callable[[HealthCheckResponse | None], None]) -> None:
         with self._guard:
             self._watchers.discard(watcher)
+
+
+class _Apart:
+    """A servicer whose methods run on threads of their own.
+
+    A call holds its thread until its message has come, and whoever asks for health needs no credentials: strangers that
+    send no message would else have the threads that decide calls.
+
+    Args:
+        servicer: has the methods.
+        pool: the threads.
+    """
+
+    def __init__(self, servicer: object, pool: ThreadPoolExecutor) -> None:
+        self._servicer = servicer
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._servicer, name)
+
+        @wraps(method)  # what else grpcio looks for in it
+        def apart(*arguments: Any) -> Any:
+            return method(*arguments)
+
+        apart.experimental_thread_pool = self._pool  # type: ignore[attr-defined]  # where grpcio looks for it
+        return apart
 
 
 class _Descriptors:
@@ -157,7 +229,8 @@ class StandardServices:
         self._services = services
         self._health = Health()
         self._reflection = Reflection([*services, _HEALTH, _REFLECTION])
-        add_HealthServicer_to_server(self._health, server)
+        self._threads = ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="health")
+        add_HealthServicer_to_server(cast("HealthServicer", _Apart(self._health, self._threads)), server)
         self._reflection.add_to(server)
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, the only argument
@@ -177,4 +250,6 @@ class StandardServices:
 
     def release(self) -> None:
         """Lets go of what they hold, once the server has stopped."""
+        self._threads.shutdown(wait=False)
+        self._health.release()
         self._reflection.release()

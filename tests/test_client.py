@@ -239,14 +239,15 @@ def test_a_server_that_comes_back_is_found_again(connect: Connect) -> None:
         until(answered, "the server was found again")
 
 
-def test_a_question_that_meets_an_unavailable_server_is_asked_again(connect: Connect) -> None:
+@pytest.mark.parametrize("status", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED], ids=lambda it: it.name)
+def test_a_question_that_meets_an_unavailable_server_is_asked_again(connect: Connect, status: grpc.StatusCode) -> None:
     """Whoever asks does not notice that the first attempts failed."""
     asked: list[str] = []
 
     def fails_twice(request: v1.CheckCallRequest, context: grpc.ServicerContext) -> v1.CheckCallResponse:
         asked.append(request.extension)
         if len(asked) < 3:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+            context.abort(status, "going down")
         return v1.CheckCallResponse(decision=v1.Decision.Value("DECISION_ALLOW"), stage=v1.Stage.Value("STAGE_NONE"))
 
     with answering(fails_twice) as target:

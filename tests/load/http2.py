@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
 _HEADER = struct.Struct(">HBBBI")
@@ -27,7 +27,7 @@ _TABLE_BYTES: Final = 512
 _FIRST_WINDOW: Final = 65_535
 _LARGEST_WINDOW: Final = 2**31 - 1
 _READ_BYTES: Final = 1 << 18
-_REFERENCES: Final = b"\x83\x86\xc1\xc0\xbf\xbe"
+REFERENCES: Final = b"\x83\x86\xc1\xc0\xbf\xbe"
 """:method POST and :scheme http from the static table, then what the first call put into the dynamic one."""
 
 
@@ -51,7 +51,7 @@ class ConnectionLost(ConnectionError):
 
 def questions(requests: Iterable[bytes]) -> list[Question]:
     """Serialized requests, as they are sent from the second one of a connection on."""
-    return [_question(request, _REFERENCES) for request in requests]
+    return [_question(request, REFERENCES) for request in requests]
 
 
 class Connection:
@@ -78,7 +78,7 @@ class Connection:
         self.finished: list[tuple[int, float]] = []
         self.failed = 0
         self._with_message = with_message
-        self._first_headers = _first_headers(path, f"{host}:{port}")
+        self._first_headers = first_headers(path, f"{host}:{port}")
         self._asked = 0
         self._window = _FIRST_WINDOW
         self._taken = 0
@@ -169,7 +169,7 @@ class Connection:
             at = following
         self._rest = data[at:]
         if self._taken > _LARGEST_WINDOW // 2:
-            self._out += _frame(_WINDOW, 0, 0, self._taken.to_bytes(4, "big"))
+            self._out += frame(_WINDOW, 0, 0, self._taken.to_bytes(4, "big"))
             self._taken = 0
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ class Connection:
     def _greet(self) -> None:
         """Says hello, and waits until the server has."""
         more = (_LARGEST_WINDOW - _FIRST_WINDOW).to_bytes(4, "big")
-        self.socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, b"") + _frame(_WINDOW, 0, 0, more))
+        self.socket.sendall(PREFACE + frame(_SETTINGS, 0, 0, b"") + frame(_WINDOW, 0, 0, more))
         try:
             while not self._out:  # the acknowledgement of its settings
                 self.receive()
@@ -207,9 +207,9 @@ class Connection:
             settings = dict(struct.iter_unpack(">HI", body))
             if settings.get(_HEADER_TABLE_SIZE, 4096) < _TABLE_BYTES:
                 raise ConnectionLost("the server remembers no headers")
-            self._out += _frame(_SETTINGS, _ACK, 0, b"")
+            self._out += frame(_SETTINGS, _ACK, 0, b"")
         elif kind == _PING and not flags & _ACK:
-            self._out += _frame(_PING, _ACK, 0, body)
+            self._out += frame(_PING, _ACK, 0, body)
 
 
 def _question(request: bytes, headers: bytes) -> Question:
@@ -221,7 +221,7 @@ def _question(request: bytes, headers: bytes) -> Question:
     )
 
 
-def _first_headers(path: str, authority: str) -> bytes:
+def first_headers(path: str, authority: str) -> bytes:
     """The headers of a connection's first call, which the server remembers: four, the last of which is the nearest."""
     return (
         b"\x83\x86"
@@ -240,5 +240,6 @@ def _header(kind: int, flags: int, length: int) -> bytes:
     return length.to_bytes(3, "big") + bytes((kind, flags))
 
 
-def _frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+    """A frame, whatever its kind."""
     return _header(kind, flags, len(body)) + stream.to_bytes(4, "big") + body
