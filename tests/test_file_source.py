@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from edited_texts import FORMS, STEPS, texts_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loader.errors import SourceError
 from loader.faults import Severity
@@ -208,6 +212,24 @@ def test_a_removed_file_takes_its_tenants_away(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").unlink()
     reading = source.read()
     assert (names(reading), reading.complete) == (["2"], True)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(FORMS)), STEPS, STEPS)
+def test_after_any_edits_of_two_files_a_source_reads_what_a_new_source_reads(
+    form: str, steps: list[Any], others: list[Any]
+) -> None:
+    """Tenants, faults with their lines, who is at fault, and whether the reading is complete."""
+    file, write = FORMS[form]
+    with tempfile.TemporaryDirectory() as directory:
+        source = open_source(directory)
+        for name, text in [
+            *((f"a.{file}", text) for text in texts_of(write, steps)),
+            *((f"b.{file}", text) for text in texts_of(write, others)),
+            *((f"a.{file}", text) for text in texts_of(write, others)),
+        ]:
+            Path(directory, name).write_bytes(text.encode())
+            assert source.read() == open_source(directory).read()
 
 
 def test_a_watch_yields_when_a_file_changes(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def _tenants_defined_twice(everything: list[tuple[str, Entry]]) -> Iterable[Foun
 
 def _users_of_two_tenants(everything: list[tuple[str, Entry]]) -> Iterable[Found]:
     """A caller's UUID says which tenant's rules apply, so it can be of one tenant only."""
+    if not _share_users(everything):
+        return
     owners: dict[str, tuple[str, Entry, int]] = {}
     for file, entry in everything:
         for index, user in enumerate(entry.users):
@@ -51,6 +53,16 @@ def _users_of_two_tenants(everything: list[tuple[str, Entry]]) -> Iterable[Found
                 continue
             yield file, entry, _shared_user(user, entry, index, _place(first[0], first[1], file))
             yield first[0], first[1], _shared_user(user, first[1], first[2], _place(file, entry, first[0]))
+
+
+def _share_users(everything: list[tuple[str, Entry]]) -> bool:
+    """Whether any two tenants have a user in common."""
+    by_tenant: dict[str, set[str]] = defaultdict(set)
+    for _, entry in everything:
+        by_tenant[entry.uuid].update(entry.users)
+    for users in by_tenant.values():
+        users.discard("")
+    return len(by_tenant) > 1 and len(set().union(*by_tenant.values())) < sum(map(len, by_tenant.values()))
 
 
 def _shared_user(user: str, entry: Entry, index: int, other: str) -> Finding:

@@ -6,22 +6,23 @@ so that a thing with a fault of its own hides no other fault, and makes none: a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from loader.definitions import wording
 from loader.definitions.findings import PERMISSION_DEPTH, Finding, permission_label, tenant_label
+from loader.definitions.items import Entity, Item, TenantMemory
 from loader.definitions.shapes import GroupShape, OutcallShape, PermissionShape, TenantShape, UserShape, canonical_uuid
-from loader.definitions.text import Path, printable
+from loader.definitions.text import LONG_LISTS, Path, printable
 from loader.faults import Severity
 from pdp.rules.model import CallPermission, Group, Mode, Outcall, Tenant, User
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _Shape = TypeVar("_Shape", bound=BaseModel)
+
+REFERABLE = ("users", "groups", "outcalls")
+"""The lists whose members permissions refer to."""
 
 _MOST_PROPOSALS = 20
 """Unknown references of a tenant for which a similar id is looked up: each look-up reads all that are known."""
@@ -51,14 +52,21 @@ def check_shape(shape: type[_Shape], raw: object, path: Path, inner: int, findin
     try:
         return shape.model_validate(raw)
     except ValidationError as error:
-        findings += [wording.finding(each, path, inner, shape) for each in error.errors(include_url=False)]
+        findings += wording.findings(error, path, inner, shape)
         return None
 
 
-def check_tenant(raw: object, path: Path, findings: list[Finding]) -> Entry:
-    """Checks a tenant, and adds what is wrong with it to the findings."""
+def check_tenant(raw: object, path: Path, findings: list[Finding], memory: TenantMemory | None = None) -> Entry:
+    """Checks a tenant, and adds what is wrong with it to the findings.
+
+    Args:
+        raw: the tenant.
+        path: the way to it.
+        findings: what is wrong is added to them.
+        memory: what the last check left; items that are the very objects of then are not checked again.
+    """
     own: list[Finding] = []
-    entry = _TenantCheck(raw, path, own).entry()
+    entry = _TenantCheck(raw, path, own, memory or TenantMemory()).entry()
     findings += own
     return entry
 
@@ -66,10 +74,11 @@ def check_tenant(raw: object, path: Path, findings: list[Finding]) -> Entry:
 class _TenantCheck:
     """The check of one tenant. ``known`` maps each id to itself, so that equal references become one object."""
 
-    def __init__(self, raw: object, path: Path, findings: list[Finding]) -> None:
+    def __init__(self, raw: object, path: Path, findings: list[Finding], memory: TenantMemory) -> None:
         self._raw = raw
         self._path = path
         self._findings = findings
+        self._memory = memory
         self._proposals = _MOST_PROPOSALS
         self._head = check_shape(TenantShape, raw, path, len(path), findings)
         self._known: dict[str, dict[str, str]] = {}
@@ -77,82 +86,92 @@ class _TenantCheck:
     def entry(self) -> Entry:
         """What there is of the tenant."""
         uuid = canonical_uuid(_text(self._raw, "uuid")) or ""
-        user_uuids = tuple(canonical_uuid(_text(raw, "uuid")) or "" for _, raw in self._items("users"))
-        self._known = {
-            "users": self._declared("users", "uuid"),
-            "groups": self._declared("groups", "id"),
-            "outcalls": self._declared("outcalls", "id"),
-        }
-        users, groups, outcalls = self._users(), self._groups(), self._outcalls()
-        permissions = self._permissions()
+        declared = {key: self._declared(key) for key in LONG_LISTS}
+        self._known = {key: {id_: id_ for id_ in declared[key] if isinstance(id_, str) and id_} for key in REFERABLE}
+        self._memory.settle(self._known)
+        users, groups, outcalls, permissions = (self._items(key, declared[key]) for key in LONG_LISTS)
         tenant = None
         if self._head is not None and not any(found.severity is Severity.ERROR for found in self._findings):
-            tenant = Tenant(self._head.uuid, self._head.name, users, groups, outcalls, permissions)
-        return Entry(self._path, tenant_label(self._raw), uuid, tenant, user_uuids)
+            name = self._head.name
+            tenant = Tenant(self._head.uuid, name, tuple(users), tuple(groups), tuple(outcalls), tuple(permissions))
+        return Entry(self._path, tenant_label(self._raw), uuid, tenant, tuple(map(str, declared["users"])))
 
-    def _items(self, key: str) -> Iterator[tuple[Path, object]]:
-        """The members of one of the tenant's lists, each with the way to it."""
+    def _raws(self, key: str) -> list[object]:
+        """The members of one of the tenant's lists."""
         items = self._raw.get(key) if isinstance(self._raw, dict) else None
-        if isinstance(items, list):
-            for index, raw in enumerate(items):
-                yield (*self._path, key, index), raw
+        return items if isinstance(items, list) else []
 
-    def _declared(self, key: str, id_key: str) -> dict[str, str]:
-        """The ids that the members of a list have; one that is there twice is a fault."""
-        first: dict[str, Path] = {}
-        for path, raw in self._items(key):
-            written = _text(raw, id_key)
-            declared = canonical_uuid(written) if id_key == "uuid" else written
-            if declared:
-                self._claim(first, declared, (*path, id_key), key)
-        return {declared: declared for declared in first}
+    def _declared(self, key: str) -> list[str | int]:
+        """The ids of a list's members, empty texts where they have none; a fault where two have the same."""
+        raws = self._raws(key)
+        items = map(self._memory.items[key].get, map(id, raws))
+        declared = [_id_of(key, raw) if item is None else item.declared for raw, item in zip(raws, items, strict=True)]
+        once = set(declared)
+        once.discard("")
+        if len(once) + declared.count("") != len(declared):
+            self._claim(key, declared)
+        return declared
 
-    def _claim(self, first: dict[str, Path] | dict[int, Path], declared: str | int, path: Path, key: str) -> None:
-        """Notes who has the id; adds a finding where somebody has it already."""
-        owner = first.setdefault(declared, path)  # type: ignore[arg-type]  # the ids of a dict are of one type
-        if owner is not path:
-            kind = {"users": "user", "groups": "group", "outcalls": "outcall"}.get(key, "permission")
-            problem = f"{kind} {printable(str(declared))} is there already, as {key}[{owner[-2]}]"
-            self._findings.append(Finding(path, problem, "give each its own, or remove one of the two"))
+    def _claim(self, key: str, declared: list[str | int]) -> None:
+        """Adds a finding for everybody who has an id that somebody before has already."""
+        id_key = "uuid" if key == "users" else "id"
+        kind = {"users": "user", "groups": "group", "outcalls": "outcall"}.get(key, "permission")
+        owners: dict[str | int, int] = {}
+        for index, id_ in enumerate(declared):
+            if id_ != "" and owners.setdefault(id_, index) != index:
+                problem = f"{kind} {printable(str(id_))} is there already, as {key}[{owners[id_]}]"
+                path = (*self._path, key, index, id_key)
+                self._findings.append(Finding(path, problem, "give each its own, or remove one of the two"))
 
-    def _users(self) -> tuple[User, ...]:
-        users = []
-        for path, raw in self._items("users"):
-            shape = self._shape(UserShape, raw, path)
-            if shape is not None:
-                users.append(User(self._known["users"][shape.uuid], shape.call_permission_password))
-        return tuple(users)
+    def _items(self, key: str, declared: list[str | int]) -> list[Any]:
+        """What the members of a list are, without those at fault."""
+        raws = self._raws(key)
+        ids = list(map(id, raws))
+        items = list(map(self._memory.items[key].get, ids))  # nearly all are there, so each step is one for all
+        entities = [None if item is None else item.entity for item in items]
+        for index in [index for index, item in enumerate(items) if item is None or item.warnings]:
+            path = (*self._path, key, index)
+            item = items[index]
+            if item is not None:
+                self._findings += [warning.within(path) for warning in item.warnings]
+                continue
+            before = len(self._findings)
+            entities[index] = entity = self._entity(key, raws[index], path)
+            own = [replace(found, path=found.path[len(path) :]) for found in self._findings[before:]]
+            if entity is not None and all(found.severity is Severity.WARNING for found in own):
+                items[index] = Item(raws[index], declared[index], entity, tuple(own))
+        self._memory.items[key] = {id_: item for id_, item in zip(ids, items, strict=True) if item is not None}
+        return [entity for entity in entities if entity is not None]
 
-    def _groups(self) -> tuple[Group, ...]:
-        groups = []
-        for path, raw in self._items("groups"):
-            shape = self._shape(GroupShape, raw, path)
-            users = self._references(raw, path, "users")
-            if shape is not None:
-                groups.append(Group(shape.id, shape.name, shape.enabled, users))
-        return tuple(groups)
+    def _entity(self, key: str, raw: object, path: Path) -> Entity | None:
+        """What a member of one of the lists is; None, and findings, where it has another shape."""
+        check = {"users": self._user, "groups": self._group, "outcalls": self._outcall}.get(key, self._permission)
+        return check(raw, path)
 
-    def _outcalls(self) -> tuple[Outcall, ...]:
-        shapes = (self._shape(OutcallShape, raw, path) for path, raw in self._items("outcalls"))
-        return tuple(Outcall(shape.id, shape.name) for shape in shapes if shape is not None)
+    def _user(self, raw: object, path: Path) -> User | None:
+        shape = self._shape(UserShape, raw, path)
+        return shape if shape is None else User(self._known["users"][shape.uuid], shape.call_permission_password)
 
-    def _permissions(self) -> tuple[CallPermission, ...]:
-        permissions = []
-        first: dict[int, Path] = {}
-        for path, raw in self._items("call_permissions"):
-            shape = self._shape(PermissionShape, raw, path)
-            number = raw.get("id") if isinstance(raw, dict) else None
-            if isinstance(number, int) and not isinstance(number, bool):
-                self._claim(first, number, (*path, "id"), "call_permissions")
-            lists = [self._references(raw, path, key) for key in self._known]
-            if shape is not None:
-                permissions.append(self._permission(shape, lists, path))
-        return tuple(permissions)
+    def _group(self, raw: object, path: Path) -> Group | None:
+        shape = self._shape(GroupShape, raw, path)
+        users = self._references(shape, raw, path, "users")
+        return shape if shape is None else Group(shape.id, shape.name, shape.enabled, users)
 
-    def _permission(self, shape: PermissionShape, lists: list[tuple[str, ...]], path: Path) -> CallPermission:
+    def _outcall(self, raw: object, path: Path) -> Outcall | None:
+        shape = self._shape(OutcallShape, raw, path)
+        return shape if shape is None else Outcall(shape.id, shape.name)
+
+    def _permission(self, raw: object, path: Path) -> CallPermission | None:
+        shape = self._shape(PermissionShape, raw, path)
+        lists = [self._references(shape, raw, path, key) for key in REFERABLE]
+        return shape if shape is None else self._whole_permission(shape, lists, path)
+
+    def _whole_permission(self, shape: PermissionShape, lists: list[tuple[str, ...]], path: Path) -> CallPermission:
         """The permission, and what it probably does not mean to say."""
         mode = Mode(shape.mode)
-        extensions = self._once(list(enumerate(shape.extensions)), (*path, "extensions"))
+        extensions = tuple(shape.extensions)
+        if len(set(extensions)) != len(extensions):
+            extensions = self._once(list(enumerate(extensions)), (*path, "extensions"))
         if not extensions:
             self._warn(path, "has no extensions, so it never applies", "list extensions, or remove it")
         if not any(lists):
@@ -167,11 +186,22 @@ class _TenantCheck:
         )
 
     def _shape(self, shape: type[_Shape], raw: object, path: Path) -> _Shape | None:
-        inner = PERMISSION_DEPTH if shape is PermissionShape and permission_label(raw) else len(self._path)
-        return check_shape(shape, raw, path, inner, self._findings)
+        try:
+            return shape.model_validate(raw)
+        except ValidationError as error:
+            inner = PERMISSION_DEPTH if shape is PermissionShape and permission_label(raw) else len(self._path)
+            self._findings += wording.findings(error, path, inner, shape)
+            return None
 
-    def _references(self, raw: object, path: Path, key: str) -> tuple[str, ...]:
+    def _references(
+        self, shape: GroupShape | PermissionShape | None, raw: object, path: Path, key: str
+    ) -> tuple[str, ...]:
         """The ids in one of a thing's lists; one that nothing has is a fault. What is no id has its fault already."""
+        if shape is not None:
+            known = self._known[key]
+            found = tuple([known[id_] for id_ in getattr(shape, key) if id_ in known])
+            if len(found) == len(getattr(shape, key)) == len(set(found)):
+                return found  # as nearly always; else all that is wrong is to be found
         written = raw.get(key) if isinstance(raw, dict) else None
         if not isinstance(written, list):
             return ()
@@ -206,7 +236,7 @@ class _TenantCheck:
         if not self._proposals or key == "users":  # UUIDs are copied, not typed, and there may be many
             return otherwise
         self._proposals -= 1
-        for _, raw in self._items(key):
+        for raw in self._raws(key):
             if _text(raw, "name") == text and _text(raw, "id"):
                 return f"that is a name; write the id '{printable(_text(raw, 'id'))}'"
         proposal = wording.closest(text, self._known[key])
@@ -214,6 +244,16 @@ class _TenantCheck:
 
     def _warn(self, path: Path, problem: str, remedy: str) -> None:
         self._findings.append(Finding(path, problem, remedy, Severity.WARNING))
+
+
+def _id_of(key: str, raw: object) -> str | int:
+    """The id of a member of one of the lists; an empty text where it has none."""
+    if key == "call_permissions":
+        number = raw.get("id") if isinstance(raw, dict) else None
+        return number if isinstance(number, int) and not isinstance(number, bool) else ""
+    if key == "users":
+        return canonical_uuid(_text(raw, "uuid")) or ""
+    return _text(raw, "id")
 
 
 def _text(raw: object, key: str) -> str:

@@ -1,25 +1,29 @@
-"""One document: bytes in, what it says of each tenant and every fault out."""
+"""One document: bytes in, what it says of each tenant and every fault out.
+
+A document is followed through its edits, and an edit costs what it changes: only the changed members of its long lists
+are read, checked and looked at for lines. What the edited document says is what it would say if it were read for the
+first time; wherever that is not certain, it is read as a whole.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from loader.definitions import json_text, yaml_text
 from loader.definitions.check import Entry, check_shape, check_tenant
 from loader.definitions.findings import Finding, labels
-from loader.definitions.locate import Lines, locate
+from loader.definitions.held import HeldText
+from loader.definitions.items import TenantMemory
 from loader.definitions.shapes import DocumentShape
 from loader.definitions.text import Document, Path, UnreadableError, printable
 from loader.faults import Fault, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import ModuleType
+
+    from loader.definitions.locate import Lines
 
 ENDINGS = (".yaml", ".yml", ".json")
-_BOM = b"\xef\xbb\xbf"
-_START = "write 'tenants:' and below it the tenants, as docs/definitions.md shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,45 +53,74 @@ def check_document(file: str, data: bytes) -> Checked:
         file: its name, for the faults; the ending says whether it is YAML or JSON.
         data: its content.
     """
-    try:
-        return _check(file, data)
-    except UnreadableError as error:
-        return unreadable(file, error)
+    return FollowedDocument(file).check(data)
 
 
-def find_lines(file: str, data: bytes, paths: Iterable[Path]) -> Lines:
-    """The lines of values of a document that was read before.
+class FollowedDocument:
+    """A document through its edits.
 
-    Raises:
-        UnreadableError: it is another document meanwhile, which cannot be read.
+    Args:
+        file: its name, for the faults; the ending says whether it is YAML or JSON.
     """
-    return locate(_reader(file).tokens(data.removeprefix(_BOM)), paths)
 
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._text = HeldText(file)
+        self._memories: dict[int, TenantMemory] = {}
+        self._last: tuple[bytes, Checked] | None = None
 
-def _check(file: str, data: bytes) -> Checked:
-    document = _parse(file, data)
-    findings: list[Finding] = []
-    shape = check_shape(DocumentShape, document.value, (), 0, findings)
-    raw_tenants = document.value.get("tenants") if isinstance(document.value, dict) else None
-    tenants = raw_tenants if isinstance(raw_tenants, list) else []
-    entries = [check_tenant(raw, ("tenants", index), findings) for index, raw in enumerate(tenants)]
-    complete = shape is not None and all(entry.uuid for entry in entries)
-    if not findings and not document.repeats_key:
-        return Checked(tuple(entries), (), complete)
-    lines = find_lines(file, data, [finding.path for finding in findings])
-    for path, line in lines.repeated:
-        findings.append(_repeated(path, line))
-        at = _tenant_index(path)
-        if at is not None and at < len(entries):
-            entries[at] = replace(entries[at], tenant=None)
-        else:
-            complete = False
-    faults = sorted(finding.fault(file, lines, *labels(document.value, finding.path)) for finding in findings)
-    return Checked(tuple(entries), tuple(faults), complete)
+    def check(self, data: bytes) -> Checked:
+        """What the document says now; the very object of the last time where its bytes are the same.
 
+        Of a tenant, what did not change and refers to nothing that is gone is the very object of the last time.
+        """
+        if self._last is None or self._last[0] != data:
+            self._last = data, self._read(data)
+        return self._last[1]
 
-def _reader(file: str) -> ModuleType:
-    return json_text if file.lower().endswith(".json") else yaml_text
+    def lines(self, paths: Iterable[Path]) -> Lines | None:
+        """The lines of values of the document as it was checked last, if it could be read."""
+        try:
+            return self._text.lines(paths)
+        except UnreadableError:
+            return None
+
+    def _read(self, data: bytes) -> Checked:
+        document = self._text.follow(data)
+        try:
+            if document is not None:
+                return self._check(document)
+        except UnreadableError:
+            pass  # what is wrong with it, the reading as a whole says
+        try:
+            document = self._text.read(data)
+            self._memories.clear()
+            return self._check(document)
+        except UnreadableError as error:
+            return unreadable(self._file, error)
+
+    def _check(self, document: Document) -> Checked:
+        findings: list[Finding] = []
+        shape = check_shape(DocumentShape, document.value, (), 0, findings)
+        raw_tenants = document.value.get("tenants") if isinstance(document.value, dict) else None
+        tenants = raw_tenants if isinstance(raw_tenants, list) else []
+        entries = [
+            check_tenant(raw, ("tenants", index), findings, self._memories.setdefault(index, TenantMemory()))
+            for index, raw in enumerate(tenants)
+        ]
+        complete = shape is not None and all(entry.uuid for entry in entries)
+        if not findings and not document.repeats_key:
+            return Checked(tuple(entries), (), complete)
+        lines = self._text.lines(finding.path for finding in findings)
+        for path, line in lines.repeated:
+            findings.append(_repeated(path, line))
+            at = _tenant_index(path)
+            if at is not None and at < len(entries):
+                entries[at] = replace(entries[at], tenant=None)
+            else:
+                complete = False
+        faults = sorted(finding.fault(self._file, lines, *labels(document.value, finding.path)) for finding in findings)
+        return Checked(tuple(entries), tuple(faults), complete)
 
 
 def _tenant_index(path: Path) -> int | None:
@@ -101,25 +134,3 @@ def _tenant_index(path: Path) -> int | None:
 def _repeated(path: Path, line: int) -> Finding:
     problem = f"the key '{printable(str(path[-1]))}' is there twice"
     return Finding(path, problem, "remove one of the two, or join them", Severity.ERROR, line=line)
-
-
-def _parse(file: str, data: bytes) -> Document:
-    """The document's value.
-
-    Raises:
-        UnreadableError: it has none.
-    """
-    data = data.removeprefix(_BOM)
-    try:
-        blank = not data.decode().strip()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UnreadableError("holds bytes that are no UTF-8", "save the file as UTF-8", line) from None
-    document = Document(None, repeats_key=False)
-    if not blank:
-        document = _reader(file).parse(data)
-    if document.value is None:
-        raise UnreadableError("holds no definitions", f"{_START}; 'tenants: []' says that there are none")
-    if not isinstance(document.value, dict):
-        raise UnreadableError("is no mapping with the key 'tenants'", _START, 1)
-    return document

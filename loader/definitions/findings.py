@@ -40,6 +40,10 @@ class Finding:
     key: bool = False
     line: int | None = None
 
+    def within(self, path: Path) -> Finding:
+        """The finding of a part of a document, in the document, given the way to the part."""
+        return Finding((*path, *self.path), self.problem, self.remedy, self.severity, self.key, self.line)
+
     def fault(self, file: str, lines: Lines | None, tenant: str, permission: str = "") -> Fault:
         """The finding as people see it.
 

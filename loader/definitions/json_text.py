@@ -6,13 +6,17 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from loader.definitions.json_walk import read_document, read_members
+from loader.definitions.members import Members, in_bytes
 from loader.definitions.text import Document, Kind, UnreadableError, too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from loader.definitions.members import Change
     from loader.definitions.text import Token
 
+_SEPARATOR = re.compile(rb"[ \t\n\r,]*")
 _TOKEN = re.compile(r'([\[{])|([\]}])|("[^"\\]*(?:\\.[^"\\]*)*")|([^\s\[\]{}:,"]+)')
 
 
@@ -22,6 +26,33 @@ def parse(data: bytes) -> Document:
     Raises:
         UnreadableError: it is no JSON.
     """
+    try:
+        value, lists = read_document(data.decode())
+    except (ValueError, RecursionError):
+        return _parse_whole(data)
+    return Document(value, repeats_key=False, lists=lists)
+
+
+def parse_members(change: Change) -> Members | None:
+    """The members that a list has now where it was changed; their places are those in the changed part.
+
+    What is before and behind the part is as it was, so it means what it meant. All that has to be seen is that members
+    stand there, each with its comma.
+
+    Returns:
+        None where something else stands there: the text must be read as a whole.
+    """
+    try:
+        text = change.new.decode()
+        values, ends = read_members(text, first=change.first == 0)
+    except (ValueError, RecursionError):
+        return None
+    if not values and change.first == 0 and not change.is_whole:
+        return None  # the next member still has its comma
+    return Members(change.place.path, values, [0, *in_bytes(text, ends)])
+
+
+def _parse_whole(data: bytes) -> Document:
     repeats_key = False
 
     def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -40,6 +71,18 @@ def parse(data: bytes) -> Document:
     except ValueError:  # what int() says to more digits than sys.get_int_max_str_digits
         raise UnreadableError("a number has thousands of digits", "write a shorter one") from None
     return Document(value, repeats_key)
+
+
+def member_start(data: bytes, bound: int) -> int:
+    """Where a member begins, given its bound: behind the comma and all blanks, which may change without it."""
+    found = _SEPARATOR.match(data, bound)
+    return bound if found is None else found.end()
+
+
+def member_tokens(data: bytes, column: int) -> list[Token] | None:
+    """The tokens of a member, given its text."""
+    del column
+    return list(tokens(data))
 
 
 def tokens(data: bytes) -> Iterator[Token]:

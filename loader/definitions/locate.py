@@ -28,6 +28,17 @@ class Lines:
     _values: dict[Path, int] = field(default_factory=dict)
     _keys: dict[Path, int] = field(default_factory=dict)
 
+    def include(self, path: Path, inner: Lines, lines: int) -> None:
+        """Adds what was found in a part of the text.
+
+        Args:
+            path: the way to the value that the part is.
+            inner: where things are in the part.
+            lines: how many lines are before it.
+        """
+        self._values.update({(*path, *way): lines + line for way, line in inner._values.items()})
+        self._keys.update({(*path, *way): lines + line for way, line in inner._keys.items()})
+
     def of(self, path: Path, *, key: bool = False) -> int | None:
         """The line of a value, or of its key; of the nearest thing around it where the text does not have it."""
         if key and path in self._keys:
@@ -47,19 +58,25 @@ class _Open:
     keys: set[str] = field(default_factory=set)
 
 
-def locate(tokens: Iterable[Token], paths: Iterable[Path]) -> Lines:
+def locate(tokens: Iterable[Token], paths: Iterable[Path], depth: int = 0) -> Lines:
     """Finds the lines of the paths, and of everything around them.
+
+    Args:
+        tokens: of a text, or of one value in it.
+        paths: the ways to what is looked for.
+        depth: how many levels are around the tokens.
 
     Raises:
         UnreadableError: the text is deeper than MAX_DEPTH.
     """
-    return _Walk(paths).over(tokens)
+    return _Walk(paths, depth).over(tokens)
 
 
 class _Walk:
     """One walk over the tokens of a text."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], depth: int) -> None:
+        self._depth = depth
         self._wanted: dict[Step, Any] = {}
         for path in paths:
             branch = self._wanted
@@ -81,7 +98,7 @@ class _Walk:
                     self._value(line)
                     self._done()
             else:
-                if len(self._open) == MAX_DEPTH:
+                if len(self._open) + self._depth == MAX_DEPTH:
                     raise too_deep(line)
                 self._open.append(_Open(kind is Kind.OPEN_MAPPING, self._value(line)))
         return self._lines

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from loader.definitions.members import Members
 
 MAX_DEPTH = 64
 """Lists and mappings within each other. Definitions need six."""
+
+LONG_LISTS = ("users", "groups", "outcalls", "call_permissions")
+"""The lists of a tenant."""
+
+MEMBER_DEPTH = 4
+"""Steps to a member of such a list: ``tenants``, an index, the list, an index. So many levels are around it."""
 
 Step: TypeAlias = str | int
 Path: TypeAlias = tuple[Step, ...]
@@ -37,10 +46,13 @@ class Document:
     Attributes:
         value: dicts (whose keys are text), lists, str, int, float, bool, None and ``Date``.
         repeats_key: whether some mapping has a key twice; the last one is in ``value``.
+        lists: in the order of the text, those long lists in ``value`` whose members it is known where they stand. Only
+            where no key is there twice.
     """
 
     value: object
     repeats_key: bool
+    lists: tuple[Members, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

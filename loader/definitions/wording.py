@@ -12,7 +12,7 @@ from loader.definitions.text import Date, Path, path_text, printable
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
 _WANTED = {
@@ -35,6 +35,11 @@ def closest(word: str, known: Collection[str]) -> str:
         return ""
     matches = get_close_matches(word, known, n=1)
     return f"did you mean '{printable(matches[0])}'?" if matches else ""
+
+
+def findings(error: ValidationError, base: Path, inner: int, shape: type[BaseModel]) -> list[Finding]:
+    """Puts all that pydantic found into words; see ``finding``."""
+    return [finding(each, base, inner, shape) for each in error.errors(include_url=False)]
 
 
 def finding(error: ErrorDetails, base: Path, inner: int, shape: type[BaseModel]) -> Finding:

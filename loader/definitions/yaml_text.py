@@ -26,12 +26,26 @@ from yaml.events import (
 )
 from yaml.resolver import Resolver
 
-from loader.definitions.text import MAX_DEPTH, Date, Document, Kind, UnreadableError, printable, too_deep
+from loader.definitions import yaml_members
+from loader.definitions.members import Members
+from loader.definitions.text import (
+    LONG_LISTS,
+    MAX_DEPTH,
+    MEMBER_DEPTH,
+    Date,
+    Document,
+    Kind,
+    UnreadableError,
+    printable,
+    too_deep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loader.definitions.text import Token
+    from loader.definitions.members import Change
+    from loader.definitions.text import Path, Token
+    from loader.definitions.yaml_members import Mark
 
 MAX_ALIASED = 1_000_000
 """Values that all aliases of a document together may stand for."""
@@ -56,6 +70,43 @@ def parse(data: bytes) -> Document:
         UnreadableError: it is no YAML, or of a kind that is not read here; the error says why.
     """
     return _Builder().document(data)
+
+
+def parse_members(change: Change) -> Members | None:
+    """The members that a list has now where it was changed; their places are those in the changed part.
+
+    Returns:
+        None where it is not certain that the part means the same by itself: the text must be read as a whole.
+    """
+    column = change.place.column
+    if not change.new:
+        return None if change.is_whole else Members(change.place.path, [], [0], column)
+    if not yaml_members.stand_alone(change, column):
+        return None
+    builder = _Builder(depth=MEMBER_DEPTH - 1)
+    try:
+        document = builder.document(change.new)
+    except UnreadableError:
+        return None
+    lists = () if document.repeats_key else builder.lists(change.new)
+    return lists[0] if lists and lists[0].column == column and lists[0].values is document.value else None
+
+
+def member_start(data: bytes, bound: int) -> int:
+    """Where a member begins, given its bound: with the line of its dash."""
+    del data
+    return bound
+
+
+def member_tokens(data: bytes, column: int) -> list[Token] | None:
+    """The tokens of a member, given its text.
+
+    Returns:
+        None where it is not certain that the text means the same by itself.
+    """
+    if not yaml_members.is_indented(data, column):
+        return None
+    return list(tokens(data))[1:-1]
 
 
 def tokens(data: bytes) -> Iterator[Token]:
@@ -114,19 +165,34 @@ def _events(data: bytes) -> Iterator[Event]:
 class _Frame:
     """A list or mapping that is not closed yet."""
 
-    __slots__ = ("anchor", "into", "key", "seen_before")
+    __slots__ = ("anchor", "into", "key", "marks", "seen_before")
 
-    def __init__(self, into: list[object] | dict[str, object], anchor: str | None, seen_before: int) -> None:
+    def __init__(
+        self,
+        into: list[object] | dict[str, object],
+        anchor: str | None,
+        seen_before: int,
+        marks: list[Mark] | None,
+    ) -> None:
         self.into = into
         self.anchor = anchor
         self.key: str | None = None
         self.seen_before = seen_before
+        self.marks = marks
 
 
 class _Builder:
-    """Makes the value of one document."""
+    """Makes the value of one document.
 
-    def __init__(self) -> None:
+    Args:
+        depth: how many levels are around the text.
+    """
+
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
+        self._long: list[yaml_members.Run] = []
+        self._ended: yaml_members.Run | None = None
+        self._is_plain = True  # without what reaches from one place of the text to another: anchors, aliases and tags
         self._open: list[_Frame] = []
         self._top: object = None
         self._documents = 0
@@ -140,6 +206,9 @@ class _Builder:
         """Reads the only document of the text."""
         for event in _events(data):
             kind = type(event)
+            if self._ended is not None and kind in _KINDS and _KINDS[kind] is not Kind.CLOSE:
+                self._ended.end = event.start_mark
+                self._ended = None
             if kind is ScalarEvent:
                 self._scalar(event)
             elif kind is MappingStartEvent:
@@ -147,8 +216,7 @@ class _Builder:
             elif kind is SequenceStartEvent:
                 self._start(event, [])
             elif kind in (MappingEndEvent, SequenceEndEvent):
-                frame = self._open.pop()
-                self._remember(frame.anchor, frame.into, frame.seen_before)
+                self._end()
             elif kind is AliasEvent:
                 self._alias(event)
             elif kind is DocumentStartEvent:
@@ -157,10 +225,16 @@ class _Builder:
                     raise UnreadableError(
                         "holds more than one YAML document", "put each in a file of its own", _line(event)
                     )
-        return Document(self._top, self._repeats_key)
+        return Document(self._top, self._repeats_key, () if self._depth or self._repeats_key else self.lists(data))
+
+    def lists(self, data: bytes) -> tuple[Members, ...]:
+        """The long lists of the text that was read whose members are known to mean the same by themselves."""
+        return yaml_members.members(data, self._long) if self._is_plain else ()
 
     def _scalar(self, event: Any) -> None:
         tag = event.tag
+        if tag is not None:
+            self._is_plain = False
         if tag not in _TEXT_TAGS:
             raise UnreadableError(f"the tag '{printable(tag)}' is not read here", "remove it", _line(event))
         frame = self._open[-1] if self._open else None
@@ -175,12 +249,37 @@ class _Builder:
     def _start(self, event: Any, into: list[object] | dict[str, object]) -> None:
         if event.tag is not None:
             raise UnreadableError(f"the tag '{printable(event.tag)}' is not read here", "remove it", _line(event))
-        if len(self._open) == MAX_DEPTH:
+        if len(self._open) + self._depth == MAX_DEPTH:
             raise too_deep(_line(event))
+        marks = self._marks(event, into) if isinstance(into, list) and not event.flow_style else None
         self._add(into, event)
-        self._open.append(_Frame(into, event.anchor, self._seen - 1))
+        self._open.append(_Frame(into, event.anchor, self._seen - 1, marks))
+
+    def _marks(self, event: Any, into: list[object]) -> list[Mark] | None:
+        """Where to note the beginnings of a list's members, if it is a long one."""
+        if len(self._open) + self._depth != MEMBER_DEPTH - 1:
+            return None
+        path: Path = ()
+        if not self._depth:
+            document, tenants, _ = (frame.into for frame in self._open)
+            key = self._open[-1].key
+            if key not in LONG_LISTS or not isinstance(document, dict) or not isinstance(tenants, list):
+                return None
+            if document.get("tenants") is not tenants:
+                return None
+            path = ("tenants", len(tenants) - 1, key)
+        run = yaml_members.Run(path, into, event.start_mark.column)
+        self._long.append(run)
+        return run.marks
+
+    def _end(self) -> None:
+        frame = self._open.pop()
+        self._remember(frame.anchor, frame.into, frame.seen_before)
+        if frame.marks is not None:
+            self._ended = self._long[-1]  # they are not within each other
 
     def _alias(self, event: Any) -> None:
+        self._is_plain = False
         known = self._anchors.get(event.anchor)
         if known is None:
             problem = f"'*{printable(event.anchor)}' stands for a value that is not complete before it"
@@ -193,7 +292,7 @@ class _Builder:
         self._seen += size - 1
         self._add(value, event)
 
-    def _add(self, value: object, event: Event) -> None:
+    def _add(self, value: object, event: Any) -> None:
         """Puts a value where it belongs: behind the key that waits for it, or at the end of the list."""
         self._seen += 1
         if not self._open:
@@ -202,6 +301,8 @@ class _Builder:
         frame = self._open[-1]
         if isinstance(frame.into, list):
             frame.into.append(value)
+            if frame.marks is not None:
+                frame.marks.append(event.start_mark)
         elif frame.key is None:
             raise UnreadableError("a key is no text", "write the key as a word", _line(event))
         else:
@@ -211,4 +312,5 @@ class _Builder:
 
     def _remember(self, anchor: str | None, value: object, seen_before: int) -> None:
         if anchor is not None:
+            self._is_plain = False
             self._anchors[anchor] = (value, self._seen - seen_before)

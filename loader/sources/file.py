@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from loader.definitions.across import Found, check_across
-from loader.definitions.document import ENDINGS, Checked, check_document, find_lines, unreadable
+from loader.definitions.document import ENDINGS, Checked, FollowedDocument, unreadable
 from loader.definitions.text import UnreadableError, printable
 from loader.errors import SourceError
 from loader.faults import Fault
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from loader.definitions.locate import Lines
+    from loader.definitions.text import Path
 
 RECHECK_SECONDS = 30.0
 MAX_FILE_SIZE = 256 * 2**20
@@ -44,6 +44,7 @@ class _Held:
     """A file that was read, or found unreadable; ``lasting`` where it need not be read again before it changes."""
 
     signature: Signature
+    document: FollowedDocument
     checked: Checked
     lasting: bool
 
@@ -52,7 +53,7 @@ class FileSource:
     """One file, or the files of one directory.
 
     Of a directory, the direct files that end in .yaml, .yml or .json are read, except hidden ones. Files that did not
-    change are not parsed again.
+    change are not parsed again; of one that did, only what changed in its long lists.
 
     Args:
         path: of the file or directory; it need not exist yet.
@@ -75,8 +76,9 @@ class FileSource:
         self._seen = self._look()
         held = {file: self._read(file) for file in self._files()}
         unchanged = self._last is not None and held.keys() == self._held.keys()
-        if not unchanged or any(each is not self._held[file] for file, each in held.items()):
-            self._held = held
+        same = unchanged and all(each.checked is self._held[file].checked for file, each in held.items())
+        self._held = held
+        if not same:
             self._last = self._reading()
         assert self._last is not None  # noqa: S101 - tells mypy what the condition above says
         return self._last
@@ -137,14 +139,14 @@ class FileSource:
         held = self._held.get(file)
         if held is not None and held.lasting and held.signature == _signature_of(file):
             return held
-        shown = _shown(file)
+        document = held.document if held is not None else FollowedDocument(_shown(file))
         try:
             data, signature = _content(file)
         except UnreadableError as error:
-            fresh = _Held((), unreadable(shown, error), lasting=False)
+            fresh = _Held((), document, unreadable(_shown(file), error), lasting=False)
             return held if held == fresh else fresh
         lasting = not 0 <= time.time_ns() - signature[0] < _COARSE_NS
-        return _Held(signature, check_document(shown, data), lasting)
+        return _Held(signature, document, document.check(data), lasting)
 
     def _reading(self) -> Reading:
         """Joins what the files say."""
@@ -166,18 +168,12 @@ class FileSource:
         )
 
     def _faults_across(self, found: list[Found]) -> list[Fault]:
-        """The findings with their lines, for which the files are read again."""
-        lines = {file: self._lines(file, found) for file in {file for file, _, _ in found}}
+        """The findings with their lines."""
+        paths: dict[str, list[Path]] = {}
+        for file, _, finding in found:
+            paths.setdefault(file, []).append(finding.path)
+        lines = {file: self._held[file].document.lines(its) for file, its in paths.items()}
         return [finding.fault(_shown(file), lines[file], entry.label) for file, entry, finding in found]
-
-    def _lines(self, file: str, found: list[Found]) -> Lines | None:
-        try:
-            data, signature = _content(file)
-            if signature != self._held[file].signature:
-                return None
-            return find_lines(file, data, [finding.path for its, _, finding in found if its == file])
-        except UnreadableError:
-            return None
 
 
 def _shown(file: str) -> str:
