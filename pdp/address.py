@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from typing import Any, NamedTuple
 
@@ -116,3 +117,18 @@ def check_unix_free(text: str) -> None:
         except OSError:
             return
     raise ListenError(text, "a server listens there already; stop it, or choose another path")
+
+
+def is_local(listen: str) -> bool:
+    """Whether an address can be reached from this machine alone.
+
+    Raises:
+        ListenError: it is no address.
+    """
+    if not listen or listen.startswith(UNIX):
+        return True
+    host = parse_address(listen).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -15,6 +15,7 @@ from pdp.challenge import ChallengeSeal
 from pdp.decision_ids import DecisionIds
 from pdp.directory import DirectoryService
 from pdp.freshness import FreshRules
+from pdp.hot import HotCalls
 from pdp.http import HttpServer, Readiness
 from pdp.native.choice import Transport, choose_transport
 from pdp.rules.matcher import MATCHER
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pdp.native.transport import NativeTransport
     from pdp.service import Method
     from pdp.tracing import ServerTracing
+    from pdp.workers.recruits import Recruits
     from pdp.workers.transport import WorkersTransport
 
 __all__ = ["Server", "ServerSettings"]
@@ -57,7 +59,7 @@ class Server:
         tracing: makes a span of each request; None: there are none.
         transport: what speaks gRPC.
         workers: how many processes answer. More than one: ``current`` is of ``SharedSnapshots``.
-        worker_command: runs a worker; the number of its socket is added. None: one that logs as nobody told it to.
+        recruits: worker processes that were started already; None: they are when the server starts.
 
     Raises:
         TransportError: the transport cannot be had, or cannot do what else is asked for.
@@ -76,7 +78,7 @@ class Server:
         tracing: ServerTracing | None = None,
         transport: Transport = Transport.GRPCIO,
         workers: int = 1,
-        worker_command: Sequence[str] | None = None,
+        recruits: Recruits | None = None,
     ) -> None:
         chosen = choose_transport(
             transport,
@@ -113,32 +115,31 @@ class Server:
         )
         self._routes = [tracing.route(route) for route in routes] if tracing else routes
         services = decisions, DirectoryService(seen, version())
+        hot = self._hot(decisions, metrics, challenges)
         if workers > 1 and isinstance(current, SharedSnapshots):
-            self._transport = self._several(methods(*services), metrics, current, secrets, workers, worker_command)
+            self._transport = self._several(methods(*services), metrics, current, secrets, workers, recruits)
             return
         if chosen is Transport.NATIVE:
-            self._transport = self._native(decisions, methods(*services), metrics, challenges)
+            from pdp.native.transport import NativeTransport  # noqa: PLC0415 - what it needs may not be installed
+
+            self._transport = NativeTransport(settings, methods(*services), metrics, hot=hot)
             return
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
             interceptors.append(DecisionIds())
+        plain = told is None and self._security.guard is None  # nobody else wants to see the messages
         self._transport = GrpcTransport(
             settings,
-            methods(*services),
+            methods(*services, check_calls=hot.check_calls if plain else None),
             metrics,
             interceptors=interceptors,
             guard=self._security.guard,
             credentials=self._security.grpc_credentials(),
         )
 
-    def _native(
-        self, decisions: DecisionService, served: Sequence[Method], metrics: Metrics, challenges: Challenges | None
-    ) -> NativeTransport:
-        """The native transport; it tells clients apart by nothing, so it sees all the rules."""
-        from pdp.native.hot import HotCalls  # noqa: PLC0415 - what it needs may not be installed
-        from pdp.native.transport import NativeTransport  # noqa: PLC0415 - likewise
-
-        hot = HotCalls(
+    def _hot(self, decisions: DecisionService, metrics: Metrics, challenges: Challenges | None) -> HotCalls:
+        """Answers what is asked by the thousand; it tells clients apart by nothing, so it sees all the rules."""
+        return HotCalls(
             decisions,
             self._current,
             metrics.tallies,
@@ -146,7 +147,6 @@ class Server:
             max_message_size=self._settings.max_message_size,
             max_calls=self._settings.max_calls,
         )
-        return NativeTransport(self._settings, served, metrics, hot=hot)
 
     def _several(
         self,
@@ -155,10 +155,9 @@ class Server:
         current: SharedSnapshots,
         secrets: Sequence[bytes],
         workers: int,
-        command: Sequence[str] | None,
+        recruits: Recruits | None,
     ) -> WorkersTransport:
-        from pdp.workers.supervisor import WORKER  # noqa: PLC0415 - most servers have no workers
-        from pdp.workers.transport import WorkersTransport  # noqa: PLC0415 - likewise
+        from pdp.workers.transport import WorkersTransport  # noqa: PLC0415 - most servers have no workers
 
         return WorkersTransport(
             self._settings,
@@ -168,7 +167,7 @@ class Server:
             snapshots=current,
             version=version(),
             secrets=secrets,
-            command=command or WORKER,
+            recruits=recruits,
         )
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
+from pdp.memory import Memory
 from pdp.rules.layout import UUID_LENGTH
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ class CurrentSnapshots:
         contacted_at: when the source was last looked at with success, in seconds of Unix time; before the first time,
             when this object was made.
         only: the snapshot of the only tenant; None where there are none or more.
+        memory: where the blobs of snapshots lie best that are to become current.
     """
+
+    memory: Memory = Memory()
 
     def __init__(self, source: str) -> None:
         self.source = source

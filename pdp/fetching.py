@@ -1,38 +1,31 @@
 """Getting the blob of a revision out of Redis: by its delta where its base is held, else whole; never in one breath.
 
-What is fetched is not verified here. A large blob lies in memory of its own, outside Python's heap: it is filled piece
-by piece, so that whoever answers calls never waits for the interpreter's lock longer than one piece takes, and the
-system takes it back without that lock.
+What is fetched is not verified here.
 """
 
 from __future__ import annotations
 
-import mmap
-import time
 from typing import TYPE_CHECKING, cast
 
+from pdp.memory import Memory
 from pdp.rules.delta import WORTHWHILE, Delta
 from pdp.rules.errors import SnapshotTruncated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from redis import Redis
 
     from pdp.metrics import Metrics
-    from pdp.rules.blob import Blob, Buffer
+    from pdp.rules.blob import Blob
     from pdp.rules.keys import Keys
     from pdp.rules.pointer import Pointer
     from pdp.rules.snapshot import Snapshot
 
 _PIECE = 1 << 20
 """Bytes that are fetched at once."""
-_LARGE = 1 << 20
-"""Bytes from which on a blob gets memory of its own; below, copying and freeing it is a matter of microseconds."""
 _LONGEST_CHAIN = 8
 """Deltas that are applied one after the other, where several revisions were published while one was loaded."""
-_BREATH = 0.00002
-"""Seconds that the interpreter's lock is left to others after each piece: as short as it may be and yet be taken."""
 
 
 class Fetcher:
@@ -42,12 +35,14 @@ class Fetcher:
         client: a connected client that returns bytes.
         keys: the names of the keys.
         metrics: counts what was fetched.
+        memory: where it is to lie; None: in this process' own.
     """
 
-    def __init__(self, client: Redis, keys: Keys, metrics: Metrics) -> None:
+    def __init__(self, client: Redis, keys: Keys, metrics: Metrics, memory: Memory | None = None) -> None:
         self._client = client
         self._keys = keys
         self._metrics = metrics
+        self._memory = memory or Memory()
 
     def patched(self, pointer: Pointer, held: Snapshot) -> Blob | None:
         """The blob that a pointer leads to, made of the one that is held; None where no delta leads there.
@@ -61,7 +56,7 @@ class Fetcher:
         for delta in self._chain(pointer, held.revision.number):
             if not delta.fits(blob):
                 return None
-            blob = assembled(delta.size, delta.pieces(blob))
+            blob = self._memory.filled(delta.size, delta.pieces(blob))
         return None if blob is held.blob else blob
 
     def whole(self, pointer: Pointer) -> Blob | None:
@@ -74,7 +69,7 @@ class Fetcher:
         size = self._client.strlen(key)
         if not size:
             return None
-        blob = assembled(size, self._pieces(key, size))
+        blob = self._memory.filled(size, self._pieces(key, size))
         self._metrics.fetched("snapshot", size)
         return blob
 
@@ -97,23 +92,3 @@ class Fetcher:
             if len(piece) != min(_PIECE, size - at):
                 raise SnapshotTruncated(size, at + len(piece))
             yield piece
-
-
-def assembled(size: int, pieces: Iterable[Buffer]) -> Blob:
-    """Puts the pieces of a blob together.
-
-    Args:
-        size: bytes of all of them together.
-        pieces: its parts in their order.
-    """
-    if size < _LARGE:
-        return b"".join(pieces)
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):  # on Linux: an eighth of the time to fill, and quicker look-ups
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    at = 0
-    for piece in pieces:
-        memory[at : at + len(piece)] = piece
-        at += len(piece)
-        time.sleep(_BREATH)
-    return memory

@@ -19,6 +19,7 @@ import structlog
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from pdp.fetching import Fetcher
+from pdp.priority import stand_back
 from pdp.rules.errors import (
     SnapshotCorrupt,
     SnapshotError,
@@ -106,7 +107,7 @@ class Follower:
         self._current = current
         self._metrics = metrics
         self._keys = Keys(prefix)
-        self._fetcher = Fetcher(client, self._keys, metrics)
+        self._fetcher = Fetcher(client, self._keys, metrics, current.memory)
         self._secrets = tuple(secrets)
         self._recheck = recheck
         self._store = store
@@ -132,7 +133,7 @@ class Follower:
 
     def _load_stored(self, store: SnapshotStore) -> None:
         """Takes what the store has. It is as old as it is; Redis has the last word as soon as it is reached."""
-        for pointer, snapshot, error in store.load():
+        for pointer, snapshot, error in store.load(self._current.memory):
             if error is not None:
                 self._metrics.reload("disk", "failure", _cause(error))
                 _log.error("stored_rules_refused", tenant=pointer.tenant, problem=str(error))
@@ -146,12 +147,15 @@ class Follower:
     def _run(self) -> None:
         backoff = _BACKOFF[0]
         while not self._stop.is_set():
+            if self._current.ready:  # calls are answered
+                stand_back()
             connected = False
             try:
                 with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call] # redis
                     pubsub.subscribe(self._keys.changes)  # before the first look, so that nothing falls in between
                     self._check_all()
                     connected = True
+                    stand_back()
                     self._follow(pubsub)
             except (RedisError, OSError) as error:
                 self._lost(error)

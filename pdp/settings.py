@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pdp.security.settings import SecuritySettings
+
+
+class Transport(StrEnum):
+    """What speaks gRPC."""
+
+    AUTO = "auto"
+    """NATIVE where it is installed, can do what is asked for, and only this machine can reach it."""
+    NATIVE = "native"
+    """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
+    GRPCIO = "grpcio"
+    """Everything."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ stops, what is there is whole. All of it is verified when it is read, as if it c
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import tempfile
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import ServerError
+from pdp.memory import Memory
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
@@ -69,18 +69,22 @@ class SnapshotStore:
                 "make it writable for this user, or give another --state-dir"
             ) from error
 
-    def load(self) -> Iterator[tuple[Pointer, Snapshot | None, SnapshotError | None]]:
+    def load(self, memory: Memory | None = None) -> Iterator[tuple[Pointer, Snapshot | None, SnapshotError | None]]:
         """What is there: each tenant's pointer, with its snapshot or with what is wrong with it.
 
         The snapshot of a tenant that is gone is None, without an error. A file that is no pointer is told of with a
         pointer to nothing, for its name.
+
+        Args:
+            memory: where snapshots are to lie; None: where they are.
         """
+        memory = memory or Memory()
         for path in sorted(self._directory.glob(f"*{_POINTER}")):
             tenant = path.name.removesuffix(_POINTER)
             pointer = Pointer.to_nothing(tenant, 1)
             try:
                 pointer = Pointer.load(tenant, path.read_bytes(), self._secrets)
-                yield pointer, None if pointer.removed else self._open(pointer), None
+                yield pointer, None if pointer.removed else self._open(pointer, memory), None
             except SnapshotError as error:
                 yield pointer, None, error
             except OSError as error:
@@ -109,14 +113,13 @@ class SnapshotStore:
     def _snapshot(self, pointer: Pointer) -> Path:
         return self._directory / f"{pointer.tenant}.{pointer.revision.number}{_SNAPSHOT}"
 
-    def _open(self, pointer: Pointer) -> Snapshot:
-        """Opens a snapshot where it lies; its pages are shared with whoever else has it open."""
+    def _open(self, pointer: Pointer, memory: Memory) -> Snapshot:
         path = self._snapshot(pointer)
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
                 raise SnapshotCorrupt(f"{path} is empty")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        snapshot = decode(mapped, secrets=self._secrets)
+            blob = memory.of_file(file.fileno())
+        snapshot = decode(blob, secrets=self._secrets)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             raise SnapshotCorrupt(f"{path} is of another tenant or revision")
         return snapshot

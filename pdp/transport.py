@@ -199,7 +199,8 @@ class _Door(grpc.GenericRpcHandler):
         self._admit = admission.check
         self._open = {f"/{method.service}/{method.name}": handlers.make(method) for method in methods}
         self._closed = {
-            f"/{method.service}/{method.name}": handlers.make(method._replace(answer=_refuse)) for method in methods
+            f"/{method.service}/{method.name}": handlers.make(method._replace(answer=_refuse, raw=None))
+            for method in methods
         }
         self._handlers = self._open
         self._refused = 0
@@ -247,6 +248,8 @@ class _Handlers:
 
     def make(self, method: Method) -> _Handler:
         """The handler of a method."""
+        if method.raw is not None:
+            return grpc.unary_unary_rpc_method_handler(self._call(method._replace(answer=method.raw)))
         read = _reader(method.request)
         if method.kind is Kind.ONE_TO_MANY:
             return grpc.unary_stream_rpc_method_handler(self._stream(method), read, _serialize)
@@ -259,13 +262,13 @@ class _Handlers:
             call.experimental_thread_pool = self._streams.pool  # type: ignore[attr-defined] # likewise
         return grpc.unary_unary_rpc_method_handler(call, read, _serialize)
 
-    def _call(self, method: Method) -> Callable[[Any, grpc.ServicerContext], Message]:
+    def _call(self, method: Method) -> Callable[[Any, grpc.ServicerContext], Any]:
         name = method.name
 
-        def call(request: Any, context: grpc.ServicerContext) -> Message:
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
             started = time.perf_counter()
             try:
-                response: Message = method.answer(_readable(request, method))
+                response = method.answer(_readable(request, method))
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
                 self._refuse(name, context, error, time.perf_counter() - started)
             self._metrics.requested(name, "OK", time.perf_counter() - started)

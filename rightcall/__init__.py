@@ -1,38 +1,46 @@
-"""Rightcall: may this caller dial this extension? The client library; ``rightcall.aio`` has the asynchronous one."""
+"""Rightcall: may this caller dial this extension? The client library; ``rightcall.aio`` has the asynchronous one.
 
-from rightcall.answers import (
-    Answer,
-    Call,
-    Candidate,
-    CandidateResult,
-    ChallengeAnswer,
-    ClosestPattern,
-    Decision,
-    Explanation,
-    Mode,
-    Permission,
-    Stage,
-    StageExplanation,
-    StageResult,
-    Status,
-    TenantStatus,
-)
-from rightcall.client import Client
-from rightcall.directory import CallerDecision, CallerPage, Reach, Reaches, ReachPattern
-from rightcall.errors import (
-    ChallengeOver,
-    DeadlineExceeded,
-    InvalidCall,
-    NoAnswer,
-    NotAllowed,
-    NotReady,
-    QuestionError,
-    RightcallError,
-    RulesBehind,
-    ServerError,
-    UnknownTenant,
-    Unreachable,
-)
+What is in ``__all__`` is imported when it is used first: the programs and the API's messages are in this package as
+well, and a server needs no client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rightcall.answers import (
+        Answer,
+        Call,
+        Candidate,
+        CandidateResult,
+        ChallengeAnswer,
+        ClosestPattern,
+        Decision,
+        Explanation,
+        Mode,
+        Permission,
+        Stage,
+        StageExplanation,
+        StageResult,
+        Status,
+        TenantStatus,
+    )
+    from rightcall.client import Client
+    from rightcall.directory import CallerDecision, CallerPage, Reach, Reaches, ReachPattern
+    from rightcall.errors import (
+        ChallengeOver,
+        DeadlineExceeded,
+        InvalidCall,
+        NoAnswer,
+        NotAllowed,
+        NotReady,
+        QuestionError,
+        RightcallError,
+        RulesBehind,
+        ServerError,
+        UnknownTenant,
+        Unreachable,
+    )
 
 __all__ = [
     "Answer",
@@ -69,3 +77,22 @@ __all__ = [
     "UnknownTenant",
     "Unreachable",
 ]
+
+_HOMES = ("errors", "answers", "directory", "client")
+"""The modules in which all of these are, each before those that import from it."""
+
+if not TYPE_CHECKING:  # or a type checker would take every name for one of ours
+
+    def __getattr__(name: str) -> object:
+        """What is asked for the first time, from the module where it is."""
+        if name in __all__:
+            for home in _HOMES:
+                module = import_module(f"{__name__}.{home}")
+                if hasattr(module, name):
+                    globals()[name] = found = getattr(module, name)
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """As if all of it were imported already."""
+        return sorted({*globals(), *__all__})

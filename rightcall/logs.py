@@ -11,16 +11,13 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-FORMATS = ("human", "json")
-LEVELS = ("debug", "info", "warning", "error")
-
 
 def configure(log_format: str, level: str) -> None:
     """Sets up logging for the whole process, the libraries' included.
 
     Args:
-        log_format: one of ``FORMATS``.
-        level: one of ``LEVELS``; what is below it is not logged.
+        log_format: human or json.
+        level: debug, info, warning or error; what is below it is not logged.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rightcall import logs
-
 
 def command(log_format: str, level: str) -> tuple[str, ...]:
     """Runs a worker that logs like its supervisor; the number of its socket is added."""
@@ -14,6 +12,7 @@ def command(log_format: str, level: str) -> tuple[str, ...]:
 
 if __name__ == "__main__":
     from pdp.workers.worker import run_worker  # what it needs is installed where there are workers, not everywhere
+    from rightcall import logs  # who only wants to know the command needs no logs
 
     logs.configure(*sys.argv[1:3])
     run_worker(int(sys.argv[3]))

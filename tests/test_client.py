@@ -367,7 +367,10 @@ def test_the_enumerations_are_those_of_the_api(ours: Any, api: Any, prefix: str)
 def test_the_library_brings_neither_server_nor_loader_nor_command_line() -> None:
     """Whoever embeds the client pays for the client alone."""
     heavy = "{'pdp', 'loader', 'click', 'rich', 'rich_click', 'redis', 'pydantic', 'yaml', 'prometheus_client'}"
-    program = f"import sys, rightcall, rightcall.aio; print({heavy} & {{name.split('.')[0] for name in sys.modules}})"
+    program = (
+        "import sys; from rightcall import *; import rightcall.aio\n"
+        f"print({heavy} & {{name.split('.')[0] for name in sys.modules}})"
+    )
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert ran.stdout.strip() == "set()"
 
@@ -376,3 +379,6 @@ def test_every_public_name_exists_and_is_exported() -> None:
     """What ``rightcall`` offers is what ``__all__`` says."""
     assert all(hasattr(rightcall, name) for name in rightcall.__all__)
     assert list(rightcall.__all__) == sorted(rightcall.__all__)
+    assert set(rightcall.__all__) <= set(dir(rightcall))
+    with pytest.raises(AttributeError, match="no attribute 'Server'"):
+        _ = rightcall.Server  # type: ignore[attr-defined] # that is the point

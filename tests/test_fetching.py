@@ -17,7 +17,8 @@ from loader.publish import RedisPublisher
 from loader.revisions import Revisions
 from loader.sync import Synchronizer
 from pdp.current import CurrentSnapshots
-from pdp.fetching import Fetcher, assembled
+from pdp.fetching import Fetcher
+from pdp.memory import Memory
 from pdp.metrics import Metrics
 from pdp.rules.blob import seal, unseal
 from pdp.rules.delta import WORTHWHILE, make_delta
@@ -26,6 +27,7 @@ from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
 from pdp.store import SnapshotStore
+from pdp.workers.sharing import SharedMemory
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
@@ -218,12 +220,13 @@ def test_a_revision_that_is_pruned_while_it_is_fetched_is_refused(redis: RedisSe
         fetcher_to(redis, client).whole(Pointer.to(ACME, Revision(1, "a"), 1))
 
 
+@pytest.mark.parametrize("memory", [Memory(), SharedMemory()])
 @pytest.mark.parametrize("size", [0, 10, (1 << 20) - 1, 1 << 20, 3_000_000])
-def test_pieces_are_put_together(size: int) -> None:
+def test_pieces_are_put_together(size: int, memory: Memory) -> None:
     """Small ones on the heap, large ones in memory of their own; the same to whoever reads them."""
     content = bytes(range(256)) * (size // 256 + 1)
     pieces = [content[at : min(at + 100_000, size)] for at in range(0, size, 100_000)]
-    assert assembled(size, pieces)[:] == content[:size]
+    assert memory.filled(size, pieces)[:] == content[:size]
 
 
 def test_a_user_of_redis_who_may_read_no_deltas_gets_the_rules(redis: RedisServer) -> None:

@@ -23,14 +23,15 @@ from waiting import until
 
 from pdp.app import Server, ServerSettings
 from pdp.errors import CallError, ListenError, TransportError
+from pdp.hot import HotCalls
 from pdp.metrics import Metrics
-from pdp.native.choice import Transport, choose_transport
-from pdp.native.hot import HotCalls
+from pdp.native.choice import Transport, choose_transport, fitting_workers
 from pdp.rules.compile import Compiler
 from pdp.rules.model import CallPermission, Outcall, Revision, Tenant, User
 from pdp.rules.snapshot import decode
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.service import DecisionService
+from pdp.workers.cores import available_cores
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -267,6 +268,22 @@ def test_auto_is_native_only_where_nobody_else_can_reach_it_and_nothing_is_lacki
     assert chosen(make_settings(), decision_log=True) is Transport.GRPCIO
     assert chosen(make_settings(tls_certificate="a.pem")) is Transport.GRPCIO
     assert chosen(ServerSettings(max_connection_age=60)) is Transport.GRPCIO
+
+
+def test_where_nobody_says_there_are_as_many_workers_as_cores_or_as_can_be() -> None:
+    """Several only where they can share an address and nothing else that was asked for stands against it."""
+
+    def workers(settings: ServerSettings, wanted: Transport = Transport.AUTO, **asked: bool) -> int:
+        return fitting_workers(wanted, settings, **{"decision_log": False, **asked})
+
+    assert workers(make_settings()) == workers(make_settings(), Transport.NATIVE) == available_cores()
+    assert workers(make_settings("0.0.0.0:50051"), Transport.NATIVE) == available_cores()
+    assert workers(make_settings("0.0.0.0:50051")) == 1
+    assert workers(make_settings(), Transport.GRPCIO) == 1
+    assert workers(make_settings("unix:/run/rightcall.sock")) == 1
+    assert workers(make_settings("nowhere")) == 1
+    assert workers(make_settings(), decision_log=True) == workers(make_settings(), tracing=True) == 1
+    assert workers(make_settings(tls_certificate="a.pem")) == 1
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from pdp.rules.compile import Compiler
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
 from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision, Tenant, User
 from pdp.rules.passwords import RECORD_SIZE
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot import decode, decode_verified
 
 if TYPE_CHECKING:
     from pdp.rules.snapshot import Snapshot
@@ -207,6 +207,44 @@ def test_random_bytes_are_refused(data: bytes, *, headed: bool) -> None:
     """With the right beginning too."""
     with pytest.raises(SnapshotError):
         decode(BLOB[:24] + data if headed else data)
+
+
+def test_a_verified_blob_is_opened_without_being_hashed() -> None:
+    """It gives the same answers, also where a byte differs that only the checksum covers."""
+    assert answers(decode_verified(BLOB)) == [case["answer"] for case in DOCUMENT["cases"]]
+    signed_by_nobody = BLOB[:24] + bytes(64) + BLOB[88:]
+    with pytest.raises(SnapshotCorrupt):
+        decode(signed_by_nobody)
+    assert decode_verified(signed_by_nobody).revision == REVISION
+
+
+@pytest.mark.parametrize(
+    ("at", "field", "error"),
+    [
+        (0, b"RIGHTCAX", SnapshotForeign),
+        (8, struct.pack("<I", FORMAT_VERSION + 1), SnapshotForeign),
+        (12, struct.pack("<I", len(Section) + 1), SnapshotCorrupt),
+        (16, struct.pack("<Q", len(BLOB) + 1), SnapshotTruncated),
+        (16, struct.pack("<Q", len(BLOB) - 1), SnapshotCorrupt),
+        (88, struct.pack("<QQ", len(BLOB), 1), SnapshotCorrupt),
+        (88, struct.pack("<QQ", 2**63, 1), SnapshotCorrupt),
+        (88, struct.pack("<QQ", 88, 2**64 - 1), SnapshotCorrupt),
+        (88 + 16 * Section.USERS, struct.pack("<QQ", len(BLOB) - 8, 64), SnapshotCorrupt),
+    ],
+)
+def test_a_verified_blob_with_an_impossible_header_or_section_is_refused(
+    at: int, field: bytes, error: type[SnapshotError]
+) -> None:
+    """Not being hashed does not mean that anything is read outside of it."""
+    with pytest.raises(error):
+        decode_verified(BLOB[:at] + field + BLOB[at + len(field) :])
+
+
+def test_a_verified_blob_that_ends_within_its_list_of_sections_is_refused() -> None:
+    """As large as its header says, and too short all the same."""
+    short = BLOB[:16] + struct.pack("<Q", 100) + BLOB[24:100]
+    with pytest.raises(SnapshotCorrupt):
+        decode_verified(short)
 
 
 def test_bytes_behind_a_blob_are_refused() -> None:

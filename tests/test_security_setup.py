@@ -8,11 +8,12 @@ import pytest
 from given import denying
 from server import current_of, running_server
 
+from pdp.address import is_local
 from pdp.app import Server, ServerSettings
 from pdp.errors import SecurityError
 from pdp.metrics import Metrics
 from pdp.security.settings import Auth, SecuritySettings
-from pdp.security.setup import is_local, open_security
+from pdp.security.setup import open_security
 
 if TYPE_CHECKING:
     from pathlib import Path

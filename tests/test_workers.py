@@ -28,7 +28,7 @@ from pdp.rules.snapshot import decode
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.workers.channel import Channel, Gone
 from pdp.workers.cores import available_cores
-from pdp.workers.sharing import SharedSnapshots, opened
+from pdp.workers.sharing import SharedSnapshots
 from pdp.workers.transport import WorkersTransport
 from rightcall import v1
 
@@ -243,22 +243,6 @@ def test_what_workers_cannot_do_is_refused() -> None:
         with pytest.raises(TransportError, match=problem):
             choose_transport(wanted, settings, decision_log=False, workers=2)
     assert choose_transport(Transport.AUTO, ServerSettings(), decision_log=False, workers=2) is Transport.NATIVE
-
-
-def test_shared_rules_cannot_be_changed_and_are_there_once() -> None:
-    """The file is sealed, and goes with who holds it."""
-    current = SharedSnapshots("tests")
-    current.replace(snapshot_of(denying("0900")))
-    (file,) = current.files()
-    snapshot = opened(file.number)
-
-    with pytest.raises(PermissionError):
-        os.write(file.number, b"x")
-    assert snapshot.decide(ALICE, "0900", "").permission_id == 1
-    current.replace(snapshot_of(denying("0901"), number=2))
-    with pytest.raises(OSError, match="Bad file"):
-        os.fstat(file.number)
-    assert snapshot.decide(ALICE, "0900", "").permission_id == 1
 
 
 def test_a_channel_tells_that_the_other_end_is_gone() -> None:

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import structlog
-
-from pdp.address import UNIX
-from pdp.errors import TransportError
+from pdp.address import UNIX, is_local
+from pdp.errors import ListenError, TransportError
 from pdp.security.settings import Auth
-from pdp.security.setup import is_local
+from pdp.settings import Transport
+from pdp.workers.cores import available_cores
 
 if TYPE_CHECKING:
     from pdp.settings import ServerSettings
 
-_log = structlog.get_logger()
+__all__ = ["NATIVE_PACKAGE", "Transport", "choose_transport", "fitting_workers"]
 
 NATIVE_PACKAGE = "pygrpc_native"
-
-
-class Transport(StrEnum):
-    """What speaks gRPC."""
-
-    AUTO = "auto"
-    """NATIVE where it is installed, can do what is asked for, and only this machine can reach it."""
-    NATIVE = "native"
-    """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
-    GRPCIO = "grpcio"
-    """Everything."""
 
 
 def choose_transport(
@@ -62,11 +49,30 @@ def choose_transport(
     return chosen
 
 
+def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool = False) -> int:
+    """How many processes answer where nobody says: one for each core where NATIVE will serve, else one.
+
+    Args:
+        wanted: as of ``choose_transport``, as are the others.
+    """
+    try:
+        several = not settings.listen.startswith(UNIX) and (is_local(settings.listen) or wanted is Transport.NATIVE)
+    except ListenError:  # whoever listens there will say so
+        return 1
+    if not several or wanted is Transport.GRPCIO or not _installed():
+        return 1
+    return 1 if _lacks(settings, decision_log=decision_log, tracing=tracing) else available_cores()
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec(NATIVE_PACKAGE) is not None
+
+
 def _choose(wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool) -> Transport:
     if wanted is Transport.GRPCIO:
         return wanted
     missing = _lacks(settings, decision_log=decision_log, tracing=tracing)
-    installed = importlib.util.find_spec(NATIVE_PACKAGE) is not None
+    installed = _installed()
     if wanted is Transport.AUTO:
         return Transport.NATIVE if installed and not missing and is_local(settings.listen) else Transport.GRPCIO
     if not installed:
@@ -74,8 +80,11 @@ def _choose(wanted: Transport, settings: ServerSettings, *, decision_log: bool, 
     if missing:
         raise TransportError(f"the native transport cannot do {', '.join(missing)}; leave that out, or choose grpcio")
     if not is_local(settings.listen):
+        import structlog  # noqa: PLC0415 - workers are started before it is there
+
         # It takes a whole message in before it looks at the size, so a stranger could make it take gigabytes.
-        _log.warning("native_transport_exposed", listen=settings.listen, advice="let nobody but known clients reach it")
+        log = structlog.get_logger()
+        log.warning("native_transport_exposed", listen=settings.listen, advice="let nobody but known clients reach it")
     return wanted
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pygrpc_native._native import Event
 
+    from pdp.hot import HotCalls
     from pdp.metrics import Metrics
-    from pdp.native.hot import HotCalls
     from pdp.settings import ServerSettings
 
 _log = structlog.get_logger()

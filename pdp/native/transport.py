@@ -21,8 +21,8 @@ from pdp.transport import SETTLE_SECONDS, GrpcTransport
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pdp.hot import HotCalls
     from pdp.metrics import Metrics
-    from pdp.native.hot import HotCalls
     from pdp.service import Method
     from pdp.settings import ServerSettings
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.address import parse_address
+from pdp.address import is_local
 from pdp.errors import NotAllowed, SecurityError
 from pdp.security.guard import Guard
 from pdp.security.identity import ASKING, DECISION
@@ -122,17 +121,6 @@ def open_security(settings: SecuritySettings, addresses: Sequence[str], metrics:
     if authenticator is not None and certificate is None and not all(map(is_local, addresses)):
         _log.warning("tokens_in_clear", advice="whoever sees the traffic can take them; give --tls-certificate")
     return Security(guard, certificate, settings.http_tls, auth is not Auth.NONE, start, stop)
-
-
-def is_local(listen: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
-    if not listen or listen.startswith("unix:"):
-        return True
-    host = parse_address(listen).host
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _chosen(settings: SecuritySettings, addresses: Sequence[str]) -> Auth:

@@ -73,8 +73,11 @@ class Channel:
         except OSError as error:
             raise Gone from error
 
-    def receive(self, seconds: float) -> Message | None:
+    def receive(self, seconds: float | None) -> Message | None:
         """What the other end says next; None where it says nothing for so long.
+
+        Args:
+            seconds: how long to wait for it; None: for ever.
 
         Raises:
             Gone: it never will.

@@ -1,10 +1,9 @@
-"""Keeps worker processes: starts them, tells them of rules, adds up what they count, and replaces those that die."""
+"""Keeps worker processes: tells them of rules, adds up what they count, and replaces those that die."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -15,19 +14,18 @@ import structlog
 
 from pdp.errors import ListenError
 from pdp.tally import Tally
-from pdp.workers.channel import Channel, Gone
+from pdp.workers.channel import Gone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from pdp.metrics import Metrics
-    from pdp.workers.channel import Message
-    from pdp.workers.sharing import SharedFile, SharedSnapshots
+    from pdp.workers.channel import Channel, Message
+    from pdp.workers.recruits import Recruits
+    from pdp.workers.sharing import Shared, SharedSnapshots
 
 _log = structlog.get_logger()
 
-WORKER = (sys.executable, "-m", "pdp.workers.worker")
-"""The command of a worker; the number of its socket is added."""
 _START_SECONDS = 60.0
 """For all workers to listen."""
 _LOOK_SECONDS = 0.2
@@ -46,8 +44,10 @@ class _Worker:
     process: subprocess.Popen[bytes]
     channel: Channel
     born: float
+    old: Container[Shared]
+    """Rules that nobody waits for it to have: those in force when it took a dead one's place."""
     state: str = "starting"
-    """starting, listening, failed, refused"""
+    """starting, told, listening, failed, refused"""
     problem: str = ""
 
 
@@ -59,7 +59,7 @@ class Supervisor:
         begin: what each is told first.
         snapshots: what they answer from.
         metrics: where what they count is added, and their deaths.
-        command: runs one.
+        recruits: where they come from.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Supervisor:
         begin: Mapping[str, Any],
         snapshots: SharedSnapshots,
         metrics: Metrics,
-        command: Sequence[str] = WORKER,
+        recruits: Recruits,
     ) -> None:
         self._count = count
         self._begin = begin
         self._snapshots = snapshots
         self._metrics = metrics
-        self._command = command
+        self._recruits = recruits
         self._workers: list[_Worker] = []
         self._changed = threading.Condition(snapshots.sharing)
         """Held while workers come and go, and while they are told something."""
@@ -90,14 +90,14 @@ class Supervisor:
             return [worker.process.pid for worker in self._workers]
 
     def start(self) -> None:
-        """Starts the workers; returns when all of them listen.
+        """Has the workers serve; returns when all of them listen.
 
         Raises:
             ListenError: one of them cannot.
         """
         with self._changed:
             for _ in range(self._count):
-                self._spawn()
+                self._enlist(())
         self._metrics.watch(lambda: self.processes)
         self._thread.start()
         try:
@@ -110,7 +110,7 @@ class Supervisor:
         """Has each worker answer what has come and refuse what comes; returns when they do, or after so long."""
         with self._changed:
             self._stopping = True
-            self._tell_all("refuse")
+            self._tell(self._workers, "refuse")
         with contextlib.suppress(ListenError):
             self._await("refused", seconds)
 
@@ -118,7 +118,7 @@ class Supervisor:
         """Ends the workers."""
         with self._changed:
             self._stopping = True
-            self._tell_all("close")
+            self._tell(self._workers, "close")
             workers = list(self._workers)
         for worker in workers:
             try:
@@ -128,29 +128,36 @@ class Supervisor:
                 worker.process.wait()
         self._thread.join()
 
-    def _spawn(self) -> None:
-        channel, theirs = Channel.pair()
-        with theirs:
-            number = theirs.fileno()
-            process = subprocess.Popen([*self._command, str(number)], pass_fds=[number], stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
-        worker = _Worker(process, channel, time.monotonic())
-        self._workers.append(worker)
+    def _enlist(self, old: Container[Shared]) -> None:
+        """Takes another worker. It says when it has come up; until then what it is told would only pile up."""
+        process, channel, born = self._recruits.take()
+        self._workers.append(_Worker(process, channel, born, old))
         with contextlib.suppress(Gone):  # then it is found dead, and replaced
             channel.send("begin", self._begin)
-            for file in self._snapshots.files():
-                channel.send("replace", {"tenant": file.tenant, "origin": file.origin}, file=file.number)
-            channel.send("serve")
 
-    def _tell_change(self, tenant: str, file: SharedFile | None) -> None:
+    def _brief(self, worker: _Worker) -> None:
+        """Tells a worker that has come up all rules, and to serve."""
+        with self._changed:
+            worker.state = "told"
+            for shared in self._snapshots.shared():
+                since = 0.0 if shared in worker.old else shared.since
+                fields = {"tenant": shared.tenant, "origin": shared.origin, "since": since}
+                self._tell([worker], "replace", fields, file=shared.number)
+            self._tell([worker], "serve")
+
+    def _tell_change(self, tenant: str, shared: Shared | None) -> None:
         """A tenant's rules changed. ``sharing`` is held."""
-        if file is None:
-            self._tell_all("remove", {"tenant": tenant})
+        told = [worker for worker in self._workers if worker.state != "starting"]
+        if shared is None:
+            self._tell(told, "remove", {"tenant": tenant})
         else:
-            fields = {"tenant": tenant, "origin": file.origin, "since": file.since}
-            self._tell_all("replace", fields, file=file.number)
+            fields = {"tenant": tenant, "origin": shared.origin, "since": shared.since}
+            self._tell(told, "replace", fields, file=shared.number)
 
-    def _tell_all(self, kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1) -> None:
-        for worker in self._workers:
+    def _tell(
+        self, workers: Iterable[_Worker], kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1
+    ) -> None:
+        for worker in workers:
             try:
                 worker.channel.send(kind, fields, file=file)
             except Gone:  # dead, or stuck: one that misses a change must not answer any more
@@ -191,6 +198,8 @@ class Supervisor:
         kind, fields, _ = message
         if kind == "counted":
             self._metrics.tallies.put(worker.process.pid, Tally.load(fields["tally"]))
+        elif kind == "up":
+            self._brief(worker)
         elif kind == "has":
             self._metrics.synced(fields["since"])
         elif kind in ("listening", "refused", "failed"):
@@ -225,7 +234,7 @@ class Supervisor:
         time.sleep(delay)
         with self._changed:
             if not self._stopping:
-                self._spawn()
+                self._enlist(frozenset(self._snapshots.shared()))
                 _log.info("worker_started", process=self._workers[-1].process.pid)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pdp.address import Address, check_free, listen_error, parse_address
 from pdp.native.transport import Behind
 from pdp.transport import SETTLE_SECONDS
-from pdp.workers.supervisor import WORKER, Supervisor, begin_message
+from pdp.workers.recruits import Recruits
+from pdp.workers.supervisor import Supervisor, begin_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class WorkersTransport:
         snapshots: what they answer from.
         version: the server's.
         secrets: the deployment's keys, for challenges.
-        command: runs a worker.
+        recruits: where workers come from; None: they are started when this starts.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class WorkersTransport:
         snapshots: SharedSnapshots,
         version: str,
         secrets: Sequence[bytes],
-        command: Sequence[str] = WORKER,
+        recruits: Recruits | None = None,
     ) -> None:
         self.address = settings.listen
         self._settings = settings
@@ -58,7 +59,7 @@ class WorkersTransport:
         self._snapshots = snapshots
         self._version = version
         self._secrets = secrets
-        self._command = command
+        self._recruits = recruits
         self._behind = Behind(settings, methods, metrics)
         self._port: socket.socket | None = None
         self._supervisor: Supervisor | None = None
@@ -76,12 +77,14 @@ class WorkersTransport:
         Raises:
             ListenError: the address cannot be listened on.
         """
+        recruits = self._recruits or Recruits(self._workers)
         try:
             self._port, self.address = _reserved(self._settings.listen)
             self._behind.transport.start()
-            self._supervisor = self._make_supervisor()
+            self._supervisor = self._make_supervisor(recruits)
             self._supervisor.start()
         except BaseException:
+            recruits.close()
             self._behind.stop()
             self._release()
             raise
@@ -101,7 +104,7 @@ class WorkersTransport:
         supervisor.close()
         self._release()
 
-    def _make_supervisor(self) -> Supervisor:
+    def _make_supervisor(self, recruits: Recruits) -> Supervisor:
         own = replace(self._settings, listen=self.address)
         settings = {field.name: getattr(own, field.name) for field in fields(own) if field.name != "security"}
         begin = begin_message(
@@ -111,7 +114,7 @@ class WorkersTransport:
             version=self._version,
             secrets=self._secrets,
         )
-        return Supervisor(self._workers, begin, self._snapshots, self._metrics, self._command)
+        return Supervisor(self._workers, begin, self._snapshots, self._metrics, recruits)
 
     def _release(self) -> None:
         if self._port is not None:

@@ -20,9 +20,9 @@ from pdp.challenge import ChallengeSeal
 from pdp.current import CurrentSnapshots
 from pdp.errors import ListenError
 from pdp.freshness import FreshRules
+from pdp.hot import HotCalls
 from pdp.metrics import Metrics
 from pdp.native.front import Front
-from pdp.native.hot import HotCalls
 from pdp.rules.errors import SnapshotError
 from pdp.service import DecisionService
 from pdp.settings import ServerSettings
@@ -67,6 +67,7 @@ class Worker:
     def run(self) -> None:
         """Does what the supervisor says until it says to end, or ends itself."""
         try:
+            self._channel.send("up")
             due = 0.0
             while (message := self._channel.receive(_TELL_SECONDS)) is None or self._do(message):
                 if message is None:
@@ -152,7 +153,7 @@ def run_worker(number: int) -> None:
         signal.signal(ignored, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=number))
     try:
-        first = channel.receive(60.0)
+        first = channel.receive(None)  # its supervisor may read rules for minutes before
     except Gone:
         return
     if first is not None and first.kind == "begin":

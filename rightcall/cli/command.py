@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
-from rich.text import Text
 
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.output import complain, print_json
 from rightcall.errors import QuestionError, RightcallError
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ class Command(click.RichCommand):
             ctx.exit(ExitCode.INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - an exit code of 1 would read as "denied"
             if not _logs_json(ctx):
-                complain(Text(traceback.format_exc()))
+                _complain(traceback.format_exc())
             _fail(ctx, f"a defect of Rightcall's own: {error!r}; please report it", ExitCode.DEFECT)
 
 
@@ -95,12 +93,22 @@ def one_of(ctx: click.Context, *names: str) -> str:
 
 def _fail(ctx: click.Context, message: str, code: ExitCode) -> None:
     if ctx.params.get("as_json"):
+        from rightcall.cli.output import print_json  # noqa: PLC0415 - what has not failed need not wait for it
+
         print_json({"error": message, "exit_code": int(code)})
     if _logs_json(ctx):
         _log_failure(ctx, message, code)
     else:
-        complain(Text.assemble(("Error: ", "bold red"), message))
+        _complain(("Error: ", "bold red"), message)
     ctx.exit(code)
+
+
+def _complain(*parts: str | tuple[str, str]) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from rightcall.cli.output import complain  # noqa: PLC0415 - as above
+
+    complain(Text.assemble(*parts))
 
 
 def _log_failure(ctx: click.Context, message: str, code: ExitCode) -> None:

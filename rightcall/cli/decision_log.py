@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pdp.decision_log import DecisionLog, DecisionLogSettings
-from pdp.decision_sinks import FileSink, RedisSink, SinkError, TextSink
 from pdp.rules.model import Decision
 from rightcall.cli.command import option
 from rightcall.cli.exits import ExitCode, Failure
@@ -19,7 +17,7 @@ from rightcall.cli.options import opened_redis
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.decision_log import Sink
+    from pdp.decision_log import DecisionLog, Sink
     from pdp.metrics import Metrics
 
     Decorated = Callable[..., Any]
@@ -46,13 +44,14 @@ def decision_log_options(function: Decorated) -> Decorated:
         decision_log_length: int,
         **params: object,
     ) -> object:
-        settings = DecisionLogSettings(
-            samples=_samples(decision_log_sample), mask=decision_log_mask, queue=decision_log_queue
-        )
+        samples = _samples(decision_log_sample)
 
         def opened(metrics: Metrics) -> DecisionLog | None:
             if not decision_log:
                 return None
+            from pdp.decision_log import DecisionLog, DecisionLogSettings  # noqa: PLC0415 - most servers keep none
+
+            settings = DecisionLogSettings(samples=samples, mask=decision_log_mask, queue=decision_log_queue)
             if "://" in decision_log:
                 sink = _redis(decision_log, str(params["redis_prefix"]), decision_log_length)
             else:
@@ -113,6 +112,8 @@ def _samples(given: Sequence[str]) -> dict[Decision, float]:
 
 
 def _file(where: str, max_bytes: int, keep: int) -> Sink:
+    from pdp.decision_sinks import FileSink, SinkError, TextSink  # noqa: PLC0415 - likewise
+
     if where == _STDOUT:
         return TextSink(sys.stdout, "standard output")
     try:
@@ -122,5 +123,7 @@ def _file(where: str, max_bytes: int, keep: int) -> Sink:
 
 
 def _redis(url: str, prefix: str, length: int) -> Sink:
+    from pdp.decision_sinks import RedisSink  # noqa: PLC0415 - likewise
+
     client, name = opened_redis(url, answer_timeout=_REDIS_SECONDS)
     return RedisSink(client, f"{prefix}decisions", name=name, max_length=length)

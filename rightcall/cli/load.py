@@ -19,7 +19,7 @@ from loader.lease import Lease
 from loader.metrics import LoaderMetrics
 from loader.publish import DEFAULT_KEEP, RedisPublisher
 from loader.sources import RECHECK_SECONDS
-from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard
+from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
 from pdp.errors import ListenError
 from pdp.http import HttpServer, Readiness
 from pdp.rules.model import PasswordOverride
@@ -29,13 +29,12 @@ from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import (
     log_options,
     opened_redis,
-    opened_source,
     password_override_option,
     redis_prefix_option,
     secret_option,
-    wazo_options,
 )
 from rightcall.cli.reports import ReportLog
+from rightcall.cli.sources import opened_source, wazo_options
 from rightcall.cli.stopping import Stopping
 from rightcall.cli.tracing import tracing_options
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loader.sources import WazoOptions
-    from loader.sync import Synchronizer, SyncReport
+    from loader.sync import SyncReport
     from rightcall.cli.tracing import Traced
 
 _log = structlog.get_logger()
@@ -162,7 +161,7 @@ def load(  # noqa: PLR0913 - each is an option
         _log.warning("no_secret_key", advice="rules are not signed and passwords not published; give --secret-key-file")
     by = name or f"{socket.gethostname()}:{os.getpid()}"
     lease = Lease(client, redis_name, by, prefix=redis_prefix)
-    synchronizer = traced.synchronizer(
+    synchronizer = (traced.synchronizer or Synchronizer)(
         opened,
         RedisPublisher(client, redis_name, by=by, secret=secret, prefix=redis_prefix, keep=keep, lease=lease),
         secret=secret,

@@ -19,8 +19,8 @@ from pdp.version import version
 from rightcall import directory, v1, wire
 from rightcall.answers import Call
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import opened_source
 from rightcall.cli.output import complain
+from rightcall.cli.sources import opened_source
 from rightcall.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:

@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from loader.errors import SourceError
-from loader.sources import RECHECK_SECONDS, WazoOptions, open_source
 from pdp.rules.keys import DEFAULT_PREFIX, without_credentials
-from rightcall import logs
 from rightcall.cli.command import option
-from rightcall.connect import RedisUrlError, open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis import Redis
 
-    from loader.sources import Source
-
     Decorated = Callable[..., Any]
 
 SHORTEST_SECRET = 16
 """Bytes."""
 _SECRET_VARIABLE = "RIGHTCALL_SECRET_KEY"  # noqa: S105 - the name of a variable
-_WAZO_PASSWORD = "RIGHTCALL_WAZO_PASSWORD"  # noqa: S105 - likewise
+_LOG_FORMATS = ("human", "json")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def log_options(function: Decorated) -> Decorated:
@@ -36,13 +31,15 @@ def log_options(function: Decorated) -> Decorated:
 
     @wraps(function)
     def configured(*, log_format: str, log_level: str, **params: object) -> object:
+        from rightcall import logs  # noqa: PLC0415 - workers are started before it is there
+
         logs.configure(log_format, log_level)
         return function(**params)
 
-    level = option("--log-level", type=click.Choice(logs.LEVELS), default="info", help="The least that is logged.")
+    level = option("--log-level", type=click.Choice(_LOG_LEVELS), default="info", help="The least that is logged.")
     log_format = option(
         "--log-format",
-        type=click.Choice(logs.FORMATS),
+        type=click.Choice(_LOG_FORMATS),
         default="human",
         help="Log lines for people, or one JSON object a line.",
     )
@@ -82,88 +79,6 @@ def redis_prefix_option(function: Decorated) -> Decorated:
     return option("--redis-prefix", default=DEFAULT_PREFIX, help="Start of every key in Redis.")(function)
 
 
-def wazo_options(function: Decorated) -> Decorated:
-    """What a Wazo Platform source needs beside its URL, passed to the command together as ``wazo``."""
-
-    @wraps(function)
-    def collected(
-        *,
-        wazo_username: str,
-        wazo_password_file: Path | None,
-        wazo_auth_url: str,
-        wazo_bus_url: str,
-        wazo_tenant: tuple[str, ...],
-        wazo_ca_file: str,
-        wazo_insecure: bool,
-        **params: object,
-    ) -> object:
-        password = os.environ.get(_WAZO_PASSWORD, "")
-        if wazo_password_file is not None:
-            try:
-                password = wazo_password_file.read_text().strip()
-            except OSError as error:
-                raise click.UsageError(f"'{wazo_password_file}' cannot be read: {error.strerror}.") from error
-        wazo = WazoOptions(
-            username=wazo_username,
-            password=password,
-            auth_url=wazo_auth_url,
-            bus_url=wazo_bus_url,
-            tenants=wazo_tenant,
-            ca_file=wazo_ca_file,
-            verify=not wazo_insecure,
-        )
-        return function(wazo=wazo, **params)
-
-    panel = "Wazo Platform"
-    decorated: Decorated = collected
-    for add in (
-        option("--wazo-insecure", is_flag=True, help="Do not check the servers' certificates.", panel=panel),
-        option("--wazo-ca-file", default="", metavar="FILE", help="Authorities to trust, PEM.", panel=panel),
-        option(
-            "--wazo-tenant",
-            multiple=True,
-            metavar="UUID|NAME",
-            help="Only this tenant; more than once for more. In the variable, separated by spaces.",
-            panel=panel,
-        ),
-        option(
-            "--wazo-bus-url",
-            default="",
-            metavar="URL",
-            help="Wazo's RabbitMQ, amqp://USER:PASSWORD@HOST:5672/: changes are noticed at once. Without, by polling.",
-            panel=panel,
-        ),
-        option(
-            "--wazo-auth-url",
-            default="",
-            metavar="URL",
-            help="Of wazo-auth, where it is not beside wazo-confd.",
-            panel=panel,
-        ),
-        option(
-            "--wazo-password-file",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help=f"File with that user's password; or put it into the variable {_WAZO_PASSWORD}.",
-            panel=panel,
-        ),
-        option("--wazo-username", default="", metavar="TEXT", help="User of the platform who reads.", panel=panel),
-    ):
-        decorated = add(decorated)
-    return decorated
-
-
-def opened_source(url: str, recheck: float | None, wazo: WazoOptions | None = None) -> Source:
-    """The source that a URL names.
-
-    Raises:
-        UsageError: there is no such kind of source, or it lacks something.
-    """
-    try:
-        return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)
-    except SourceError as error:
-        raise click.UsageError(str(error)) from error
-
-
 def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
     """A client for a Redis URL, and the name of that Redis as people are told: without credentials.
 
@@ -174,6 +89,8 @@ def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
     Raises:
         UsageError: the URL cannot be read.
     """
+    from rightcall.connect import RedisUrlError, open_redis  # noqa: PLC0415 - who has definitions needs no Redis
+
     try:
         client = open_redis(url, **settings)
     except RedisUrlError as error:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import ExitStack
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rich_click as click
 from click import get_current_context
 
-from pdp.app import Server
-from pdp.current import CurrentSnapshots
-from pdp.errors import ListenError, TransportError
-from pdp.native.choice import Transport
-from pdp.workers.cores import available_cores
-from pdp.workers.sharing import SharedSnapshots
+from pdp.native.choice import fitting_workers
+from pdp.settings import Transport
+from pdp.workers.recruits import Recruits, raise_open_files
 from rightcall import worker
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pdp.app import Server
+    from pdp.current import CurrentSnapshots
     from pdp.metrics import Metrics
     from pdp.settings import ServerSettings
     from pdp.tracing import ServerTracing
@@ -39,17 +39,20 @@ class Processes(NamedTuple):
     Attributes:
         transport: what speaks gRPC.
         workers: how many processes answer.
-        command: runs one of several.
+        recruits: those of several; they have been started.
         tracing: traces requests; None: nobody does.
     """
 
     transport: Transport
     workers: int
-    command: tuple[str, ...]
+    recruits: Recruits | None = None
     tracing: ServerTracing | None = None
 
     def snapshots(self, source: str) -> CurrentSnapshots:
         """What such processes answer from; empty yet."""
+        from pdp.current import CurrentSnapshots  # noqa: PLC0415 - the recruits come up meanwhile
+        from pdp.workers.sharing import SharedSnapshots  # noqa: PLC0415 - likewise
+
         return SharedSnapshots(source) if self.workers > 1 else CurrentSnapshots(source)
 
     def server(self, settings: ServerSettings, current: CurrentSnapshots, metrics: Metrics, **rest: Any) -> Server:
@@ -58,6 +61,9 @@ class Processes(NamedTuple):
         Raises:
             click.UsageError: they cannot do what is asked for.
         """
+        from pdp.app import Server  # noqa: PLC0415 - likewise, and rules are read
+        from pdp.errors import ListenError, TransportError  # noqa: PLC0415 - likewise
+
         try:
             return Server(
                 settings,
@@ -65,7 +71,7 @@ class Processes(NamedTuple):
                 metrics,
                 transport=self.transport,
                 workers=self.workers,
-                worker_command=self.command,
+                recruits=self.recruits,
                 tracing=self.tracing,
                 **rest,
             )
@@ -74,33 +80,46 @@ class Processes(NamedTuple):
 
 
 class _Workers(click.ParamType[int]):
-    """A number, or auto."""
+    """A number, or auto, which is 0."""
 
     name = "workers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number that it stands for."""
-        if value == _AUTO:
-            return available_cores()
-        return click.IntRange(min=1).convert(value, param, ctx)
+        return 0 if value == _AUTO else click.IntRange(min=1).convert(value, param, ctx)
 
 
 def process_options(function: Decorated) -> Decorated:
-    """``--transport`` and ``--workers``, passed to the command together as ``processes``."""
+    """``--transport`` and ``--workers``, passed to the command together as ``processes``.
+
+    The workers are started before the command: Python and what it imports take as long in each of them as here.
+    """
 
     @wraps(function)
-    def collected(*, transport: str, workers: int, **params: object) -> object:
+    def collected(*, settings: ServerSettings, transport: str, workers: int, **params: object) -> object:
         asked = get_current_context().params
+        count = workers or fitting_workers(
+            Transport(transport),
+            settings,
+            decision_log=bool(asked["decision_log"]),
+            tracing=bool(asked["tracing"] or asked["trace_endpoint"]),
+        )
         command = worker.command(str(asked["log_format"]), str(asked["log_level"]))
-        return function(processes=Processes(Transport(transport), workers, command), **params)
+        with ExitStack() as ended:
+            if count > 1:
+                raise_open_files()
+            recruits = ended.enter_context(Recruits(count, command)) if count > 1 else None
+            processes = Processes(Transport(transport), count, recruits)
+            return function(settings=settings, processes=processes, **params)
 
     several = option(
         "--workers",
         type=_Workers(),
-        default="1",
+        default=_AUTO,
         show_default=True,
         metavar="NUMBER|auto",
-        help="Processes that answer; auto: as many as there are cores for them. More than one: native alone.",
+        help="Processes that answer; more than one: native alone. auto: one for each core where native serves, "
+        "otherwise one.",
     )
     transport = option(
         "--transport",

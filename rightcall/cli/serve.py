@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-import structlog
 from click.core import ParameterSource
 
-from pdp.app import ServerSettings
-from pdp.attempts import Limits
-from pdp.errors import ListenError
-from pdp.follower import DEFAULT_RECHECK, Follower
-from pdp.metrics import Metrics
-from pdp.rules.model import PasswordOverride
-from pdp.shared_attempts import RedisAttempts
-from pdp.store import SnapshotStore, StateError
-from pdp.version import version
+from pdp.settings import ServerSettings
 from rightcall.cli.command import command, one_of, option
 from rightcall.cli.decision_log import decision_log_options
-from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.local import Local
-from rightcall.cli.options import (
-    log_options,
-    opened_redis,
-    password_override_option,
-    redis_prefix_option,
-    secret_option,
-)
-from rightcall.cli.processes import process_options, settle
-from rightcall.cli.reports import ReportLog
+from rightcall.cli.options import log_options, password_override_option, redis_prefix_option, secret_option
+from rightcall.cli.processes import process_options
 from rightcall.cli.security import security_options
-from rightcall.cli.stopping import Stopping
 from rightcall.cli.tracing import tracing_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pdp.app import Server
     from rightcall.cli.decision_log import OpenLog
     from rightcall.cli.processes import Processes
     from rightcall.cli.tracing import Traced
 
     Decorated = Callable[..., Any]
-
-_log = structlog.get_logger()
-
-_COUNTING_TIMEOUT = 1.0
-"""Seconds; somebody who has just dialled a password waits for Redis to count the attempt."""
 
 _SETTINGS = {
     "listen": ("HOST:PORT", "Address of the gRPC API, or unix:PATH; port 0: one that is free."),
@@ -172,97 +146,32 @@ def serve(  # noqa: PLR0913 - each is an option
     processes = processes._replace(tracing=traced.server)
     chosen = one_of(ctx, "definitions", "redis")
     if chosen == "definitions" and definitions:
-        override = PasswordOverride(password_override)
-        _serve_definitions(
+        from rightcall.cli.serve_definitions import serve_definitions  # noqa: PLC0415 - a loader, which Redis needs not
+
+        serve_definitions(
             settings,
-            Local(
-                definitions,
-                password_override=override,
-                secret=secrets[0] if secrets else None,
-                recheck=recheck,
-                snapshots=processes.snapshots,
-                synchronizer=traced.synchronizer,
-            ),
-            decision_log,
+            definitions,
             processes,
+            password_override=password_override,
+            secret=secrets[0] if secrets else None,
+            recheck=recheck,
+            synchronizer=traced.synchronizer,
+            decision_log=decision_log,
         )
     elif chosen == "redis" and redis:
         if ctx.get_parameter_source("password_override") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--password-override belongs to --definitions; with --redis the loader has it.")
-        _serve_redis(settings, redis, redis_prefix, secrets, recheck, state_dir, decision_log, processes)
+        from rightcall.cli.serve_redis import serve_redis  # noqa: PLC0415 - a client, which definitions need not
+
+        serve_redis(
+            settings,
+            redis,
+            processes,
+            prefix=redis_prefix,
+            secrets=secrets,
+            recheck=recheck,
+            state_dir=state_dir,
+            decision_log=decision_log,
+        )
     else:
         raise click.UsageError("Where do the rules come from? Give --definitions PATH or --redis URL.")
-
-
-def _serve_definitions(settings: ServerSettings, local: Local, decision_log: OpenLog, processes: Processes) -> None:
-    tell = ReportLog()
-    with closing(local):
-        report = local.load()
-        tell(report)
-        if report.errors and not local.current.ready:
-            source = local.current.source
-            message = f"nothing to serve: every tenant of {source} is faulty; repair the faults shown above"
-            raise Failure(message, ExitCode.FAULTY)
-        log = decision_log(local.metrics)
-        server = processes.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
-        _serve(server, local.current.source, lambda: local.loader.start(tell), local.loader.stop)
-
-
-def _serve_redis(
-    settings: ServerSettings,
-    url: str,
-    prefix: str,
-    secrets: tuple[bytes, ...],
-    recheck: float | None,
-    state_dir: Path | None,
-    decision_log: OpenLog,
-    processes: Processes,
-) -> None:
-    client, name = opened_redis(url)
-    if not secrets:
-        _log.warning("rules_unsigned", advice="whoever can write to Redis can change them; give --secret-key-file")
-    current = processes.snapshots(name)
-    metrics = Metrics(current, version())
-    follower = Follower(
-        client,
-        current,
-        metrics,
-        prefix=prefix,
-        secrets=secrets,
-        recheck=DEFAULT_RECHECK if recheck is None else recheck,
-        store=_opened_store(state_dir, secrets),
-    )
-    counting, _ = opened_redis(url, answer_timeout=_COUNTING_TIMEOUT)
-    limits = Limits(settings.challenge_attempts, settings.lockout_seconds)
-    attempts = RedisAttempts(counting, limits, prefix=prefix)
-    with client, counting:
-        log = decision_log(metrics)
-        server = processes.server(settings, current, metrics, secrets=secrets, attempts=attempts, decision_log=log)
-        _serve(server, name, follower.start, follower.stop)
-
-
-def _opened_store(directory: Path | None, secrets: tuple[bytes, ...]) -> SnapshotStore | None:
-    try:
-        return SnapshotStore(directory, secrets) if directory else None
-    except StateError as error:
-        raise Failure(str(error), ExitCode.USAGE) from error
-
-
-def _serve(
-    server: Server,
-    source: str,
-    follow: Callable[[], None],
-    unfollow: Callable[[], None],
-) -> None:
-    """Serves until a signal asks for a stop; rules are followed until the last call has its answer."""
-    stopping = Stopping()
-    try:
-        with server:
-            _log.info("following", source=source)
-            follow()
-            settle()
-            stopping.wait()
-    except ListenError as error:
-        raise Failure(str(error), ExitCode.USAGE) from error
-    finally:
-        unfollow()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rich_click as click
 
-from loader.sync import Synchronizer
 from rightcall.cli.command import option
 from rightcall.cli.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from loader.sync import Synchronizer
     from pdp.tracing import ServerTracing
 
     Decorated = Callable[..., Any]
@@ -28,11 +28,11 @@ class Traced(NamedTuple):
 
     Attributes:
         server: traces requests; None: nobody does.
-        synchronizer: makes a synchronizer, one that traces its cycles or one that does not.
+        synchronizer: makes a synchronizer that traces its cycles; None: nobody does.
     """
 
     server: ServerTracing | None = None
-    synchronizer: Callable[..., Synchronizer] = Synchronizer
+    synchronizer: Callable[..., Synchronizer] | None = None
 
 
 def tracing_options(service: str) -> Callable[[Decorated], Decorated]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 120.0
 _LOOK_SECONDS = 0.005
+_OTHER_LOOPBACK = "127.0.0.2"
+"""Who asks again and again for a free port, from its own address, one day connects to itself."""
 
 
 class Service(NamedTuple):
@@ -89,10 +92,20 @@ def serving(*options: str, core: int | None = SERVER_CORE) -> Iterator[Service]:
         process = program._process.pid
         if core is not None:
             pin(core, process)
+        _await_listening(port, begun + START_SECONDS)
         with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
             _await_serving(channel, begun + START_SECONDS)
         started = time.perf_counter() - begun
         yield Service(program, process, port, http, started)
+
+
+def _await_listening(port: int, deadline: float) -> None:
+    """Returns when somebody takes connections; a gRPC client would wait for a second before it tries once more."""
+    while time.perf_counter() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), source_address=(_OTHER_LOOPBACK, 0)):
+            return
+        time.sleep(_LOOK_SECONDS)
+    raise TimeoutError("the server does not come to listen")
 
 
 def _await_serving(channel: grpc.Channel, deadline: float) -> None:

@@ -1,0 +1,67 @@
+"""``rightcall serve --definitions``: loader and server in one process."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from loader.sync import Synchronizer
+from pdp.rules.model import PasswordOverride
+from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.local import Local
+from rightcall.cli.reports import ReportLog
+from rightcall.cli.serving import serve_until_stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.settings import ServerSettings
+    from rightcall.cli.decision_log import OpenLog
+    from rightcall.cli.processes import Processes
+
+
+def serve_definitions(
+    settings: ServerSettings,
+    path: str,
+    processes: Processes,
+    *,
+    password_override: str,
+    secret: bytes | None,
+    recheck: float | None,
+    synchronizer: Callable[..., Synchronizer] | None,
+    decision_log: OpenLog,
+) -> None:
+    """Serves the rules of a file or directory until a signal asks for a stop; they are followed until the last answer.
+
+    Args:
+        settings: the server's.
+        path: of the definitions.
+        processes: what answers.
+        password_override: where a user's own password replaces a permission's.
+        secret: the deployment's key; None: one that lives as long as this process.
+        recheck: seconds between two looks at the definitions; None: the usual.
+        synchronizer: makes what runs the loader's cycles; None: the usual.
+        decision_log: opens the decision log.
+
+    Raises:
+        Failure: there is nothing to serve, or no way to.
+    """
+    local = Local(
+        path,
+        password_override=PasswordOverride(password_override),
+        secret=secret,
+        recheck=recheck,
+        snapshots=processes.snapshots,
+        synchronizer=synchronizer or Synchronizer,
+    )
+    tell = ReportLog()
+    with closing(local):
+        report = local.load()
+        tell(report)
+        if report.errors and not local.current.ready:
+            source = local.current.source
+            message = f"nothing to serve: every tenant of {source} is faulty; repair the faults shown above"
+            raise Failure(message, ExitCode.FAULTY)
+        log = decision_log(local.metrics)
+        server = processes.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
+        serve_until_stopped(server, local.current.source, lambda: local.loader.start(tell))

@@ -1,0 +1,104 @@
+"""``rightcall serve --redis``: a server of what a loader publishes."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pdp.attempts import Limits
+from pdp.follower import DEFAULT_RECHECK, Follower
+from pdp.metrics import Metrics
+from pdp.shared_attempts import RedisAttempts
+from pdp.store import SnapshotStore, StateError
+from pdp.version import version
+from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.options import opened_redis
+from rightcall.cli.serving import serve_until_stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pdp.settings import ServerSettings
+    from rightcall.cli.decision_log import OpenLog
+    from rightcall.cli.processes import Processes
+
+_log = structlog.get_logger()
+
+_COUNTING_TIMEOUT = 1.0
+"""Seconds; somebody who has just dialled a password waits for Redis to count the attempt."""
+
+
+def serve_redis(
+    settings: ServerSettings,
+    url: str,
+    processes: Processes,
+    *,
+    prefix: str,
+    secrets: tuple[bytes, ...],
+    recheck: float | None,
+    state_dir: Path | None,
+    decision_log: OpenLog,
+) -> None:
+    """Serves the rules in a Redis until a signal asks for a stop; they are followed until the last answer.
+
+    Args:
+        settings: the server's.
+        url: of Redis.
+        processes: what answers.
+        prefix: of every key.
+        secrets: the deployment's keys.
+        recheck: seconds between two looks at all pointers; None: the usual.
+        state_dir: where the last good rules are kept; None: nowhere.
+        decision_log: opens the decision log.
+
+    Raises:
+        Failure: the state directory cannot be used, or the server cannot listen.
+    """
+    client, name = opened_redis(url)
+    if not secrets:
+        _log.warning("rules_unsigned", advice="whoever can write to Redis can change them; give --secret-key-file")
+    current = processes.snapshots(name)
+    metrics = Metrics(current, version())
+    follower = Follower(
+        client,
+        current,
+        metrics,
+        prefix=prefix,
+        secrets=secrets,
+        recheck=DEFAULT_RECHECK if recheck is None else recheck,
+        store=_opened_store(state_dir, secrets),
+    )
+    counting, _ = opened_redis(url, answer_timeout=_COUNTING_TIMEOUT)
+    attempts = RedisAttempts(counting, Limits(settings.challenge_attempts, settings.lockout_seconds), prefix=prefix)
+    with client, counting:
+        log = decision_log(metrics)
+        with _following(follower) as begun:
+            server = processes.server(settings, current, metrics, secrets=secrets, attempts=attempts, decision_log=log)
+            serve_until_stopped(server, name, begun.result)
+
+
+@contextmanager
+def _following(follower: Follower) -> Iterator[Future[None]]:
+    """Has it follow, beginning beside what the block does: reading large rules and making a server take a second each.
+
+    Returns:
+        What tells when all that is on disk is loaded.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="stored-rules") as aside:
+        begun = aside.submit(follower.start)
+        try:
+            yield begun
+        finally:
+            wait([begun])
+            follower.stop()
+
+
+def _opened_store(directory: Path | None, secrets: tuple[bytes, ...]) -> SnapshotStore | None:
+    try:
+        return SnapshotStore(directory, secrets) if directory else None
+    except StateError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error

@@ -1,0 +1,41 @@
+"""What serving definitions and serving what Redis has have in common: until when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pdp.errors import ListenError
+from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.processes import settle
+from rightcall.cli.stopping import Stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.app import Server
+
+_log = structlog.get_logger()
+
+
+def serve_until_stopped(server: Server, source: str, follow: Callable[[], None]) -> None:
+    """Serves until a signal asks for a stop.
+
+    Args:
+        server: has not been started.
+        source: where the rules come from, as people are told.
+        follow: returns when what can be had at once is loaded, and the source is followed.
+
+    Raises:
+        Failure: the server cannot listen.
+    """
+    stopping = Stopping()
+    try:
+        with server:
+            _log.info("following", source=source)
+            follow()
+            settle()
+            stopping.wait()
+    except ListenError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error

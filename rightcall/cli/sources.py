@@ -1,0 +1,105 @@
+"""Where definitions come from: the options of a Wazo Platform, and what opens the source that a URL names."""
+
+from __future__ import annotations
+
+import os
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from loader.errors import SourceError
+from loader.sources import RECHECK_SECONDS, WazoOptions, open_source
+from rightcall.cli.command import option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loader.sources import Source
+
+    Decorated = Callable[..., Any]
+
+_WAZO_PASSWORD = "RIGHTCALL_WAZO_PASSWORD"  # noqa: S105 - the name of a variable
+
+
+def wazo_options(function: Decorated) -> Decorated:
+    """What a Wazo Platform source needs beside its URL, passed to the command together as ``wazo``."""
+
+    @wraps(function)
+    def collected(
+        *,
+        wazo_username: str,
+        wazo_password_file: Path | None,
+        wazo_auth_url: str,
+        wazo_bus_url: str,
+        wazo_tenant: tuple[str, ...],
+        wazo_ca_file: str,
+        wazo_insecure: bool,
+        **params: object,
+    ) -> object:
+        password = os.environ.get(_WAZO_PASSWORD, "")
+        if wazo_password_file is not None:
+            try:
+                password = wazo_password_file.read_text().strip()
+            except OSError as error:
+                raise click.UsageError(f"'{wazo_password_file}' cannot be read: {error.strerror}.") from error
+        wazo = WazoOptions(
+            username=wazo_username,
+            password=password,
+            auth_url=wazo_auth_url,
+            bus_url=wazo_bus_url,
+            tenants=wazo_tenant,
+            ca_file=wazo_ca_file,
+            verify=not wazo_insecure,
+        )
+        return function(wazo=wazo, **params)
+
+    panel = "Wazo Platform"
+    decorated: Decorated = collected
+    for add in (
+        option("--wazo-insecure", is_flag=True, help="Do not check the servers' certificates.", panel=panel),
+        option("--wazo-ca-file", default="", metavar="FILE", help="Authorities to trust, PEM.", panel=panel),
+        option(
+            "--wazo-tenant",
+            multiple=True,
+            metavar="UUID|NAME",
+            help="Only this tenant; more than once for more. In the variable, separated by spaces.",
+            panel=panel,
+        ),
+        option(
+            "--wazo-bus-url",
+            default="",
+            metavar="URL",
+            help="Wazo's RabbitMQ, amqp://USER:PASSWORD@HOST:5672/: changes are noticed at once. Without, by polling.",
+            panel=panel,
+        ),
+        option(
+            "--wazo-auth-url",
+            default="",
+            metavar="URL",
+            help="Of wazo-auth, where it is not beside wazo-confd.",
+            panel=panel,
+        ),
+        option(
+            "--wazo-password-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help=f"File with that user's password; or put it into the variable {_WAZO_PASSWORD}.",
+            panel=panel,
+        ),
+        option("--wazo-username", default="", metavar="TEXT", help="User of the platform who reads.", panel=panel),
+    ):
+        decorated = add(decorated)
+    return decorated
+
+
+def opened_source(url: str, recheck: float | None, wazo: WazoOptions | None = None) -> Source:
+    """The source that a URL names.
+
+    Raises:
+        UsageError: there is no such kind of source, or it lacks something.
+    """
+    try:
+        return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)
+    except SourceError as error:
+        raise click.UsageError(str(error)) from error
