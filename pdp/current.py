@@ -61,9 +61,11 @@ class CurrentSnapshots:
             when this object was made.
         only: the snapshot of the only tenant; None where there are none or more.
         memory: where the blobs of snapshots lie best that are to become current.
+        answered_elsewhere: whether it is other processes that answer from them.
     """
 
     memory: Memory = Memory()
+    answered_elsewhere = False
 
     def __init__(self, source: str) -> None:
         self.source = source

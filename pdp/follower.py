@@ -148,14 +148,14 @@ class Follower:
         backoff = _BACKOFF[0]
         while not self._stop.is_set():
             if self._current.ready:  # calls are answered
-                stand_back()
+                self._stand_back()
             connected = False
             try:
                 with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call] # redis
                     pubsub.subscribe(self._keys.changes)  # before the first look, so that nothing falls in between
                     self._check_all()
                     connected = True
-                    stand_back()
+                    self._stand_back()
                     self._follow(pubsub)
             except (RedisError, OSError) as error:
                 self._lost(error)
@@ -164,6 +164,15 @@ class Follower:
                 self._metrics.reload("redis", "failure", "internal")
             backoff = _BACKOFF[0] if connected else min(backoff * 2, _BACKOFF[1])
             self._stop.wait(backoff * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+
+    def _stand_back(self) -> None:
+        """Leaves the processor to workers.
+
+        Not where this process answers itself: whoever answers waits for the interpreter's lock, and a thread of low
+        priority might hold it and not come to give it back.
+        """
+        if self._current.answered_elsewhere:
+            stand_back()
 
     def _follow(self, pubsub: PubSub) -> None:
         """Notification by notification, and all pointers every ``recheck`` seconds, until told to stop."""

@@ -12,10 +12,11 @@ _NICENESS = 5
 
 
 def stand_back() -> None:
-    """From now on the calling thread leaves the processor to threads that answer calls, here and in other processes.
+    """From now on the calling thread leaves the processor to other processes that answer calls.
 
-    For threads that take new rules: nobody waits for those as somebody waits for a dial tone. It does nothing where
-    priorities are not a thread's own, as on anything but Linux, and never raises one.
+    For threads that take new rules: nobody waits for those as somebody waits for a dial tone. Not where threads of the
+    same interpreter answer, for they would wait for its lock while its holder waits for the processor. It does nothing
+    where priorities are not a thread's own, as on anything but Linux, and never raises one.
     """
     if sys.platform != "linux":
         return

@@ -104,6 +104,7 @@ class SharedSnapshots(CurrentSnapshots):
     """Current snapshots that others are told of; they answer from memory files themselves, so each is there once."""
 
     memory = SharedMemory()
+    answered_elsewhere = True
 
     def __init__(self, source: str) -> None:
         super().__init__(source)

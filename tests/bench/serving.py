@@ -67,6 +67,11 @@ class Service(NamedTuple):
             if labels["source"] == "redis" and labels["result"] == "success"
         )
 
+    def revision(self) -> float:
+        """The number of the revision that it decides by; of the only tenant."""
+        ((_, value),) = self._metric("rightcall_snapshot_revision")
+        return value
+
     def _metric(self, name: str) -> list[tuple[dict[str, str], float]]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10) as answer:
             families = text_string_to_metric_families(answer.read().decode())
