@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from followers import loader_to, replica
+from followers import loader_to
 from given import ALICE, KEY, GivenSource, denying
 from programs import Program
 from redis_server import RedisServer, free_port
@@ -22,12 +22,15 @@ from server import DEADLINE, snapshot_of
 from waiting import until
 
 from pdp.app import Server, ServerSettings
+from pdp.current import CurrentSnapshots
+from pdp.follower import Follower
 from pdp.metrics import Metrics
 from pdp.native.choice import Transport
 from pdp.priority import stand_back
 from pdp.workers.recruits import Recruits
 from pdp.workers.sharing import SharedSnapshots
 from rightcall import v1
+from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,12 +205,23 @@ def test_a_thread_that_stands_back_leaves_the_others_as_they_are() -> None:
     assert niceness_after(further) == (15, usual)
 
 
-def test_who_follows_redis_stands_back_once_calls_are_answered() -> None:
-    """A large tenant's new rules are verified beside the calls, not before them."""
+@pytest.mark.parametrize(
+    ("current", "stands_back"), [(SharedSnapshots("redis"), True), (CurrentSnapshots("redis"), False)]
+)
+def test_who_follows_redis_stands_back_where_workers_answer(current: CurrentSnapshots, *, stands_back: bool) -> None:
+    """Where its own process answers it does not: it might hold the interpreter's lock and not come to give it back."""
     usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    with RedisServer() as redis, replica(redis.url) as server:
-        loader_to(redis, GivenSource(denying("0900"))).sync()
-        until(lambda: server.denies("0900"), "it has loaded")
-        thread = server.follower._thread.native_id
-        assert thread is not None
-        until(lambda: os.getpriority(os.PRIO_PROCESS, thread) > usual, "its thread stands back")
+    with RedisServer() as redis, open_redis(redis.url) as client:
+        loader = loader_to(redis, GivenSource(denying("0900")))
+        loader.sync()
+        follower = Follower(client, current, Metrics(current, ""), secrets=(KEY,), recheck=0.1)
+        follower.start()
+        try:
+            until(lambda: current.ready, "it has loaded")
+            thread = follower._thread.native_id
+            assert thread is not None
+            looked = current.contacted_at
+            until(lambda: current.contacted_at > looked, "it has gone on to follow")
+            assert (os.getpriority(os.PRIO_PROCESS, thread) > usual) is stands_back
+        finally:
+            follower.stop()
