@@ -30,7 +30,7 @@ COPY pdp pdp
 COPY loader loader
 COPY rightcall rightcall
 ARG SOURCE_DATE_EPOCH=0
-RUN SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} RIGHTCALL_NATIVE_MATCHER=require \
+RUN SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} RIGHTCALL_NATIVE=require \
         /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
     && /opt/rightcall/bin/pip install -q --no-index --no-deps /tmp/wheel/*.whl \
     && rm -rf /opt/rightcall/lib/python3.11/site-packages/pip /opt/rightcall/lib/python3.11/site-packages/pip-* \

@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STUBS := rightcall/v1/__init__.py
+# What hatch_build.py makes native code of.
+COMPILED := pdp/rules/matcher_native.pyx pdp/rules/profiles.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -72,7 +74,7 @@ docs: $(INSTALLED) ## write the pages that come from the code, and build the sit
 docs-serve: $(INSTALLED) ## the site on http://127.0.0.1:8000, built again with every edit
 	@$(BIN)/properdocs serve $(ARGS)
 
-stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/, and compile the native matcher
+stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/, and compile native code
 	@$(BIN)/python hatch_build.py
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
@@ -96,7 +98,7 @@ clean: ## remove what the other targets made
 	rm -f pdp/rules/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py pdp/rules/matcher_native.pyx $(wildcard protos/rightcall/v1/*.proto)
+$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(COMPILED) $(wildcard protos/rightcall/v1/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Rightcall needs Python 3.11 or later; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \

@@ -1,11 +1,12 @@
-"""What is made when the distribution is built or installed: ``rightcall.v1`` from ``protos/``, and the native matcher.
+"""What is made when the distribution is built or installed: ``rightcall.v1`` from ``protos/``, and native code.
 
 The generated code is not committed: the protos are the source, and the compiler's version decides what protobuf it
 needs. ``python hatch_build.py`` makes all of it in place, which is what ``make stubs`` calls.
 
-The native matcher (``pdp/rules/matcher_native.pyx``) needs a C compiler and Python's headers. Where they are missing,
-the matcher in Python serves, slower and else the same, and the build says so. RIGHTCALL_NATIVE_MATCHER decides
-otherwise: ``require`` makes that an error, ``skip`` does not try.
+Native code is what Cython makes of ``NATIVE_SOURCES``: of the matcher, which is written for it, and of
+``profiles.py``, as it stands. That needs a C compiler and Python's headers. Where they are missing, the Python that
+lies beside serves, slower and else the same, and the build says so. RIGHTCALL_NATIVE decides otherwise: ``require``
+makes that an error, ``skip`` does not try.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 PROTOS = ROOT / "protos"
 PACKAGE = ROOT / "rightcall" / "v1"
-MATCHER = ROOT / "pdp" / "rules" / "matcher_native.pyx"
-NATIVE_MATCHER = "RIGHTCALL_NATIVE_MATCHER"
+NATIVE_SOURCES = (ROOT / "pdp" / "rules" / "matcher_native.pyx", ROOT / "pdp" / "rules" / "profiles.py")
+WANTED = "RIGHTCALL_NATIVE"
 
 
 def generate() -> list[Path]:
@@ -53,44 +54,53 @@ def _exports(proto: Path) -> list[str]:
     return lines
 
 
-def compile_matcher() -> Path | None:
-    """Compiles the native matcher, beside its source; None where that is not wanted or not possible.
+def compile_native() -> list[Path]:
+    """Compiles native code, beside its sources; nothing where that is not wanted or not possible.
 
     Raises:
-        RuntimeError: it is not possible, and RIGHTCALL_NATIVE_MATCHER says that it has to be.
+        RuntimeError: it is not possible, and RIGHTCALL_NATIVE says that it has to be.
     """
-    for old in MATCHER.parent.glob(f"{MATCHER.stem}.*.so"):
+    for old in _compiled():
         old.unlink()
-    wanted = os.environ.get(NATIVE_MATCHER, "")
+    wanted = os.environ.get(WANTED, "")
     if wanted == "skip":
-        return None
+        return []
     with tempfile.TemporaryDirectory(prefix="rightcall-build-") as directory:
         # A process of its own: neither compiler is to be seen by whoever builds, and both write to standard output.
         command = [sys.executable, __file__, "--compile", directory]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
     if done.returncode == 0:
-        return next(MATCHER.parent.glob(f"{MATCHER.stem}.*.so"))
+        return _compiled()
     reason = (done.stderr or done.stdout).strip()
     if wanted == "require":
-        raise RuntimeError(f"the native matcher cannot be compiled: {reason}")
+        raise RuntimeError(f"native code cannot be compiled: {reason}")
     print(  # noqa: T201 - a build tells its user so
-        f"rightcall: built without the native matcher, so decisions take longer; it needs a C compiler and Python's "
-        f"headers (Debian: apt-get install gcc libc6-dev python3-dev). The last words were: {reason[-300:]}",
+        f"rightcall: built without native code, so deciding and compiling rules take longer; it needs a C compiler and "
+        f"Python's headers (Debian: apt-get install gcc libc6-dev python3-dev). The last words were: {reason[-300:]}",
         file=sys.stderr,
     )
-    return None
+    return []
+
+
+def _compiled() -> list[Path]:
+    """What was made of the sources."""
+    return [made for source in NATIVE_SOURCES for made in source.parent.glob(f"{source.stem}.*.so")]
 
 
 def _compile(directory: str) -> None:
-    """Compiles the native matcher; what is in between goes to ``directory``. The same source makes the same bytes."""
+    """Compiles native code; what is in between goes to ``directory``. The same source makes the same bytes."""
     from Cython.Build import cythonize  # noqa: PLC0415 - needed in this process alone
     from setuptools import Distribution, Extension  # noqa: PLC0415 - likewise
 
     os.chdir(ROOT)
-    source = MATCHER.relative_to(ROOT)
-    module = ".".join(source.with_suffix("").parts)
-    extension = Extension(module, [str(source)], extra_compile_args=["-g0"])
-    modules = cythonize([extension], build_dir=directory)  # type: ignore[no-untyped-call] # Cython has no types yet
+    sources = [source.relative_to(ROOT) for source in NATIVE_SOURCES]
+    extensions = [
+        Extension(".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=["-g0"])
+        for source in sources
+    ]
+    modules = cythonize(  # type: ignore[no-untyped-call] # Cython has no types yet
+        extensions, build_dir=directory, language_level=3
+    )
     built = Distribution({"ext_modules": modules})
     command = built.get_command_obj("build_ext")
     command.inplace, command.build_temp = True, directory
@@ -105,7 +115,7 @@ class RightcallHook(BuildHookInterface[Any]):
         """Makes everything; the wheel takes it up as artifacts, and is for this platform alone where it is compiled."""
         del version
         generate()
-        if self.target_name == "wheel" and compile_matcher() is not None:
+        if self.target_name == "wheel" and compile_native():
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 
@@ -114,6 +124,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--compile"]:
         _compile(sys.argv[2])
     else:
-        matcher = compile_matcher()
-        for made in [*generate(), *([matcher] if matcher else [])]:
+        for made in [*generate(), *compile_native()]:
             print(made.relative_to(ROOT))  # noqa: T201 - the output of a command

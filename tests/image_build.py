@@ -27,6 +27,7 @@ RUNTIME_PACKAGES: Final = "python3,ca-certificates,libstdc++6,libgcc-s1"
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 RIGHTCALL: Final = "/opt/rightcall/bin/rightcall"
 PYTHON: Final = "/opt/rightcall/bin/python"
+NATIVE: Final = "import pdp.rules.matcher_native, pdp.rules.profiles as it; assert it.__file__.endswith('.so')"
 
 
 class Buildah:
@@ -112,8 +113,8 @@ def _check(buildah: Buildah, name: str) -> None:
     question = ("check", "--definitions", "/examples/company.yaml", "--extension", "112")
     answer = buildah("run", container, "--", RIGHTCALL, *question).stdout
     _expect("ALLOW" in answer, f"it decides: {answer.strip()}")
-    native = buildah("run", container, "--", PYTHON, "-c", "import pdp.rules.matcher_native", check=False)
-    _expect(native.returncode == 0, "it has the native matcher")
+    native = buildah("run", container, "--", PYTHON, "-c", NATIVE, check=False)
+    _expect(native.returncode == 0, "it has native code")
     for program in ("serve", "load"):
         _expect(buildah("run", container, "--", RIGHTCALL, program, "--help", check=False).returncode == 0, program)
     megabytes = sum(path.stat().st_size for path in mounted.glob("opt/**/*") if path.is_file()) / 1e6

@@ -1,13 +1,8 @@
-"""The matcher for the C compiler: it is the one in Python, it trusts no value in a blob, and one can do without it."""
+"""The matcher for the C compiler: it is the one in Python, and it trusts no value in a blob."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +22,6 @@ if TYPE_CHECKING:
     from pdp.rules.builder import Limits
     from pdp.rules.matcher import Matching
 
-ROOT = Path(__file__).parents[1]
 REVISION = Revision(1, "0" * 64)
 ALICE = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa"
 RULES = Tenant(
@@ -52,14 +46,6 @@ def matchers(snapshot: Snapshot) -> list[Matching]:
     """The one in Python, and the other one, over the tables of a snapshot."""
     tables = (snapshot._users, snapshot._outcalls, snapshot._automaton, snapshot._permissions, snapshot._strings)
     return [Matcher(*tables), make_matcher(*tables)]
-
-
-def test_it_is_built_where_there_is_a_compiler() -> None:
-    """Or a broken build would only be seen by how long decisions take."""
-    header = Path(sys.base_prefix, "include", f"python{sys.version_info.major}.{sys.version_info.minor}", "Python.h")
-    if os.environ.get("RIGHTCALL_NATIVE_MATCHER") == "skip" or not shutil.which("cc") or not header.exists():
-        pytest.skip("no C compiler, no headers of Python, or not wanted")
-    assert NATIVE
 
 
 @native
@@ -115,51 +101,3 @@ def test_values_that_lead_outside_are_errors(section: Section, places: list[tupl
             content[place % len(content)] = value
     with suppress(Exception):  # which one it is does not matter: the call is answered with INTERNAL
         decode(seal(sections, None)).decide(*call)
-
-
-def copy_of_the_source(directory: Path) -> Path:
-    """What a build of the matcher and a decision need, and nothing that was built."""
-    shutil.copy(ROOT / "hatch_build.py", directory)
-    shutil.copytree(ROOT / "pdp", directory / "pdp", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    return directory
-
-
-def run_there(directory: Path, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python code in a copy of the source."""
-    given = {**os.environ, "PYTHONPATH": f"{directory}{os.pathsep}{ROOT / 'tests'}", **environment}
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, cwd=directory, env=given, capture_output=True, text=True, check=False)
-
-
-COMPILE = "import hatch_build; print(hatch_build.compile_matcher())"
-
-
-def test_without_a_compiler_the_one_in_python_decides(tmp_path: Path) -> None:
-    """The build says what is missing and goes on; the answers are the same."""
-    source = copy_of_the_source(tmp_path)
-    built = run_there(source, COMPILE, CC="/nowhere/cc")
-    assert built.returncode == 0
-    assert built.stdout.strip() == "None"
-    assert "built without the native matcher" in built.stderr
-    (source / "rules.blob").write_bytes(BLOB)
-    program = (
-        "from pathlib import Path\n"
-        "from pdp.rules.matcher import Matcher, make_matcher\n"
-        "from pdp.rules.snapshot import decode\n"
-        "assert make_matcher is Matcher\n"
-        f"print(decode(Path('rules.blob').read_bytes()).decide('{ALICE}', '118', ''))\n"
-    )
-    assert run_there(source, program).stdout.strip() == str(decode(BLOB).decide(ALICE, "118", ""))
-
-
-def test_a_build_that_must_compile_fails_without_a_compiler(tmp_path: Path) -> None:
-    """As an image is built: slower than it has to be is a fault there."""
-    built = run_there(copy_of_the_source(tmp_path), COMPILE, CC="/nowhere/cc", RIGHTCALL_NATIVE_MATCHER="require")
-    assert built.returncode != 0
-    assert "the native matcher cannot be compiled" in built.stderr
-
-
-def test_a_build_that_skips_the_compiler_is_quiet(tmp_path: Path) -> None:
-    """Somebody chose so."""
-    built = run_there(copy_of_the_source(tmp_path), COMPILE, RIGHTCALL_NATIVE_MATCHER="skip")
-    assert (built.returncode, built.stdout.strip(), built.stderr) == (0, "None", "")

@@ -314,7 +314,8 @@ def test_a_stream_whose_client_goes_away_ends_its_span() -> None:
         (span,) = collector.wait_for(CHECK_CALL.replace("CheckCall", "StreamCheckCalls"))
         asked.put(v1.StreamCheckCallsRequest())  # so that gRPC's thread ends
 
-    assert span.attributes["rpc.response.status_code"] == "CANCELLED"
+    # Of a client that went away, grpcio may first say that there are no more questions: then it ended well.
+    assert span.attributes["rpc.response.status_code"] in {"CANCELLED", "OK"}
     assert span.attributes["rightcall.decisions.deny"] == 1
     assert not span.failed
 

@@ -70,13 +70,16 @@ class Crew(NamedTuple):
 
 
 @contextmanager
-def crew(*rules: Tenant | Snapshot, workers: int = 2, secrets: Sequence[bytes] = ()) -> Iterator[Crew]:
+def crew(
+    *rules: Tenant | Snapshot, workers: int = 2, secrets: Sequence[bytes] = (), drain_seconds: float = 10.0
+) -> Iterator[Crew]:
     """A server with workers on a free port."""
     current = SharedSnapshots("rules of a test")
     for one in rules:
         current.replace(one if not hasattr(one, "users") else snapshot_of(one))  # type: ignore[arg-type] # a tenant
     metrics = Metrics(current, "1.2.3")
-    settings = ServerSettings(listen="127.0.0.1:0", http="", security=SecuritySettings(auth=Auth.NONE))
+    open_to_all = SecuritySettings(auth=Auth.NONE)
+    settings = ServerSettings(listen="127.0.0.1:0", http="", security=open_to_all, drain_seconds=drain_seconds)
     made = Server(settings, current, metrics, secrets=secrets, transport=Transport.NATIVE, workers=workers)
     with made as server:
         yield Crew(server, current, metrics)
@@ -116,6 +119,24 @@ def test_health_is_served_through_every_worker(two: Crew) -> None:
             assert check(HealthCheckRequest(), timeout=DEADLINE).status == HealthCheckResponse.SERVING
 
 
+def test_health_promises_nothing_before_every_worker_has_the_first_rules() -> None:
+    """However long one of them takes."""
+    with crew() as crew_:
+        slow, _ = crew_.processes
+        os.kill(slow, signal.SIGSTOP)
+        loading = threading.Thread(target=crew_.current.replace, args=(snapshot_of(denying("0900")),))
+        loading.start()
+        loading.join(0.3)
+        promised = crew_.current.ready
+        os.kill(slow, signal.SIGCONT)
+        loading.join(DEADLINE)
+        answers = {crew_.ask().decision for _ in range(8)}
+
+    assert not promised
+    assert crew_.current.ready
+    assert answers == {DENY}
+
+
 def test_an_edit_reaches_every_worker() -> None:
     """So do a new tenant and one that goes."""
     with crew(denying("0900")) as crew_:
@@ -146,6 +167,18 @@ def test_a_worker_that_is_killed_is_replaced_and_has_the_rules() -> None:
                 return False
 
         until(all_answer, "the new ones answer by the newest rules")
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_only_just_comes_up() -> None:
+    """However long calls in flight may take."""
+    with crew(denying("0900"), drain_seconds=3600.0) as crew_:
+        first = crew_.processes
+        os.kill(first[0], signal.SIGKILL)
+        until(lambda: len(set(crew_.processes) - set(first)) == 1, "there is another worker")
+        stopping = threading.Thread(target=crew_.server.stop, daemon=True)
+        stopping.start()
+        stopping.join(DEADLINE)
+        assert not stopping.is_alive()
 
 
 def test_challenges_of_any_worker_are_answered_in_one_place() -> None:

@@ -12,6 +12,8 @@ first, as far as cells can name them. A long rest of one pattern is a block of i
 A profile has a budget of rows (``Limits``). When it ends, the first digits have done their part: what is left alive
 then becomes a leaf that tries its items one by one, where they are few, and otherwise the whole profile's wide record.
 Either answers exactly as rows would.
+
+Where there is a C compiler this file is compiled, as it stands (see ``hatch_build``).
 """
 
 from __future__ import annotations
@@ -192,14 +194,18 @@ class _Profile:
         if len(state) == 1 and len(moves[state[0][1]]) == 1:  # the end of most walks
             ((symbols, then),) = moves[state[0][1]]
             return {((state[0][0], then),): symbols}
-        alive: dict[int, State] = {}
+        alive: dict[int, list[Item]] = {}
         for verdict, place in state:
             for symbols, then in moves[place]:
-                moved = ((verdict, then),)
+                moved = (verdict, then)
                 for symbol in symbols:
-                    alive[symbol] = alive[symbol] + moved if symbol in alive else moved
+                    if symbol in alive:
+                        alive[symbol].append(moved)
+                    else:
+                        alive[symbol] = [moved]
         after: dict[Target, list[int]] = {}
-        for symbol, items in alive.items():
+        for symbol, living in alive.items():
+            items = tuple(living)
             if items in after:
                 after[items].append(symbol)
             else:

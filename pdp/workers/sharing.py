@@ -118,7 +118,11 @@ class SharedSnapshots(CurrentSnapshots):
         return list(self._shared.values())
 
     def listen(self, listener: Callable[[str, Shared | None], None]) -> None:
-        """Tells of each change from now on: the tenant, and its new snapshot or None."""
+        """Tells of each change from now on: the tenant, and its new snapshot or None.
+
+        It is told before anybody sees the change here. So a listener that is told of the very first rules, while
+        nothing is ``ready``, and returns when those who answer have them, keeps health from promising answers too soon.
+        """
         with self.sharing:
             self._listeners.append(listener)
 
@@ -133,8 +137,8 @@ class SharedSnapshots(CurrentSnapshots):
             blob = _copied(blob)
             snapshot = decode_verified(blob)  # it was verified where it lay, which was memory of this process
         with self.sharing:
-            super().replace(snapshot, origin, since)
             self._tell(snapshot.tenant, Shared(snapshot.tenant, origin, since, blob.number))
+            super().replace(snapshot, origin, since)
 
     def remove(self, tenant: str) -> None:
         """From the next call on, nobody knows the tenant."""

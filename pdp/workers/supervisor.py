@@ -33,6 +33,8 @@ _SHORT_LIFE = 5.0
 """A worker that lived for less is not replaced at once, or a machine would do nothing else than start them."""
 _DELAYS = (0.2, 5.0)
 """Seconds before the second replacement in a row of those, and at most."""
+_FIRST_SECONDS = 2.0
+"""For workers to take the first rules, before it is said that there are any."""
 _END_SECONDS = 5.0
 """For a worker to end once it was told to."""
 
@@ -49,6 +51,8 @@ class _Worker:
     state: str = "starting"
     """starting, told, listening, failed, refused"""
     problem: str = ""
+    owing: int = 0
+    """Snapshots that it was told of and does not have yet."""
 
 
 class Supervisor:
@@ -136,13 +140,15 @@ class Supervisor:
             channel.send("begin", self._begin)
 
     def _brief(self, worker: _Worker) -> None:
-        """Tells a worker that has come up all rules, and to serve."""
+        """Tells a worker that has come up all rules, and to serve; not where it is too late for that."""
         with self._changed:
+            if self._stopping:
+                return
             worker.state = "told"
             for shared in self._snapshots.shared():
                 since = 0.0 if shared in worker.old else shared.since
                 fields = {"tenant": shared.tenant, "origin": shared.origin, "since": since}
-                self._tell([worker], "replace", fields, file=shared.number)
+                self._tell_rules([worker], fields, shared.number)
             self._tell([worker], "serve")
 
     def _tell_change(self, tenant: str, shared: Shared | None) -> None:
@@ -152,7 +158,14 @@ class Supervisor:
             self._tell(told, "remove", {"tenant": tenant})
         else:
             fields = {"tenant": tenant, "origin": shared.origin, "since": shared.since}
-            self._tell(told, "replace", fields, file=shared.number)
+            self._tell_rules(told, fields, shared.number)
+            if not self._snapshots.ready:
+                self._changed.wait_for(lambda: not any(worker.owing for worker in self._workers), _FIRST_SECONDS)
+
+    def _tell_rules(self, workers: Iterable[_Worker], fields: Mapping[str, Any], file: int) -> None:
+        for worker in workers:
+            worker.owing += 1
+            self._tell([worker], "replace", fields, file=file)
 
     def _tell(
         self, workers: Iterable[_Worker], kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1
@@ -202,6 +215,9 @@ class Supervisor:
             self._brief(worker)
         elif kind == "has":
             self._metrics.synced(fields["since"])
+            with self._changed:
+                worker.owing -= 1
+                self._changed.notify_all()
         elif kind in ("listening", "refused", "failed"):
             with self._changed:
                 worker.state, worker.problem = kind, fields.get("problem", "")

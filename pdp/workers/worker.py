@@ -91,8 +91,9 @@ class Worker:
             self._current.remove(fields["tenant"])
         elif kind == "serve":
             self._serve()
-        elif kind == "refuse" and self._front:
-            self._front.refuse()
+        elif kind == "refuse":  # one that has only just come up as well: it is not waited for then
+            if self._front:
+                self._front.refuse()
             self._tell()
             self._channel.send("refused")
         return kind != "close"
