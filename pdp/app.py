@@ -115,10 +115,10 @@ class Server:
         )
         self._routes = [tracing.route(route) for route in routes] if tracing else routes
         services = decisions, DirectoryService(seen, version())
-        hot = self._hot(decisions, metrics, challenges)
         if workers > 1 and isinstance(current, SharedSnapshots):
             self._transport = self._several(methods(*services), metrics, current, secrets, workers, recruits)
             return
+        hot = self._hot(decisions, metrics, challenges)
         if chosen is Transport.NATIVE:
             from pdp.native.transport import NativeTransport  # noqa: PLC0415 - what it needs may not be installed
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pdp.rules.pointer import Pointer
     from pdp.rules.snapshot import Snapshot
 
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 """Bytes that are fetched at once."""
 _LONGEST_CHAIN = 8
 """Deltas that are applied one after the other, where several revisions were published while one was loaded."""

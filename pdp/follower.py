@@ -314,7 +314,8 @@ class Follower:
             SnapshotError: it cannot be used.
             _Refused: it is not what the pointer says.
         """
-        snapshot = decode(blob, secrets=self._secrets)
+        answers_here = self._current.ready and not self._current.answered_elsewhere
+        snapshot = decode(blob, secrets=self._secrets, gently=answers_here)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
             expected = f"the snapshot of revision {pointer.revision}"

@@ -36,7 +36,8 @@ class ServerSettings:
         max_connection_age: seconds after which a connection is closed, so that new replicas get their share of the
             traffic; 0: never.
         max_connection_age_grace: seconds that the calls in flight have to end then; 0: as long as they take.
-        max_concurrent_streams: calls in flight on one connection; further ones wait in the client. 0: no limit.
+        max_concurrent_streams: calls in flight on one connection; further ones wait in the client, so that a server
+            that cannot keep up does not hold them all. 0: no limit.
         max_connections: open at the same time; further ones are closed at once. 0: no limit.
         max_waiting: calls that wait for a thread; further ones are refused with RESOURCE_EXHAUSTED. 0: no limit.
         max_metadata_size: of one request's headers, in bytes.
@@ -64,7 +65,7 @@ class ServerSettings:
     max_connection_idle: float = 0.0
     max_connection_age: float = 0.0
     max_connection_age_grace: float = 0.0
-    max_concurrent_streams: int = 0
+    max_concurrent_streams: int = 1000
     max_connections: int = 0
     max_waiting: int = 2000
     max_metadata_size: int = 16 * 1024

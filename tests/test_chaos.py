@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.model import Tenant
 
-SECONDS = float(os.environ.get("RIGHTCALL_CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("RIGHTCALL_CHAOS_SECONDS", "6"))
 SEED = int(os.environ.get("RIGHTCALL_CHAOS_SEED", "1"))
 KEY = "the chaos test's own secret key"
 EXTENSIONS = ["110", "118", "0033123", "0049123", "0900123", "5551234"]

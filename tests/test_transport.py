@@ -5,13 +5,15 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from given import ACME, ALICE, denying
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from load.http2 import Connection
+from load.paced import CHECK_CALL
 from server import DEADLINE, current_of, running_server
 from structlog.testing import capture_logs
 
@@ -243,6 +245,20 @@ def test_connections_that_reach_their_age_are_replaced_without_losing_a_call() -
         answers = {running.decisions.CheckCall(CALL, timeout=DEADLINE).decision for _ in range(500)}
 
     assert answers == {v1.Decision.DECISION_DENY}
+
+
+def test_a_connection_has_a_limit_of_calls_unless_somebody_takes_it_away() -> None:
+    """A server that cannot keep up would take them all in, until its memory is full."""
+    unlimited: dict[str, Any] = {"max_concurrent_streams": 0}
+    most = []
+    for given in ({}, unlimited):
+        with running_server(denying("0900"), **given) as running:
+            host, _, port = running.server.address.rpartition(":")
+            connection = Connection(host, int(port), CHECK_CALL)
+            connection.close()
+        most.append(connection.most)
+
+    assert most == [1000, 2**31 - 1]
 
 
 def test_more_calls_than_a_connection_may_have_wait_their_turn() -> None:

@@ -43,8 +43,8 @@ _STEP = struct.Struct("<QQQ")
 _OWN_CHECKSUM = slice(72, 104)
 _BLOCKS = (1 << 16, 1 << 11, 1 << 6)
 """Bytes that are compared at once: what differs is compared again in blocks of the next size."""
-_PIECE = 1 << 20
-"""Bytes of the longest piece: whoever takes a piece copies it, and may hold others up while it does."""
+_PIECE = 1 << 18
+"""Bytes of the longest piece that is copied: whoever takes a piece may hold others up while it does that."""
 
 
 def make_delta(base: bytes, result: bytes, base_number: int) -> bytes | None:
@@ -122,7 +122,7 @@ class Delta(NamedTuple):
         return len(blob) == self.base_size and checksum(blob) == self.base_checksum
 
     def pieces(self, base: Blob) -> Iterator[memoryview]:
-        """What it makes of a blob that it fits, in pieces of at most 1 MiB; to be verified like any other blob."""
+        """What it makes of a blob that it fits, in pieces of some size; to be verified like any other blob."""
         view = memoryview(base)
         for start, length, new in self.steps:
             for at in range(start, start + length, _PIECE):

@@ -21,7 +21,6 @@ from pdp.rules.layout import (
     ALLOWS,
     ENABLED,
     HAS_PASSWORD,
-    LONG_NAME,
     NO_SECRET,
     PATTERN_WORDS,
     PERMISSION_ROW,
@@ -29,7 +28,7 @@ from pdp.rules.layout import (
 from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.passwords import RECORD_SIZE, verify_password
-from pdp.rules.verdict import long_name, verdict_parts
+from pdp.rules.verdict import permission_name, verdict_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -211,10 +210,10 @@ class Snapshot:
 
     def permission(self, slot: int) -> PermissionRecord:
         """The permission in a slot."""
-        row = self._permission(slot)
+        row, start = self._permission(slot), self._permissions + slot * PERMISSION_ROW.size
         return PermissionRecord(
             id=row.id,
-            name=self._name(slot, row.name),
+            name=permission_name(self._blob, start, row.name, self._strings),
             mode=Mode.ALLOW if row.flags & ALLOWS else Mode.DENY,
             enabled=bool(row.flags & ENABLED),
             has_password=bool(row.flags & HAS_PASSWORD),
@@ -242,12 +241,6 @@ class Snapshot:
     def _permission(self, slot: int) -> _PermissionRow:
         return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size))
 
-    def _name(self, slot: int, name: bytes) -> str:
-        """The name of the permission in a slot, of which its row holds this much."""
-        if len(name) < LONG_NAME:
-            return name.decode()
-        return long_name(self._blob, self._permissions + slot * PERMISSION_ROW.size, self._strings)
-
     def _group(self, start: int) -> GroupRecord:
         id_, id_length, name, name_length, flags = self._records[start : start + 5]
         return GroupRecord(
@@ -265,18 +258,21 @@ class Snapshot:
         return self._blob[start : start + length].decode()
 
 
-def decode(blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequence[bytes] = ()) -> Snapshot:
+def decode(
+    blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequence[bytes] = (), gently: bool = False
+) -> Snapshot:
     """Opens a snapshot.
 
     Args:
         blob: what a compiler returned; bytes and maps are used in place, anything else is copied.
         secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
+        gently: whether others, who answer calls, get the processor in between.
 
     Raises:
         SnapshotError: it is no whole, undamaged, trusted snapshot of this release's format.
     """
     whole = blob if isinstance(blob, bytes | mmap.mmap) else bytes(blob)
-    return _opened(whole, unseal(whole, secrets))
+    return _opened(whole, unseal(whole, secrets, gently=gently))
 
 
 def decode_verified(blob: Blob) -> Snapshot:

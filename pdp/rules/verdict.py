@@ -65,9 +65,12 @@ def read_verdict(blob: Blob, permissions: int, strings: int, number: int) -> Ver
     slot, decision, stage = verdict_parts(number)
     row = permissions + slot * PERMISSION_ROW.size
     permission, name = PERMISSION_NAMED.unpack_from(blob, row)
-    return Verdict(
-        decision, stage, permission, name.decode() if len(name) < LONG_NAME else long_name(blob, row, strings)
-    )
+    return Verdict(decision, stage, permission, permission_name(blob, row, name, strings))
+
+
+def permission_name(blob: Blob, row: int, name: bytes, strings: int) -> str:
+    """The name of a permission whose row starts there in ``blob`` and holds this much of it."""
+    return name.decode() if len(name) < LONG_NAME else long_name(blob, row, strings)
 
 
 def long_name(blob: Blob, row: int, strings: int) -> str:

@@ -41,7 +41,10 @@ _SETTINGS = {
         "Time after which a connection is closed, so that new replicas get traffic; 0: never.",
     ),
     "max_connection_age_grace": ("SECONDS", "Time that its calls in flight have to end then; 0: as long as they take."),
-    "max_concurrent_streams": ("NUMBER", "Calls in flight on one connection; 0: no limit."),
+    "max_concurrent_streams": (
+        "NUMBER",
+        "Calls in flight on one connection; further ones wait in the client. 0: no limit.",
+    ),
     "max_connections": ("NUMBER", "Connections at the same time; further ones are closed at once; 0: no limit."),
     "max_waiting": (
         "NUMBER",

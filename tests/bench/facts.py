@@ -9,7 +9,12 @@ import time
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 SERVER_CORE: Final = 0
 CLIENT_CORE: Final = min(1, (os.cpu_count() or 1) - 1)
@@ -31,6 +36,13 @@ def machine() -> dict[str, str]:
         "rightcall": version("rightcall"),
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     }
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What some work comes to, and the seconds that it takes."""
+    begun = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - begun
 
 
 def free_memory() -> int:

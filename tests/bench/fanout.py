@@ -26,7 +26,7 @@ from redis_server import RedisServer
 from waiting import until
 
 from bench.cached import KEY, Published, Rules
-from bench.facts import cpu_seconds, resident
+from bench.facts import cpu_seconds, resident, timed
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
 from pdp.current import CurrentSnapshots
@@ -37,8 +37,6 @@ from pdp.rules.model import CallPermission, PasswordOverride, Tenant, User
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from redis import Redis
 
     from bench.parts import Options
@@ -141,8 +139,8 @@ def _tenants(count: int) -> dict[str, float]:
     with RedisServer() as redis, open_redis(redis.url) as client:
         publisher = RedisPublisher(client, without_credentials(redis.url), secret=KEY)
         loader = Synchronizer(source, publisher, secret=KEY, password_override=PasswordOverride.ALL)
-        found["publish all, s"] = _timed(loader.sync)
-        found["look and find nothing changed, s"] = _timed(loader.sync)
+        found["publish all, s"] = timed(loader.sync)[1]
+        found["look and find nothing changed, s"] = timed(loader.sync)[1]
         before = resident("VmRSS")
         current = CurrentSnapshots("redis")
         metrics = Metrics(current, "")
@@ -160,7 +158,7 @@ def _tenants(count: int) -> dict[str, float]:
     known, stranger = source.tenants[count // 2].users[0].uuid, str(uuid.uuid4())
     for name, caller in (("known", known), ("unknown", stranger)):
         for when in ("first call", "later"):
-            found[f"{name} caller, {when}, µs"] = _timed(partial(current.resolve, caller, "", "")) * 1e6
+            found[f"{name} caller, {when}, µs"] = timed(partial(current.resolve, caller, "", ""))[1] * 1e6
     return found
 
 
@@ -171,12 +169,6 @@ def _tenant(number: int) -> Tenant:
         for at, user in enumerate(users)
     )
     return Tenant(str(uuid.UUID(int=number + 1)), f"tenant {number}", users, call_permissions=rules)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

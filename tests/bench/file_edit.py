@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +23,7 @@ import structlog
 import yaml
 from redis_server import RedisServer
 
-from bench.facts import resident
+from bench.facts import resident, timed
 from bench.measure import SECRET
 from bench.workload import make_workload
 from loader.publish import RedisPublisher
@@ -87,7 +86,7 @@ def measure(permissions: int, form: str) -> dict[str, float | str]:
         result: dict[str, float | str] = {
             "form": form,
             "bytes": file.stat().st_size,
-            "first_read_s": _timed(source.read),
+            "first_read_s": timed(source.read)[1],
         }
         result["faults"] = len(source.read().faults)
         result |= _edits(text, file, source.read, "read")
@@ -107,14 +106,8 @@ def _edits(text: Text, file: Path, work: Callable[[], object], name: str) -> dic
         for edit, edited in text.edits(number).items():
             for content in (edited, text.whole):
                 file.write_text(content)
-                times.setdefault(f"{edit}_{name}_s", []).append(_timed(work))
+                times.setdefault(f"{edit}_{name}_s", []).append(timed(work)[1])
     return {edit: statistics.median(took) for edit, took in times.items()}
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

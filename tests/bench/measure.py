@@ -21,7 +21,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 from given import GivenSource
@@ -30,7 +30,7 @@ from waiting import until
 
 from bench.cached import KEY as RULES_KEY
 from bench.cached import Rules
-from bench.facts import resident
+from bench.facts import resident, timed
 from bench.workload import Call, make_workload
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
@@ -46,12 +46,9 @@ from rightcall import v1
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pdp.rules.model import Tenant
     from pdp.rules.snapshot import Snapshot
 
-T = TypeVar("T")
 CHUNK = 100
 MANY = 200_000
 """Users from which on an edit is measured once: it takes minutes."""
@@ -65,8 +62,8 @@ def measure(permissions: int, calls: int) -> dict[str, float]:
     workload = make_workload(permissions, calls=calls)
     compiler, digester = Compiler(secret=SECRET), Digester(secret=SECRET)
     result: dict[str, float] = {"permissions": permissions, "users": len(workload.tenant.users)}
-    digest, result["digest_s"] = _timed(lambda: digester.digest(workload.tenant))
-    blob, result["compile_s"] = _timed(lambda: compiler.compile(workload.tenant, Revision(1, digest), compiled_at=0.0))
+    digest, result["digest_s"] = timed(lambda: digester.digest(workload.tenant))
+    blob, result["compile_s"] = timed(lambda: compiler.compile(workload.tenant, Revision(1, digest), compiled_at=0.0))
     result["compiler_rss"] = resident("VmHWM")
     result |= _measure_edit(workload.tenant, compiler, digester)
     result["blob_bytes"] = len(blob)
@@ -87,9 +84,9 @@ def measure_compiled(permissions: int) -> dict[str, float]:
 def _measure_serving(blob: bytes, calls: list[Call], secret: bytes = SECRET) -> dict[str, float]:
     """Loading and deciding."""
     result = {
-        "load_s": statistics.median(_timed(lambda: decode(blob, secrets=[secret]))[1] for _ in range(7)),
-        "sha256_s": statistics.median(_timed(lambda: hashlib.sha256(blob).digest())[1] for _ in range(7)),
-        "step_s": min(_timed(_steps)[1] for _ in range(7)) / STEPS,
+        "load_s": statistics.median(timed(lambda: decode(blob, secrets=[secret]))[1] for _ in range(7)),
+        "sha256_s": statistics.median(timed(lambda: hashlib.sha256(blob).digest())[1] for _ in range(7)),
+        "step_s": min(timed(_steps)[1] for _ in range(7)) / STEPS,
         "server_rss": _server_rss(blob),
     }
     gc.collect()
@@ -110,9 +107,9 @@ def _measure_edit(tenant: Tenant, compiler: Compiler, digester: Digester) -> dic
     times: list[tuple[float, float]] = []
     for number in range(3 if len(tenant.users) <= MANY else 1):
         edited = _edited(tenant, number)
-        digest, digest_s = _timed(partial(digester.digest, edited))
+        digest, digest_s = timed(partial(digester.digest, edited))
         compilation = partial(compiler.compile, edited, Revision(number + 2, digest), compiled_at=0.0)
-        _, compile_s = _timed(compilation)
+        _, compile_s = timed(compilation)
         times.append((digest_s, compile_s))
     return {
         "edit_digest_s": statistics.median(time_ for time_, _ in times),
@@ -181,7 +178,7 @@ def _server_rss(blob: bytes) -> float:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from bench.facts import resident\n"
+        "from bench.facts import resident, timed\n"
         "from pdp.rules.snapshot import decode\n"
         "before = resident('VmRSS')\n"
         "snapshot = decode(Path(sys.argv[1]).read_bytes())\n"
@@ -191,12 +188,6 @@ def _server_rss(blob: bytes) -> float:
         Path(file.name).write_bytes(blob)
         done = subprocess.run([sys.executable, "-c", program, file.name], capture_output=True, check=True, text=True)
     return float(done.stdout)
-
-
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    begun = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - begun
 
 
 if __name__ == "__main__":

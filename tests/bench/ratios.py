@@ -195,7 +195,8 @@ def _of_engines(results: Mapping[str, Any] | None) -> Iterator[Figure]:
 
 def _of_rest(parts: Mapping[str, Any]) -> Iterator[Figure]:
     for setup, runs in (parts.get("swaps") or {"one process": {}, "two workers": {}}).items():
-        slower = _ratio(runs.get("swapped", {}).get("p999"), runs.get("still", {}).get("p999"))
+        rounds = runs.get("rounds", ())
+        slower = median(_ratio(one["swapped"]["p999"], one["still"]["p999"]) for one in rounds)
         yield Figure(f"p99.9 with 20 swaps / without, 50 % load, {setup}", slower, target=2.0)
     capacity = parts.get("capacity") or {}
     label = f"{capacity['permissions']:,} permissions" if capacity else "1,000,000 permissions"

@@ -1,8 +1,9 @@
 """A long time under load: whether memory grows, answers get slower, or calls fail, while rules are edited.
 
-70 % of what the server answers as fast as it can, minute by minute, by a client that measures every answer from when
-its question was due; each minute has its own connections. A new edition of the tenant becomes current every ten
-seconds. Memory is that of all processes of the server, looked at every five seconds.
+70 % of what the server answers as fast as it can, which is measured before each minute, as machines get slower and
+faster; by a client that measures every answer from when its question was due. Each minute has its own connections. A
+new edition of the tenant becomes current every ten seconds. Memory is that of all processes of the server, looked at
+every five seconds.
 """
 
 from __future__ import annotations
@@ -91,9 +92,9 @@ def measure(options: Options) -> Results:
     with on_the_clients_core(), RedisServer() as redis:
         published = Published(redis, rules)
         with serving("--redis", redis.url, "--workers", str(_WORKERS)) as server:
-            rate = paced(server.port, rules.questions, seconds=options.seconds).rate * SHARE
             with Watch(server, published, _EDIT_SECONDS * scale, _LOOK_SECONDS * scale) as watch:
                 for number in range(options.minutes):
+                    rate = paced(server.port, rules.questions, seconds=options.seconds).rate * SHARE
                     with asking(server.port, rules.questions, seconds=minute, rate=rate) as running:
                         minutes.append(figures(running, failures=True)._asdict())
                     print(
@@ -105,7 +106,6 @@ def measure(options: Options) -> Results:
     errors = sum(minute["failed"] for minute in minutes)
     settled = [look for look in watch.looks if look[0] > min(WARM_UP_MINUTES, options.minutes / 2) * minute]
     return {
-        "rate": rate,
         "minutes": minutes,
         "edits": watch.edits,
         "errors": errors,

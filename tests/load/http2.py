@@ -21,11 +21,12 @@ _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 
 _END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
 _HEADER = struct.Struct(">HBBBI")
 """Of a frame: the length's upper two bytes and its lowest, the type, the flags, the stream."""
-_HEADER_TABLE_SIZE: Final = 1
+_HEADER_TABLE_SIZE, _MOST_STREAMS = 1, 3
 _TABLE_BYTES: Final = 512
 """What the headers of a call take in the server's table, generously."""
 _FIRST_WINDOW: Final = 65_535
 _LARGEST_WINDOW: Final = 2**31 - 1
+_NO_LIMIT: Final = 2**31 - 1
 _READ_BYTES: Final = 1 << 18
 REFERENCES: Final = b"\x83\x86\xc1\xc0\xbf\xbe"
 """:method POST and :scheme http from the static table, then what the first call put into the dynamic one."""
@@ -68,6 +69,7 @@ class Connection:
         started: of each call in the order in which they were asked, when; the caller appends.
         finished: of each that was answered, in the order of the answers, its number in ``started`` and the time.
         failed: how many ended without an answer.
+        most: how many calls the server lets be in flight.
 
     Raises:
         ConnectionLost: it speaks no HTTP/2, or not enough of it.
@@ -77,6 +79,7 @@ class Connection:
         self.started: list[float] = []
         self.finished: list[tuple[int, float]] = []
         self.failed = 0
+        self.most = _NO_LIMIT
         self._with_message = with_message
         self._first_headers = first_headers(path, f"{host}:{port}")
         self._asked = 0
@@ -105,10 +108,11 @@ class Connection:
             due: from when on its answer is waited for.
 
         Returns:
-            False if the server takes no more at the moment, by flow control; then nothing has changed.
+            False if the server takes no more at the moment, by flow control or by its limit of streams; then nothing
+            has changed.
         """
         before, between, message = question
-        if len(message) > self._window:
+        if len(message) > self._window or len(self._open) >= self.most:
             return False
         if not self._asked:
             before, between, message = _question(message[5:], self._first_headers)
@@ -207,6 +211,7 @@ class Connection:
             settings = dict(struct.iter_unpack(">HI", body))
             if settings.get(_HEADER_TABLE_SIZE, 4096) < _TABLE_BYTES:
                 raise ConnectionLost("the server remembers no headers")
+            self.most = settings.get(_MOST_STREAMS, self.most)
             self._out += frame(_SETTINGS, _ACK, 0, b"")
         elif kind == _PING and not flags & _ACK:
             self._out += frame(_PING, _ACK, 0, body)
