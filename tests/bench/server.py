@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PORT: Final = 50671
 OPEN_RATES: Final = {"grpcio": (2_000,), "native": (2_000, 10_000)}
 SMALL, LARGE = 1_000, 1_000_000
-ROUNDS: Final = 3
+ROUNDS: Final = 5
 """Their runs are shorter than those of other parts, for there are many."""
 _START_SECONDS: Final = 60.0
 _NGINX: Final = """
