@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from pdp.memory import Memory
 from pdp.rules.delta import WORTHWHILE, Delta
 from pdp.rules.errors import SnapshotTruncated
+from pdp.rules.pace import PIECE, paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pdp.rules.pointer import Pointer
     from pdp.rules.snapshot import Snapshot
 
-_PIECE = 1 << 18
-"""Bytes that are fetched at once."""
 _LONGEST_CHAIN = 8
 """Deltas that are applied one after the other, where several revisions were published while one was loaded."""
 
@@ -44,8 +43,13 @@ class Fetcher:
         self._metrics = metrics
         self._memory = memory or Memory()
 
-    def patched(self, pointer: Pointer, held: Snapshot) -> Blob | None:
+    def patched(self, pointer: Pointer, held: Snapshot, *, gently: bool = False) -> Blob | None:
         """The blob that a pointer leads to, made of the one that is held; None where no delta leads there.
+
+        Args:
+            pointer: to the revision that is wanted.
+            held: the revision that is there.
+            gently: whether most of the processor is left to others, who answer calls.
 
         Raises:
             SnapshotError: a delta cannot be used.
@@ -56,11 +60,16 @@ class Fetcher:
         for delta in self._chain(pointer, held.revision.number):
             if not delta.fits(blob):
                 return None
-            blob = self._memory.filled(delta.size, delta.pieces(blob))
+            pieces = delta.pieces(blob)
+            blob = self._memory.filled(delta.size, paced(pieces) if gently else pieces)
         return None if blob is held.blob else blob
 
-    def whole(self, pointer: Pointer) -> Blob | None:
+    def whole(self, pointer: Pointer, *, gently: bool = False) -> Blob | None:
         """The blob that a pointer leads to; None where Redis does not have it.
+
+        Args:
+            pointer: to the revision that is wanted.
+            gently: whether most of the processor is left to others, who answer calls.
 
         Raises:
             SnapshotTruncated: it got shorter meanwhile.
@@ -69,7 +78,8 @@ class Fetcher:
         size = self._client.strlen(key)
         if not size:
             return None
-        blob = self._memory.filled(size, self._pieces(key, size))
+        pieces = self._pieces(key, size)
+        blob = self._memory.filled(size, paced(pieces) if gently else pieces)
         self._metrics.fetched("snapshot", size)
         return blob
 
@@ -87,8 +97,8 @@ class Fetcher:
         return chain[::-1] if number == base else []
 
     def _pieces(self, key: str, size: int) -> Iterator[bytes]:
-        for at in range(0, size, _PIECE):
-            piece = cast("bytes", self._client.getrange(key, at, min(at + _PIECE, size) - 1))
-            if len(piece) != min(_PIECE, size - at):
+        for at in range(0, size, PIECE):
+            piece = cast("bytes", self._client.getrange(key, at, min(at + PIECE, size) - 1))
+            if len(piece) != min(PIECE, size - at):
                 raise SnapshotTruncated(size, at + len(piece))
             yield piece

@@ -165,6 +165,11 @@ class Follower:
             backoff = _BACKOFF[0] if connected else min(backoff * 2, _BACKOFF[1])
             self._stop.wait(backoff * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
 
+    @property
+    def _gently(self) -> bool:
+        """Whether calls are being answered by this very process."""
+        return self._current.ready and not self._current.answered_elsewhere
+
     def _stand_back(self) -> None:
         """Leaves the processor to workers.
 
@@ -282,7 +287,7 @@ class Follower:
         snapshot = self._patched(pointer, held.snapshot) if held else None
         if snapshot is None:
             try:
-                blob = self._fetcher.whole(pointer)
+                blob = self._fetcher.whole(pointer, gently=self._gently)
                 if blob is None:
                     raise _Refused("missing", f"revision {revision} is not in Redis; the loader will publish it again")
                 snapshot = self._opened(blob, pointer)
@@ -301,7 +306,7 @@ class Follower:
     def _patched(self, pointer: Pointer, held: Snapshot) -> Snapshot | None:
         """The snapshot that deltas make of the one that is held; None where they do not: the blob is there as well."""
         try:
-            blob = self._fetcher.patched(pointer, held)
+            blob = self._fetcher.patched(pointer, held, gently=self._gently)
             return self._opened(blob, pointer) if blob is not None else None
         except (SnapshotError, _Refused, ResponseError) as error:  # the last: the Redis user may read no deltas
             _log.warning("delta_refused", tenant=pointer.tenant, revision=str(pointer.revision), problem=str(error))
@@ -314,8 +319,7 @@ class Follower:
             SnapshotError: it cannot be used.
             _Refused: it is not what the pointer says.
         """
-        answers_here = self._current.ready and not self._current.answered_elsewhere
-        snapshot = decode(blob, secrets=self._secrets, gently=answers_here)
+        snapshot = decode(blob, secrets=self._secrets, gently=self._gently)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
             expected = f"the snapshot of revision {pointer.revision}"

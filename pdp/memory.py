@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from pdp.rules.pace import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes from which on a blob gets memory of its own; below, copying and freeing it is a matter of microseconds."""
-_BREATH = 0.00002
-"""Seconds that the processor is left to others after each piece: as short as it may be and yet be taken."""
-_THROUGH = 1 << 18
-"""Bytes that are copied at once: they stay in the processor's cache on their way."""
 
 
 class Memory:
@@ -45,7 +42,6 @@ class Memory:
             for piece in pieces:
                 copy(whole[at : at + len(piece)], piece)
                 at += len(piece)
-                time.sleep(_BREATH)
         return memory
 
     def of_file(self, number: int) -> Blob:
@@ -76,7 +72,7 @@ def _copier() -> Iterator[Callable[[memoryview, Buffer], None]]:
             done = 0
             with memoryview(piece) as rest:
                 while done < len(rest):
-                    written = os.pwrite(between, rest[done : done + _THROUGH], 0)
+                    written = os.pwrite(between, rest[done : done + PIECE], 0)
                     os.preadv(between, [to[done : done + written]], 0)
                     done += written
 

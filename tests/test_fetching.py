@@ -24,6 +24,7 @@ from pdp.rules.blob import seal, unseal
 from pdp.rules.delta import WORTHWHILE, make_delta
 from pdp.rules.errors import SnapshotTruncated
 from pdp.rules.model import PasswordOverride, Revision
+from pdp.rules.pace import paced
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
 from pdp.store import SnapshotStore
@@ -227,6 +228,7 @@ def test_pieces_are_put_together(size: int, memory: Memory) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
     pieces = [content[at : min(at + 100_000, size)] for at in range(0, size, 100_000)]
     assert memory.filled(size, pieces)[:] == content[:size]
+    assert memory.filled(size, paced(pieces))[:] == content[:size]
 
 
 def test_a_user_of_redis_who_may_read_no_deltas_gets_the_rules(redis: RedisServer) -> None:

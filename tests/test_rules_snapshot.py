@@ -22,6 +22,7 @@ from pdp.rules.blob import FORMAT_VERSION, MAGIC, Section, seal, unseal
 from pdp.rules.compile import Compiler
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
 from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision, Tenant, User
+from pdp.rules.pace import PIECE
 from pdp.rules.passwords import RECORD_SIZE
 from pdp.rules.snapshot import decode, decode_verified
 
@@ -200,6 +201,20 @@ def test_any_flipped_byte_is_refused(position: int, mask: int, *, trusted: bool)
     blob[position] ^= mask
     with pytest.raises(SnapshotError):
         decode(blob, secrets=[SECRET] if trusted else [])
+
+
+def test_what_is_checked_beside_calls_is_checked_as_a_whole() -> None:
+    """The pieces make up all of it, whatever its size, and a damage in the last one is seen."""
+    rules = tuple(CallPermission(at, name=f"{at}" * 100, extensions=("0",), users=(ALICE,)) for at in range(1, 2000))
+    large = Compiler().compile(
+        Tenant(TENANT.uuid, users=(User(ALICE),), call_permissions=rules), REVISION, compiled_at=0.0
+    )
+    assert len(large) > 2 * PIECE
+    assert len(large) % PIECE
+    for blob in (UNSIGNED, large):
+        assert decode(blob, gently=True).revision == decode(blob).revision
+        with pytest.raises(SnapshotCorrupt):
+            decode(blob[:-1] + bytes([blob[-1] ^ 1]), gently=True)
 
 
 @given(data=st.binary(max_size=300), headed=st.booleans())

@@ -24,12 +24,12 @@ import hashlib
 import hmac
 import struct
 import sys
-import time
 from enum import IntEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
+from pdp.rules.pace import PIECE, paced
 
 if TYPE_CHECKING:
     import mmap
@@ -53,10 +53,6 @@ _HEADER = struct.Struct("<8sIIQ32s32s")
 _ENTRY = struct.Struct("<QQ")
 _CONTENT_HEAD = 24
 _UNSIGNED = bytes(32)
-_PIECE = 1 << 18
-"""Bytes that are hashed at once where it is done gently: a fraction of a millisecond."""
-_BREATH = 0.00002
-"""Seconds between two of those pieces: as short as they may be and yet be taken."""
 
 
 class Section(IntEnum):
@@ -137,7 +133,7 @@ def unseal(blob: Blob, secrets: Sequence[bytes] = (), *, gently: bool = False) -
     Args:
         blob: what ``seal`` returned.
         secrets: keys of which one must have signed it; none: a signature is not asked for.
-        gently: whether others, who answer calls, get the processor in between.
+        gently: whether most of the processor is left to others, who answer calls.
 
     Raises:
         SnapshotError: it is no whole, undamaged, trusted snapshot of this format.
@@ -145,7 +141,7 @@ def unseal(blob: Blob, secrets: Sequence[bytes] = (), *, gently: bool = False) -
     view = memoryview(blob).toreadonly()
     head = _head(view)
     rest = view[_HEADER.size :]
-    digest = _content_digest(view, _breathing(rest) if gently else [rest])
+    digest = _content_digest(view, paced(_pieces(rest)) if gently else [rest])
     if _checksum(digest, head.signature) != head.checksum or head.size != len(view):
         raise SnapshotCorrupt("the checksum differs from the content")
     if secrets:
@@ -225,11 +221,8 @@ def _content_digest(header: bytes | memoryview, covered: Iterable[Buffer]) -> by
     return digest.digest()
 
 
-def _breathing(content: memoryview) -> Iterator[memoryview]:
-    """The content in pieces, with a short sleep between two."""
-    for at in range(0, len(content), _PIECE):
-        yield content[at : at + _PIECE]
-        time.sleep(_BREATH)
+def _pieces(content: memoryview) -> Iterator[memoryview]:
+    return (content[at : at + PIECE] for at in range(0, len(content), PIECE))
 
 
 def _checksum(digest: bytes, signature: bytes) -> bytes:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.blob import checksum, regions
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated
+from pdp.rules.pace import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +44,6 @@ _STEP = struct.Struct("<QQQ")
 _OWN_CHECKSUM = slice(72, 104)
 _BLOCKS = (1 << 16, 1 << 11, 1 << 6)
 """Bytes that are compared at once: what differs is compared again in blocks of the next size."""
-_PIECE = 1 << 18
-"""Bytes of the longest piece that is copied: whoever takes a piece may hold others up while it does that."""
 
 
 def make_delta(base: bytes, result: bytes, base_number: int) -> bytes | None:
@@ -125,8 +124,8 @@ class Delta(NamedTuple):
         """What it makes of a blob that it fits, in pieces of some size; to be verified like any other blob."""
         view = memoryview(base)
         for start, length, new in self.steps:
-            for at in range(start, start + length, _PIECE):
-                yield view[at : min(at + _PIECE, start + length)]
+            for at in range(start, start + length, PIECE):
+                yield view[at : min(at + PIECE, start + length)]
             yield new
 
 

@@ -266,7 +266,7 @@ def decode(
     Args:
         blob: what a compiler returned; bytes and maps are used in place, anything else is copied.
         secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
-        gently: whether others, who answer calls, get the processor in between.
+        gently: whether most of the processor is left to others, who answer calls.
 
     Raises:
         SnapshotError: it is no whole, undamaged, trusted snapshot of this release's format.
