@@ -15,6 +15,7 @@ from pdp.rules.blob import Section, checksum, regions, seal
 from pdp.rules.compile import Compiler
 from pdp.rules.delta import WORTHWHILE, Delta, make_delta
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated
+from pdp.rules.pace import PIECE
 from pdp.rules.model import CallPermission, Revision, Tenant, User
 from pdp.rules.snapshot import decode
 
@@ -188,5 +189,5 @@ def test_a_delta_comes_in_pieces_that_hold_nobody_up() -> None:
     sections = dict.fromkeys(Section, b"") | {Section.STRINGS: bytes(3 << 20)}
     base = seal(sections, None)
     delta = Delta.load(make_delta(base, base, NUMBER) or b"")
-    assert max(len(piece) for piece in delta.pieces(base)) == 1 << 20
+    assert max(len(piece) for piece in delta.pieces(base)) == PIECE
     assert applied(delta, base) == base
