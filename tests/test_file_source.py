@@ -214,7 +214,7 @@ def test_a_removed_file_takes_its_tenants_away(tmp_path: Path) -> None:
     assert (names(reading), reading.complete) == (["2"], True)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.sampled_from(sorted(FORMS)), STEPS, STEPS)
 def test_after_any_edits_of_two_files_a_source_reads_what_a_new_source_reads(
     form: str, steps: list[Any], others: list[Any]

@@ -15,8 +15,8 @@ from pdp.rules.blob import Section, checksum, regions, seal
 from pdp.rules.compile import Compiler
 from pdp.rules.delta import WORTHWHILE, Delta, make_delta
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated
-from pdp.rules.pace import PIECE
 from pdp.rules.model import CallPermission, Revision, Tenant, User
+from pdp.rules.pace import PIECE
 from pdp.rules.snapshot import decode
 
 SECRET = b"a secret of the tests' own"
