@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType
 
+_ASKED = 0
+"""In place of a signal's number: the program itself asks."""
+
 
 class Stopping:
     """Holds the signals that ask for a graceful stop. A second Ctrl-C ends the program at once.
 
-    Make it in the main thread.
+    Make it in the main thread, once: it lasts as long as the process.
     """
 
     def __init__(self) -> None:
-        # Of all that can wake a thread up, this alone is safe to use from within a signal handler.
-        self._asked: SimpleQueue[None] = SimpleQueue()
+        # A signal that comes when a thread is about to wait for a lock, but does not yet, wakes nobody up: its handler
+        # waits for Python code that never runs. What the system writes into a pipe is there, whenever it came.
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
     def wait(self) -> None:
         """Returns when a signal asks for a stop, or ``ask`` was called."""
-        self._asked.get()
+        while os.read(self._reader, 1)[0] not in (_ASKED, signal.SIGINT, signal.SIGTERM):
+            pass
 
     def ask(self) -> None:
         """Asks for a stop, from any thread."""
-        self._asked.put(None)
+        os.write(self._writer, bytes((_ASKED,)))
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         if number == signal.SIGINT:  # a second SIGTERM is nobody's impatience: supervisors tend to send it twice
             signal.signal(number, signal.SIG_DFL)
-        self.ask()
