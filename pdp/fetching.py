@@ -13,12 +13,12 @@ from pdp.rules.errors import SnapshotTruncated
 from pdp.rules.pace import PIECE, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from redis import Redis
 
     from pdp.metrics import Metrics
-    from pdp.rules.blob import Blob
+    from pdp.rules.blob import Blob, Buffer
     from pdp.rules.keys import Keys
     from pdp.rules.pointer import Pointer
     from pdp.rules.snapshot import Snapshot
@@ -60,8 +60,7 @@ class Fetcher:
         for delta in self._chain(pointer, held.revision.number):
             if not delta.fits(blob):
                 return None
-            pieces = delta.pieces(blob)
-            blob = self._memory.filled(delta.size, paced(pieces) if gently else pieces)
+            blob = self._filled(delta.size, delta.pieces(blob), gently=gently)
         return None if blob is held.blob else blob
 
     def whole(self, pointer: Pointer, *, gently: bool = False) -> Blob | None:
@@ -78,10 +77,12 @@ class Fetcher:
         size = self._client.strlen(key)
         if not size:
             return None
-        pieces = self._pieces(key, size)
-        blob = self._memory.filled(size, paced(pieces) if gently else pieces)
+        blob = self._filled(size, self._pieces(key, size), gently=gently)
         self._metrics.fetched("snapshot", size)
         return blob
+
+    def _filled(self, size: int, pieces: Iterable[Buffer], *, gently: bool) -> Blob:
+        return self._memory.filled(size, paced(pieces) if gently else pieces)
 
     def _chain(self, pointer: Pointer, base: int) -> list[Delta]:
         """The deltas that lead from revision ``base`` to the pointer's, in their order; none where they do not."""

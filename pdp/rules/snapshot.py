@@ -210,10 +210,10 @@ class Snapshot:
 
     def permission(self, slot: int) -> PermissionRecord:
         """The permission in a slot."""
-        row, start = self._permission(slot), self._permissions + slot * PERMISSION_ROW.size
+        row = self._permission(slot)
         return PermissionRecord(
             id=row.id,
-            name=permission_name(self._blob, start, row.name, self._strings),
+            name=permission_name(self._blob, self._row(slot), row.name, self._strings),
             mode=Mode.ALLOW if row.flags & ALLOWS else Mode.DENY,
             enabled=bool(row.flags & ENABLED),
             has_password=bool(row.flags & HAS_PASSWORD),
@@ -239,7 +239,11 @@ class Snapshot:
         return self._automaton.word(extension)[:-1]
 
     def _permission(self, slot: int) -> _PermissionRow:
-        return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._permissions + slot * PERMISSION_ROW.size))
+        return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._row(slot)))
+
+    def _row(self, slot: int) -> int:
+        """Where in the blob a permission's row starts."""
+        return self._permissions + slot * PERMISSION_ROW.size
 
     def _group(self, start: int) -> GroupRecord:
         id_, id_length, name, name_length, flags = self._records[start : start + 5]

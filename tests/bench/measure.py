@@ -178,7 +178,7 @@ def _server_rss(blob: bytes) -> float:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from bench.facts import resident, timed\n"
+        "from bench.facts import resident\n"
         "from pdp.rules.snapshot import decode\n"
         "before = resident('VmRSS')\n"
         "snapshot = decode(Path(sys.argv[1]).read_bytes())\n"
