@@ -127,10 +127,16 @@ class Server:
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
             interceptors.append(DecisionIds())
-        plain = told is None and self._security.guard is None  # nobody else wants to see the messages
+        # Nobody is told of the messages, and all clients see the same rules. A guard counts the questions of CheckCalls.
+        plain = told is None and not self._security.tells_clients_apart
+        unguarded = self._security.guard is None
         self._transport = GrpcTransport(
             settings,
-            methods(*services, check_calls=hot.check_calls if plain else None),
+            methods(
+                *services,
+                check_call=hot.answer_call if plain else None,
+                check_calls=hot.answer_calls if plain and unguarded else None,
+            ),
             metrics,
             interceptors=interceptors,
             guard=self._security.guard,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from threading import local
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from weakref import ref
@@ -21,7 +22,7 @@ from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
 from pdp.rules.verdict import UNRESTRICTED, verdict_parts
 from pdp.service import response_of
-from pdp.tally import BUCKETS, CHECK_CALL, Refusal, outcome
+from pdp.tally import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class HotCalls:
         self._max_calls = max_calls
         self._alone: _Remembered = {}
         self._among: _Remembered = {}
+        self._mine = local()
+        """Of a thread that calls ``answer_call``: its ``check_call``."""
 
     def check_call(self) -> Callable[[bytes], bytes | None]:
         """CheckCall, for the thread that asks for it. What it answers is counted as a request, what it raises is not.
@@ -100,12 +103,6 @@ class HotCalls:
         decided, plain, refused = tally.decisions, tally.plain, tally.refused
         buckets = plain.buckets
 
-        def counted(request: messages.CheckCallRequest, started: float) -> bytes:
-            response = slowly(request)
-            tally.requested(CHECK_CALL, "OK")
-            tally.answered(CHECK_CALL, perf_counter() - started)
-            return response
-
         def check_call(data: bytes) -> bytes | None:
             started = perf_counter()
             if len(data) > most:
@@ -118,7 +115,9 @@ class HotCalls:
             if request.at_least_revision > 0:
                 return None
             if not _is_plain(extension):
-                return counted(request, started)
+                response = slowly(request)
+                tally.served(CHECK_CALL, perf_counter() - started)
+                return response
             snapshot, number = decide(request.caller, extension, request.outcall, request.tenant)
             response, refusal = self._answer(snapshot, number)
             if refusal is not None:
@@ -134,20 +133,42 @@ class HotCalls:
         return check_call
 
     def check_call_waiting(self, data: bytes) -> bytes:
-        """CheckCall that may wait.
+        """CheckCall that may wait, in any thread; counted likewise.
 
         Raises:
             CallError: there is no answer.
         """
-        return self._one_slowly(self._parsed(messages.CheckCallRequest, data))
+        started = perf_counter()
+        response = self._one_slowly(self._parsed(messages.CheckCallRequest, data))
+        self._tallies.mine().served(CHECK_CALL, perf_counter() - started)
+        return response
 
-    def check_calls(self, data: bytes) -> bytes:
-        """CheckCalls.
+    def answer_call(self, data: bytes) -> bytes:
+        """CheckCall, in any thread, be it that it has to wait; counted likewise.
 
         Raises:
             CallError: there is no answer.
         """
-        request = self._parsed(messages.CheckCallsRequest, data)
+        mine = self._mine
+        try:
+            check_call: Callable[[bytes], bytes | None] = mine.check_call
+        except AttributeError:
+            check_call = mine.check_call = self.check_call()
+        response = check_call(data)
+        return self.check_call_waiting(data) if response is None else response
+
+    def answer_calls(self, data: bytes) -> bytes:
+        """CheckCalls, in any thread; counted likewise.
+
+        Raises:
+            CallError: there is no answer.
+        """
+        started = perf_counter()
+        response = self._many(self._parsed(messages.CheckCallsRequest, data))
+        self._tallies.mine().served(CHECK_CALLS, perf_counter() - started)
+        return response
+
+    def _many(self, request: messages.CheckCallsRequest) -> bytes:
         started = perf_counter()
         verdicts = self._plainly(request) if len(request.calls) <= self._max_calls else None
         if verdicts is None:

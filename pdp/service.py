@@ -65,8 +65,8 @@ class Method(NamedTuple):
         answer: makes the response, or raises ``CallError``. From a request to a message; ONE_TO_MANY: to an iterator of
             messages; MANY_TO_MANY: from an iterator of requests, None for one that cannot be read, to one of messages.
         kind: what goes to and fro.
-        raw: makes the response's bytes from the request's, or raises ``CallError``: the same answer, sooner; None: it
-            cannot be had.
+        raw: makes the response's bytes from the request's, or raises ``CallError``: the same answer, sooner. It counts
+            as a request what it answers, and nothing else. None: it cannot be had.
     """
 
     service: str
@@ -228,13 +228,15 @@ class DecisionService:
 def methods(
     decisions: DecisionService,
     directory: DirectoryService,
+    *,
+    check_call: Callable[[bytes], bytes] | None = None,
     check_calls: Callable[[bytes], bytes] | None = None,
 ) -> tuple[Method, ...]:
-    """Everything that the two services answer; ``check_calls`` as ``Method.raw`` has it."""
+    """Everything that the two services answer; ``check_call`` and ``check_calls`` as ``Method.raw`` has it."""
     decision_service = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
     directory_service = v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name
     return (
-        Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call),
+        Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call, raw=check_call),
         Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls, raw=check_calls),
         Method(
             decision_service,

@@ -28,7 +28,7 @@ MAX_REFUSALS = 100
 MAX_NAME_LENGTH = 40
 """Of a permission's name; a label is no place for more."""
 
-CHECK_CALL = "CheckCall"
+CHECK_CALL, CHECK_CALLS = "CheckCall", "CheckCalls"
 
 _OUTCOMES = 32
 
@@ -140,6 +140,11 @@ class Tally:
         if durations is None:
             durations = self.answering[method] = Durations()
         durations.took(seconds)
+
+    def served(self, method: str, seconds: float) -> None:
+        """A request was answered, after so long."""
+        self.requested(method, "OK")
+        self.answered(method, seconds)
 
     def rejected(self, reason: str, count: int = 1) -> None:
         """Calls were refused because there were too many."""

@@ -249,7 +249,7 @@ class _Handlers:
     def make(self, method: Method) -> _Handler:
         """The handler of a method."""
         if method.raw is not None:
-            return grpc.unary_unary_rpc_method_handler(self._call(method._replace(answer=method.raw)))
+            return grpc.unary_unary_rpc_method_handler(self._raw(method.name, method.raw))
         read = _reader(method.request)
         if method.kind is Kind.ONE_TO_MANY:
             return grpc.unary_stream_rpc_method_handler(self._stream(method), read, _serialize)
@@ -261,6 +261,16 @@ class _Handlers:
         elif method.kind is Kind.REPORT:
             call.experimental_thread_pool = self._streams.pool  # type: ignore[attr-defined] # likewise
         return grpc.unary_unary_rpc_method_handler(call, read, _serialize)
+
+    def _raw(self, name: str, answer: Callable[[bytes], bytes]) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        def call(request: bytes, context: grpc.ServicerContext) -> bytes:
+            started = time.perf_counter()
+            try:
+                return answer(request)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+                self._refuse(name, context, error, time.perf_counter() - started)
+
+        return call
 
     def _call(self, method: Method) -> Callable[[Any, grpc.ServicerContext], Any]:
         name = method.name

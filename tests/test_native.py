@@ -112,7 +112,7 @@ def test_the_short_way_gives_many_answers_of_the_service(
     decisions, hot, _ = ways
     request = v1.CheckCallsRequest(calls=calls)
 
-    assert v1.CheckCallsResponse.FromString(hot.check_calls(request.SerializeToString())) == decisions.check_calls(
+    assert v1.CheckCallsResponse.FromString(hot.answer_calls(request.SerializeToString())) == decisions.check_calls(
         request
     )
 
@@ -122,7 +122,7 @@ def test_the_short_way_gives_many_answers_of_the_service(
 def test_any_bytes_are_a_request_or_refused(data: bytes) -> None:
     """No other error."""
     _, hot, _ = TWO_WAYS
-    for ask in (lambda: hot.check_call()(data), lambda: hot.check_calls(data)):
+    for ask in (lambda: hot.check_call()(data), lambda: hot.answer_calls(data)):
         outcome(ask)
 
 
@@ -143,7 +143,7 @@ def test_an_edit_counts_at_once_and_remembered_responses_go() -> None:
 def test_many_questions_are_counted_as_so_many_decisions() -> None:
     """Each with a place in the histogram."""
     _, hot, metrics = two_ways(denying("0900"))
-    hot.check_calls(v1.CheckCallsRequest(calls=[CALL] * 7).SerializeToString())
+    hot.answer_calls(v1.CheckCallsRequest(calls=[CALL] * 7).SerializeToString())
     value = metrics.registry.get_sample_value
 
     assert value("rightcall_decisions_total", {"decision": "deny", "stage": "user"}) == 7

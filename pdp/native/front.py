@@ -14,6 +14,7 @@ from pygrpc_native import EVENT_CALL, NativeGrpcFront
 from pdp.address import UNIX, Address, check_free, check_unix_free, parse_address
 from pdp.errors import CallError, Code, ListenError, Stopping, TooManyCalls
 from pdp.security.retry import retry_metadata
+from pdp.tally import CHECK_CALL, CHECK_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _CHECK_CALL, _CHECK_CALLS = 0, 1
-_NAMES = ("CheckCall", "CheckCalls")
+_NAMES = (CHECK_CALL, CHECK_CALLS)
 _SERVICE = "rightcall.v1.DecisionService"
 _BATCH = 65_536
 """Calls that are taken at once at the most; it is never waited for so many."""
@@ -166,11 +167,10 @@ class Front:
     def _answer_aside(self, call_id: int, method: int, data: bytes) -> None:
         started = perf_counter()
         try:
-            response = self._hot.check_calls(data) if method == _CHECK_CALLS else self._hot.check_call_waiting(data)
+            response = self._hot.answer_calls(data) if method == _CHECK_CALLS else self._hot.check_call_waiting(data)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
             self._fail(call_id, method, error, perf_counter() - started)
         else:
-            self._metrics.requested(_NAMES[method], "OK", perf_counter() - started)
             self._front.respond(call_id, response)
         with self._guard:
             self._beside -= 1

@@ -1,8 +1,9 @@
 """The server under load, compared in one run with what HTTP/2 and gRPC themselves cost: nginx, an empty handler.
 
 The server has one core and the client another one. Each row also tells the processor time that a call took, which
-other work on the machine disturbs less than calls a second. Everything is measured in several rounds, each with all
-servers in turn: a machine that is slower for a minute is so for all that a round compares, and the median is told.
+other work on the machine disturbs less than calls a second. Everything is measured in several rounds. In each of them
+all servers are started, and asked the same in turn before they are asked the next: a process is slower or faster for
+as long as it lives, and a machine for seconds or minutes. The median of the rounds' ratios is told.
 
 - *loaded*, *alone*: h2load with one and the same question, 8 calls in flight on each of 8 connections, or one call.
 - *many*: h2load with the same 1,000 questions in each CheckCalls.
@@ -19,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from load import drive
 from load.prepare import NotEnoughMemory, module_environment
@@ -34,7 +36,7 @@ from bench.peer import EMPTY, NATIVE_EMPTY
 from bench.rounds import medians
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.parts import Options
     from bench.rounds import Figures
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 PORT: Final = 50671
 OPEN_RATES: Final = {"grpcio": (2_000,), "native": (2_000, 10_000)}
 SMALL, LARGE = 1_000, 1_000_000
-ROUNDS: Final = 5
+ROUNDS: Final = 7
 """Their runs are shorter than those of other parts, for there are many."""
 _START_SECONDS: Final = 60.0
 _NGINX: Final = """
@@ -53,6 +55,24 @@ http {{ access_log off; keepalive_requests 1000000000;
 """
 
 
+class _Server(NamedTuple):
+    """One that is up.
+
+    Attributes:
+        name: in the results.
+        kind: what it is.
+        rules: that it has.
+        port: where it listens.
+        process: its id.
+    """
+
+    name: str
+    kind: str
+    rules: Rules
+    port: int
+    process: int
+
+
 def measure(options: Options) -> list[Figures]:
     """Every server in turn, round by round; a size for which there is not enough memory is left out."""
     require("h2load", "nginx", "taskset")
@@ -61,7 +81,7 @@ def measure(options: Options) -> list[Figures]:
     rounds = []
     for number in range(1 if options.quick else ROUNDS):
         print(f"round {number + 1}", flush=True)
-        rounds.append(_round(rules, sizes, max(2, options.seconds * 3 // 5)))
+        rounds.append(_round(rules, sizes, max(2, options.seconds * 2 // 5)))
     return rounds
 
 
@@ -84,79 +104,83 @@ def _rules(size: int) -> Rules | None:
 
 
 def _round(rules: Rules, sizes: list[Rules], seconds: int) -> Figures:
-    results: Figures = {}
-    for kind in ("nginx", EMPTY, "grpcio", NATIVE_EMPTY, "native"):
-        with _server(kind, rules) as process:
-            results[kind] = dict(_runs(kind, rules, process.pid, seconds))
-    for sized in sizes:
-        with _server("native", sized) as process:
-            results[f"native, {sized.permissions:,}"] = dict(_sized_runs(sized, process.pid, seconds))
+    """All servers are up, so that what is compared is measured within seconds; those that are not asked do nothing."""
+    wanted = [(kind, kind, rules) for kind in ("nginx", EMPTY, "grpcio", NATIVE_EMPTY, "native")]
+    wanted += [(f"native, {sized.permissions:,}", "native", sized) for sized in sizes]
+    with ExitStack() as stack:
+        servers = [
+            _Server(name, kind, of, PORT + number, stack.enter_context(_running(kind, of, PORT + number)))
+            for number, (name, kind, of) in enumerate(wanted)
+        ]
+        runs = {server.name: dict(_runs(server, seconds)) for server in servers}
+        results: Figures = {server.name: {} for server in servers}
+        for what in max(runs.values(), key=len):
+            for name, asked in runs.items():
+                if what in asked and (found := asked[what]()):
+                    results[name][what] = found
     return results
 
 
-def _runs(kind: str, rules: Rules, process: int, seconds: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """All that is measured of one server."""
-    single, requests = one(rules.plain_request()), rules.requests()
-    ours = kind in OPEN_RATES
-    yield "loaded", _h2load("CheckCall", single, LOADED, process, seconds)
-    yield "alone", _h2load("CheckCall", single, ALONE, process, seconds)
-    any_answer = ["--any-answer"] if kind == "nginx" else []
-    mixed = paced(PORT, rules.questions, seconds=seconds, processes=[process], options=any_answer)
-    yield "mix", mixed._asdict()
-    if ours:
-        yield "many", _h2load("CheckCalls", many(requests[:MANY_CALLS]), MANY, process, seconds)
-    for rate in OPEN_RATES.get(kind, ()):
-        run = paced(PORT, rules.questions, seconds=seconds, rate=rate, processes=[process])
-        yield f"open {rate:,}", run._asdict()
-    if ours and (found := _ghz(rules, process, seconds)):
-        yield "ghz", found
+def _runs(server: _Server, seconds: int) -> Iterator[tuple[str, Callable[[], dict[str, float] | None]]]:
+    """All that is measured of a server."""
+    rules, kind = server.rules, server.kind
+    single = one(rules.plain_request())
+    yield "loaded", partial(_h2load, server, "CheckCall", single, LOADED, seconds)
+    if server.name == kind:
+        yield "alone", partial(_h2load, server, "CheckCall", single, ALONE, seconds)
+    yield "mix", partial(_paced, server, seconds, options=["--any-answer"] if kind == "nginx" else [])
+    if kind not in OPEN_RATES:
+        return
+    yield "many", partial(_h2load, server, "CheckCalls", many(rules.requests()[:MANY_CALLS]), MANY, seconds)
+    if server.name == kind:
+        for rate in OPEN_RATES[kind]:
+            yield f"open {rate:,}", partial(_paced, server, seconds, rate=rate)
+        yield "ghz", partial(_ghz, server, seconds)
 
 
-def _sized_runs(rules: Rules, process: int, seconds: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """What is measured of one server with rules of another size."""
-    yield "loaded", _h2load("CheckCall", one(rules.plain_request()), LOADED, process, seconds)
-    yield "mix", paced(PORT, rules.questions, seconds=seconds, processes=[process])._asdict()
-    yield "many", _h2load("CheckCalls", many(rules.requests()[:MANY_CALLS]), MANY, process, seconds)
+def _h2load(server: _Server, method: str, body: bytes, shape: tuple[int, int], seconds: int) -> dict[str, float]:
+    return h2load(server.port, method, body, shape=shape, seconds=seconds, processes=[server.process])._asdict()
 
 
-def _h2load(method: str, body: bytes, shape: tuple[int, int], process: int, seconds: int) -> dict[str, float]:
-    return h2load(PORT, method, body, shape=shape, seconds=seconds, processes=[process])._asdict()
+def _paced(server: _Server, seconds: int, rate: float = 0, options: Sequence[str] = ()) -> dict[str, float]:
+    questions, processes = server.rules.questions, [server.process]
+    return paced(server.port, questions, seconds=seconds, rate=rate, processes=processes, options=options)._asdict()
 
 
-def _ghz(rules: Rules, process: int, seconds: int) -> dict[str, float] | None:
+def _ghz(server: _Server, seconds: int) -> dict[str, float] | None:
     """As fast as ghz can; None where it cannot be had."""
-    before = cpu_seconds(process)
+    before = cpu_seconds(server.process)
     try:
-        found: Any = drive.ghz(f"127.0.0.1:{PORT}", rules.questions, seconds=seconds)
+        found: Any = drive.ghz(f"127.0.0.1:{server.port}", server.rules.questions, seconds=seconds)
     except ToolMissing as error:
         print(f"ghz is left out: {error}", flush=True)
         return None
-    cpu = (cpu_seconds(process) - before) / found.sent
+    cpu = (cpu_seconds(server.process) - before) / found.sent
     times = {name: getattr(found, name) / 1e3 for name in ("p50", "p99", "p999")}
     return {"rate": found.rate, "answers": found.sent, **times, "longest": found.slowest / 1e3, "cpu": cpu}
 
 
 @contextmanager
-def _server(kind: str, rules: Rules) -> Iterator[subprocess.Popen[bytes]]:
+def _running(kind: str, rules: Rules, port: int) -> Iterator[int]:
     """A server on a core of its own; the process is the one that answers."""
     with tempfile.TemporaryDirectory(prefix="rightcall-nginx-") as directory:
-        command = [sys.executable, "-m", "bench.peer", kind, str(rules.path), str(PORT)]
+        command = [sys.executable, "-m", "bench.peer", kind, str(rules.path), str(port)]
         if kind == "nginx":
             file = Path(directory, "nginx.conf")
-            file.write_text(_NGINX.format(directory, PORT), encoding="ascii")
+            file.write_text(_NGINX.format(directory, port), encoding="ascii")
             command = ["nginx", "-c", str(file), "-g", "master_process off;"]
         process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command], env=module_environment())
         try:
-            _await_listening(process)
-            yield process
+            _await_listening(process, port)
+            yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
 
 
-def _await_listening(process: subprocess.Popen[bytes]) -> None:
+def _await_listening(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not listening(PORT):
+    while not listening(port):
         if process.poll() is not None or time.monotonic() > deadline:
             raise TimeoutError("the server does not start; its last words are above")
         time.sleep(0.1)
