@@ -127,7 +127,8 @@ class Server:
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
             interceptors.append(DecisionIds())
-        # Nobody is told of the messages, and all clients see the same rules. A guard counts the questions of CheckCalls.
+        # Nobody is told of the messages, and all clients see the same rules. A guard has to see CheckCalls, of which it
+        # counts the questions.
         plain = told is None and not self._security.tells_clients_apart
         unguarded = self._security.guard is None
         self._transport = GrpcTransport(

@@ -49,6 +49,8 @@ class _State:
     """Callers that no tenant knows."""
     outcalls: dict[str, Snapshot | None] = field(default_factory=dict)
     """The one tenant that has an outcall, or None where no tenant has it."""
+    only: Snapshot | None = None
+    """As ``CurrentSnapshots.only``."""
 
 
 class CurrentSnapshots:
@@ -139,8 +141,11 @@ class CurrentSnapshots:
             if found is None:
                 raise UnknownTenant(tenant)
             return found.snapshot
-        if len(caller) == UUID_LENGTH and (snapshot := self._of_caller(state, caller)) is not None:
-            return snapshot
+        if len(caller) == UUID_LENGTH:
+            only = state.only
+            snapshot = self._of_caller(state, caller) if only is None else only if only.knows_caller(caller) else None
+            if snapshot is not None:
+                return snapshot
         return _of_outcall(state, outcall) if outcall else None
 
     def _of_caller(self, state: _State, caller: str) -> Snapshot | None:
@@ -162,8 +167,8 @@ class CurrentSnapshots:
 
     def _assign(self, held: Mapping[str, Held]) -> None:
         was_ready = self.ready
-        self._state = _State(held)
         self.only = next(iter(held.values())).snapshot if len(held) == 1 else None
+        self._state = _State(held, only=self.only)
         if self.ready is not was_ready:
             for callback in self._on_ready:
                 callback(self.ready)

@@ -1,9 +1,9 @@
 """From a request's bytes to a response's bytes, for the two methods that are asked by the thousand.
 
-The same answers as ``DecisionService`` gives, by a shorter way: a snapshot has few verdicts, so the response of each is
-serialized once and sent again, with a challenge behind it where there is one, and what was counted goes to lists of
-this thread. Whatever is not plain (a question that is refused, one that asks for a revision) takes the long way,
-through the service.
+The same answers as ``DecisionService`` gives, by a shorter way: a response is put together from a verdict's number and
+the permission's row in the snapshot, without a message between them, and what was counted goes to lists of this thread.
+Whatever is not plain (a question that is refused, one that asks for a revision) takes the long way, through the
+service.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from threading import local
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
 from google.protobuf.message import DecodeError
@@ -20,7 +20,8 @@ from google.protobuf.message import DecodeError
 from pdp.errors import CallError, InvalidCall, TooLarge
 from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
-from pdp.rules.verdict import UNRESTRICTED, verdict_parts
+from pdp.rules.protobuf import delimited
+from pdp.rules.verdict import UNRESTRICTED, Verdict, verdict_parts
 from pdp.service import response_of
 from pdp.tally import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
 from rightcall.v1 import decision_pb2 as messages
@@ -37,24 +38,45 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request", messages.CheckCallRequest, messages.CheckCallsRequest)
 
-_Answer: TypeAlias = "tuple[bytes, Refusal | None]"
-"""A response, and what it is counted as where it is no ALLOW."""
-_Remembered: TypeAlias = "dict[str, tuple[Callable[[], Snapshot | None], dict[int, _Answer]]]"
-"""By tenant: its snapshot, which may be gone, and of that each verdict's number with its answer."""
-
-_UNRESTRICTED: _Answer = (response_of(None, UNRESTRICTED).SerializeToString(), None)
-_REMEMBERED_RESPONSES = 16_384
-"""Of one snapshot: a few megabytes where a tenant's calls end in that many verdicts, next to nothing where not."""
-_FIRST = b"\x0a"
-"""Before CheckCallsAnswer.response, and before CheckCallsResponse.answers: field 1, with a length."""
-_CHALLENGE = b"\x2a"
-"""Before CheckCallResponse.challenge: field 5, with a length. A message's fields may come one by one."""
+_REMEMBERED_REFUSALS = 65_536
+"""Of one snapshot; a few megabytes where so many permissions refuse calls."""
+_ALONE, _AMONG_MANY = b"", b"\x0a\x0a"
+"""The tags around a response: none, or those of CheckCallsResponse.answers and CheckCallsAnswer.response."""
+_PERMISSION, _CHALLENGE = b"\x1a", b"\x2a"
+"""The tags of CheckCallResponse.permission and of CheckCallResponse.challenge. Fields may come in any order."""
 _LOW = 15
 """The bits of a verdict's number that hold decision and stage; all are 0 where there is no verdict."""
 _DECISION = 3
 """Those of them that hold the decision."""
+_ALLOWED, _CHALLENGED = int(Decision.ALLOW), int(Decision.CHALLENGE)
+"""As plain numbers: an enumeration is slow to look into."""
 _OUTCOMES = tuple(outcome(*verdict_parts(low)[1:]) if low else outcome(*UNRESTRICTED[:2]) for low in range(_LOW + 1))
 """Where the low bits of a verdict's number are counted."""
+_HEADS = tuple(
+    response_of(None, Verdict(*verdict_parts(low)[1:], None, "")).SerializeToString() + _PERMISSION
+    for low in range(_LOW + 1)
+)
+"""What stands before the permission, by the low bits of a verdict's number."""
+_UNRESTRICTED = response_of(None, UNRESTRICTED).SerializeToString()
+
+
+class _Known:
+    """What the responses by one snapshot have in common; it does not keep the snapshot alive.
+
+    Attributes:
+        of: the snapshot, or None when that has gone.
+        end: what stands behind the permission.
+        unrestricted: the response where no permission matches, by the tags around it.
+        refusals: what a verdict is counted as, by its number.
+    """
+
+    __slots__ = ("end", "of", "refusals", "unrestricted")
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.of = ref(snapshot)
+        self.end = messages.CheckCallResponse(revision=str(snapshot.revision)).SerializeToString()
+        self.unrestricted = _unrestricted(self.end)
+        self.refusals: dict[int, Refusal] = {}
 
 
 class HotCalls:
@@ -86,8 +108,8 @@ class HotCalls:
         self._challenge = challenge
         self._max_message_size = max_message_size
         self._max_calls = max_calls
-        self._alone: _Remembered = {}
-        self._among: _Remembered = {}
+        self._known: dict[str, _Known] = {}
+        """By tenant."""
         self._mine = local()
         """Of a thread that calls ``answer_call``: its ``check_call``."""
 
@@ -98,10 +120,9 @@ class HotCalls:
         then ``check_call_waiting`` has it.
         """
         parse, decide, slowly = messages.CheckCallRequest.FromString, self._decide, self._one_slowly
-        challenged, most = self._challenged, self._max_message_size
+        answer, challenged, most = self._answer, self._challenged, self._max_message_size
         tally = self._tallies.mine()
-        decided, plain, refused = tally.decisions, tally.plain, tally.refused
-        buckets = plain.buckets
+        decided, plain, buckets = tally.decisions, tally.plain, tally.plain.buckets
 
         def check_call(data: bytes) -> bytes | None:
             started = perf_counter()
@@ -119,11 +140,9 @@ class HotCalls:
                 tally.served(CHECK_CALL, perf_counter() - started)
                 return response
             snapshot, number = decide(request.caller, extension, request.outcall, request.tenant)
-            response, refusal = self._answer(snapshot, number)
-            if refusal is not None:
-                refused(refusal)
-                if number & _DECISION == Decision.CHALLENGE:
-                    response = challenged(response, snapshot, request)
+            response = answer(snapshot, number, tally, _ALONE)
+            if number & _DECISION == _CHALLENGED:
+                response = challenged(response, snapshot, request)
             seconds = perf_counter() - started
             decided[_OUTCOMES[number & _LOW]] += 1
             buckets[bisect_left(BUCKETS, seconds)] += 1
@@ -175,12 +194,11 @@ class HotCalls:
             return self._decisions.check_calls(request).SerializeToString()
         tally, answers = self._tallies.mine(), []
         for call, (snapshot, number) in zip(request.calls, verdicts, strict=True):
-            answer, refusal = self._among_many(snapshot, number)
-            if refusal is not None:
-                tally.refused(refusal)
-                if self._challenge is not None and number & _DECISION == Decision.CHALLENGE:
-                    answer = _wrapped(self._challenged(self._answer(snapshot, number)[0], snapshot, call))
-            answers.append(answer)
+            if self._challenge is not None and number & _DECISION == _CHALLENGED:
+                response = self._challenged(self._answer(snapshot, number, tally, _ALONE), snapshot, call)
+                answers.append(_among_many(response))
+            else:
+                answers.append(self._answer(snapshot, number, tally, _AMONG_MANY))
         _count(tally, verdicts, perf_counter() - started)
         return b"".join(answers)
 
@@ -199,10 +217,13 @@ class HotCalls:
             CallError: as ``CurrentSnapshots.resolve``.
         """
         current = self._current
-        if not tenant and (only := current.only) is not None and (number := only.match(caller, extension, outcall)):
+        only = current.only if not tenant else None
+        if only is not None and (number := only.match(caller, extension, outcall)):
             return only, number  # it has a verdict, so the call is its tenant's: nobody needs to look for that
         snapshot = current.resolve(caller, outcall, tenant)
-        return snapshot, snapshot.match(caller, extension, outcall) if snapshot is not None else NO_VERDICT
+        if snapshot is None or snapshot is only:
+            return snapshot, NO_VERDICT
+        return snapshot, snapshot.match(caller, extension, outcall)
 
     def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot | None, int]] | None:
         """The verdicts on many questions; None where one of them is not plain, so that nothing is decided yet."""
@@ -224,69 +245,50 @@ class HotCalls:
             verdicts.append(verdict)
         return verdicts
 
-    def _answer(self, snapshot: Snapshot | None, number: int) -> _Answer:
-        """With a CheckCallResponse."""
+    def _answer(self, snapshot: Snapshot | None, number: int, tally: Tally, around: bytes) -> bytes:
+        """A CheckCallResponse within these tags; what refuses is counted."""
         if snapshot is None:
-            return _UNRESTRICTED
-        answers = self._remembered(self._alone, snapshot)
-        found = answers.get(number)
-        if found is None:
-            found = _made(snapshot, number)
-            if len(answers) < _REMEMBERED_RESPONSES:
-                answers[number] = found
-        return found
+            return _BY_NOBODY[around]
+        known = self._known.get(snapshot.tenant)
+        if known is None or known.of() is not snapshot:
+            known = self._known[snapshot.tenant] = _Known(snapshot)
+        if number == NO_VERDICT:
+            return known.unrestricted[around]
+        if number & _DECISION != _ALLOWED:
+            tally.refused(known.refusals.get(number) or self._refusal(known, snapshot, number))
+        return snapshot.message(number, _HEADS[number & _LOW], known.end, around)
 
-    def _among_many(self, snapshot: Snapshot | None, number: int) -> _Answer:
-        """The same as one of the answers of a CheckCallsResponse."""
-        if snapshot is None:
-            return _wrapped(_UNRESTRICTED[0]), None
-        answers = self._remembered(self._among, snapshot)
-        found = answers.get(number)
-        if found is None:
-            response, refusal = self._answer(snapshot, number)
-            found = _wrapped(response), refusal
-            if len(answers) < _REMEMBERED_RESPONSES:
-                answers[number] = found
-        return found
+    def _refusal(self, known: _Known, snapshot: Snapshot, number: int) -> Refusal:
+        refusal = self._tallies.admit(Refusal.of(snapshot.tenant, snapshot.verdict(number)))
+        if len(known.refusals) < _REMEMBERED_REFUSALS:
+            known.refusals[number] = refusal
+        return refusal
 
     def _challenged(self, response: bytes, snapshot: Snapshot | None, call: messages.CheckCallRequest) -> bytes:
         """A response of CHALLENGE with its challenge, which is a new one each time."""
         if self._challenge is None or snapshot is None:
             return response
         challenge = self._challenge(snapshot, call.caller, call.extension, call.outcall).encode()
-        return response + _CHALLENGE + _length(challenge) + challenge
+        return response + delimited(_CHALLENGE, challenge)
 
     def _one_slowly(self, request: messages.CheckCallRequest) -> bytes:
         return self._decisions.check_call(request).SerializeToString()
 
-    @staticmethod
-    def _remembered(of: _Remembered, snapshot: Snapshot) -> dict[int, _Answer]:
-        """What is remembered of a snapshot; what was of its predecessor goes."""
-        known = of.get(snapshot.tenant)
-        if known is None or known[0]() is not snapshot:
-            known = of[snapshot.tenant] = ref(snapshot), {}
-        return known[1]
+
+def _unrestricted(end: bytes) -> dict[bytes, bytes]:
+    """The response where no permission matches, by the tags around it."""
+    return {_ALONE: _UNRESTRICTED + end, _AMONG_MANY: _among_many(_UNRESTRICTED + end)}
 
 
-def _made(snapshot: Snapshot, number: int) -> _Answer:
-    verdict = snapshot.verdict(number)
-    response = response_of(snapshot, verdict).SerializeToString()
-    return response, None if verdict.decision is Decision.ALLOW else Refusal.of(snapshot.tenant, verdict)
-
-
-def _wrapped(response: bytes) -> bytes:
+def _among_many(response: bytes) -> bytes:
     """A CheckCallResponse as one of the answers of a CheckCallsResponse."""
-    wrapped = _FIRST + _length(response) + response
-    return _FIRST + _length(wrapped) + wrapped
+    for tag in _AMONG_MANY:
+        response = delimited(bytes((tag,)), response)
+    return response
 
 
-def _length(data: bytes) -> bytes:
-    """How many bytes follow, as protobuf writes it."""
-    left, encoded = len(data), bytearray()
-    while left > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        encoded.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes((*encoded, left))
+_BY_NOBODY = _unrestricted(b"")
+"""The response where no tenant knows the call."""
 
 
 def _count(tally: Tally, verdicts: list[tuple[Snapshot | None, int]], seconds: float) -> None:

@@ -60,6 +60,10 @@ class Refusal(NamedTuple):
         return cls(tenant, str(verdict.permission_id), name, verdict.decision.name.lower())
 
 
+_TOGETHER = {decision: Refusal("", "", "", decision) for decision in ("deny", "challenge")}
+"""What stands for those that are counted together."""
+
+
 class Durations:
     """How long something took, each time.
 
@@ -221,7 +225,7 @@ class Tallies:
         try:
             tally: Tally = self._local.tally
         except AttributeError:
-            tally = self._local.tally = Tally(self._admit)
+            tally = self._local.tally = Tally(self.admit)
             with self._guard:
                 self._threads[threading.current_thread()] = tally
         return tally
@@ -242,12 +246,12 @@ class Tallies:
         with self._guard:
             for thread in [thread for thread in self._threads if not thread.is_alive()]:
                 self._retired.add(self._threads.pop(thread))
-            total = Tally(self._admit)
+            total = Tally(self.admit)
             for tally in (self._retired, *self._threads.values(), *self._others.values()):
                 total.add(tally)
             return total
 
-    def _admit(self, refusal: Refusal) -> Refusal:
+    def admit(self, refusal: Refusal) -> Refusal:
         """The refusal itself for the first that come, and for all others one that stands for them.
 
         Who is admitted stays so: what is counted together cannot be taken apart any more.
@@ -258,4 +262,4 @@ class Tallies:
         with self._admitting:
             if refusal.permission and refusal not in admitted and len(admitted) < MAX_REFUSALS:
                 admitted.add(refusal)
-        return refusal if refusal in admitted else Refusal("", "", "", refusal.decision)
+        return refusal if refusal in admitted else _TOGETHER[refusal.decision]

@@ -58,6 +58,18 @@ def test_a_call_that_nobody_knows_belongs_to_no_tenant(current: CurrentSnapshots
     assert tenant_of(current, "", "9" * 100_000) is None
 
 
+def test_the_only_tenant_decides_what_it_knows() -> None:
+    """Its callers, in either case, and its outcalls; all else belongs to nobody."""
+    current = CurrentSnapshots("test")
+    current.replace(snapshot(ACME, ALICE, outcalls=("1",)))
+
+    assert tenant_of(current, ALICE, "99") == ACME
+    assert tenant_of(current, ALICE.upper()) == ACME
+    assert tenant_of(current, STRANGER, "1") == ACME
+    assert tenant_of(current, BOB) is None
+    assert tenant_of(current, "x", "99") is None
+
+
 def test_an_outcall_of_two_tenants_asks_for_the_tenant(current: CurrentSnapshots) -> None:
     """Guessing would decide a call by somebody else's rules."""
     with pytest.raises(AmbiguousOutcall, match="name the tenant"):

@@ -186,19 +186,25 @@ def test_health_and_streams_go_through_the_front(running: Running) -> None:
     assert [answer.id for answer in answers] == ["0", "1", "2"]
 
 
-def test_requests_are_counted_by_method_and_status(running: Running) -> None:
-    """As over grpcio."""
+@pytest.mark.parametrize("transport", [Transport.NATIVE, Transport.GRPCIO])
+def test_each_request_is_counted_once_with_its_time(transport: Transport) -> None:
+    """The plain ones, those that ask for a revision or for many decisions, and those that are refused."""
+    check = v1.CheckCallRequest
+    newer = check(caller=ALICE, extension="0900", at_least_revision=1)
+    with running_server(denying("0900"), transport=transport) as running:
+        for call in (CALL, check(caller=ALICE, extension="1"), newer):
+            running.decisions.CheckCall(call, timeout=DEADLINE)
+        running.decisions.CheckCalls(v1.CheckCallsRequest(calls=[CALL] * 3), timeout=DEADLINE)
+        with pytest.raises(grpc.RpcError):
+            running.decisions.CheckCall(check(extension=""), timeout=DEADLINE)
 
-    def counted(code: str) -> float:
-        labels = {"method": "CheckCall", "code": code}
-        return running.metrics.registry.get_sample_value("rightcall_grpc_requests_total", labels) or 0.0
-
-    before = counted("OK"), counted("INVALID_ARGUMENT")
-    running.decisions.CheckCall(CALL, timeout=DEADLINE)
-    with pytest.raises(grpc.RpcError):
-        running.decisions.CheckCall(v1.CheckCallRequest(extension=""), timeout=DEADLINE)
-
-    assert (counted("OK"), counted("INVALID_ARGUMENT")) == (before[0] + 1, before[1] + 1)
+    value = running.metrics.registry.get_sample_value
+    requests, times = "rightcall_grpc_requests_total", "rightcall_grpc_request_duration_seconds_count"
+    assert value(requests, {"method": "CheckCall", "code": "OK"}) == 3
+    assert value(requests, {"method": "CheckCall", "code": "INVALID_ARGUMENT"}) == 1
+    assert value(requests, {"method": "CheckCalls", "code": "OK"}) == 1
+    assert [value(times, {"method": method}) for method in ("CheckCall", "CheckCalls")] == [4, 1]
+    assert value("rightcall_check_duration_seconds_count") == 6
 
 
 def test_a_stop_answers_the_calls_that_have_come(running: Running) -> None:

@@ -34,6 +34,7 @@ RULES = Tenant(
         CallPermission(3, name="hard", extensions=tuple(f"_.{digit}!{digit}." for digit in range(10)), outcalls=("ö",)),
     ),
 )
+AROUND = b"\x08\x02\x1a", b"\x22\x011", b"\x0a\x0a"
 BLOB = Compiler().compile(RULES, REVISION, compiled_at=0.0)
 NATIVE = make_matcher is not Matcher
 native = pytest.mark.skipif(
@@ -58,6 +59,31 @@ def test_it_decides_as_the_one_in_python(tenant: Tenant, calls: list[Call], limi
         assert compiled.knows_caller(call[0]) == readable.knows_caller(call[0])
         assert compiled.match(*call) == readable.match(*call)
         assert compiled.decide(*call) == readable.decide(*call) == compiled.verdict(compiled.match(*call))
+        if number := readable.match(*call):
+            assert compiled.message(number, *AROUND) == readable.message(number, *AROUND)
+
+
+@native
+@given(
+    permission=st.integers(1, 2**63 - 1),
+    name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=50) | st.text("nö", max_size=500),
+    before=st.binary(min_size=1, max_size=200),
+    behind=st.binary(max_size=400) | st.just(bytes(2000)),
+    around=st.binary(max_size=3),
+)
+def test_it_writes_the_message_of_the_one_in_python(
+    permission: int, name: str, before: bytes, behind: bytes, around: bytes
+) -> None:
+    """Names within a permission's row and beyond it, and messages that are longer than it has room for."""
+    rules = Tenant(
+        strategies.TENANT,
+        users=(User(ALICE),),
+        call_permissions=(CallPermission(permission, name=name, extensions=("118",), users=(ALICE,)),),
+    )
+    readable, compiled = matchers(decode(Compiler().compile(rules, REVISION, compiled_at=0.0)))
+    number = readable.match(ALICE, "118", "")
+
+    assert compiled.message(number, before, behind, around) == readable.message(number, before, behind, around)
 
 
 @native
@@ -100,4 +126,6 @@ def test_values_that_lead_outside_are_errors(section: Section, places: list[tupl
         if content := sections[section]:
             content[place % len(content)] = value
     with suppress(Exception):  # which one it is does not matter: the call is answered with INTERNAL
-        decode(seal(sections, None)).decide(*call)
+        snapshot = decode(seal(sections, None))
+        snapshot.decide(*call)
+        snapshot.message(snapshot.match(*call), *AROUND)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.keytable import MISSING, find_outcall, find_user
+from pdp.rules.protobuf import permission_message
 from pdp.rules.verdict import UNRESTRICTED, read_verdict
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class Matching(Protocol):
 
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
         """The verdict itself."""
+
+    def message(self, number: int, before: bytes, behind: bytes, around: bytes) -> bytes:
+        """The permission of a verdict, as ``protobuf.permission_message`` writes it; ``number`` is not NO_VERDICT."""
 
 
 class Matcher:
@@ -78,6 +82,11 @@ class Matcher:
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
         """The verdict itself."""
         return self.verdict(self.match(caller, extension, outcall))
+
+    def message(self, number: int, before: bytes, behind: bytes, around: bytes) -> bytes:
+        """The permission of a verdict, as ``protobuf.permission_message`` writes it; ``number`` is not NO_VERDICT."""
+        verdict = read_verdict(self._users.blob, self._permissions, self._strings, number)
+        return permission_message(verdict.permission_id or 0, verdict.permission_name, before, behind, around)
 
 
 make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Matcher

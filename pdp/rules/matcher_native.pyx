@@ -21,6 +21,7 @@ from pdp.rules.blob import FORMAT_VERSION
 from pdp.rules.errors import SnapshotCorrupt
 from pdp.rules.keytable import HASHED_BY_CHECKSUM, find_outcall, find_user
 from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
+from pdp.rules.protobuf import permission_message
 from pdp.rules.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
 
 cdef extern from "Python.h":
@@ -51,6 +52,10 @@ cdef enum:
     SYMBOLS = 256
     NUMBER = 4  # bytes of a verdict, and of a value
     REMEMBERED_OUTCALLS = 4096
+    MESSAGE = 1024  # bytes of a message that is written here; a longer one is Python's
+    BESIDES = 64  # that it may have besides what is handed in and the name: an id's digits, tags and lengths
+    FIELD_ID = 0x0A
+    FIELD_NAME = 0x12
 
 if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT) != (
     BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0
@@ -74,8 +79,9 @@ cdef class NativeMatcher:
     cdef uint8_t[SYMBOLS] _symbols
     cdef size_t _blocks, _literals
     cdef uint32_t _row_width
-    # The rows of permissions: their size, where in one its name starts, and the length from which that is elsewhere.
-    cdef size_t _permissions, _strings, _row_size, _name, _long_name
+    # The rows of permissions: their size, where in one its name starts, the length from which that is elsewhere, and
+    # where in a row it says where.
+    cdef size_t _permissions, _strings, _row_size, _name, _long_name, _text
     cdef object _whole, _users, _outcalls, _automaton
     cdef dict _outcall_roots
 
@@ -94,6 +100,7 @@ cdef class NativeMatcher:
         self._blocks, self._literals, self._row_width = automaton.blocks, automaton.literals, automaton.width
         self._permissions, self._strings = permissions, strings
         self._row_size, self._name, self._long_name = PERMISSION_ROW.size, PERMISSION_NAMED.size - LONG_NAME - 1, LONG_NAME
+        self._text = PERMISSION_ROW.size - 2 * NUMBER
         self._outcall_roots = {}
 
     def __dealloc__(self):
@@ -115,6 +122,48 @@ cdef class NativeMatcher:
         """The verdict itself."""
         cdef int64_t number = self._match(caller, extension, outcall)
         return self._read(number) if number else _unrestricted
+
+    def message(self, uint32_t number, bytes before not None, bytes behind not None, bytes around not None):
+        """The permission of a verdict in protobuf's form; see ``protobuf.permission_message``."""
+        cdef uint8_t[MESSAGE] made
+        cdef uint8_t* end = made + MESSAGE
+        cdef uint8_t* at = end
+        cdef uint8_t* inner
+        cdef uint8_t* digits
+        cdef const uint8_t* name
+        cdef size_t row = self._permissions + (number >> 4) * self._row_size, length, tags = PyBytes_GET_SIZE(around)
+        cdef size_t start, given = PyBytes_GET_SIZE(before) + PyBytes_GET_SIZE(behind) + 3 * tags
+        cdef uint64_t permission
+        self._check(row, self._row_size)
+        name, length = self._blob + row + self._name + 1, self._blob[row + self._name]
+        if length >= self._long_name:
+            start = self._strings + _word_at(self._blob + row + self._text)
+            length = _word_at(self._blob + row + self._text + NUMBER)
+            self._check(start, length)
+            name = self._blob + start
+        if BESIDES + length + given > MESSAGE:
+            verdict = self._read(number)
+            return permission_message(verdict[2], verdict[3], before, behind, around)
+        # From its end to its beginning, so that each length is known when it is to be written.
+        at = _put_text(at, PyBytes_AS_STRING(behind), PyBytes_GET_SIZE(behind))
+        inner = at
+        if length:
+            at = _put_field(_put_text(at, <const char*> name, length), inner, FIELD_NAME)
+        digits = at
+        permission = _long_at(self._blob + row)
+        while True:
+            at -= 1
+            at[0] = 48 + permission % 10
+            permission //= 10
+            if not permission:
+                break
+        at = _put_field(at, digits, FIELD_ID)
+        at = _put_length(at, inner - at)
+        at = _put_text(at, PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
+        while tags:
+            tags -= 1
+            at = _put_field(at, end, PyBytes_AS_STRING(around)[tags])
+        return PyBytes_FromStringAndSize(<const char*> at, end - at)
 
     cdef int64_t _match(self, str caller, str extension, str outcall) except -1:
         cdef int64_t root = FIRST_VERDICT, verdict
@@ -247,6 +296,31 @@ cdef object _verdict(object decision, object stage, object permission, object na
 cdef inline void _put(object verdict, Py_ssize_t place, object value) noexcept:
     Py_INCREF(value)
     PyTuple_SET_ITEM(verdict, place, value)
+
+
+cdef inline uint8_t* _put_text(uint8_t* at, const char* text, size_t length) noexcept:
+    """Puts so many bytes before ``at``; returns where they start."""
+    memcpy(at - length, text, length)
+    return at - length
+
+
+cdef inline uint8_t* _put_length(uint8_t* at, size_t length) noexcept:
+    """Puts a length of at most fourteen bits before ``at``; returns where it starts."""
+    if length > 127:
+        at -= 2
+        at[0] = length & 127 | 128
+        at[1] = length >> 7
+        return at
+    at -= 1
+    at[0] = length
+    return at
+
+
+cdef inline uint8_t* _put_field(uint8_t* at, const uint8_t* end, uint8_t tag) noexcept:
+    """Puts the length of what stands between ``at`` and ``end`` before it, and a tag; returns where that is."""
+    at = _put_length(at, end - at) - 1
+    at[0] = tag
+    return at
 
 
 cdef inline uint32_t _word_at(const uint8_t* at) noexcept:

@@ -147,6 +147,8 @@ class Snapshot:
         """The verdict that ``match`` returned the number of."""
         self.decide = matcher.decide
         """From caller, extension and outcall to the verdict."""
+        self.message = matcher.message
+        """The permission of a verdict, by its number, in protobuf's form."""
 
     @property
     def blob(self) -> Blob:
