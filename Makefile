@@ -7,6 +7,7 @@ STUBS := rightcall/v1/__init__.py
 # What hatch_build.py makes native code of.
 COMPILED := pdp/rules/matcher_native.pyx pdp/rules/profiles.py
 ARGS ?=
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve stubs lock programs clean
@@ -17,8 +18,9 @@ help: ## what there is
 run: $(INSTALLED) ## serve examples/company.yaml, show sample decisions, go on until Ctrl-C (ONCE=1: exit after them)
 	@$(BIN)/rightcall demo $(ARGS)
 
-test: $(INSTALLED) programs ## the whole suite (ARGS="-k follower" for a part)
-	@$(BIN)/python -m pytest $(ARGS)
+# A file's tests share servers, so they stay together.
+test: $(INSTALLED) programs ## the whole suite (ARGS="-k follower" for a part, JOBS=0 without processes of its own)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The site's build is not --quiet: warnings that are silenced do not count as warnings to --strict.
 check: $(INSTALLED) programs ## buf, ruff, cython-lint, mypy, import-linter, the Helm chart, links of the documentation
