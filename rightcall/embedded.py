@@ -113,9 +113,6 @@ class EmbeddedLoader:
         problem = report.error or "; ".join(map(str, report.errors[:1]))
         if len(report.errors) > 1:
             problem += f" (and {len(report.errors) - 1} more)"
-        self._current.source_error = problem
-        if not report.source_failed:
-            self._current.contacted_at = time.time()
         outcome = repr((report.problems, report.faults))
         news = outcome != self._last or bool(report.published or report.removed)
         self._last = outcome
@@ -123,6 +120,10 @@ class EmbeddedLoader:
             self._metrics.reload("definitions", "failure", "unreadable" if report.source_failed else "faults")
         for _ in (*report.published, *report.removed):
             self._metrics.reload("definitions", "success")
+        # Last, so that who reads it finds it counted.
+        self._current.source_error = problem
+        if not report.source_failed:
+            self._current.contacted_at = time.time()
         return news
 
 
