@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from pdp.errors import CallError, InvalidCall, TooLarge
 from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
-from pdp.rules.protobuf import delimited
+from pdp.rules.protobuf import NOT_PLAIN, delimited
 from pdp.rules.verdict import UNRESTRICTED, Verdict, verdict_parts
 from pdp.service import response_of
 from pdp.tally import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
@@ -119,30 +119,30 @@ class HotCalls:
         The function returned raises ``CallError``, and returns None where the answer may have to wait for newer rules:
         then ``check_call_waiting`` has it.
         """
-        parse, decide, slowly = messages.CheckCallRequest.FromString, self._decide, self._one_slowly
-        answer, challenged, most = self._answer, self._challenged, self._max_message_size
+        current, read, answer, challenged = self._current, self._read, self._answer, self._challenged
+        most, parse, challenging = (
+            self._max_message_size,
+            messages.CheckCallRequest.FromString,
+            self._challenge is not None,
+        )
         tally = self._tallies.mine()
         decided, plain, buckets = tally.decisions, tally.plain, tally.plain.buckets
 
         def check_call(data: bytes) -> bytes | None:
             started = perf_counter()
-            if len(data) > most:
-                raise TooLarge(len(data), most)
-            try:
-                request = parse(data)
-            except DecodeError:
-                raise _unreadable(messages.CheckCallRequest) from None
-            extension = request.extension
-            if request.at_least_revision > 0:
-                return None
-            if not _is_plain(extension):
-                response = slowly(request)
-                tally.served(CHECK_CALL, perf_counter() - started)
-                return response
-            snapshot, number = decide(request.caller, extension, request.outcall, request.tenant)
+            snapshot = current.only
+            number = snapshot.match_request(data) if snapshot is not None and len(data) <= most else NOT_PLAIN
+            if number == NOT_PLAIN:
+                found = read(data)
+                if found is None:
+                    return None
+                if isinstance(found, bytes):
+                    tally.served(CHECK_CALL, perf_counter() - started)
+                    return found
+                snapshot, number = found
             response = answer(snapshot, number, tally, _ALONE)
-            if number & _DECISION == _CHALLENGED:
-                response = challenged(response, snapshot, request)
+            if challenging and number & _DECISION == _CHALLENGED:
+                response = challenged(response, snapshot, parse(data))
             seconds = perf_counter() - started
             decided[_OUTCOMES[number & _LOW]] += 1
             buckets[bisect_left(BUCKETS, seconds)] += 1
@@ -201,6 +201,22 @@ class HotCalls:
                 answers.append(self._answer(snapshot, number, tally, _AMONG_MANY))
         _count(tally, verdicts, perf_counter() - started)
         return b"".join(answers)
+
+    def _read(self, data: bytes) -> tuple[Snapshot | None, int] | bytes | None:
+        """A request that protobuf has to read: the rules that decide it and the number of their verdict.
+
+        Bytes: it went the long way, and this is the response. None: it may have to wait.
+
+        Raises:
+            CallError: there is no answer.
+        """
+        request = self._parsed(messages.CheckCallRequest, data)
+        if request.at_least_revision > 0:
+            return None
+        extension = request.extension
+        if not _is_plain(extension):
+            return self._one_slowly(request)
+        return self._decide(request.caller, extension, request.outcall, request.tenant)
 
     def _parsed(self, message: type[_Request], data: bytes) -> _Request:
         if len(data) > self._max_message_size:

@@ -10,11 +10,15 @@ import strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.blob import Section, seal, unseal
 from pdp.rules.compile import Compiler
 from pdp.rules.matcher import Matcher, make_matcher
-from pdp.rules.model import CallPermission, Outcall, Revision, Tenant, User
+from pdp.rules.model import MAX_EXTENSION_LENGTH, CallPermission, Outcall, Revision, Tenant, User
+from pdp.rules.protobuf import NOT_PLAIN
 from pdp.rules.snapshot import Snapshot, decode
+from pdp.service import check_extension
+from rightcall import v1
 
 if TYPE_CHECKING:
     from strategies import Call
@@ -103,6 +107,75 @@ def test_odd_texts_are_decided_as_by_the_one_in_python(caller: str, extension: s
     assert compiled.decide(caller, extension, outcall) == readable.decide(caller, extension, outcall)
 
 
+FIELDS = st.one_of(
+    st.builds(v1.CheckCallRequest, caller=st.sampled_from([*strategies.USERS, strategies.USERS[0].upper(), "", "x"])),
+    st.builds(v1.CheckCallRequest, extension=strategies.extensions | st.text(max_size=140)),
+    st.builds(v1.CheckCallRequest, outcall=st.sampled_from([*strategies.OUTCALLS, "unknown", "ö"])),
+    st.builds(v1.CheckCallRequest, tenant=st.sampled_from(["", strategies.TENANT])),
+    st.builds(v1.CheckCallRequest, at_least_revision=st.integers(-1, 2)),
+).map(v1.CheckCallRequest.SerializeToString)
+
+
+@native
+@slow
+@given(strategies.tenants(), st.lists(st.lists(FIELDS | st.binary(max_size=4), max_size=5).map(b"".join), max_size=20))
+def test_a_request_that_is_plain_is_what_protobuf_reads(tenant: Tenant, requests: list[bytes]) -> None:
+    """Whatever the bytes, in whatever order and however often the fields: nothing else is decided by this way."""
+    readable, compiled = matchers(decode(Compiler().compile(tenant, REVISION, compiled_at=0.0)))
+    for data in requests:
+        assert readable.match_request(data) == NOT_PLAIN
+        if (number := compiled.match_request(data)) == NOT_PLAIN:
+            continue
+        request = v1.CheckCallRequest.FromString(data)
+        check_extension(request.extension)
+        assert (request.tenant, request.at_least_revision) == ("", 0)
+        assert number == readable.match(request.caller, request.extension, request.outcall)
+        assert number != NO_VERDICT or readable.knows_caller(request.caller)
+
+
+@native
+@slow
+@given(strategies.tenants(), strategies.call_lists)
+def test_what_most_callers_send_is_plain(tenant: Tenant, calls: list[Call]) -> None:
+    """Known callers who dial what telephones have keys for."""
+    readable, compiled = matchers(decode(Compiler().compile(tenant, REVISION, compiled_at=0.0)))
+    for call in calls:
+        data = v1.CheckCallRequest(caller=call[0], extension=call[1], outcall=call[2]).SerializeToString()
+        known = readable.match(*call) != NO_VERDICT or readable.knows_caller(call[0])
+        if call[1].isascii() and call[1].isprintable() and 0 < len(call[1]) < MAX_EXTENSION_LENGTH:
+            assert compiled.match_request(data) == (readable.match(*call) if known else NOT_PLAIN)
+
+
+@native
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\x0a", id="a tag alone"),
+        pytest.param(b"\x12\x03118\x0a\x24" + ALICE.encode()[:-1], id="cut off"),
+        pytest.param(b"\x12\x83\x00118\x0a\x24" + ALICE.encode(), id="a length written longer than it need be"),
+        pytest.param(b"\x0a\x24" + ALICE.encode(), id="no extension"),
+        pytest.param(b"\x12\x0311\n\x0a\x24" + ALICE.encode(), id="an extension with a control character"),
+        pytest.param(b"\x12\x0211\x0a\x24" + ALICE.encode() + b"\x1a\x01\xff", id="no text"),
+        pytest.param(b"\x12\x02\xc3\xb6\x0a\x24" + ALICE.encode(), id="beyond ASCII"),
+        pytest.param(b"\x12\x03112\x32\x00\x0a\x24" + ALICE.encode(), id="a field that is not known"),
+        pytest.param(b"\x12\x03112\x22\x24" + strategies.TENANT.encode(), id="a tenant"),
+        pytest.param(b"\x12\x03112\x28\x01\x0a\x24" + ALICE.encode(), id="a revision"),
+        pytest.param(b"\x12\x03112\x0a\x24" + ALICE.replace("a", "b").encode(), id="an unknown caller, no verdict"),
+    ],
+)
+def test_a_request_that_is_not_plain_is_left_to_protobuf(data: bytes) -> None:
+    """What is wrong with it, or whose it is, is told by who reads it next."""
+    assert matchers(decode(BLOB))[1].match_request(data) == NOT_PLAIN
+
+
+def test_a_request_has_the_fields_that_the_matcher_takes_it_to_have() -> None:
+    """By their numbers."""
+    fields = v1.CheckCallRequest.DESCRIPTOR.fields_by_number
+
+    assert [fields[number].name for number in (1, 2, 3)] == ["caller", "extension", "outcall"]
+
+
 @native
 def test_it_takes_nothing_but_texts() -> None:
     """What a caller of another language's habits might hand over."""
@@ -110,6 +183,9 @@ def test_it_takes_nothing_but_texts() -> None:
     for call in ((ALICE, "118", None), (None, "118", ""), (ALICE, b"118", "")):
         with pytest.raises(TypeError):
             compiled.decide(*call)
+    for data in ("118", None, bytearray(b"118")):
+        with pytest.raises(TypeError):
+            compiled.match_request(data)  # type: ignore[arg-type]
 
 
 @native
@@ -129,3 +205,7 @@ def test_values_that_lead_outside_are_errors(section: Section, places: list[tupl
         snapshot = decode(seal(sections, None))
         snapshot.decide(*call)
         snapshot.message(snapshot.match(*call), *AROUND)
+    caller, extension, outcall = call
+    request = v1.CheckCallRequest(caller=caller, extension=extension[:120], outcall=outcall).SerializeToString()
+    with suppress(Exception):
+        decode(seal(sections, None)).match_request(request)

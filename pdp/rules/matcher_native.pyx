@@ -21,7 +21,7 @@ from pdp.rules.blob import FORMAT_VERSION
 from pdp.rules.errors import SnapshotCorrupt
 from pdp.rules.keytable import HASHED_BY_CHECKSUM, find_outcall, find_user
 from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
-from pdp.rules.protobuf import permission_message
+from pdp.rules.protobuf import NOT_PLAIN, permission_message
 from pdp.rules.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
 
 cdef extern from "Python.h":
@@ -29,6 +29,7 @@ cdef extern from "Python.h":
     const uint8_t* PyUnicode_1BYTE_DATA(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     object PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
+    object PyUnicode_DecodeASCII(const char*, Py_ssize_t, const char*)
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
 
 cdef extern from *:
@@ -56,9 +57,15 @@ cdef enum:
     BESIDES = 64  # that it may have besides what is handed in and the name: an id's digits, tags and lengths
     FIELD_ID = 0x0A
     FIELD_NAME = 0x12
+    FIELD_CALLER = 0x0A
+    FIELD_EXTENSION = 0x12
+    FIELD_OUTCALL = 0x1A
+    UUID = 36  # characters
+    LONGEST_FIELD = 127  # bytes, of those whose length is one byte
+    UNREAD = -1  # NOT_PLAIN
 
-if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT) != (
-    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0
+if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT, NOT_PLAIN) != (
+    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0, UNREAD
 ):
     raise ImportError("matcher_native was built for another format of snapshots; install this release again")
 
@@ -113,6 +120,10 @@ cdef class NativeMatcher:
     def match(self, str caller not None, str extension not None, str outcall not None):
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
         return self._match(caller, extension, outcall)
+
+    def match_request(self, bytes data not None):
+        """The number of the verdict on a request in protobuf's form; see ``matcher.Matching``."""
+        return self._match_request(<const uint8_t*> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     def verdict(self, uint32_t number):
         """The verdict that ``match`` returned the number of."""
@@ -176,7 +187,7 @@ cdef class NativeMatcher:
             root = _word_at(self._blob + user)
             prefetch(self._blob + self._blocks + min(root, self._size))
         if PyUnicode_IS_COMPACT_ASCII(extension) and PyUnicode_GET_LENGTH(extension) < SHORT:
-            length = self._translate(extension, short)
+            length = self._translate(PyUnicode_1BYTE_DATA(extension), PyUnicode_GET_LENGTH(extension), short)
         else:
             long = self._automaton.word(extension)
             word, length = <const uint8_t*> PyBytes_AS_STRING(long), PyBytes_GET_SIZE(long)
@@ -184,6 +195,49 @@ cdef class NativeMatcher:
         if not verdict and PyUnicode_GET_LENGTH(outcall):
             verdict = self._run(self._outcall_root(outcall), word, length)
         return verdict
+
+    cdef int64_t _match_request(self, const uint8_t* at, size_t left) except? -2:
+        cdef const uint8_t* caller = at
+        cdef const uint8_t* extension = at
+        cdef const uint8_t* outcall = at
+        cdef size_t caller_length = 0, extension_length = 0, outcall_length = 0, length
+        cdef int64_t user = 0, root = FIRST_VERDICT, verdict
+        cdef uint8_t[SHORT] word
+        cdef uint8_t tag
+        if not self._hashed_by_part:
+            return UNREAD
+        while left:
+            if left < 2 or at[1] > LONGEST_FIELD or at[1] > left - 2:
+                return UNREAD
+            tag, length = at[0], at[1]
+            at += 2
+            if tag == FIELD_CALLER:
+                caller, caller_length = at, length
+            elif tag == FIELD_EXTENSION:
+                extension, extension_length = at, length
+            elif tag == FIELD_OUTCALL:
+                outcall, outcall_length = at, length
+            else:
+                return UNREAD
+            # One of them may come again; then it is the last that counts, but all must be text.
+            if not _is_ascii(at, length):
+                return UNREAD
+            at += length
+            left -= 2 + length
+        if caller_length == self._width:
+            user = self._find_key(caller)
+        if user:
+            root = _word_at(self._blob + user)
+            prefetch(self._blob + self._blocks + min(root, self._size))
+        if not extension_length or not _is_printable(extension, extension_length):
+            return UNREAD
+        length = self._translate(extension, extension_length, word)
+        verdict = self._run(root, word, length)
+        if not verdict and outcall_length:
+            name = PyUnicode_DecodeASCII(<const char*> outcall, outcall_length, NULL)
+            verdict = self._run(self._outcall_root(name), word, length)
+        # Whether a call without a verdict is this tenant's at all, only its caller tells.
+        return verdict if verdict or user and caller_length == UUID else UNREAD
 
     cdef object _read(self, int64_t number):
         """The verdict with this number."""
@@ -203,10 +257,9 @@ cdef class NativeMatcher:
             raise SnapshotCorrupt("a value in it leads outside")
         return 0
 
-    cdef inline size_t _translate(self, str extension, uint8_t* word) noexcept:
+    cdef inline size_t _translate(self, const uint8_t* text, size_t length, uint8_t* word) noexcept:
         """Writes the word of an extension, and returns its length."""
-        cdef const uint8_t* text = PyUnicode_1BYTE_DATA(extension)
-        cdef size_t length = PyUnicode_GET_LENGTH(extension), index
+        cdef size_t index
         for index in range(length):
             word[index] = self._symbols[text[index]]
         word[length] = AFTER_WORD
@@ -214,16 +267,18 @@ cdef class NativeMatcher:
 
     cdef int64_t _find_user(self, str caller) except -1:
         """Where in the blob a user's numbers are; 0 where nobody knows the user."""
-        cdef const uint8_t* key
-        cdef uint8_t[WIDEST_KEY] lower
-        cdef size_t at, index
-        cdef bint lowered = False
         if not self._hashed_by_part:
             found = find_user(self._users, caller)
             return self._users.origin + found * NUMBER if found >= 0 else 0
         if not PyUnicode_IS_COMPACT_ASCII(caller) or <size_t> PyUnicode_GET_LENGTH(caller) != self._width:
             return 0
-        key = PyUnicode_1BYTE_DATA(caller)
+        return self._find_key(PyUnicode_1BYTE_DATA(caller))
+
+    cdef int64_t _find_key(self, const uint8_t* key) except -1:
+        """Likewise, for a key of the width that users have here."""
+        cdef uint8_t[WIDEST_KEY] lower
+        cdef size_t at, index
+        cdef bint lowered = False
         while True:
             at = self._first + _long_at(key + self._part) % self._slots * self._slot_size
             self._check(at, self._slot_size)
@@ -296,6 +351,23 @@ cdef object _verdict(object decision, object stage, object permission, object na
 cdef inline void _put(object verdict, Py_ssize_t place, object value) noexcept:
     Py_INCREF(value)
     PyTuple_SET_ITEM(verdict, place, value)
+
+
+cdef inline bint _is_ascii(const uint8_t* text, size_t length) noexcept:
+    cdef size_t index
+    cdef uint8_t seen = 0
+    for index in range(length):
+        seen |= text[index]
+    return seen < 128
+
+
+cdef inline bint _is_printable(const uint8_t* text, size_t length) noexcept:
+    """Whether ``str.isprintable`` says so of ASCII characters."""
+    cdef size_t index
+    for index in range(length):
+        if text[index] < 32 or text[index] > 126:
+            return False
+    return True
 
 
 cdef inline uint8_t* _put_text(uint8_t* at, const char* text, size_t length) noexcept:

@@ -1,11 +1,13 @@
 """As much of protobuf's wire format as deciding needs: a message of a permission, and messages around it.
 
 https://protobuf.dev/programming-guides/encoding/ has the format. ``pdp.rules`` knows no message of the API; whoever
-asks says what stands before and behind.
+asks says what stands before and behind. Plain questions are read by ``matcher_native``.
 """
 
 from __future__ import annotations
 
+NOT_PLAIN = -1
+"""Instead of a verdict's number: the request is for protobuf's own reader."""
 _SEVEN_BITS = 0x7F
 _MORE = 0x80
 _ID, _NAME = b"\x0a", b"\x12"

@@ -143,6 +143,8 @@ class Snapshot:
         """Whether a UUID is that of a user of the tenant."""
         self.match = matcher.match
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
+        self.match_request = matcher.match_request
+        """The same from a plain request in protobuf's form; NOT_PLAIN for one that is not."""
         self.verdict = matcher.verdict
         """The verdict that ``match`` returned the number of."""
         self.decide = matcher.decide

@@ -133,6 +133,7 @@ def _of_sizes(results: list[dict[str, float]] | None) -> Iterator[Figure]:
         "decide() at 1,000,000 / at 1,000 permissions", _ratio(of(LARGE, "decide_s"), of(SMALL, "decide_s")), target=1.5
     )
     yield Figure("decide() at 1,000 / a step of Python's own", _ratio(of(SMALL, "decide_s"), of(SMALL, "step_s")))
+    yield Figure("decide() at 100,000 / a read of distant memory", _ratio(of(MIDDLE, "decide_s"), of(MIDDLE, "read_s")))
     yield Figure("compile 100,000 permissions", of(MIDDLE, "compile_s"), "s", target=15.0)
     yield Figure("compile a permission of 100,000 / a step of Python's own", _ratio(compiled, step))
     yield Figure("load 100,000 permissions", of(MIDDLE, "load_s", 1e3), "ms", target=100.0)
@@ -228,13 +229,14 @@ def _sum(*values: float | None) -> float | None:
 
 CHECKED: Final = frozenset(
     {
-        "decide() at 100,000 / at 1,000 permissions",
         "decide() at 1,000 / a step of Python's own",
+        "decide() at 100,000 / a read of distant memory",
         "compile a permission of 100,000 / a step of Python's own",
         "load 100,000 / SHA-256 of the same bytes",
         "one edit / compile, 100,000 permissions",
         "memory of a server / its snapshot, 100,000",
         "native / nginx, loaded",
+        "native / a native front that does nothing, loaded",
         "native / nginx, p50 alone",
         "grpcio / empty, loaded",
         "native / empty grpcio, mix",
