@@ -2,8 +2,8 @@
 
 The same answers as ``DecisionService`` gives, by a shorter way: a response is put together from a verdict's number and
 the permission's row in the snapshot, without a message between them, and what was counted goes to lists of this thread.
-Whatever is not plain (a question that is refused, one that asks for a revision) takes the long way, through the
-service.
+Of a server's only tenant, a plain CheckCall is not even read into a message (``Matching.match_request``). Whatever is
+not plain (a question that is refused, one that asks for a revision) takes the long way, through the service.
 """
 
 from __future__ import annotations
@@ -120,11 +120,7 @@ class HotCalls:
         then ``check_call_waiting`` has it.
         """
         current, read, answer, challenged = self._current, self._read, self._answer, self._challenged
-        most, parse, challenging = (
-            self._max_message_size,
-            messages.CheckCallRequest.FromString,
-            self._challenge is not None,
-        )
+        most, challenging = self._max_message_size, self._challenge is not None
         tally = self._tallies.mine()
         decided, plain, buckets = tally.decisions, tally.plain, tally.plain.buckets
 
@@ -142,7 +138,7 @@ class HotCalls:
                 snapshot, number = found
             response = answer(snapshot, number, tally, _ALONE)
             if challenging and number & _DECISION == _CHALLENGED:
-                response = challenged(response, snapshot, parse(data))
+                response = challenged(response, snapshot, messages.CheckCallRequest.FromString(data))
             seconds = perf_counter() - started
             decided[_OUTCOMES[number & _LOW]] += 1
             buckets[bisect_left(BUCKETS, seconds)] += 1
