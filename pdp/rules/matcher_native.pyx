@@ -20,7 +20,7 @@ from pdp.rules.automaton import LEAF, LITERAL, NO_VERDICT, VERDICT
 from pdp.rules.blob import FORMAT_VERSION
 from pdp.rules.errors import SnapshotCorrupt
 from pdp.rules.keytable import HASHED_BY_CHECKSUM, find_outcall, find_user
-from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
+from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW, UUID_LENGTH
 from pdp.rules.protobuf import NOT_PLAIN, permission_message
 from pdp.rules.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
 
@@ -60,12 +60,12 @@ cdef enum:
     FIELD_CALLER = 0x0A
     FIELD_EXTENSION = 0x12
     FIELD_OUTCALL = 0x1A
-    UUID = 36  # characters
+    UUID = 36  # UUID_LENGTH
     LONGEST_FIELD = 127  # bytes, of those whose length is one byte
     UNREAD = -1  # NOT_PLAIN
 
-if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT, NOT_PLAIN) != (
-    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0, UNREAD
+if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT, NOT_PLAIN, UUID_LENGTH) != (
+    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0, UNREAD, UUID
 ):
     raise ImportError("matcher_native was built for another format of snapshots; install this release again")
 
@@ -177,15 +177,12 @@ cdef class NativeMatcher:
         return PyBytes_FromStringAndSize(<const char*> at, end - at)
 
     cdef int64_t _match(self, str caller, str extension, str outcall) except -1:
-        cdef int64_t root = FIRST_VERDICT, verdict
+        cdef int64_t verdict
         cdef uint8_t[SHORT] short
         cdef const uint8_t* word = short
         cdef size_t length
         # First, for it goes to memory that is far away; what the word needs lies near, and is done meanwhile.
-        cdef int64_t user = self._find_user(caller) if PyUnicode_GET_LENGTH(caller) else 0
-        if user:
-            root = _word_at(self._blob + user)
-            prefetch(self._blob + self._blocks + min(root, self._size))
+        cdef int64_t root = self._user_root(self._find_user(caller) if PyUnicode_GET_LENGTH(caller) else 0)
         if PyUnicode_IS_COMPACT_ASCII(extension) and PyUnicode_GET_LENGTH(extension) < SHORT:
             length = self._translate(PyUnicode_1BYTE_DATA(extension), PyUnicode_GET_LENGTH(extension), short)
         else:
@@ -201,7 +198,7 @@ cdef class NativeMatcher:
         cdef const uint8_t* extension = at
         cdef const uint8_t* outcall = at
         cdef size_t caller_length = 0, extension_length = 0, outcall_length = 0, length
-        cdef int64_t user = 0, root = FIRST_VERDICT, verdict
+        cdef int64_t user = 0, root, verdict
         cdef uint8_t[SHORT] word
         cdef uint8_t tag
         if not self._hashed_by_part:
@@ -226,9 +223,7 @@ cdef class NativeMatcher:
             left -= 2 + length
         if caller_length == self._width:
             user = self._find_key(caller)
-        if user:
-            root = _word_at(self._blob + user)
-            prefetch(self._blob + self._blocks + min(root, self._size))
+        root = self._user_root(user)  # as in _match, before the word
         if not extension_length or not _is_printable(extension, extension_length):
             return UNREAD
         length = self._translate(extension, extension_length, word)
@@ -292,6 +287,14 @@ cdef class NativeMatcher:
             for index in range(self._width):
                 lower[index] = key[index] + 32 if 65 <= key[index] <= 90 else key[index]
             key, lowered = lower, True
+
+    cdef inline int64_t _user_root(self, int64_t user) noexcept:
+        """Where walks for a user start, and what lies there is sent for; for nobody, a verdict that is none."""
+        cdef int64_t root = FIRST_VERDICT
+        if user:
+            root = _word_at(self._blob + user)
+            prefetch(self._blob + self._blocks + min(root, self._size))
+        return root
 
     cdef int64_t _outcall_root(self, str outcall) except -1:
         """Where walks for an outcall start; for what is none, a verdict that is none."""
