@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from pdp.answering import Challenges
-from pdp.attempts import Limits, MemoryAttempts
-from pdp.authzen import Evaluator
-from pdp.authzen_routes import authzen_routes
-from pdp.challenge import ChallengeSeal
-from pdp.decision_ids import DecisionIds
-from pdp.directory import DirectoryService
-from pdp.freshness import FreshRules
-from pdp.hot import HotCalls
-from pdp.http import HttpServer, Readiness
-from pdp.native.choice import Transport, choose_transport
+from pdp.authzen.evaluator import Evaluator
+from pdp.authzen.routes import authzen_routes
+from pdp.challenges.answers import Challenges
+from pdp.challenges.attempts import Limits, MemoryAttempts
+from pdp.challenges.tokens import ChallengeSeal
+from pdp.decision_log.ids import DecisionIds
 from pdp.rules.matcher import MATCHER
-from pdp.security.scope import ScopedSnapshots
+from pdp.runtime.http import HttpServer, Readiness
+from pdp.runtime.version import version
 from pdp.security.setup import open_security
-from pdp.service import DecisionService, methods
+from pdp.services.decisions import DecisionService, methods
+from pdp.services.directory import DirectoryService
+from pdp.services.fastpath import HotCalls
 from pdp.settings import ServerSettings
-from pdp.transport import GrpcTransport
-from pdp.version import version
-from pdp.workers.sharing import SharedSnapshots
+from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.scoped import ScopedSnapshots
+from pdp.transports.choice import Transport, choose_transport
+from pdp.transports.grpcio import GrpcTransport
+from pdp.workers.shared_snapshots import SharedSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pdp.attempts import Attempts
-    from pdp.current import CurrentSnapshots
-    from pdp.decision_log import DecisionLog, Recorder
-    from pdp.metrics import Metrics
-    from pdp.native.transport import NativeTransport
-    from pdp.service import Method
+    from pdp.challenges.attempts import Attempts
+    from pdp.decision_log.log import DecisionLog, Recorder
+    from pdp.metrics.registry import Metrics
+    from pdp.services.decisions import Method
+    from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
-    from pdp.workers.recruits import Recruits
+    from pdp.transports.native import NativeTransport
+    from pdp.workers.processes import Recruits
     from pdp.workers.transport import WorkersTransport
 
 __all__ = ["Server", "ServerSettings"]
@@ -120,7 +120,7 @@ class Server:
             return
         hot = self._hot(decisions, metrics, challenges)
         if chosen is Transport.NATIVE:
-            from pdp.native.transport import NativeTransport  # noqa: PLC0415 - what it needs may not be installed
+            from pdp.transports.native import NativeTransport  # noqa: PLC0415 - what it needs may not be installed
 
             self._transport = NativeTransport(settings, methods(*services), metrics, hot=hot)
             return

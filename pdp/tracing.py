@@ -20,8 +20,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from pdp.authzen import EVALUATIONS
-from pdp.decision_ids import request_id
+from pdp.authzen.evaluator import EVALUATIONS
+from pdp.decision_log.ids import request_id
 from pdp.rules.model import Decision
 from pdp.security.identity import ASKING
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from pdp.challenge import Challenge
-    from pdp.decision_log import Recorder
+    from pdp.challenges.tokens import Challenge
+    from pdp.decision_log.log import Recorder
     from pdp.rules.snapshot import Snapshot
     from pdp.rules.verdict import Verdict
     from rightcall import v1

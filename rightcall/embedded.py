@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from loader.sources.base import Source
     from loader.sync import SyncReport
-    from pdp.current import CurrentSnapshots
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.rules.model import PasswordOverride
     from pdp.rules.snapshot import Snapshot
+    from pdp.snapshots.current import CurrentSnapshots
 
 _SECRET_SIZE = 32
 

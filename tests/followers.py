@@ -9,11 +9,11 @@ from given import ACME, ALICE, KEY
 
 from loader.publish import DEFAULT_KEEP, RedisPublisher
 from loader.sync import RemovalGuard, Synchronizer
-from pdp.current import CurrentSnapshots
-from pdp.follower import Follower
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.keys import without_credentials
 from pdp.rules.model import PasswordOverride
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.follower import Follower
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from given import GivenSource
     from redis_server import RedisServer
 
-    from pdp.store import SnapshotStore
+    from pdp.snapshots.disk import SnapshotStore
 
 
 def publisher_to(server: RedisServer, *, secret: bytes | None = KEY, keep: int = DEFAULT_KEEP) -> RedisPublisher:

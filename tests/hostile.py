@@ -27,7 +27,7 @@ from rightcall import Client, Decision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pdp.native.choice import Transport
+    from pdp.transports.choice import Transport
 
 COMPANY: Final = str(ROOT / "examples" / "company.yaml")
 LOBBY: Final = "10bb1000-0000-4000-8000-000000000005"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loader.catalog import METRICS as LOADER_METRICS
-from pdp.catalog import METRICS as SERVER_METRICS
+from pdp.metrics.catalog import METRICS as SERVER_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from loader.catalog import Description as LoaderDescription
-    from pdp.catalog import Description as ServerDescription
+    from pdp.metrics.catalog import Description as ServerDescription
 
     Description = ServerDescription | LoaderDescription
 

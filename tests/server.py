@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import grpc
 
 from pdp.app import Server, ServerSettings
-from pdp.current import CurrentSnapshots
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport
+from pdp.metrics.registry import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Revision, Tenant
 from pdp.rules.snapshot import Snapshot, decode
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pdp.attempts import Attempts
-    from pdp.decision_log import DecisionLog
+    from pdp.challenges.attempts import Attempts
+    from pdp.decision_log.log import DecisionLog
 
 TRANSPORT = Transport(os.environ.get("RIGHTCALL_TESTED_TRANSPORT", "grpcio"))
 """What speaks gRPC where a test does not choose: the same tests can be run over the other one."""

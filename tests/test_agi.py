@@ -17,11 +17,11 @@ from server import DEADLINE, running_server
 from structlog.testing import capture_logs
 from waiting import until
 
-from pdp.current import CurrentSnapshots
 from pdp.errors import ListenError
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Revision
 from pdp.rules.snapshot import decode
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall.agi.server import AgiServer
 from rightcall.agi.settings import AgiSettings, OnFailure
 from rightcall.aio import Client

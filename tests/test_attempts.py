@@ -20,18 +20,18 @@ from server import DEADLINE, Running, current_of, running_server
 from structlog.testing import capture_logs
 from waiting import until
 
-from pdp.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Limits, MemoryAttempts, TurnState
+from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Limits, MemoryAttempts, TurnState
+from pdp.challenges.attempts_redis import RedisAttempts
 from pdp.errors import AttemptsUnavailable
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Revision
 from pdp.rules.snapshot import decode
-from pdp.shared_attempts import RedisAttempts
 from rightcall import v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pdp.attempts import Attempts, Turn
+    from pdp.challenges.attempts import Attempts, Turn
 
     Make = Callable[[Limits], Attempts]
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from server import current_of, running_server
 
-from pdp.authzen import Evaluator, read
+from pdp.authzen.evaluator import Evaluator, read
 from pdp.errors import CallError
-from pdp.metrics import Metrics
-from pdp.service import DecisionService
+from pdp.metrics.registry import Metrics
+from pdp.services.decisions import DecisionService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

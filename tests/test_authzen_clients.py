@@ -10,14 +10,14 @@ from authzen_client import JSON, acme, ask, question
 from given import ACME, BOB
 from server import running_server
 
-from pdp.decision_log import DecisionLog, DecisionLogSettings
-from pdp.decision_sinks import FileSink
+from pdp.decision_log.log import DecisionLog, DecisionLogSettings
+from pdp.decision_log.sinks import FileSink
 from pdp.security.settings import Auth, SecuritySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
 
 
 def test_clients_are_told_apart_as_they_are_over_grpc(tmp_path: Path) -> None:

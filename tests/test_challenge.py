@@ -14,23 +14,23 @@ from hypothesis import strategies as st
 from server import DEADLINE, current_of, running_server
 from structlog.testing import capture_logs
 
-from pdp.answering import Challenges
-from pdp.attempts import Limits, MemoryAttempts
-from pdp.catalog import CHALLENGE_RESULTS
-from pdp.challenge import ChallengeSeal
+from pdp.challenges.answers import Challenges
+from pdp.challenges.attempts import Limits, MemoryAttempts
+from pdp.challenges.tokens import ChallengeSeal
 from pdp.errors import CallError, ChallengeOver, ForgedChallenge, InvalidCall, RulesBehind, UnknownTenant
-from pdp.freshness import FreshRules
-from pdp.metrics import Metrics
+from pdp.metrics.catalog import CHALLENGE_RESULTS
+from pdp.metrics.registry import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Decision, PasswordOverride, Revision
 from pdp.rules.snapshot import decode
-from pdp.service import DecisionService
+from pdp.services.decisions import DecisionService
+from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
 if TYPE_CHECKING:
-    from pdp.current import CurrentSnapshots
     from pdp.rules.model import Tenant
     from pdp.rules.snapshot import Snapshot
+    from pdp.snapshots.current import CurrentSnapshots
 
 RIGHT, WRONG = "1234", "9999"
 DENY, ALLOW, CHALLENGE = v1.Decision.DECISION_DENY, v1.Decision.DECISION_ALLOW, v1.Decision.DECISION_CHALLENGE
@@ -363,7 +363,7 @@ def test_a_challenge_of_another_deployment_is_none_of_ours() -> None:
 def test_a_challenge_of_another_version_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even though it is signed: what it means, only a server of that release knows."""
     seal = ChallengeSeal([KEY], seconds=60)
-    monkeypatch.setattr("pdp.challenge._VERSION", 2)
+    monkeypatch.setattr("pdp.challenges.tokens._VERSION", 2)
     text = seal.make(RULES, ALICE, "0033", "")
     monkeypatch.undo()
 

@@ -18,9 +18,9 @@ from definitions import tenant_from
 from rich.console import Console
 from server import running_server
 
-from pdp.current import CurrentSnapshots
 from pdp.security.settings import SecuritySettings
 from pdp.settings import ServerSettings
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall.cli import main
 from rightcall.cli.command import command
 from rightcall.cli.demo import CALLS

@@ -21,7 +21,7 @@ from server import running_server
 from waiting import until
 
 import rightcall
-from pdp.current import CurrentSnapshots
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall import Call, Client, Decision, Permission, Stage, answers, v1, wire
 from rightcall.aio import Client as AsyncClient
 

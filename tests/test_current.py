@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from given import ACME, ALICE, BOB, BOLT
 
-from pdp.current import CurrentSnapshots
 from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Outcall, Revision, Tenant, User
 from pdp.rules.snapshot import Snapshot, decode
+from pdp.snapshots.current import CurrentSnapshots
 
 STRANGER = "00000000-0000-4000-8000-000000000000"
 

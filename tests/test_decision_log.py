@@ -20,10 +20,10 @@ from server import DEADLINE, current_of, running_server
 from structlog.testing import capture_logs
 from waiting import until
 
-from pdp.decision_ids import METADATA_KEY
-from pdp.decision_log import DecisionLog, DecisionLogSettings, masked
-from pdp.decision_sinks import FileSink, RedisSink, SinkError, TextSink
-from pdp.metrics import Metrics
+from pdp.decision_log.ids import METADATA_KEY
+from pdp.decision_log.log import DecisionLog, DecisionLogSettings, masked
+from pdp.decision_log.sinks import FileSink, RedisSink, SinkError, TextSink
+from pdp.metrics.registry import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Decision, Revision
 from pdp.rules.snapshot import decode

@@ -24,9 +24,9 @@ from server import current_of, running_server
 from loader.faults import Fault, Severity
 from loader.metrics import LoaderMetrics
 from loader.sync import SyncReport
-from pdp.http import HttpServer, Readiness
+from pdp.runtime.http import HttpServer, Readiness
+from pdp.runtime.version import version
 from pdp.security.settings import Auth, SecuritySettings
-from pdp.version import version
 from rightcall.doctor.checks import CHECKS, Check, Deployment
 from rightcall.doctor.findings import Finding, Verdict, ok
 from rightcall.doctor.http import Page, check_offset, offset

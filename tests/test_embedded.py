@@ -10,9 +10,9 @@ from given import ACME, ALICE
 from waiting import until
 
 from loader.sources import open_source
-from pdp.current import CurrentSnapshots
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:

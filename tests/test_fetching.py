@@ -16,10 +16,7 @@ from waiting import until
 from loader.publish import RedisPublisher
 from loader.revisions import Revisions
 from loader.sync import Synchronizer
-from pdp.current import CurrentSnapshots
-from pdp.fetching import Fetcher
-from pdp.memory import Memory
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.blob import seal, unseal
 from pdp.rules.delta import WORTHWHILE, make_delta
 from pdp.rules.errors import SnapshotTruncated
@@ -27,8 +24,11 @@ from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.pace import paced
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
-from pdp.store import SnapshotStore
-from pdp.workers.sharing import SharedMemory
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.disk import SnapshotStore
+from pdp.snapshots.fetch import Fetcher
+from pdp.snapshots.memory import Memory
+from pdp.workers.shared_snapshots import SharedMemory
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from given import ACME, ALICE, BOB, BOLT, denying
 from server import DEADLINE, current_of, running_server, snapshot_of
 from waiting import until
 
-from pdp.current import CurrentSnapshots
 from pdp.errors import InvalidCall, NotReady, RulesBehind, UnknownTenant
-from pdp.freshness import FreshRules
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
 NEW = denying("_0!")

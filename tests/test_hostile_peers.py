@@ -40,7 +40,7 @@ from security import bearer, client_of, clients_file
 from server import DEADLINE
 from waiting import until
 
-from pdp.native.choice import Transport
+from pdp.transports.choice import Transport
 from rightcall import Client, Decision, NoAnswer, v1
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from server import DEADLINE, current_of, running_server
 from structlog.testing import capture_logs
 from waiting import until
 
-from pdp.current import CurrentSnapshots
-from pdp.http import HttpServer, Readiness
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
+from pdp.runtime.http import HttpServer, Readiness
+from pdp.snapshots.current import CurrentSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +148,7 @@ def test_silent_clients_do_not_keep_others_waiting(running: Running) -> None:
 
 def test_a_request_that_drips_in_is_given_up(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often the client sends another byte of its headers or of its body."""
-    monkeypatch.setattr("pdp.http._SLOWEST_CLIENT_SECONDS", 0.2)
+    monkeypatch.setattr("pdp.runtime.http._SLOWEST_CLIENT_SECONDS", 0.2)
     host, _, port = running.server.http_address.partition(":")
     head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n"
     for start in (head, head + b"\r\n"):

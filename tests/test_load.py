@@ -19,8 +19,8 @@ from load.scenarios import SCENARIOS, challenging, write_questions
 from server import DEADLINE, running_server
 from waiting import until
 
-from pdp.native.choice import Transport
-from pdp.store import SnapshotStore
+from pdp.snapshots.disk import SnapshotStore
+from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:

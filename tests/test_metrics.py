@@ -18,13 +18,13 @@ from metrics_manual import DOCS, shown, undescribed, with_tables
 from prometheus_client import generate_latest
 from server import DEADLINE, current_of, snapshot_of
 
-from pdp.catalog import METHODS, METRICS
-from pdp.follower import _CAUSES
-from pdp.metrics import MAX_TENANT_SERIES, Metrics
+from pdp.metrics.catalog import METHODS, METRICS
+from pdp.metrics.counters import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, Refusal, Tallies, Tally
+from pdp.metrics.registry import MAX_TENANT_SERIES, Metrics
 from pdp.rules.model import Decision, Stage
 from pdp.rules.verdict import Verdict
-from pdp.tally import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, Refusal, Tallies, Tally
-from pdp.workers.channel import Channel
+from pdp.snapshots.follower import _CAUSES
+from pdp.workers.pipe import Channel
 from rightcall import v1
 
 ROOT = Path(__file__).parents[1]

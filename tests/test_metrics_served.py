@@ -22,7 +22,7 @@ from server import DEADLINE, TRANSPORT, running_server
 from waiting import until
 
 from loader.revisions import Revisions
-from pdp.catalog import METRICS
+from pdp.metrics.catalog import METRICS
 from rightcall import v1
 from rightcall.connect import open_redis
 

@@ -16,8 +16,8 @@ from waiting import until
 from watched import DASHBOARDS, RULES, Query, Watched, panels, queries, watched_server
 
 from loader.catalog import METRICS as LOADER_METRICS
-from pdp.catalog import METRICS
-from pdp.decision_log import _Entry, document
+from pdp.decision_log.log import _Entry, document
+from pdp.metrics.catalog import METRICS
 from pdp.rules.model import Decision
 from pdp.rules.verdict import UNRESTRICTED
 from rightcall import v1

@@ -23,15 +23,15 @@ from waiting import until
 
 from pdp.app import Server, ServerSettings
 from pdp.errors import CallError, ListenError, TransportError
-from pdp.hot import HotCalls
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport, choose_transport, fitting_workers
+from pdp.metrics.registry import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.model import CallPermission, Outcall, Revision, Tenant, User
 from pdp.rules.snapshot import decode
+from pdp.runtime.cores import available_cores
 from pdp.security.settings import Auth, SecuritySettings
-from pdp.service import DecisionService
-from pdp.workers.cores import available_cores
+from pdp.services.decisions import DecisionService
+from pdp.services.fastpath import HotCalls
+from pdp.transports.choice import Transport, choose_transport, fitting_workers
 from rightcall import v1
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pdp.rules.matcher import Matcher, make_matcher
 from pdp.rules.model import MAX_EXTENSION_LENGTH, CallPermission, Outcall, Revision, Tenant, User
 from pdp.rules.protobuf import NOT_PLAIN
 from pdp.rules.snapshot import Snapshot, decode
-from pdp.service import check_extension
+from pdp.services.decisions import check_extension
 from rightcall import v1
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from waiting import until
 from loader.errors import SourceError
 from loader.sources import open_source
 from loader.sources.postgresql.source import PostgresqlSource
-from pdp.current import CurrentSnapshots
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, PasswordOverride
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:

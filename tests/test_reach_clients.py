@@ -14,7 +14,7 @@ from definitions import tenant_from
 from server import DEADLINE, running_server
 
 import rightcall
-from pdp.current import CurrentSnapshots
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall import Client, Decision, Stage, v1
 from rightcall.aio import Client as AsyncClient
 from rightcall.cli import main

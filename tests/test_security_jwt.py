@@ -21,7 +21,7 @@ from server import current_of, running_server
 from waiting import until
 
 from pdp.errors import SecurityError
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.security.jwks import RemoteKeys
 from pdp.security.jwts import parse_keys
 from pdp.security.settings import Auth, SecuritySettings

@@ -15,10 +15,10 @@ from security import bearer, check, client_of, clients_file
 from server import DEADLINE, current_of, running_server
 from waiting import until
 
-from pdp.current import CurrentSnapshots
 from pdp.errors import TooManyCalls
 from pdp.security.limits import Limits
 from pdp.security.settings import Auth, SecuritySettings
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_retry_info_is_what_googles_own_classes_read() -> None:
     """Field by field, by a descriptor written down here."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: PLC0415 - for this alone
 
-    from pdp.security.retry import retry_metadata  # noqa: PLC0415 - likewise
+    from pdp.transports.retry_info import retry_metadata  # noqa: PLC0415 - likewise
 
     file = descriptor_pb2.FileDescriptorProto(name="status.proto", package="test", syntax="proto3")
     file.dependency.extend(["google/protobuf/any.proto", "google/protobuf/duration.proto"])

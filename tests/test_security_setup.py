@@ -8,10 +8,10 @@ import pytest
 from given import denying
 from server import current_of, running_server
 
-from pdp.address import is_local
 from pdp.app import Server, ServerSettings
 from pdp.errors import SecurityError
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
+from pdp.runtime.address import is_local
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.security.setup import open_security
 

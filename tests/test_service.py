@@ -9,10 +9,10 @@ import pytest
 from definitions import tenant_from
 from server import DEADLINE, current_of, running_server, snapshot_of
 
-from pdp.current import CurrentSnapshots
 from pdp.errors import InvalidCall
-from pdp.metrics import Metrics
-from pdp.service import MAX_CALLS, DecisionService
+from pdp.metrics.registry import Metrics
+from pdp.services.decisions import MAX_CALLS, DecisionService
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall import v1
 
 if TYPE_CHECKING:

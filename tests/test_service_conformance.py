@@ -8,7 +8,7 @@ import pytest
 from definitions import conformance_suites
 from server import DEADLINE, running_server
 
-from pdp.native.choice import Transport
+from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:

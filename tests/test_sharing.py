@@ -15,14 +15,14 @@ from redis_server import RedisServer
 from server import snapshot_of
 from waiting import until
 
-from pdp.follower import Follower
-from pdp.memory import LARGE
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.blob import Section, seal, unseal
 from pdp.rules.errors import SnapshotCorrupt, SnapshotUntrusted
 from pdp.rules.snapshot import decode
-from pdp.store import SnapshotStore
-from pdp.workers.sharing import SharedBlob, SharedMemory, SharedSnapshots, opened
+from pdp.snapshots.disk import SnapshotStore
+from pdp.snapshots.follower import Follower
+from pdp.snapshots.memory import LARGE
+from pdp.workers.shared_snapshots import SharedBlob, SharedMemory, SharedSnapshots, opened
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from server import DEADLINE, snapshot_of
 from waiting import until
 
 from pdp.app import Server, ServerSettings
-from pdp.current import CurrentSnapshots
-from pdp.follower import Follower
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport
-from pdp.priority import stand_back
-from pdp.workers.recruits import Recruits
-from pdp.workers.sharing import SharedSnapshots
+from pdp.metrics.registry import Metrics
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.follower import Follower
+from pdp.snapshots.priority import stand_back
+from pdp.transports.choice import Transport
+from pdp.workers.processes import Recruits
+from pdp.workers.shared_snapshots import SharedSnapshots
 from rightcall import v1
 from rightcall.connect import open_redis
 
@@ -145,7 +145,7 @@ UNUSED = (
     "cryptography.x509",
     "rightcall.client",
     "rightcall.answers",
-    "pdp.decision_log",
+    "pdp.decision_log.log",
     "pdp.tracing",
     "rightcall.cli.serve_definitions",
 )
@@ -164,7 +164,7 @@ def test_a_server_of_redis_imports_nothing_that_it_does_not_use() -> None:
             assert program.stop() == 0
     imported = [line["text"].rpartition("|")[2].strip() for line in program.events if line["event"] == "text"]
 
-    assert {"pdp.app", "pdp.follower", "pdp.workers.worker"} <= set(imported)
+    assert {"pdp.app", "pdp.snapshots.follower", "pdp.workers.worker"} <= set(imported)
     assert not [name for name in imported if name in UNUSED or name.startswith("loader.")]
     assert imported.count("redis.client") == 1
 

@@ -11,10 +11,10 @@ from given import ACME, ALICE, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
-from pdp.current import CurrentSnapshots
-from pdp.follower import Follower
-from pdp.metrics import Metrics
-from pdp.store import SnapshotStore, StateError
+from pdp.metrics.registry import Metrics
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.disk import SnapshotStore, StateError
+from pdp.snapshots.follower import Follower
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from waiting import until
 from loader.publish import RedisPublisher
 from loader.tracing import TracedSynchronizer
 from pdp.app import Server
-from pdp.decision_ids import METADATA_KEY
+from pdp.decision_log.ids import METADATA_KEY
 from pdp.errors import TransportError
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport, choose_transport
+from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.settings import ServerSettings
 from pdp.tracing import ServerTracing
+from pdp.transports.choice import Transport, choose_transport
 from rightcall import v1
 from rightcall.tracing import Tracing, TracingError
 

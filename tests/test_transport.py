@@ -18,11 +18,11 @@ from server import DEADLINE, current_of, running_server
 from structlog.testing import capture_logs
 
 from pdp.app import Server, ServerSettings
-from pdp.current import CurrentSnapshots
 from pdp.errors import ListenError
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport
+from pdp.metrics.registry import Metrics
 from pdp.security.settings import Auth, SecuritySettings
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:

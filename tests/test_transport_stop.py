@@ -17,9 +17,9 @@ from server import DEADLINE, current_of, running_server
 from waiting import until
 
 from pdp.app import Server, ServerSettings
-from pdp.current import CurrentSnapshots
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport
+from pdp.metrics.registry import Metrics
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from waiting import until
 
 from pdp.app import Server, ServerSettings
 from pdp.errors import ListenError, TransportError
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport, choose_transport
+from pdp.metrics.registry import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.model import Revision
 from pdp.rules.snapshot import decode
+from pdp.runtime.cores import available_cores
 from pdp.security.settings import Auth, SecuritySettings
-from pdp.workers.channel import Channel, Gone
-from pdp.workers.cores import available_cores
-from pdp.workers.sharing import SharedSnapshots
+from pdp.transports.choice import Transport, choose_transport
+from pdp.workers.pipe import Channel, Gone
+from pdp.workers.shared_snapshots import SharedSnapshots
 from pdp.workers.transport import WorkersTransport
 from rightcall import v1
 

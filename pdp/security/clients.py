@@ -18,7 +18,7 @@ from pdp.security.watch import Watched, read_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pdp.errors import CallError
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.security.identity import Authenticator
     from pdp.security.limits import Limits
     from pdp.security.peers import Peers

@@ -17,7 +17,7 @@ from pdp.security.jwts import Keys, parse_keys
 from pdp.security.watch import MAX_FILE_SIZE, Watched, read_file
 
 if TYPE_CHECKING:
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
 
 _log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from pdp.security.watch import Watched, read_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.security.clients import Clients
 
 _UNPARSABLE = (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.address import is_local
 from pdp.errors import NotAllowed, SecurityError
+from pdp.runtime.address import is_local
 from pdp.security.guard import Guard
 from pdp.security.identity import ASKING, DECISION
 from pdp.security.limits import Limits
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.security.clients import Clients
     from pdp.security.identity import Authenticator
     from pdp.security.peers import Peers

@@ -17,7 +17,7 @@ from pdp.errors import SecurityError
 from pdp.security.watch import Watched, read_file
 
 if TYPE_CHECKING:
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
 
 
 @dataclass(frozen=True, slots=True)

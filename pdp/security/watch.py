@@ -15,7 +15,7 @@ from pdp.errors import SecurityError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
 
 _log = structlog.get_logger()
 

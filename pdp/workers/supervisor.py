@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pdp.errors import ListenError
-from pdp.tally import Tally
-from pdp.workers.channel import Gone
+from pdp.metrics.counters import Tally
+from pdp.workers.pipe import Gone
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from pdp.metrics import Metrics
-    from pdp.workers.channel import Channel, Message
-    from pdp.workers.recruits import Recruits
-    from pdp.workers.sharing import Shared, SharedSnapshots
+    from pdp.metrics.registry import Metrics
+    from pdp.workers.pipe import Channel, Message
+    from pdp.workers.processes import Recruits
+    from pdp.workers.shared_snapshots import Shared, SharedSnapshots
 
 _log = structlog.get_logger()
 

@@ -8,19 +8,19 @@ import time
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from pdp.address import Address, check_free, listen_error, parse_address
-from pdp.native.transport import Behind
-from pdp.transport import SETTLE_SECONDS
-from pdp.workers.recruits import Recruits
+from pdp.runtime.address import Address, check_free, listen_error, parse_address
+from pdp.transports.grpcio import SETTLE_SECONDS
+from pdp.transports.native import Behind
+from pdp.workers.processes import Recruits
 from pdp.workers.supervisor import Supervisor, begin_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pdp.metrics import Metrics
-    from pdp.service import Method
+    from pdp.metrics.registry import Metrics
+    from pdp.services.decisions import Method
     from pdp.settings import ServerSettings
-    from pdp.workers.sharing import SharedSnapshots
+    from pdp.workers.shared_snapshots import SharedSnapshots
 
 _REFUSE_SECONDS = 5.0
 """Beyond the time for calls in flight, for workers to say that they refuse."""

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pdp.answering import Challenges
-from pdp.attempts import Limits, MemoryAttempts
-from pdp.challenge import ChallengeSeal
-from pdp.current import CurrentSnapshots
+from pdp.challenges.answers import Challenges
+from pdp.challenges.attempts import Limits, MemoryAttempts
+from pdp.challenges.tokens import ChallengeSeal
 from pdp.errors import ListenError
-from pdp.freshness import FreshRules
-from pdp.hot import HotCalls
-from pdp.metrics import Metrics
-from pdp.native.front import Front
+from pdp.metrics.registry import Metrics
 from pdp.rules.errors import SnapshotError
-from pdp.service import DecisionService
+from pdp.services.decisions import DecisionService
+from pdp.services.fastpath import HotCalls
 from pdp.settings import ServerSettings
-from pdp.workers.channel import Channel, Gone, close_file
-from pdp.workers.sharing import opened
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.freshness import FreshRules
+from pdp.transports.native_front import Front
+from pdp.workers.pipe import Channel, Gone, close_file
+from pdp.workers.shared_snapshots import opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pdp.current import Held
-    from pdp.workers.channel import Message
+    from pdp.snapshots.current import Held
+    from pdp.workers.pipe import Message
 
 _log = structlog.get_logger()
 

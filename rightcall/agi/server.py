@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.address import Address, listening_socket, parse_address
+from pdp.runtime.address import Address, listening_socket, parse_address
 from rightcall.agi.channel import MAX_LINE, Channel
 from rightcall.agi.errors import AgiError, ChannelGone
 from rightcall.agi.rights import SCRIPTS, CallRights

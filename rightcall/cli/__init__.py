@@ -7,7 +7,7 @@ from typing import Final
 
 import rich_click as click
 
-from pdp.version import version
+from pdp.runtime.version import version
 from rightcall.cli.command import CONTEXT_SETTINGS
 
 _COMMANDS: Final = {

@@ -17,8 +17,8 @@ from rightcall.cli.options import opened_redis
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.decision_log import DecisionLog, Sink
-    from pdp.metrics import Metrics
+    from pdp.decision_log.log import DecisionLog, Sink
+    from pdp.metrics.registry import Metrics
 
     Decorated = Callable[..., Any]
     OpenLog = Callable[[Metrics], DecisionLog | None]
@@ -49,7 +49,7 @@ def decision_log_options(function: Decorated) -> Decorated:
         def opened(metrics: Metrics) -> DecisionLog | None:
             if not decision_log:
                 return None
-            from pdp.decision_log import DecisionLog, DecisionLogSettings  # noqa: PLC0415 - most servers keep none
+            from pdp.decision_log.log import DecisionLog, DecisionLogSettings  # noqa: PLC0415 - most servers keep none
 
             settings = DecisionLogSettings(samples=samples, mask=decision_log_mask, queue=decision_log_queue)
             if "://" in decision_log:
@@ -112,7 +112,7 @@ def _samples(given: Sequence[str]) -> dict[Decision, float]:
 
 
 def _file(where: str, max_bytes: int, keep: int) -> Sink:
-    from pdp.decision_sinks import FileSink, SinkError, TextSink  # noqa: PLC0415 - likewise
+    from pdp.decision_log.sinks import FileSink, SinkError, TextSink  # noqa: PLC0415 - likewise
 
     if where == _STDOUT:
         return TextSink(sys.stdout, "standard output")
@@ -123,7 +123,7 @@ def _file(where: str, max_bytes: int, keep: int) -> Sink:
 
 
 def _redis(url: str, prefix: str, length: int) -> Sink:
-    from pdp.decision_sinks import RedisSink  # noqa: PLC0415 - likewise
+    from pdp.decision_log.sinks import RedisSink  # noqa: PLC0415 - likewise
 
     client, name = opened_redis(url, answer_timeout=_REDIS_SECONDS)
     return RedisSink(client, f"{prefix}decisions", name=name, max_length=length)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pdp.errors import ListenError
-from pdp.version import version
+from pdp.runtime.version import version
 from rightcall.channel import DEFAULT_TARGET
 from rightcall.cli.command import command, option
 from rightcall.cli.connection import connection_options, told

@@ -21,9 +21,9 @@ from loader.publish import DEFAULT_KEEP, RedisPublisher
 from loader.sources import RECHECK_SECONDS
 from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
 from pdp.errors import ListenError
-from pdp.http import HttpServer, Readiness
 from pdp.rules.model import PasswordOverride
-from pdp.version import version
+from pdp.runtime.http import HttpServer, Readiness
+from pdp.runtime.version import version
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import (

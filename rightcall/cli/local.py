@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Self
 from rich.text import Text
 
 from loader.sync import Synchronizer
-from pdp.current import CurrentSnapshots
-from pdp.directory import DirectoryService
 from pdp.errors import CallError
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
-from pdp.service import DecisionService
-from pdp.version import version
+from pdp.runtime.version import version
+from pdp.services.decisions import DecisionService
+from pdp.services.directory import DirectoryService
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall import directory, v1, wire
 from rightcall.answers import Call
 from rightcall.cli.exits import ExitCode, Failure

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import rich_click as click
 from click import get_current_context
 
-from pdp.native.choice import fitting_workers
 from pdp.settings import Transport
-from pdp.workers.recruits import Recruits, raise_open_files
+from pdp.transports.choice import fitting_workers
+from pdp.workers.processes import Recruits, raise_open_files
 from rightcall import worker
 from rightcall.cli.command import option
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.app import Server
-    from pdp.current import CurrentSnapshots
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.settings import ServerSettings
+    from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
 
     Decorated = Callable[..., Any]
@@ -50,8 +50,8 @@ class Processes(NamedTuple):
 
     def snapshots(self, source: str) -> CurrentSnapshots:
         """What such processes answer from; empty yet."""
-        from pdp.current import CurrentSnapshots  # noqa: PLC0415 - the recruits come up meanwhile
-        from pdp.workers.sharing import SharedSnapshots  # noqa: PLC0415 - likewise
+        from pdp.snapshots.current import CurrentSnapshots  # noqa: PLC0415 - the recruits come up meanwhile
+        from pdp.workers.shared_snapshots import SharedSnapshots  # noqa: PLC0415 - likewise
 
         return SharedSnapshots(source) if self.workers > 1 else CurrentSnapshots(source)
 

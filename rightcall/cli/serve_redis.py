@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.attempts import Limits
-from pdp.follower import DEFAULT_RECHECK, Follower
-from pdp.metrics import Metrics
-from pdp.shared_attempts import RedisAttempts
-from pdp.store import SnapshotStore, StateError
-from pdp.version import version
+from pdp.challenges.attempts import Limits
+from pdp.challenges.attempts_redis import RedisAttempts
+from pdp.metrics.registry import Metrics
+from pdp.runtime.version import version
+from pdp.snapshots.disk import SnapshotStore, StateError
+from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import opened_redis
 from rightcall.cli.serving import serve_until_stopped

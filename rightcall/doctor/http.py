@@ -14,7 +14,7 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 from urllib3.exceptions import HTTPError
 
-from pdp.address import parse_address
+from pdp.runtime.address import parse_address
 from rightcall.doctor.findings import Finding, NotExamined, Verdict, failure, ok, warning
 
 if TYPE_CHECKING:

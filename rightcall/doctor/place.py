@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography import x509
 
-from pdp.address import UNIX, parse_address
+from pdp.runtime.address import UNIX, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pdp.version import version
+from pdp.runtime.version import version
 from rightcall.doctor.findings import NotExamined, ok, warning
 
 if TYPE_CHECKING:

@@ -29,11 +29,11 @@ from bench.cached import KEY, Published, Rules
 from bench.facts import cpu_seconds, resident, timed
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
-from pdp.current import CurrentSnapshots
-from pdp.follower import Follower
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.keys import without_credentials
 from pdp.rules.model import CallPermission, PasswordOverride, Tenant, User
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.follower import Follower
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

@@ -35,14 +35,14 @@ from bench.facts import resident, timed
 from bench.workload import Call, make_workload
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
-from pdp.current import CurrentSnapshots
 from pdp.decision import decide
-from pdp.follower import Follower
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.compile import Compiler
 from pdp.rules.digest import Digester
 from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.snapshot import decode
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.follower import Follower
 from rightcall import v1
 from rightcall.connect import open_redis
 

@@ -18,13 +18,13 @@ import structlog
 from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
 from pdp.app import Server, ServerSettings
-from pdp.current import CurrentSnapshots
-from pdp.metrics import Metrics
-from pdp.native.choice import Transport
+from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, Stage
 from pdp.rules.snapshot import decode
 from pdp.rules.verdict import Verdict
-from pdp.service import response_of
+from pdp.services.decisions import response_of
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.transports.choice import Transport
 from rightcall.cli.processes import settle
 
 EMPTY, NATIVE_EMPTY = "grpcio-empty", "native-empty"

@@ -27,10 +27,10 @@ from bench.measure import SECRET, _edited
 from bench.workload import make_workload
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
-from pdp.current import CurrentSnapshots
-from pdp.follower import Follower
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.follower import Follower
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

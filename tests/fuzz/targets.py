@@ -25,15 +25,12 @@ from security import client_of
 
 from fuzz.mutations import nearly
 from loader.definitions.document import check_document
-from pdp.answering import Challenges
-from pdp.attempts import Limits, MemoryAttempts
-from pdp.authzen import Evaluator, read
-from pdp.challenge import ChallengeSeal
-from pdp.current import CurrentSnapshots
-from pdp.directory import DirectoryService
+from pdp.authzen.evaluator import Evaluator, read
+from pdp.challenges.answers import Challenges
+from pdp.challenges.attempts import Limits, MemoryAttempts
+from pdp.challenges.tokens import ChallengeSeal
 from pdp.errors import CallError, SecurityError, Unauthenticated
-from pdp.freshness import FreshRules
-from pdp.metrics import Metrics
+from pdp.metrics.registry import Metrics
 from pdp.rules.blob import Section, seal, unseal
 from pdp.rules.compile import Compiler
 from pdp.rules.delta import Delta, make_delta
@@ -43,7 +40,10 @@ from pdp.rules.snapshot import decode
 from pdp.security.clients import Tokens, parse_clients
 from pdp.security.jwts import Jwts, parse_keys
 from pdp.security.peers import Peers, parse_revocations
-from pdp.service import DecisionService, Kind, methods
+from pdp.services.decisions import DecisionService, Kind, methods
+from pdp.services.directory import DirectoryService
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.freshness import FreshRules
 from rightcall import Answer, ChallengeAnswer, Decision, Stage, v1
 from rightcall.agi.channel import MAX_LINE, Channel
 from rightcall.agi.errors import AgiError
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from hypothesis import strategies as st
 
-    from pdp.service import Method
+    from pdp.services.decisions import Method
 
 ROOT = Path(__file__).parents[2]
 _COMPANY = (ROOT / "examples" / "company.yaml").read_bytes()

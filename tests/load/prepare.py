@@ -25,7 +25,7 @@ from pdp.rules.compile import Compiler
 from pdp.rules.digest import Digester
 from pdp.rules.model import Revision
 from pdp.rules.pointer import Pointer
-from pdp.store import SnapshotStore
+from pdp.snapshots.disk import SnapshotStore
 
 if TYPE_CHECKING:
     from pdp.rules.model import Tenant

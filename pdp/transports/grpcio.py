@@ -11,21 +11,21 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from pdp.address import UNIX, Address, check_free, check_unix_free, parse_address
 from pdp.errors import CallError, Code, InvalidCall, ListenError, Stopping, TooManyCalls
-from pdp.security.interceptor import GuardInterceptor, Refuser
-from pdp.service import Kind
-from pdp.standard import StandardServices
-from pdp.streams import Streams
+from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
+from pdp.services.decisions import Kind
+from pdp.transports.guard_interceptor import GuardInterceptor, Refuser
+from pdp.transports.health_reflection import StandardServices
+from pdp.transports.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from google.protobuf.message import Message
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.security.guard import Guard
-    from pdp.service import Method
+    from pdp.services.decisions import Method
     from pdp.settings import ServerSettings
 
     _Handler = grpc.RpcMethodHandler[Any, Any]

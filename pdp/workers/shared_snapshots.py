@@ -14,10 +14,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.current import CurrentSnapshots
-from pdp.memory import LARGE, Memory
 from pdp.rules.errors import SnapshotUntrusted
 from pdp.rules.snapshot import decode_verified
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.memory import LARGE, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-from pdp.address import UNIX, is_local
 from pdp.errors import ListenError, TransportError
+from pdp.runtime.address import UNIX, is_local
+from pdp.runtime.cores import available_cores
 from pdp.security.settings import Auth
 from pdp.settings import Transport
-from pdp.workers.cores import available_cores
 
 if TYPE_CHECKING:
     from pdp.settings import ServerSettings

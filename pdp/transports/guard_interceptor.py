@@ -16,12 +16,12 @@ import grpc
 
 from pdp.errors import CallError, TooManyCalls
 from pdp.security.identity import ASKING, DECISION, DIRECTORY
-from pdp.security.retry import retry_metadata
+from pdp.transports.retry_info import retry_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.security.guard import Guard
 
     _Handler = grpc.RpcMethodHandler[Any, Any]

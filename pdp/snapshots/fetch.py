@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from pdp.memory import Memory
 from pdp.rules.delta import WORTHWHILE, Delta
 from pdp.rules.errors import SnapshotTruncated
 from pdp.rules.pace import PIECE, paced
+from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from redis import Redis
 
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.rules.blob import Blob, Buffer
     from pdp.rules.keys import Keys
     from pdp.rules.pointer import Pointer

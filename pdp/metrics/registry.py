@@ -12,16 +12,24 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from pdp.catalog import AUTH_FAILURES, CHALLENGE_RESULTS, FETCHED_FORMS, LOG_RESULTS, METHODS, METRICS, REJECTIONS
-from pdp.processes import ProcessesCollector
+from pdp.metrics.catalog import (
+    AUTH_FAILURES,
+    CHALLENGE_RESULTS,
+    FETCHED_FORMS,
+    LOG_RESULTS,
+    METHODS,
+    METRICS,
+    REJECTIONS,
+)
+from pdp.metrics.counters import BUCKETS, Durations, Refusal, Tallies, outcome
+from pdp.metrics.processes import ProcessesCollector
 from pdp.rules.model import Decision, Stage
-from pdp.tally import BUCKETS, Durations, Refusal, Tallies, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pdp.current import CurrentSnapshots, Held
     from pdp.rules.verdict import Verdict
+    from pdp.snapshots.current import CurrentSnapshots, Held
 
 MAX_TENANT_SERIES = 50
 """With more tenants than these, snapshots are told of together: a series for each would swamp who scrapes them."""

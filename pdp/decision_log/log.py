@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import structlog
 
-from pdp.decision_ids import decision_id
+from pdp.decision_log.ids import decision_id
 from pdp.rules.model import Decision
 from pdp.security.identity import ASKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pdp.challenge import Challenge
-    from pdp.metrics import Metrics
+    from pdp.challenges.tokens import Challenge
+    from pdp.metrics.registry import Metrics
     from pdp.rules.snapshot import Snapshot
     from pdp.rules.verdict import Verdict
     from rightcall import v1

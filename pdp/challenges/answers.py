@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.attempts import TurnState
+from pdp.challenges.attempts import TurnState
 from pdp.errors import AttemptsUnavailable, CallError, ChallengeOver, InvalidCall, NotReady, RulesBehind, UnknownTenant
 from pdp.rules.model import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pdp.attempts import Attempts, Turn
-    from pdp.challenge import Challenge, ChallengeSeal
-    from pdp.decision_log import Recorder
-    from pdp.freshness import FreshRules
-    from pdp.metrics import Metrics
+    from pdp.challenges.attempts import Attempts, Turn
+    from pdp.challenges.tokens import Challenge, ChallengeSeal
+    from pdp.decision_log.log import Recorder
+    from pdp.metrics.registry import Metrics
     from pdp.rules.snapshot import Snapshot
     from pdp.rules.verdict import Verdict
+    from pdp.snapshots.freshness import FreshRules
 
 _log = structlog.get_logger()
 

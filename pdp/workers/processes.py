@@ -12,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pdp.workers.channel import Channel
+from pdp.workers.pipe import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from redis.exceptions import RedisError
 
-from pdp.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
+from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
 from pdp.errors import AttemptsUnavailable
 from pdp.rules.keys import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from pdp.attempts import Limits
+    from pdp.challenges.attempts import Limits
 
 _log = structlog.get_logger()
 

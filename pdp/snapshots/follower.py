@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from pdp.fetching import Fetcher
-from pdp.priority import stand_back
 from pdp.rules.errors import (
     SnapshotCorrupt,
     SnapshotError,
@@ -30,6 +28,8 @@ from pdp.rules.errors import (
 from pdp.rules.keys import DEFAULT_PREFIX, Keys
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
+from pdp.snapshots.fetch import Fetcher
+from pdp.snapshots.priority import stand_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.client import PubSub
 
-    from pdp.current import CurrentSnapshots, Held
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.rules.blob import Blob
     from pdp.rules.model import Revision
     from pdp.rules.snapshot import Snapshot
-    from pdp.store import SnapshotStore
+    from pdp.snapshots.current import CurrentSnapshots, Held
+    from pdp.snapshots.disk import SnapshotStore
 
 _log = structlog.get_logger()
 

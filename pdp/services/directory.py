@@ -11,16 +11,16 @@ from pdp.callers import verdicts
 from pdp.errors import InvalidCall, UnknownTenant
 from pdp.reach import reach
 from pdp.rules.model import Decision, Stage
-from pdp.service import check_extension
+from pdp.services.decisions import check_extension
 from rightcall import v1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pdp.current import CurrentSnapshots, Held
     from pdp.reach import Reach
     from pdp.rules.snapshot import Snapshot
     from pdp.rules.verdict import Verdict
+    from pdp.snapshots.current import CurrentSnapshots, Held
 
 PAGE_SIZE = 1000
 MAX_PAGE_SIZE = 10_000

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pdp.decision import decide
 from pdp.errors import CallError, ForgedChallenge, InvalidCall
 from pdp.explain import UNKNOWN_TENANT, CandidateResult, StageResult, explain
-from pdp.freshness import FreshRules
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision, Mode, Stage
 from pdp.rules.verdict import UNRESTRICTED
+from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from pdp.answering import Challenges
+    from pdp.challenges.answers import Challenges
     from pdp.closest import Closest
-    from pdp.current import CurrentSnapshots
-    from pdp.decision_log import Recorder
-    from pdp.directory import DirectoryService
+    from pdp.decision_log.log import Recorder
     from pdp.explain import CandidateReport, Explanation, StageReport
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
     from pdp.rules.snapshot import Snapshot
     from pdp.rules.verdict import Verdict
+    from pdp.services.directory import DirectoryService
+    from pdp.snapshots.current import CurrentSnapshots
 
 MAX_CALLS = 1000
 """Questions that one CheckCalls may hold, where nothing else is set."""

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import ServerError
-from pdp.memory import Memory
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.pointer import Pointer
 from pdp.rules.snapshot import decode
+from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pdp.current import CurrentSnapshots
 from pdp.errors import AmbiguousOutcall, NotAllowed, NotReady
 from pdp.security.identity import ASKING
+from pdp.snapshots.current import CurrentSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pdp.current import Held
     from pdp.rules.snapshot import Snapshot
     from pdp.security.identity import Client
+    from pdp.snapshots.current import Held
 
 
 def _of_whole(name: str, hidden: object) -> Any:

@@ -16,7 +16,7 @@ from rightcall import v1
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pdp.service import DecisionService
+    from pdp.services.decisions import DecisionService
 
 EVALUATION: Final = "/access/v1/evaluation"
 EVALUATIONS: Final = "/access/v1/evaluations"

@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdp.native.front import Front
-from pdp.transport import SETTLE_SECONDS, GrpcTransport
+from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
+from pdp.transports.native_front import Front
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pdp.hot import HotCalls
-    from pdp.metrics import Metrics
-    from pdp.service import Method
+    from pdp.metrics.registry import Metrics
+    from pdp.services.decisions import Method
+    from pdp.services.fastpath import HotCalls
     from pdp.settings import ServerSettings
 
 

@@ -18,12 +18,12 @@ from weakref import ref
 from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, InvalidCall, TooLarge
+from pdp.metrics.counters import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
 from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
 from pdp.rules.protobuf import NOT_PLAIN, delimited
 from pdp.rules.verdict import UNRESTRICTED, Verdict, verdict_parts
-from pdp.service import response_of
-from pdp.tally import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
+from pdp.services.decisions import response_of
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from pdp.current import CurrentSnapshots
+    from pdp.metrics.counters import Tallies, Tally
     from pdp.rules.snapshot import Snapshot
-    from pdp.service import DecisionService
-    from pdp.tally import Tallies, Tally
+    from pdp.services.decisions import DecisionService
+    from pdp.snapshots.current import CurrentSnapshots
 
 _Request = TypeVar("_Request", messages.CheckCallRequest, messages.CheckCallsRequest)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
-from pdp.memory import Memory
 from pdp.rules.layout import UUID_LENGTH
+from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

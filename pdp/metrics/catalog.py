@@ -233,4 +233,4 @@ METRICS: dict[str, Description] = {
         "gauge", "Always 1; the label tells the version.", {"version": "the program's version"}
     ),
 }
-"""Every metric of our own, in the order of the manual; those of the processes are in ``pdp.processes``."""
+"""Every metric of our own, in the order of the manual; those of the processes are in ``pdp.metrics.processes``."""

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import structlog
 from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
-from pdp.address import UNIX, Address, check_free, check_unix_free, parse_address
 from pdp.errors import CallError, Code, ListenError, Stopping, TooManyCalls
-from pdp.security.retry import retry_metadata
-from pdp.tally import CHECK_CALL, CHECK_CALLS
+from pdp.metrics.counters import CHECK_CALL, CHECK_CALLS
+from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
+from pdp.transports.retry_info import retry_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pygrpc_native._native import Event
 
-    from pdp.hot import HotCalls
-    from pdp.metrics import Metrics
+    from pdp.metrics.registry import Metrics
+    from pdp.services.fastpath import HotCalls
     from pdp.settings import ServerSettings
 
 _log = structlog.get_logger()

@@ -14,10 +14,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pdp.authzen import CONFIGURATION, EVALUATION, EVALUATIONS, configuration, problem, questions, read, status
-from pdp.decision_ids import begin
+from pdp.authzen.evaluator import (
+    CONFIGURATION,
+    EVALUATION,
+    EVALUATIONS,
+    configuration,
+    problem,
+    questions,
+    read,
+    status,
+)
+from pdp.decision_log.ids import begin
 from pdp.errors import CallError
-from pdp.http import CLIENT_CERTIFICATE
+from pdp.runtime.http import CLIENT_CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from pdp.authzen import Evaluator
+    from pdp.authzen.evaluator import Evaluator
 
     Admit = Callable[[Sequence[str], Callable[[], int], bytes | None], AbstractContextManager[object]]
 

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pdp.address import Address, listening_socket, parse_address
+from pdp.runtime.address import Address, listening_socket, parse_address
 
 if TYPE_CHECKING:
     import asyncio

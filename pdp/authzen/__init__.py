@@ -1,0 +1,1 @@
+"""AuthZEN: the evaluation API over HTTP."""

@@ -1,0 +1,1 @@
+"""Challenges: tokens, responses to them, attempts and lockouts."""

@@ -1,1 +1,0 @@
-"""The native transport: HTTP/2 in Rust outside the GIL, for those calls that come by the thousand."""

@@ -1,0 +1,1 @@
+"""What every program needs: HTTP port, addresses, version, cores, description of a metric."""

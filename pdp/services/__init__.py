@@ -1,0 +1,1 @@
+"""The services of the API over plain messages, and the fast path."""

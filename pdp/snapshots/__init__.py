@@ -1,0 +1,1 @@
+"""Snapshots that a server holds: current ones, following Redis, disk, freshness."""

@@ -1,0 +1,1 @@
+"""Transports: what serves the services on a socket."""
