@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STUBS := rightcall/v1/__init__.py
 # What hatch_build.py makes native code of.
-COMPILED := pdp/rules/matcher_native.pyx pdp/rules/profiles.py
+COMPILED := pdp/rules/snapshot/matcher_native.pyx pdp/rules/compiler/profiles.py
 ARGS ?=
 JOBS ?= 2
 
@@ -97,7 +97,7 @@ programs:
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f pdp/rules/*.so
+	rm -f pdp/rules/*/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(COMPILED) $(wildcard protos/rightcall/v1/*.proto)

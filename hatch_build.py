@@ -24,7 +24,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 PROTOS = ROOT / "protos"
 PACKAGE = ROOT / "rightcall" / "v1"
-NATIVE_SOURCES = (ROOT / "pdp" / "rules" / "matcher_native.pyx", ROOT / "pdp" / "rules" / "profiles.py")
+RULES = ROOT / "pdp" / "rules"
+NATIVE_SOURCES = (RULES / "snapshot" / "matcher_native.pyx", RULES / "compiler" / "profiles.py")
 WANTED = "RIGHTCALL_NATIVE"
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from loader.errors import PublishError
 from loader.redis_errors import translated
-from pdp.rules.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -16,8 +16,8 @@ from loader.errors import PublishError
 from loader.redis_errors import translated
 from loader.shipping import Shipper
 from pdp.rules.errors import SnapshotError
-from pdp.rules.keys import DEFAULT_PREFIX, Keys
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 from loader.errors import PublishError
 from loader.publish import RedisPublisher, Standing
 from loader.redis_errors import translated
-from pdp.rules.keys import DEFAULT_PREFIX, Keys
 from pdp.rules.model import Revision
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     from redis import Redis

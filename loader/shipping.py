@@ -1,8 +1,8 @@
 """How the blob of a revision gets into Redis: by as few bytes as its last one allows.
 
-Where Redis holds the revision that this loader published last, what differs from it is sent (see ``pdp.rules.delta``),
-and a script makes the new blob out of the old one inside Redis, in tens of milliseconds where it is large. Everywhere
-else the blob is sent whole. The delta is left beside the blob in either case, for the servers that hold its base.
+Where Redis holds the revision that this loader published last, what differs from it is sent (see
+``pdp.rules.publication.delta``), and a script makes the new blob out of the old one inside Redis, in tens of
+milliseconds where it is large. Everywhere else the blob is sent whole. The delta is left beside the blob in either case, for the servers that hold its base.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from pdp.rules.delta import WORTHWHILE, make_delta
+from pdp.rules.publication.delta import WORTHWHILE, make_delta
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from pdp.rules.keys import Keys
     from pdp.rules.model import Revision
+    from pdp.rules.publication.keys import Keys
 
 _MOST_PATCHES = 100
 """After so many blobs that Redis made one is sent whole: should a byte go bad in Redis, it does not stay for ever."""

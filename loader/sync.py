@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from loader.errors import PublishError, SourceError
 from loader.faults import Fault, Severity
 from loader.publish import Standing
-from pdp.rules.compile import Compiler
-from pdp.rules.digest import Digester
+from pdp.rules.compiler.compiler import Compiler
+from pdp.rules.compiler.digest import Digester
 from pdp.rules.model import PasswordOverride, Revision
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     import threading
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from loader.lease import Lease
     from loader.publish import Publisher
     from loader.sources.base import Reading, Source
-    from pdp.rules.builder import Limits
+    from pdp.rules.compiler.automata import Limits
     from pdp.rules.model import Tenant
 
 DEFAULT_MAX_REMOVAL = 0.5

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loader.sources.base import Reading, Source
     from loader.sync import SyncReport
     from pdp.rules.model import Revision, Tenant
-    from pdp.rules.pointer import Pointer
+    from pdp.rules.publication.pointer import Pointer
 
 
 class TracedSynchronizer(Synchronizer):

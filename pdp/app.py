@@ -13,7 +13,7 @@ from pdp.challenges.answers import Challenges
 from pdp.challenges.attempts import Limits, MemoryAttempts
 from pdp.challenges.tokens import ChallengeSeal
 from pdp.decision_log.ids import DecisionIds
-from pdp.rules.matcher import MATCHER
+from pdp.rules.snapshot.matcher import MATCHER
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from pdp.security.setup import open_security

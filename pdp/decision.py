@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pdp.rules.snapshot import Snapshot
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
 
 
 def decide(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Verdict:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from pdp.challenges.tokens import Challenge
     from pdp.decision_log.log import Recorder
-    from pdp.rules.snapshot import Snapshot
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
     from rightcall import v1
 
     _Handler = grpc.RpcMethodHandler[Any, Any]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from loader.publish import Standing
 from loader.sync import Synchronizer
-from pdp.rules.pointer import Pointer
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loader.sync import SyncReport
     from pdp.metrics.registry import Metrics
     from pdp.rules.model import PasswordOverride
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots
 
 _SECRET_SIZE = 32

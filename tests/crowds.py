@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from given import ACME, ALICE, KEY
 
 from loader.publish import RedisPublisher, Standing
-from pdp.rules.compile import Compiler
-from pdp.rules.keys import Keys
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Revision, Tenant, User
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.keys import Keys
+from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -10,8 +10,8 @@ from given import ACME, ALICE, KEY
 from loader.publish import DEFAULT_KEEP, RedisPublisher
 from loader.sync import RemovalGuard, Synchronizer
 from pdp.metrics.registry import Metrics
-from pdp.rules.keys import without_credentials
 from pdp.rules.model import PasswordOverride
+from pdp.rules.publication.keys import without_credentials
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
 from rightcall.connect import open_redis

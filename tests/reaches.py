@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pdp.reach import Reach
+    from pdp.rules.analysis.reach import Reach
 
 _SPECIAL = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]", ".": ".+", "!": ".*", "?": ".", "{": "(?:", "}": ")*", "_": ""}
 _PIECE = re.compile(r"\[[^]]*]|.", re.DOTALL)

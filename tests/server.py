@@ -10,9 +10,9 @@ import grpc
 
 from pdp.app import Server, ServerSettings
 from pdp.metrics.registry import Metrics
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision, Tenant
-from pdp.rules.snapshot import Snapshot, decode
+from pdp.rules.snapshot.snapshot import Snapshot, decode
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.transports.choice import Transport
 from rightcall import v1

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from pdp.rules.alphabet import DIALABLE
-from pdp.rules.builder import Limits
+from pdp.rules.compiler.automata import Limits
 from pdp.rules.model import CallPermission, Group, Mode, Outcall, Tenant, User
+from pdp.rules.patterns.alphabet import DIALABLE
 
 TENANT = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 USERS = tuple(f"0000000{number}-aaaa-4bbb-8ccc-dddddddddddd" for number in range(4))

@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 from waiting import until
 
 from pdp.errors import ListenError
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.current import CurrentSnapshots
 from rightcall.agi.server import AgiServer
 from rightcall.agi.settings import AgiSettings, OnFailure

@@ -23,9 +23,9 @@ from waiting import until
 from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Limits, MemoryAttempts, TurnState
 from pdp.challenges.attempts_redis import RedisAttempts
 from pdp.errors import AttemptsUnavailable
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from rightcall import v1
 
 if TYPE_CHECKING:

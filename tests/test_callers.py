@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from server import DEADLINE, running_server, snapshot_of
 from strategies import OUTCALLS, extensions, tenants
 
-from pdp.callers import verdicts
+from pdp.rules.analysis.callers import verdicts
 from rightcall import v1
 
 if TYPE_CHECKING:

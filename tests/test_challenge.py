@@ -20,16 +20,16 @@ from pdp.challenges.tokens import ChallengeSeal
 from pdp.errors import CallError, ChallengeOver, ForgedChallenge, InvalidCall, RulesBehind, UnknownTenant
 from pdp.metrics.catalog import CHALLENGE_RESULTS
 from pdp.metrics.registry import Metrics
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Decision, PasswordOverride, Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from pdp.services.decisions import DecisionService
 from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
 if TYPE_CHECKING:
     from pdp.rules.model import Tenant
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots
 
 RIGHT, WRONG = "1234", "9999"

@@ -11,9 +11,9 @@ from given import ALICE, KEY, denying
 from server import Running, current_of, running_server
 from waiting import DEADLINE
 
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from rightcall import (
     Answer,
     Call,

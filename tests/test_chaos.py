@@ -26,7 +26,7 @@ from wazo_simulator import WazoSimulator
 
 from loader.sources.wazo.settings import WazoOptions, settings_from
 from loader.sources.wazo.source import WazoSource
-from pdp.rules.digest import content_digest
+from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import PasswordOverride
 from rightcall import Client
 from rightcall.errors import RightcallError

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server import DEADLINE, running_server, snapshot_of
 
-from pdp.closest import Closest, closest
-from pdp.explain import CandidateResult, explain
+from pdp.rules.analysis.closest import Closest, closest
+from pdp.rules.analysis.explain import CandidateResult, explain
 from pdp.rules.errors import PatternError
-from pdp.rules.pattern import parse
+from pdp.rules.patterns.parser import parse
 from rightcall import v1
 
 

@@ -17,8 +17,8 @@ from loader.lease import Lease
 from loader.publish import RedisPublisher
 from loader.revisions import Revisions
 from loader.sync import Synchronizer, SyncReport
-from pdp.rules.keys import without_credentials
 from pdp.rules.model import PasswordOverride
+from pdp.rules.publication.keys import without_credentials
 from rightcall.connect import RedisUrlError, open_redis
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import pytest
 from given import ACME, ALICE, BOB, BOLT
 
 from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Outcall, Revision, Tenant, User
-from pdp.rules.snapshot import Snapshot, decode
+from pdp.rules.snapshot.snapshot import Snapshot, decode
 from pdp.snapshots.current import CurrentSnapshots
 
 STRANGER = "00000000-0000-4000-8000-000000000000"

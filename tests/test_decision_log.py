@@ -24,10 +24,10 @@ from pdp.decision_log.ids import METADATA_KEY
 from pdp.decision_log.log import DecisionLog, DecisionLogSettings, masked
 from pdp.decision_log.sinks import FileSink, RedisSink, SinkError, TextSink
 from pdp.metrics.registry import Metrics
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Decision, Revision
-from pdp.rules.snapshot import decode
-from pdp.rules.verdict import UNRESTRICTED
+from pdp.rules.snapshot.snapshot import decode
+from pdp.rules.snapshot.verdict import UNRESTRICTED
 from pdp.security.identity import ASKING, Client
 from rightcall import v1
 

@@ -17,7 +17,7 @@ from waiting import until
 
 from loader.lease import Lease
 from loader.revisions import Revisions
-from pdp.rules.keys import Keys
+from pdp.rules.publication.keys import Keys
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

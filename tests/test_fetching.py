@@ -17,13 +17,13 @@ from loader.publish import RedisPublisher
 from loader.revisions import Revisions
 from loader.sync import Synchronizer
 from pdp.metrics.registry import Metrics
-from pdp.rules.blob import seal, unseal
-from pdp.rules.delta import WORTHWHILE, make_delta
 from pdp.rules.errors import SnapshotTruncated
 from pdp.rules.model import PasswordOverride, Revision
-from pdp.rules.pace import paced
-from pdp.rules.pointer import Pointer
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.delta import WORTHWHILE, make_delta
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.blob import seal, unseal
+from pdp.rules.snapshot.snapshot import decode
+from pdp.rules.snapshot.throttle import paced
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.disk import SnapshotStore
 from pdp.snapshots.fetch import Fetcher

@@ -11,9 +11,9 @@ from redis_server import RedisServer
 from waiting import until
 
 from loader.publish import RedisPublisher, Standing
-from pdp.rules.keys import Keys
 from pdp.rules.model import Revision
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.keys import Keys
+from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

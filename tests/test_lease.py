@@ -15,8 +15,8 @@ from loader.errors import PublishError
 from loader.lease import Lease
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
-from pdp.rules.keys import Keys
 from pdp.rules.model import PasswordOverride
+from pdp.rules.publication.keys import Keys
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

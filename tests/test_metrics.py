@@ -22,7 +22,7 @@ from pdp.metrics.catalog import METHODS, METRICS
 from pdp.metrics.counters import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, Refusal, Tallies, Tally
 from pdp.metrics.registry import MAX_TENANT_SERIES, Metrics
 from pdp.rules.model import Decision, Stage
-from pdp.rules.verdict import Verdict
+from pdp.rules.snapshot.verdict import Verdict
 from pdp.snapshots.follower import _CAUSES
 from pdp.workers.pipe import Channel
 from rightcall import v1

@@ -19,7 +19,7 @@ from loader.catalog import METRICS as LOADER_METRICS
 from pdp.decision_log.log import _Entry, document
 from pdp.metrics.catalog import METRICS
 from pdp.rules.model import Decision
-from pdp.rules.verdict import UNRESTRICTED
+from pdp.rules.snapshot.verdict import UNRESTRICTED
 from rightcall import v1
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from waiting import until
 from pdp.app import Server, ServerSettings
 from pdp.errors import CallError, ListenError, TransportError
 from pdp.metrics.registry import Metrics
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Outcall, Revision, Tenant, User
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from pdp.runtime.cores import available_cores
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.services.decisions import DecisionService

@@ -17,15 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hatch_build
-from pdp.rules import compile as compile_module
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler import compiler as compile_module
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Revision, Tenant, User
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pdp.rules.builder import Limits
+    from pdp.rules.compiler.automata import Limits
 
 ROOT = Path(__file__).parents[1]
 HEADER = Path(sys.base_prefix, "include", f"python{sys.version_info.major}.{sys.version_info.minor}", "Python.h")
@@ -66,7 +66,7 @@ def interpreted(source: Path) -> ModuleType:
     return module
 
 
-INTERPRETED: Any = interpreted(ROOT / "pdp" / "rules" / "profiles.py")
+INTERPRETED: Any = interpreted(ROOT / "pdp" / "rules" / "compiler" / "profiles.py")
 
 
 @wanted
@@ -104,9 +104,9 @@ def test_without_a_compiler_python_decides(tmp_path: Path) -> None:
     (source / "rules.blob").write_bytes(BLOB)
     program = (
         "from pathlib import Path\n"
-        "from pdp.rules import profiles\n"
-        "from pdp.rules.matcher import Matcher, make_matcher\n"
-        "from pdp.rules.snapshot import decode\n"
+        "from pdp.rules.compiler import profiles\n"
+        "from pdp.rules.snapshot.matcher import Matcher, make_matcher\n"
+        "from pdp.rules.snapshot.snapshot import decode\n"
         "assert make_matcher is Matcher\n"
         "assert profiles.__file__.endswith('.py')\n"
         f"print(decode(Path('rules.blob').read_bytes()).decide('{ALICE}', '118', ''))\n"

@@ -10,21 +10,21 @@ import strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pdp.rules.automaton import NO_VERDICT
-from pdp.rules.blob import Section, seal, unseal
-from pdp.rules.compile import Compiler
-from pdp.rules.matcher import Matcher, make_matcher
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import MAX_EXTENSION_LENGTH, CallPermission, Outcall, Revision, Tenant, User
-from pdp.rules.protobuf import NOT_PLAIN
-from pdp.rules.snapshot import Snapshot, decode
+from pdp.rules.snapshot.automaton import NO_VERDICT
+from pdp.rules.snapshot.blob import Section, seal, unseal
+from pdp.rules.snapshot.matcher import Matcher, make_matcher
+from pdp.rules.snapshot.protobuf import NOT_PLAIN
+from pdp.rules.snapshot.snapshot import Snapshot, decode
 from pdp.services.decisions import check_extension
 from rightcall import v1
 
 if TYPE_CHECKING:
     from strategies import Call
 
-    from pdp.rules.builder import Limits
-    from pdp.rules.matcher import Matching
+    from pdp.rules.compiler.automata import Limits
+    from pdp.rules.snapshot.matcher import Matching
 
 REVISION = Revision(1, "0" * 64)
 ALICE = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa"

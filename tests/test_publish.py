@@ -12,10 +12,10 @@ from redis_server import RedisServer
 
 from loader.errors import PublishError
 from loader.publish import RedisPublisher, Standing
-from pdp.rules.keys import Keys, without_credentials
 from pdp.rules.model import Revision
-from pdp.rules.pointer import Pointer
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.keys import Keys, without_credentials
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from reaches import saying
 from server import snapshot_of
 from strategies import OUTCALLS, STRANGER, USERS, extensions, tenants
 
-from pdp.notation import LOOP, class_text, sample_of, text_of
-from pdp.reach import Reach, reach
-from pdp.rules.alphabet import ANY_MASK, OTHER, STAR, mask_of, mask_of_range
+from pdp.rules.analysis.reach import Reach, reach
 from pdp.rules.model import Decision, Stage, Tenant
-from pdp.rules.pattern import parse
+from pdp.rules.patterns.alphabet import ANY_MASK, OTHER, STAR, mask_of, mask_of_range
+from pdp.rules.patterns.notation import LOOP, class_text, sample_of, text_of
+from pdp.rules.patterns.parser import parse
 
 ALICE = "2c34c282-433e-4bb8-8d56-fec14ff7e1e9"
 UNIVERSE = ["".join(characters) for length in (1, 2, 3) for characters in product("019*#,a", repeat=length)]

@@ -13,19 +13,19 @@ import pytest
 import strategies
 from bench.workload import make_workload, sample_extension
 
-from pdp.rules.blob import Section, unseal
-from pdp.rules.builder import Limits
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.automata import Limits
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import PatternError
 from pdp.rules.model import CallPermission, Group, Mode, Outcall, Revision, Tenant, User
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.blob import Section, unseal
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from strategies import Call
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 REVISION = Revision(1, "0" * 64)
 ALICE, BOB, CAROL, DAVE = strategies.USERS
@@ -179,7 +179,7 @@ def test_an_edit_writes_little() -> None:
 
 def test_many_edits_leave_no_growing_rubbish(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loader runs for months; what edits leave behind goes when it may be as much as what is in use."""
-    monkeypatch.setattr("pdp.rules.compile._GARBAGE_FLOOR", 50_000)
+    monkeypatch.setattr("pdp.rules.compiler.compiler._GARBAGE_FLOOR", 50_000)
     rng = random.Random(1)
     tenant = make_workload(100, calls=1).tenant
     compiler = Compiler()

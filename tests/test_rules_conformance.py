@@ -11,16 +11,16 @@ import oracle
 import pytest
 from strategies import LIMITS
 
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Decision, PasswordOverride, Revision, Stage
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from definitions import ConformanceCase, ConformanceSuite
 
-    from pdp.rules.builder import Limits
+    from pdp.rules.compiler.automata import Limits
     from pdp.rules.model import Tenant
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 SECRET = b"a key of the deployment"
 SUITES = definitions.conformance_suites()

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdp.rules.blob import Section, checksum, regions, seal
-from pdp.rules.compile import Compiler
-from pdp.rules.delta import WORTHWHILE, Delta, make_delta
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated
 from pdp.rules.model import CallPermission, Revision, Tenant, User
-from pdp.rules.pace import PIECE
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.delta import WORTHWHILE, Delta, make_delta
+from pdp.rules.snapshot.blob import Section, checksum, regions, seal
+from pdp.rules.snapshot.snapshot import decode
+from pdp.rules.snapshot.throttle import PIECE
 
 SECRET = b"a secret of the tests' own"
 HEADER, STEP = 104, struct.Struct("<QQQ")

@@ -9,7 +9,7 @@ import strategies
 from definitions import tenant_from
 from hypothesis import HealthCheck, given, settings
 
-from pdp.rules.digest import Digester, content_digest
+from pdp.rules.compiler.digest import Digester, content_digest
 from pdp.rules.model import PasswordOverride, User
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.rules.errors import SnapshotCorrupt
-from pdp.rules.keytable import MISSING, KeyTable, TableBuilder
+from pdp.rules.snapshot.keytable import MISSING, KeyTable, TableBuilder
 
 keys = st.text("abc1", min_size=1, max_size=6).map(str.encode)
 numbers = st.integers(0, 2**32 - 1)

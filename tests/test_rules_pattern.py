@@ -8,10 +8,10 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.rules.alphabet import DIALABLE
 from pdp.rules.errors import PatternError, RulesError
 from pdp.rules.model import MAX_PATTERN_LENGTH
-from pdp.rules.pattern import Pattern, parse
+from pdp.rules.patterns.alphabet import DIALABLE
+from pdp.rules.patterns.parser import Pattern, parse
 
 BAD = [
     ("", 0, "empty"),

@@ -10,17 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pdp.decision import decide
-from pdp.explain import CandidateResult, StageResult, explain
-from pdp.rules.compile import Compiler
+from pdp.rules.analysis.explain import CandidateResult, StageResult, explain
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision, Tenant, User
-from pdp.rules.pattern import parse
-from pdp.rules.snapshot import decode
+from pdp.rules.patterns.parser import parse
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from strategies import Call
 
-    from pdp.rules.builder import Limits
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.compiler.automata import Limits
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 SECRET = b"a key of the deployment"
 REVISION = Revision(1, "0" * 64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.rules.protobuf import delimited, permission_message
+from pdp.rules.snapshot.protobuf import delimited, permission_message
 from rightcall import v1
 
 HEAD, END = b"\x08\x02\x10\x02", b"\x22\x0417-3"

@@ -18,16 +18,16 @@ from definitions import tenant_from
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdp.rules.blob import FORMAT_VERSION, MAGIC, Section, seal, unseal
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
 from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision, Tenant, User
-from pdp.rules.pace import PIECE
-from pdp.rules.passwords import RECORD_SIZE
-from pdp.rules.snapshot import decode, decode_verified
+from pdp.rules.snapshot.blob import FORMAT_VERSION, MAGIC, Section, seal, unseal
+from pdp.rules.snapshot.passwords import RECORD_SIZE
+from pdp.rules.snapshot.snapshot import decode, decode_verified
+from pdp.rules.snapshot.throttle import PIECE
 
 if TYPE_CHECKING:
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 DATA = Path(__file__).parent / "data"
 DOCUMENT = json.loads((DATA / "snapshot.json").read_text(encoding="utf-8"))

@@ -24,7 +24,7 @@ from rightcall import v1
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED

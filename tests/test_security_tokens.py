@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 from waiting import until
 
 from pdp.errors import SecurityError
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Outcall, Revision, Tenant, User
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from pdp.security.clients import parse_clients
 from pdp.security.settings import Auth, SecuritySettings
 from rightcall import v1

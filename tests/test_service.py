@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from server import Running
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 ACME = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 BOLT = "9f6a2f0e-7c1b-4d53-8a53-0d1f5a1f7b11"

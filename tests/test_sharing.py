@@ -16,9 +16,9 @@ from server import snapshot_of
 from waiting import until
 
 from pdp.metrics.registry import Metrics
-from pdp.rules.blob import Section, seal, unseal
 from pdp.rules.errors import SnapshotCorrupt, SnapshotUntrusted
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.blob import Section, seal, unseal
+from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.disk import SnapshotStore
 from pdp.snapshots.follower import Follower
 from pdp.snapshots.memory import LARGE

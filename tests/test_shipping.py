@@ -11,9 +11,9 @@ from given import ACME, KEY
 from redis_server import RedisServer
 
 from loader.publish import Standing
-from pdp.rules.blob import Section, seal, unseal
 from pdp.rules.model import Revision
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.blob import Section, seal, unseal
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

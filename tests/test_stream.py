@@ -13,9 +13,9 @@ from given import ALICE, BOB, KEY, denying
 from server import DEADLINE, Running, current_of, running_server, snapshot_of
 from waiting import until
 
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from rightcall import v1
 
 if TYPE_CHECKING:

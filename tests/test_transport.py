@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from server import Running
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 CHECK = "/rightcall.v1.DecisionService/CheckCall"

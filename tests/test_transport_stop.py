@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from server import Running
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 

@@ -21,9 +21,9 @@ from waiting import until
 from pdp.app import Server, ServerSettings
 from pdp.errors import ListenError, TransportError
 from pdp.metrics.registry import Metrics
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from pdp.runtime.cores import available_cores
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.transports.choice import Transport, choose_transport
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pdp.rules.model import Tenant
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 DENY, ALLOW = v1.Decision.DECISION_DENY, v1.Decision.DECISION_ALLOW

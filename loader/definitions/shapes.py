@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from loader.definitions.text import printable
 from pdp.rules.errors import PatternError
 from pdp.rules.model import MAX_PASSWORD_LENGTH, Mode
-from pdp.rules.pattern import parse
+from pdp.rules.patterns.parser import parse
 
 FAULT = "fault"
 """The type of the pydantic errors made here; their context has ``problem`` and ``remedy``."""

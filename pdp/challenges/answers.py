@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pdp.challenges.tokens import Challenge, ChallengeSeal
     from pdp.decision_log.log import Recorder
     from pdp.metrics.registry import Metrics
-    from pdp.rules.snapshot import Snapshot
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
     from pdp.snapshots.freshness import FreshRules
 
 _log = structlog.get_logger()

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
 from pdp.errors import AttemptsUnavailable
-from pdp.rules.keys import DEFAULT_PREFIX
+from pdp.rules.publication.keys import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -22,7 +22,7 @@ from pdp.errors import ChallengeOver, ForgedChallenge
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _VERSION = 1
 _MAC_SIZE = 32

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pdp.challenges.tokens import Challenge
     from pdp.metrics.registry import Metrics
-    from pdp.rules.snapshot import Snapshot
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
     from rightcall import v1
 
 _log = structlog.get_logger()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from pdp.rules.model import Decision, Stage
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.verdict import Verdict
 
 BUCKETS = (
     *(25e-6, 50e-6, 75e-6, 100e-6, 150e-6, 250e-6, 500e-6),

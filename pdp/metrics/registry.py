@@ -28,7 +28,7 @@ from pdp.rules.model import Decision, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.verdict import Verdict
     from pdp.snapshots.current import CurrentSnapshots, Held
 
 MAX_TENANT_SERIES = 50

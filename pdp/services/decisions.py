@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pdp.decision import decide
 from pdp.errors import CallError, ForgedChallenge, InvalidCall
-from pdp.explain import UNKNOWN_TENANT, CandidateResult, StageResult, explain
+from pdp.rules.analysis.explain import UNKNOWN_TENANT, CandidateResult, StageResult, explain
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision, Mode, Stage
-from pdp.rules.verdict import UNRESTRICTED
+from pdp.rules.snapshot.verdict import UNRESTRICTED
 from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from pdp.challenges.answers import Challenges
-    from pdp.closest import Closest
     from pdp.decision_log.log import Recorder
-    from pdp.explain import CandidateReport, Explanation, StageReport
     from pdp.metrics.registry import Metrics
-    from pdp.rules.snapshot import Snapshot
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.analysis.closest import Closest
+    from pdp.rules.analysis.explain import CandidateReport, Explanation, StageReport
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
     from pdp.services.directory import DirectoryService
     from pdp.snapshots.current import CurrentSnapshots
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.callers import verdicts
 from pdp.errors import InvalidCall, UnknownTenant
-from pdp.reach import reach
+from pdp.rules.analysis.callers import verdicts
+from pdp.rules.analysis.reach import reach
 from pdp.rules.model import Decision, Stage
 from pdp.services.decisions import check_extension
 from rightcall import v1
@@ -17,9 +17,9 @@ from rightcall import v1
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pdp.reach import Reach
-    from pdp.rules.snapshot import Snapshot
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.analysis.reach import Reach
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
     from pdp.snapshots.current import CurrentSnapshots, Held
 
 PAGE_SIZE = 1000

@@ -19,10 +19,10 @@ from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, InvalidCall, TooLarge
 from pdp.metrics.counters import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
-from pdp.rules.automaton import NO_VERDICT
 from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
-from pdp.rules.protobuf import NOT_PLAIN, delimited
-from pdp.rules.verdict import UNRESTRICTED, Verdict, verdict_parts
+from pdp.rules.snapshot.automaton import NO_VERDICT
+from pdp.rules.snapshot.protobuf import NOT_PLAIN, delimited
+from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict, verdict_parts
 from pdp.services.decisions import response_of
 from rightcall.v1 import decision_pb2 as messages
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from pdp.metrics.counters import Tallies, Tally
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.services.decisions import DecisionService
     from pdp.snapshots.current import CurrentSnapshots
 

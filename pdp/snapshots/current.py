@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
-from pdp.rules.layout import UUID_LENGTH
+from pdp.rules.snapshot.layout import UUID_LENGTH
 from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _REMEMBERED_CALLERS = 200_000
 _REMEMBERED_OUTCALLS = 10_000

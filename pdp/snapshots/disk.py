@@ -21,15 +21,15 @@ import structlog
 
 from pdp.errors import ServerError
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
-from pdp.rules.pointer import Pointer
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pdp.rules.blob import Blob
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.blob import Blob
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _log = structlog.get_logger()
 

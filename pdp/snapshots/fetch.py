@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from pdp.rules.delta import WORTHWHILE, Delta
 from pdp.rules.errors import SnapshotTruncated
-from pdp.rules.pace import PIECE, paced
+from pdp.rules.publication.delta import WORTHWHILE, Delta
+from pdp.rules.snapshot.throttle import PIECE, paced
 from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from pdp.metrics.registry import Metrics
-    from pdp.rules.blob import Blob, Buffer
-    from pdp.rules.keys import Keys
-    from pdp.rules.pointer import Pointer
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.publication.keys import Keys
+    from pdp.rules.publication.pointer import Pointer
+    from pdp.rules.snapshot.blob import Blob, Buffer
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _LONGEST_CHAIN = 8
 """Deltas that are applied one after the other, where several revisions were published while one was loaded."""

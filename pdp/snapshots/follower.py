@@ -25,9 +25,9 @@ from pdp.rules.errors import (
     SnapshotTruncated,
     SnapshotUntrusted,
 )
-from pdp.rules.keys import DEFAULT_PREFIX, Keys
-from pdp.rules.pointer import Pointer
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.fetch import Fetcher
 from pdp.snapshots.priority import stand_back
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from redis.client import PubSub
 
     from pdp.metrics.registry import Metrics
-    from pdp.rules.blob import Blob
     from pdp.rules.model import Revision
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.blob import Blob
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots, Held
     from pdp.snapshots.disk import SnapshotStore
 

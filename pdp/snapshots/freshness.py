@@ -11,7 +11,7 @@ from pdp.errors import CallError, RulesBehind, UnknownTenant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _POLL_SECONDS = 0.005
 

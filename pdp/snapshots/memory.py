@@ -11,12 +11,12 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pdp.rules.pace import PIECE
+from pdp.rules.snapshot.throttle import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pdp.rules.blob import Blob, Buffer
+    from pdp.rules.snapshot.blob import Blob, Buffer
 
 LARGE = 1 << 20
 """Bytes from which on a blob gets memory of its own; below, copying and freeing it is a matter of microseconds."""

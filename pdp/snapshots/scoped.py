@@ -11,7 +11,7 @@ from pdp.snapshots.current import CurrentSnapshots
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.identity import Client
     from pdp.snapshots.current import Held
 

@@ -15,15 +15,15 @@ import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.errors import SnapshotUntrusted
-from pdp.rules.snapshot import decode_verified
+from pdp.rules.snapshot.snapshot import decode_verified
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.memory import LARGE, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pdp.rules.blob import Blob, Buffer
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.blob import Blob, Buffer
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 _PIECE = 1 << 20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pdp.rules.keys import DEFAULT_PREFIX, without_credentials
+from pdp.rules.publication.keys import DEFAULT_PREFIX, without_credentials
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:

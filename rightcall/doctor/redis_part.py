@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from pdp.rules.errors import SnapshotError
-from pdp.rules.keys import Keys, without_credentials
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.keys import Keys, without_credentials
+from pdp.rules.publication.pointer import Pointer
 from rightcall.connect import open_redis
 from rightcall.doctor.findings import NotExamined
 from rightcall.doctor.place import Place, TlsFiles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from pdp.rules.blob import FORMAT_VERSION, MAGIC
+from pdp.rules.snapshot.blob import FORMAT_VERSION, MAGIC
 from rightcall.doctor.findings import NotExamined, counted, failure, listed, ok, warning
 from rightcall.doctor.redis_part import HEAD_SIZE
 

@@ -14,10 +14,10 @@ from redis_server import free_port
 
 from bench.workload import TENANT
 from loader.publish import RedisPublisher, Standing
-from pdp.rules.keys import without_credentials
 from pdp.rules.model import Decision
-from pdp.rules.pointer import Pointer
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.keys import without_credentials
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
 from rightcall.connect import open_redis
 from rightcall.v1 import decision_pb2 as messages
 

@@ -24,8 +24,8 @@ from bench.serving import serving
 from bench.workload import make_workload
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
-from pdp.rules.keys import without_credentials
 from pdp.rules.model import CallPermission, Mode, PasswordOverride
+from pdp.rules.publication.keys import without_credentials
 from rightcall import v1
 from rightcall.connect import open_redis
 

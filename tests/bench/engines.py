@@ -25,9 +25,9 @@ from postgres_server import PostgresServer
 from postgres_tables import WazoDatabase
 
 from bench.workload import make_workload
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Decision, Mode, Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

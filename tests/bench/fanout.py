@@ -30,8 +30,8 @@ from bench.facts import cpu_seconds, resident, timed
 from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
 from pdp.metrics.registry import Metrics
-from pdp.rules.keys import without_credentials
 from pdp.rules.model import CallPermission, PasswordOverride, Tenant, User
+from pdp.rules.publication.keys import without_credentials
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
 from rightcall.connect import open_redis

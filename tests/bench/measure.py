@@ -37,10 +37,10 @@ from loader.publish import RedisPublisher
 from loader.sync import Synchronizer
 from pdp.decision import decide
 from pdp.metrics.registry import Metrics
-from pdp.rules.compile import Compiler
-from pdp.rules.digest import Digester
+from pdp.rules.compiler.compiler import Compiler
+from pdp.rules.compiler.digest import Digester
 from pdp.rules.model import PasswordOverride, Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
 from rightcall import v1
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.rules.model import Tenant
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 CHUNK = 100
 MANY = 200_000

@@ -15,9 +15,9 @@ import statistics
 import sys
 from time import perf_counter_ns
 
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Revision, Tenant, User
-from pdp.rules.snapshot import decode
+from pdp.rules.snapshot.snapshot import decode
 
 KEY = b"a secret key of the benchmark's own"
 ALICE = "2c34c282-433e-4bb8-8d56-fec14ff7e1e9"

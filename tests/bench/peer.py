@@ -20,8 +20,8 @@ from pygrpc_native import EVENT_CALL, NativeGrpcFront
 from pdp.app import Server, ServerSettings
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, Stage
-from pdp.rules.snapshot import decode
-from pdp.rules.verdict import Verdict
+from pdp.rules.snapshot.snapshot import decode
+from pdp.rules.snapshot.verdict import Verdict
 from pdp.services.decisions import response_of
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.transports.choice import Transport

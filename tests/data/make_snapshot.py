@@ -10,9 +10,9 @@ from pathlib import Path
 
 from definitions import tenant_from
 
-from pdp.rules.blob import FORMAT_VERSION
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
+from pdp.rules.snapshot.blob import FORMAT_VERSION
 
 DATA = Path(__file__).parent
 SECRET = b"the key of the committed snapshot"

@@ -31,12 +31,12 @@ from pdp.challenges.attempts import Limits, MemoryAttempts
 from pdp.challenges.tokens import ChallengeSeal
 from pdp.errors import CallError, SecurityError, Unauthenticated
 from pdp.metrics.registry import Metrics
-from pdp.rules.blob import Section, seal, unseal
-from pdp.rules.compile import Compiler
-from pdp.rules.delta import Delta, make_delta
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import SnapshotError
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import decode
+from pdp.rules.publication.delta import Delta, make_delta
+from pdp.rules.snapshot.blob import Section, seal, unseal
+from pdp.rules.snapshot.snapshot import decode
 from pdp.security.clients import Tokens, parse_clients
 from pdp.security.jwts import Jwts, parse_keys
 from pdp.security.peers import Peers, parse_revocations

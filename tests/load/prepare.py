@@ -21,10 +21,10 @@ from bench.workload import TENANT, make_workload
 
 from load import scenarios
 from load.scenarios import CALLS, SCENARIOS, write_questions
-from pdp.rules.compile import Compiler
-from pdp.rules.digest import Digester
+from pdp.rules.compiler.compiler import Compiler
+from pdp.rules.compiler.digest import Digester
 from pdp.rules.model import Revision
-from pdp.rules.pointer import Pointer
+from pdp.rules.publication.pointer import Pointer
 from pdp.snapshots.disk import SnapshotStore
 
 if TYPE_CHECKING:

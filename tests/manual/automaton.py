@@ -10,12 +10,12 @@ import yaml
 from definitions import tenant_from
 
 from manual.svg import FONT_WIDTH, Drawing, box_height
-from pdp.notation import class_text
-from pdp.rules.alphabet import ANY_MASK, DIALABLE, END
-from pdp.rules.automaton import END_BYTE, LEAF, LITERAL, NO_VERDICT, NUMBER, VERDICT
-from pdp.rules.compile import Compiler
+from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
-from pdp.rules.snapshot import Snapshot, decode
+from pdp.rules.patterns.alphabet import ANY_MASK, DIALABLE, END
+from pdp.rules.patterns.notation import class_text
+from pdp.rules.snapshot.automaton import END_BYTE, LEAF, LITERAL, NO_VERDICT, NUMBER, VERDICT
+from pdp.rules.snapshot.snapshot import Snapshot, decode
 
 if TYPE_CHECKING:
     from manual.svg import Point
@@ -43,7 +43,7 @@ class Place:
     """A value that walks pass through, with where they go from it.
 
     Attributes:
-        value: what the automaton holds (see ``pdp.rules.automaton``).
+        value: what the automaton holds (see ``pdp.rules.snapshot.automaton``).
         row: in a block, the row of it.
         column: how many characters have been read.
         line: where in its column it is drawn, from the top.

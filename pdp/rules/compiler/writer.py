@@ -11,10 +11,11 @@ import json
 from array import array
 from typing import TYPE_CHECKING
 
-from pdp.rules.blob import Section, seal
-from pdp.rules.digest import permission_owner, user_owner
-from pdp.rules.keytable import TableBuilder
-from pdp.rules.layout import (
+from pdp.rules.compiler.digest import permission_owner, user_owner
+from pdp.rules.model import Mode
+from pdp.rules.snapshot.blob import Section, seal
+from pdp.rules.snapshot.keytable import TableBuilder
+from pdp.rules.snapshot.layout import (
     ALLOWS,
     ENABLED,
     HAS_PASSWORD,
@@ -24,16 +25,15 @@ from pdp.rules.layout import (
     PERMISSION_ROW,
     UUID_LENGTH,
 )
-from pdp.rules.model import Mode
-from pdp.rules.passwords import RECORD_SIZE, hash_password
+from pdp.rules.snapshot.passwords import RECORD_SIZE, hash_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pdp.rules.blob import Buffer
-    from pdp.rules.builder import AutomatonBuilder
+    from pdp.rules.compiler.automata import AutomatonBuilder
     from pdp.rules.model import CallPermission, Group, Outcall, PasswordOverride, Revision, Tenant, User
-    from pdp.rules.pattern import Pattern
+    from pdp.rules.patterns.parser import Pattern
+    from pdp.rules.snapshot.blob import Buffer
 
 
 def encode(

@@ -14,10 +14,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pdp.rules.blob import FORMAT_VERSION
-from pdp.rules.changes import T, changes
+from pdp.rules.compiler.changes import T, changes
 from pdp.rules.model import PasswordOverride
-from pdp.rules.passwords import hash_password
+from pdp.rules.snapshot.blob import FORMAT_VERSION
+from pdp.rules.snapshot.passwords import hash_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

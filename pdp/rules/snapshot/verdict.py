@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
 from pdp.rules.model import Decision, Stage
+from pdp.rules.snapshot.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
 
 if TYPE_CHECKING:
-    from pdp.rules.blob import Blob
+    from pdp.rules.snapshot.blob import Blob
 
 
 class Verdict(NamedTuple):

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.notation import LOOP, shortest
-from pdp.rules.alphabet import ANY_MASK, STAR, columns
 from pdp.rules.model import MAX_EXTENSION_LENGTH
+from pdp.rules.patterns.alphabet import ANY_MASK, STAR, columns
+from pdp.rules.patterns.notation import LOOP, shortest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

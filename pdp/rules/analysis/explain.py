@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pdp.closest import Closest, closest
+from pdp.rules.analysis.closest import Closest, closest
 from pdp.rules.model import Decision, Mode, Stage
-from pdp.rules.verdict import UNRESTRICTED, Verdict
+from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pdp.rules.snapshot import GroupRecord, PermissionRecord, Snapshot
+    from pdp.rules.snapshot.snapshot import GroupRecord, PermissionRecord, Snapshot
 
 
 class StageResult(IntEnum):

@@ -25,14 +25,14 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.blob import checksum, regions
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated
-from pdp.rules.pace import PIECE
+from pdp.rules.snapshot.blob import checksum, regions
+from pdp.rules.snapshot.throttle import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pdp.rules.blob import Blob
+    from pdp.rules.snapshot.blob import Blob
 
 MAGIC = b"RIGHTDLT"
 FORMAT_VERSION = 1

@@ -39,10 +39,10 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pdp.rules.alphabet import END, STAR
+from pdp.rules.patterns.alphabet import END, STAR
 
 if TYPE_CHECKING:
-    from pdp.rules.blob import Blob
+    from pdp.rules.snapshot.blob import Blob
 
 VERDICT = 1 << 29
 LITERAL = 3 << 28

@@ -22,14 +22,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from pdp.rules.alphabet import END, STAR
-from pdp.rules.automaton import LEAF, VERDICT, WIDE
-from pdp.rules.builder import ACCEPTS, ACCEPTS_ALL, State
+from pdp.rules.compiler.automata import ACCEPTS, ACCEPTS_ALL, State
+from pdp.rules.patterns.alphabet import END, STAR
+from pdp.rules.snapshot.automaton import LEAF, VERDICT, WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pdp.rules.builder import AutomatonBuilder, Item
+    from pdp.rules.compiler.automata import AutomatonBuilder, Item
 
 Target: TypeAlias = int | State
 """A value, or the state whose value it will be."""

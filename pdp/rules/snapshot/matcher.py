@@ -8,17 +8,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Protocol
 
-from pdp.rules.automaton import NO_VERDICT
-from pdp.rules.keytable import MISSING, find_outcall, find_user
-from pdp.rules.protobuf import NOT_PLAIN, permission_message
-from pdp.rules.verdict import UNRESTRICTED, read_verdict
+from pdp.rules.snapshot.automaton import NO_VERDICT
+from pdp.rules.snapshot.keytable import MISSING, find_outcall, find_user
+from pdp.rules.snapshot.protobuf import NOT_PLAIN, permission_message
+from pdp.rules.snapshot.verdict import UNRESTRICTED, read_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pdp.rules.automaton import Automaton
-    from pdp.rules.keytable import KeyTable
-    from pdp.rules.verdict import Verdict
+    from pdp.rules.snapshot.automaton import Automaton
+    from pdp.rules.snapshot.keytable import KeyTable
+    from pdp.rules.snapshot.verdict import Verdict
 
 
 class Matching(Protocol):
@@ -106,7 +106,7 @@ make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Ma
 MATCHER = "python"
 """Which one that is: ``native`` or ``python``."""
 with contextlib.suppress(ModuleNotFoundError):  # there was no compiler when this was installed
-    from pdp.rules.matcher_native import NativeMatcher
+    from pdp.rules.snapshot.matcher_native import NativeMatcher
 
     make_matcher = NativeMatcher
     MATCHER = "native"

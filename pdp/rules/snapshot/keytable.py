@@ -22,7 +22,7 @@ from pdp.rules.errors import SnapshotCorrupt
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pdp.rules.blob import Blob
+    from pdp.rules.snapshot.blob import Blob
 
 _HEAD = struct.Struct("<IIII")
 HASHED_BY_CHECKSUM = 2**32 - 1

@@ -29,7 +29,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
-from pdp.rules.pace import PIECE, paced
+from pdp.rules.snapshot.throttle import PIECE, paced
 
 if TYPE_CHECKING:
     import mmap

@@ -11,9 +11,9 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from pdp.rules.alphabet import ANY_MASK, COMMON_WIDTH, END, FULL_WIDTH, STAR, columns, symbol_table
-from pdp.rules.automaton import FIXED, GLOB, LEAF, LENGTH, LITERAL, NO_VERDICT, PREFIX, VERDICT
 from pdp.rules.model import MAX_PATTERN_LENGTH
+from pdp.rules.patterns.alphabet import ANY_MASK, COMMON_WIDTH, END, FULL_WIDTH, STAR, columns, symbol_table
+from pdp.rules.snapshot.automaton import FIXED, GLOB, LEAF, LENGTH, LITERAL, NO_VERDICT, PREFIX, VERDICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,28 +12,21 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pdp.rules.alphabet import COMMON_WIDTH, END, FULL_WIDTH
-from pdp.rules.automaton import Automaton
-from pdp.rules.blob import Section, unseal, unseal_verified
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
-from pdp.rules.keytable import MISSING, KeyTable, find_outcall, find_user
-from pdp.rules.layout import (
-    ALLOWS,
-    ENABLED,
-    HAS_PASSWORD,
-    NO_SECRET,
-    PATTERN_WORDS,
-    PERMISSION_ROW,
-)
-from pdp.rules.matcher import make_matcher
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
-from pdp.rules.passwords import RECORD_SIZE, verify_password
-from pdp.rules.verdict import permission_name, verdict_parts
+from pdp.rules.patterns.alphabet import COMMON_WIDTH, END, FULL_WIDTH
+from pdp.rules.snapshot.automaton import Automaton
+from pdp.rules.snapshot.blob import Section, unseal, unseal_verified
+from pdp.rules.snapshot.keytable import MISSING, KeyTable, find_outcall, find_user
+from pdp.rules.snapshot.layout import ALLOWS, ENABLED, HAS_PASSWORD, NO_SECRET, PATTERN_WORDS, PERMISSION_ROW
+from pdp.rules.snapshot.matcher import make_matcher
+from pdp.rules.snapshot.passwords import RECORD_SIZE, verify_password
+from pdp.rules.snapshot.verdict import permission_name, verdict_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pdp.rules.blob import Blob, Extent
+    from pdp.rules.snapshot.blob import Blob, Extent
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pdp.rules.alphabet import ANY_MASK, DIALABLE, FIRST_GAP, GAPS, OTHER, STAR, mask_of_range
+from pdp.rules.patterns.alphabet import ANY_MASK, DIALABLE, FIRST_GAP, GAPS, OTHER, STAR, mask_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,6 +1,6 @@
-from pdp.rules.automaton import Automaton
-from pdp.rules.keytable import KeyTable
-from pdp.rules.verdict import Verdict
+from pdp.rules.snapshot.automaton import Automaton
+from pdp.rules.snapshot.keytable import KeyTable
+from pdp.rules.snapshot.verdict import Verdict
 
 class NativeMatcher:
     def __init__(

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
-from pdp.rules.alphabet import ANY_MASK, DIALABLE, STAR, mask_of, mask_of_range
 from pdp.rules.errors import PatternError
 from pdp.rules.model import MAX_PATTERN_LENGTH
+from pdp.rules.patterns.alphabet import ANY_MASK, DIALABLE, STAR, mask_of, mask_of_range
 
 _CLASSES = {
     "X": mask_of_range("0", "9"),

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.alphabet import ANY_MASK, GAP_MASK, STAR
-from pdp.rules.associations import Associations
-from pdp.rules.builder import NOTHING, AutomatonBuilder, Limits
-from pdp.rules.changes import Changes, changes
-from pdp.rules.encode import Tables, encode
+from pdp.rules.compiler.associations import Associations
+from pdp.rules.compiler.automata import NOTHING, AutomatonBuilder, Limits
+from pdp.rules.compiler.changes import Changes, changes
+from pdp.rules.compiler.profiles import build_profile
+from pdp.rules.compiler.writer import Tables, encode
 from pdp.rules.model import Decision, Mode, PasswordOverride, Stage
-from pdp.rules.pattern import Pattern, parse
-from pdp.rules.profiles import build_profile
-from pdp.rules.verdict import verdict_number
+from pdp.rules.patterns.alphabet import ANY_MASK, GAP_MASK, STAR
+from pdp.rules.patterns.parser import Pattern, parse
+from pdp.rules.snapshot.verdict import verdict_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

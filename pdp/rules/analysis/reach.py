@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pdp.notation import sample_of, text_of
-from pdp.partition import UNDIVIDED, divide
 from pdp.rules.model import Decision, Mode, Stage
-from pdp.rules.pattern import parse
-from pdp.rules.verdict import UNRESTRICTED, Verdict
+from pdp.rules.patterns.notation import sample_of, text_of
+from pdp.rules.patterns.parser import parse
+from pdp.rules.patterns.partition import UNDIVIDED, divide
+from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pdp.partition import Part
-    from pdp.rules.snapshot import PermissionRecord, Snapshot
+    from pdp.rules.patterns.partition import Part
+    from pdp.rules.snapshot.snapshot import PermissionRecord, Snapshot
 
 MAX_WORK = 500_000
 """Steps of patterns that one answer is worth: about half a second."""

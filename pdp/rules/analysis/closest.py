@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.notation import class_text
-from pdp.rules.alphabet import ANY_MASK, STAR
+from pdp.rules.patterns.alphabet import ANY_MASK, STAR
+from pdp.rules.patterns.notation import class_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pdp.rules.snapshot import Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _ANY = class_text(ANY_MASK)
 

@@ -15,14 +15,14 @@ from cpython.tuple cimport PyTuple_SET_ITEM
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from pdp.rules.alphabet import END
-from pdp.rules.automaton import LEAF, LITERAL, NO_VERDICT, VERDICT
-from pdp.rules.blob import FORMAT_VERSION
+from pdp.rules.patterns.alphabet import END
+from pdp.rules.snapshot.automaton import LEAF, LITERAL, NO_VERDICT, VERDICT
+from pdp.rules.snapshot.blob import FORMAT_VERSION
 from pdp.rules.errors import SnapshotCorrupt
-from pdp.rules.keytable import HASHED_BY_CHECKSUM, find_outcall, find_user
-from pdp.rules.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW, UUID_LENGTH
-from pdp.rules.protobuf import NOT_PLAIN, permission_message
-from pdp.rules.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
+from pdp.rules.snapshot.keytable import HASHED_BY_CHECKSUM, find_outcall, find_user
+from pdp.rules.snapshot.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW, UUID_LENGTH
+from pdp.rules.snapshot.protobuf import NOT_PLAIN, permission_message
+from pdp.rules.snapshot.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object)

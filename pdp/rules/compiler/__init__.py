@@ -1,0 +1,1 @@
+"""The compiler: from a tenant to the blob of a snapshot."""

@@ -1,0 +1,1 @@
+"""Patterns: alphabet, parser, notation, and sets of numbers as a partition."""

@@ -1,0 +1,1 @@
+"""Publication: what loader and server agree on in Redis."""

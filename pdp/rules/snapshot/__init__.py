@@ -1,0 +1,1 @@
+"""Snapshots: reading a compiled blob where it lies, and deciding from it."""
