@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import StatusCode
 
+from loader.cycle import Synchronizer
 from loader.errors import LoaderError
-from loader.sync import Synchronizer
 
 if TYPE_CHECKING:
     import threading
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from loader.publish import Publisher, Standing
+    from loader.cycle import SyncReport
+    from loader.publishing.publish import Publisher, Standing
     from loader.sources.base import Reading, Source
-    from loader.sync import SyncReport
     from pdp.rules.model import Revision, Tenant
     from pdp.rules.publication.pointer import Pointer
 

@@ -7,16 +7,16 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from loader.publish import Standing
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
+from loader.publishing.publish import Standing
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from loader.cycle import SyncReport
     from loader.sources.base import Source
-    from loader.sync import SyncReport
     from pdp.metrics.registry import Metrics
     from pdp.rules.model import PasswordOverride
     from pdp.rules.snapshot.snapshot import Snapshot

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from given import ACME, ALICE, KEY
 
-from loader.publish import RedisPublisher, Standing
+from loader.publishing.publish import RedisPublisher, Standing
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Revision, Tenant, User
 from pdp.rules.publication.keys import Keys

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from given import ACME, ALICE, KEY
 
-from loader.publish import DEFAULT_KEEP, RedisPublisher
-from loader.sync import RemovalGuard, Synchronizer
+from loader.cycle import RemovalGuard, Synchronizer
+from loader.publishing.publish import DEFAULT_KEEP, RedisPublisher
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import without_credentials

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from loader.catalog import METRICS as LOADER_METRICS
+from loader.metrics.catalog import METRICS as LOADER_METRICS
 from pdp.metrics.catalog import METRICS as SERVER_METRICS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from loader.catalog import Description as LoaderDescription
+    from loader.metrics.catalog import Description as LoaderDescription
     from pdp.metrics.catalog import Description as ServerDescription
 
     Description = ServerDescription | LoaderDescription

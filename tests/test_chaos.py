@@ -24,8 +24,8 @@ from waiting import until
 from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
-from loader.sources.wazo.settings import WazoOptions, settings_from
-from loader.sources.wazo.source import WazoSource
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
 from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import PasswordOverride
 from rightcall import Client

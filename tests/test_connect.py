@@ -12,11 +12,11 @@ from redis_server import RedisServer
 from redis_topologies import ClusterSet, SentinelSet
 from waiting import until
 
+from loader.cycle import Synchronizer, SyncReport
 from loader.errors import PublishError
-from loader.lease import Lease
-from loader.publish import RedisPublisher
-from loader.revisions import Revisions
-from loader.sync import Synchronizer, SyncReport
+from loader.publishing.lease import Lease
+from loader.publishing.publish import RedisPublisher
+from loader.publishing.revisions import Revisions
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import without_credentials
 from rightcall.connect import RedisUrlError, open_redis

@@ -23,10 +23,11 @@ from edited_texts import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.definitions import json_text, yaml_text
 from loader.definitions.document import FollowedDocument, check_document
-from loader.definitions.held import HeldText
-from loader.definitions.locate import locate
+from loader.definitions.following.held import HeldText
+from loader.definitions.text import json as json_text
+from loader.definitions.text import yaml as yaml_text
+from loader.definitions.text.locate import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

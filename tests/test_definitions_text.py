@@ -11,10 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.definitions import json_text, yaml_text
 from loader.definitions.document import check_document
-from loader.definitions.locate import locate
-from loader.definitions.text import Path, UnreadableError
+from loader.definitions.text import json as json_text
+from loader.definitions.text import yaml as yaml_text
+from loader.definitions.text.locate import locate
+from loader.definitions.text.tokens import Path, UnreadableError
 from loader.faults import Severity
 
 KEYS = st.sampled_from(

@@ -15,8 +15,8 @@ from redis_topologies import ClusterSet, SentinelSet
 from server import running_server
 from waiting import until
 
-from loader.lease import Lease
-from loader.revisions import Revisions
+from loader.publishing.lease import Lease
+from loader.publishing.revisions import Revisions
 from pdp.rules.publication.keys import Keys
 from rightcall.connect import open_redis
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loader.sync import SyncReport
+    from loader.cycle import SyncReport
 
 RULES = """\
 tenants:

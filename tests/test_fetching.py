@@ -13,9 +13,9 @@ from redis_server import RedisServer
 from redis_topologies import ClusterSet
 from waiting import until
 
-from loader.publish import RedisPublisher
-from loader.revisions import Revisions
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
+from loader.publishing.publish import RedisPublisher
+from loader.publishing.revisions import Revisions
 from pdp.metrics.registry import Metrics
 from pdp.rules.errors import SnapshotTruncated
 from pdp.rules.model import PasswordOverride, Revision

@@ -10,7 +10,7 @@ from given import ACME, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
-from loader.publish import RedisPublisher, Standing
+from loader.publishing.publish import RedisPublisher, Standing
 from pdp.rules.model import Revision
 from pdp.rules.publication.keys import Keys
 from pdp.rules.publication.pointer import Pointer

@@ -11,10 +11,10 @@ from given import ACME, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
+from loader.cycle import Synchronizer
 from loader.errors import PublishError
-from loader.lease import Lease
-from loader.publish import RedisPublisher
-from loader.sync import Synchronizer
+from loader.publishing.lease import Lease
+from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import Keys
 from rightcall.connect import open_redis
@@ -22,7 +22,7 @@ from rightcall.connect import open_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loader.sync import SyncReport
+    from loader.cycle import SyncReport
 
 SHORT = 0.6
 """Seconds of a lease in these tests."""

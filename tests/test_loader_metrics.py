@@ -18,12 +18,12 @@ from redis_server import RedisServer
 from tools import tool
 from waiting import until
 
-from loader.catalog import METRICS, OUTCOMES
+from loader.cycle import RemovalGuard, Synchronizer, SyncReport
 from loader.faults import Fault, Severity
-from loader.lease import Lease
-from loader.metrics import LoaderMetrics
-from loader.publish import RedisPublisher
-from loader.sync import RemovalGuard, Synchronizer, SyncReport
+from loader.metrics.catalog import METRICS, OUTCOMES
+from loader.metrics.registry import LoaderMetrics
+from loader.publishing.lease import Lease
+from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import PasswordOverride
 from rightcall.cli.load import LoaderHealth
 from rightcall.connect import open_redis

@@ -10,7 +10,7 @@ from redis_server import RedisServer
 from structlog.testing import capture_logs
 from waiting import until
 
-from loader.lease import Lease
+from loader.publishing.lease import Lease
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from redis_server import RedisServer
 from server import DEADLINE, TRANSPORT, running_server
 from waiting import until
 
-from loader.revisions import Revisions
+from loader.publishing.revisions import Revisions
 from pdp.metrics.catalog import METRICS
 from rightcall import v1
 from rightcall.connect import open_redis

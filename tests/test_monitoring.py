@@ -15,7 +15,7 @@ from tools import tool
 from waiting import until
 from watched import DASHBOARDS, RULES, Query, Watched, panels, queries, watched_server
 
-from loader.catalog import METRICS as LOADER_METRICS
+from loader.metrics.catalog import METRICS as LOADER_METRICS
 from pdp.decision_log.log import _Entry, document
 from pdp.metrics.catalog import METRICS
 from pdp.rules.model import Decision

@@ -14,7 +14,7 @@ from postgres_server import PostgresServer, running_postgres
 from postgres_tables import WazoDatabase
 
 from loader.faults import Severity
-from loader.sources.postgresql.source import PostgresqlSource
+from loader.sources.wazo.database.source import PostgresqlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.sources import open_source
-from loader.sources.wazo.settings import WazoOptions, settings_from
-from loader.sources.wazo.source import WazoSource
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from waiting import until
 
 from loader.errors import SourceError
 from loader.sources import open_source
-from loader.sources.postgresql.source import PostgresqlSource
+from loader.sources.wazo.database.source import PostgresqlSource
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots

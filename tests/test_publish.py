@@ -11,7 +11,7 @@ from given import ACME, ALICE, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 
 from loader.errors import PublishError
-from loader.publish import RedisPublisher, Standing
+from loader.publishing.publish import RedisPublisher, Standing
 from pdp.rules.model import Revision
 from pdp.rules.publication.keys import Keys, without_credentials
 from pdp.rules.publication.pointer import Pointer

@@ -10,15 +10,15 @@ from given import ACME, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
-from loader.revisions import Revisions, UnknownRevision
-from loader.sync import RemovalGuard
+from loader.cycle import RemovalGuard
+from loader.publishing.revisions import Revisions, UnknownRevision
 from pdp.rules.model import CallPermission, Tenant
 from rightcall.connect import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loader.sync import Synchronizer
+    from loader.cycle import Synchronizer
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from followers import publisher_to
 from given import ACME, KEY
 from redis_server import RedisServer
 
-from loader.publish import Standing
+from loader.publishing.publish import Standing
 from pdp.rules.model import Revision
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.blob import Section, seal, unseal

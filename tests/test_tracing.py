@@ -20,7 +20,7 @@ from security import bearer, client_of, clients_file
 from server import DEADLINE, current_of
 from waiting import until
 
-from loader.publish import RedisPublisher
+from loader.publishing.publish import RedisPublisher
 from loader.tracing import TracedSynchronizer
 from pdp.app import Server
 from pdp.decision_log.ids import METADATA_KEY
@@ -413,7 +413,7 @@ def test_without_tracing_nothing_of_it_is_even_imported() -> None:
         assert program.stop() == 0
     imported = {line["text"].rpartition("|")[2].strip() for line in program.events if line["event"] == "text"}
 
-    assert {"pdp.app", "loader.sync", "rightcall.cli.tracing"} <= imported
+    assert {"pdp.app", "loader.cycle", "rightcall.cli.tracing"} <= imported
     assert not {"pdp.tracing", "loader.tracing", "rightcall.tracing"} & imported
     # Redis's client looks for OpenTelemetry's metrics by itself, and has them where it finds them.
     assert not [name for name in imported if name.startswith(("opentelemetry.exporter", "opentelemetry.propagat"))]

@@ -17,7 +17,7 @@ from redis_server import free_port
 from server import running_server
 from waiting import until
 
-from loader.sources.wazo.mapping import CUT
+from loader.sources.wazo.rest.mapping import CUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 
 from loader.errors import SourceError
 from loader.sources import open_source
-from loader.sources.wazo.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 
 USER = WazoOptions(username="u", password="p")
 

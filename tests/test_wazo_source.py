@@ -15,8 +15,8 @@ from wazo_platform import MASTER, WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.errors import SourceError
-from loader.sources.wazo.settings import WazoOptions, settings_from
-from loader.sources.wazo.source import WazoSource
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

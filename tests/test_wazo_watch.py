@@ -19,10 +19,10 @@ from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.errors import SourceError
-from loader.sources.wazo.bus import EVENTS, TENANT_EVENTS, Bus
-from loader.sources.wazo.pending import Pending, Wanted
-from loader.sources.wazo.settings import WazoOptions, settings_from
-from loader.sources.wazo.source import WazoSource
+from loader.sources.wazo.rest.bus import EVENTS, TENANT_EVENTS, Bus
+from loader.sources.wazo.rest.pending import Pending, Wanted
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

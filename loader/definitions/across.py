@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from loader.definitions.findings import Finding
-from loader.definitions.text import printable
+from loader.definitions.text.tokens import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,7 +15,7 @@ from loader.definitions import wording
 from loader.definitions.findings import PERMISSION_DEPTH, Finding, permission_label, tenant_label
 from loader.definitions.items import Entity, Item, TenantMemory
 from loader.definitions.shapes import GroupShape, OutcallShape, PermissionShape, TenantShape, UserShape, canonical_uuid
-from loader.definitions.text import LONG_LISTS, Path, printable
+from loader.definitions.text.tokens import LONG_LISTS, Path, printable
 from loader.faults import Severity
 from pdp.rules.model import CallPermission, Group, Mode, Outcall, Tenant, User
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from loader.definitions.check import Entry, check_shape, check_tenant
 from loader.definitions.findings import Finding, labels
-from loader.definitions.held import HeldText
+from loader.definitions.following.held import HeldText
 from loader.definitions.items import TenantMemory
 from loader.definitions.shapes import DocumentShape
-from loader.definitions.text import Document, Path, UnreadableError, printable
+from loader.definitions.text.tokens import Document, Path, UnreadableError, printable
 from loader.faults import Fault, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loader.definitions.locate import Lines
+    from loader.definitions.text.locate import Lines
 
 ENDINGS = (".yaml", ".yml", ".json")
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loader.definitions.shapes import MAX_PERMISSION_ID
-from loader.definitions.text import Path, path_text, printable
+from loader.definitions.text.tokens import Path, path_text, printable
 from loader.faults import Fault, Severity
 
 if TYPE_CHECKING:
-    from loader.definitions.locate import Lines
+    from loader.definitions.text.locate import Lines
 
 
 TENANT_DEPTH = 2

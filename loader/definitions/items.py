@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from loader.definitions.text import LONG_LISTS
+from loader.definitions.text.tokens import LONG_LISTS
 from pdp.rules.model import CallPermission, Group, Outcall, User
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from loader.definitions.text import printable
+from loader.definitions.text.tokens import printable
 from pdp.rules.errors import PatternError
 from pdp.rules.model import MAX_PASSWORD_LENGTH, Mode
 from pdp.rules.patterns.parser import parse

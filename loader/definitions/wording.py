@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loader.definitions.findings import Finding
 from loader.definitions.shapes import FAULT
-from loader.definitions.text import Date, Path, path_text, printable
+from loader.definitions.text.tokens import Date, Path, path_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 from loader.errors import SourceError
 from loader.sources.base import Reading, Source
 from loader.sources.file import RECHECK_SECONDS, FileSource
-from loader.sources.postgresql.url import SCHEMES as POSTGRESQL_SCHEMES
-from loader.sources.wazo.settings import SCHEMES as WAZO_SCHEMES
-from loader.sources.wazo.settings import WazoOptions, settings_from
+from loader.sources.wazo.database.url import SCHEMES as POSTGRESQL_SCHEMES
+from loader.sources.wazo.rest.settings import SCHEMES as WAZO_SCHEMES
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 
 __all__ = ["RECHECK_SECONDS", "Reading", "Source", "WazoOptions", "open_source"]
 
@@ -33,11 +33,13 @@ def open_source(url: str, *, recheck: float = RECHECK_SECONDS, wazo: WazoOptions
     if scheme is None:
         return FileSource(_path(url), recheck=recheck)
     if scheme[1].lower() in POSTGRESQL_SCHEMES:
-        from loader.sources.postgresql.source import PostgresqlSource  # noqa: PLC0415 - who reads files needs no client
+        from loader.sources.wazo.database.source import (  # noqa: PLC0415 - who reads files needs no client
+            PostgresqlSource,
+        )
 
         return PostgresqlSource(url, recheck=recheck)
     if scheme[1].lower() in WAZO_SCHEMES:
-        from loader.sources.wazo.source import WazoSource  # noqa: PLC0415 - likewise
+        from loader.sources.wazo.rest.source import WazoSource  # noqa: PLC0415 - likewise
 
         return WazoSource(settings_from(url, wazo, poll_seconds=recheck))
     if scheme[1].lower() != "file":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from loader.definitions.across import Found, check_across
 from loader.definitions.document import ENDINGS, Checked, FollowedDocument, unreadable
-from loader.definitions.text import UnreadableError, printable
+from loader.definitions.text.tokens import UnreadableError, printable
 from loader.errors import SourceError
 from loader.faults import Fault
 from loader.sources.base import Reading
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from loader.definitions.text import Path
+    from loader.definitions.text.tokens import Path
 
 RECHECK_SECONDS = 30.0
 MAX_FILE_SIZE = 256 * 2**20

@@ -14,12 +14,12 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from loader.cycle import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
 from loader.errors import PublishError
-from loader.lease import Lease
-from loader.metrics import LoaderMetrics
-from loader.publish import DEFAULT_KEEP, RedisPublisher
+from loader.metrics.registry import LoaderMetrics
+from loader.publishing.lease import Lease
+from loader.publishing.publish import DEFAULT_KEEP, RedisPublisher
 from loader.sources import RECHECK_SECONDS
-from loader.sync import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
 from pdp.errors import ListenError
 from pdp.rules.model import PasswordOverride
 from pdp.runtime.http import HttpServer, Readiness
@@ -41,8 +41,8 @@ from rightcall.cli.tracing import tracing_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from loader.cycle import SyncReport
     from loader.sources import WazoOptions
-    from loader.sync import SyncReport
     from rightcall.cli.tracing import Traced
 
 _log = structlog.get_logger()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
@@ -26,7 +26,7 @@ from rightcall.embedded import EmbeddedLoader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from loader.sync import SyncReport
+    from loader.cycle import SyncReport
     from rightcall.answers import Answer, Decision, Explanation
     from rightcall.directory import CallerPage, Reaches
 

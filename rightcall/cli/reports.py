@@ -9,8 +9,8 @@ import structlog
 from loader.faults import Severity
 
 if TYPE_CHECKING:
+    from loader.cycle import SyncReport
     from loader.faults import Fault
-    from loader.sync import SyncReport
 
 _log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loader.errors import PublishError
-from loader.revisions import Revisions, UnknownRevision
+from loader.publishing.revisions import Revisions, UnknownRevision
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options import json_option, opened_redis, redis_prefix_option, secret_option
@@ -20,7 +20,7 @@ from rightcall.cli.output import draw, print_json, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loader.revisions import KeptRevision
+    from loader.publishing.revisions import KeptRevision
 
     Decorated = Callable[..., Any]
 

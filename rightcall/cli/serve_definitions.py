@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
 from pdp.rules.model import PasswordOverride
 from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.local import Local

@@ -14,7 +14,7 @@ from rightcall.cli.exits import ExitCode, Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loader.sync import Synchronizer
+    from loader.cycle import Synchronizer
     from pdp.tracing import ServerTracing
 
     Decorated = Callable[..., Any]

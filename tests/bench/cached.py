@@ -13,7 +13,7 @@ from load.prepare import SECRET, prepared
 from redis_server import free_port
 
 from bench.workload import TENANT
-from loader.publish import RedisPublisher, Standing
+from loader.publishing.publish import RedisPublisher, Standing
 from pdp.rules.model import Decision
 from pdp.rules.publication.keys import without_credentials
 from pdp.rules.publication.pointer import Pointer

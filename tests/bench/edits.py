@@ -22,8 +22,8 @@ from bench.clients import on_the_clients_core
 from bench.facts import connections
 from bench.serving import serving
 from bench.workload import make_workload
-from loader.publish import RedisPublisher
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
+from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import CallPermission, Mode, PasswordOverride
 from pdp.rules.publication.keys import without_credentials
 from rightcall import v1

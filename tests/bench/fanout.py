@@ -27,8 +27,8 @@ from waiting import until
 
 from bench.cached import KEY, Published, Rules
 from bench.facts import cpu_seconds, resident, timed
-from loader.publish import RedisPublisher
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
+from loader.publishing.publish import RedisPublisher
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import CallPermission, PasswordOverride, Tenant, User
 from pdp.rules.publication.keys import without_credentials

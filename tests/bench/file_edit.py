@@ -26,9 +26,9 @@ from redis_server import RedisServer
 from bench.facts import resident, timed
 from bench.measure import SECRET
 from bench.workload import make_workload
-from loader.publish import RedisPublisher
+from loader.cycle import Synchronizer
+from loader.publishing.publish import RedisPublisher
 from loader.sources.file import FileSource
-from loader.sync import Synchronizer
 from pdp.rules.model import PasswordOverride
 from rightcall.connect import open_redis
 

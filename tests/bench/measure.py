@@ -33,8 +33,8 @@ from bench.cached import KEY as RULES_KEY
 from bench.cached import Rules
 from bench.facts import resident, timed
 from bench.workload import Call, make_workload
-from loader.publish import RedisPublisher
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
+from loader.publishing.publish import RedisPublisher
 from pdp.decision import decide
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler

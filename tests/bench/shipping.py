@@ -25,8 +25,8 @@ from waiting import until
 
 from bench.measure import SECRET, _edited
 from bench.workload import make_workload
-from loader.publish import RedisPublisher
-from loader.sync import Synchronizer
+from loader.cycle import Synchronizer
+from loader.publishing.publish import RedisPublisher
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots

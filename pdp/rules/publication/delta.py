@@ -16,7 +16,7 @@ An edit changes a few places of a blob (see ``encode``), so what is shipped is t
 
 All numbers are little-endian and unsigned. What is copied lies in the base in the order of the result, each byte at
 most once, so no delta makes more than base and delta together have. A delta is not signed: what it makes is, and is
-verified like any other blob. The loader has Redis apply it as well (see ``loader.shipping``).
+verified like any other blob. The loader has Redis apply it as well (see ``loader.publishing.shipping``).
 """
 
 from __future__ import annotations

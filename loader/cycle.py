@@ -1,0 +1,319 @@
+"""One cycle of the loader: read the source, compile the tenants whose content changed, publish them, remove those gone.
+
+Nothing here decides what is published but the source and what stands published: a cycle may be repeated at any time,
+by any loader, and changes nothing when there is nothing to change.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loader.errors import PublishError, SourceError
+from loader.faults import Fault, Severity
+from loader.publishing.publish import Standing
+from pdp.rules.compiler.compiler import Compiler
+from pdp.rules.compiler.digest import Digester
+from pdp.rules.model import PasswordOverride, Revision
+from pdp.rules.publication.pointer import Pointer
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from loader.publishing.lease import Lease
+    from loader.publishing.publish import Publisher
+    from loader.sources.base import Reading, Source
+    from pdp.rules.compiler.automata import Limits
+    from pdp.rules.model import Tenant
+
+DEFAULT_MAX_REMOVAL = 0.5
+
+_RETRY = (0.5, 15.0)
+"""Seconds until what could not be published is tried again: the first time, and at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A revision that became current.
+
+    Attributes:
+        tenant: its UUID.
+        name: the tenant's name.
+        revision: what it is called.
+        permissions: how many it holds.
+        size: bytes of the snapshot.
+        seconds: how long compiling took.
+        publish_seconds: how long publishing took after that.
+    """
+
+    tenant: str
+    name: str
+    revision: Revision
+    permissions: int
+    size: int
+    seconds: float
+    publish_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a cycle came to.
+
+    Attributes:
+        published: what became current.
+        unchanged: the tenants whose content stands published already.
+        removed: the tenants that are gone.
+        faults: everything wrong with the definitions, warnings included, sorted.
+        faulty: the tenants with errors; each keeps its last good rules.
+        pinned: the tenants that an operator rolled back; each keeps the revision that was chosen.
+        held_back: removals that are too large to be believed, each in words; nothing of such a tenant was changed.
+        complete: all tenants of the source were read, good or faulty; if not, nothing was removed.
+        problems: what went wrong with the source or in publishing, and what to do; empty where all went well.
+        source_failed: nothing could be read at all.
+        read_seconds: how long reading the source took.
+    """
+
+    published: tuple[Published, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    faulty: frozenset[str] = frozenset()
+    pinned: tuple[str, ...] = ()
+    held_back: tuple[str, ...] = ()
+    complete: bool = False
+    problems: tuple[str, ...] = ()
+    source_failed: bool = False
+    read_seconds: float = 0.0
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """The faults that keep a tenant from being published."""
+        return tuple(fault for fault in self.faults if fault.severity is Severity.ERROR)
+
+    @property
+    def error(self) -> str:
+        """What went wrong, as one line; empty where all went well."""
+        return "; ".join((*self.problems, *self.held_back))
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalGuard:
+    """Which removals are too large to be believed: an empty answer of a broken source must not open every line.
+
+    Attributes:
+        fraction: of what there was, 0 to 1; more than this at once is held back. 1: nothing is.
+    """
+
+    fraction: float = DEFAULT_MAX_REMOVAL
+
+    def holds_back(self, before: int, gone: int, left: int) -> bool:
+        """Whether it is held back that ``gone`` of ``before`` go. One may always go, unless nothing is left then."""
+        if gone <= 0 or self.fraction >= 1:
+            return False
+        return left == 0 or (gone > 1 and gone > self.fraction * before)
+
+
+class Synchronizer:
+    """Keeps what is published the same as what a source says.
+
+    Args:
+        source: where the rules come from.
+        publisher: where they go, compiled.
+        secret: the deployment's key, for passwords and signatures; None: snapshots hold neither.
+        password_override: where a user's own password replaces a permission's.
+        guard: which removals are too large to be believed; None: none are.
+        accept_removal: an operator confirmed the removals of the first cycle that does all that it should.
+        limits: what one profile may cost; None: the compiler's default.
+        progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        publisher: Publisher,
+        *,
+        secret: bytes | None,
+        password_override: PasswordOverride,
+        guard: RemovalGuard | None = None,
+        accept_removal: bool = False,
+        limits: Limits | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self._source = source
+        self._publisher = publisher
+        self._secret = secret
+        self._password_override = password_override
+        self._guard = guard
+        self._accepting = accept_removal
+        self._limits = limits
+        self._progress = progress
+        self._compilers: dict[str, Compiler] = {}
+        self._digesters: dict[str, Digester] = {}
+
+    def sync(self) -> SyncReport:
+        """One cycle. What fails is in the report, and is tried again by the next cycle."""
+        begun = time.perf_counter()
+        try:
+            reading = self._source.read()
+        except SourceError as error:
+            return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
+        cycle = _Cycle(reading, time.perf_counter() - begun)
+        try:
+            standing = self._publisher.standing()
+        except PublishError as error:
+            cycle.problems.append(str(error))
+            return cycle.report()
+        try:
+            for tenant in reading.tenants:
+                self._publish(tenant, standing.get(tenant.uuid, Standing()), cycle)
+            self._remove_gone(reading, standing, cycle)
+        except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
+            cycle.problems.append(str(error))
+        self._forget(reading)
+        if reading.complete and not cycle.problems:
+            self._accepting = False
+        return cycle.report()
+
+    def run(self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None = None) -> None:
+        """A cycle now and whenever the source may have changed, until ``stop`` is set.
+
+        Args:
+            stop: ends it, soon after it is set.
+            on_report: is given what each cycle came to.
+            lease: this loader's claim to lead; while it does not lead, nothing is read or published.
+        """
+        while lease is None or lease.wait(stop):
+            self._sync_until_published(stop, on_report, lease)
+            for _ in self._source.watch(stop):
+                if stop.is_set():
+                    return
+                if lease is not None and not lease.leading:
+                    break
+                self._sync_until_published(stop, on_report, lease)
+            else:
+                return
+
+    def _sync_until_published(
+        self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None
+    ) -> None:
+        """A cycle, repeated soon where what was read could not be published: no change announces it again."""
+        report = self.sync()
+        on_report(report)
+        delay = _RETRY[0]
+        while report.problems and not report.source_failed and not stop.wait(delay):
+            if lease is not None and not lease.leading:
+                return
+            report = self.sync()
+            on_report(report)
+            delay = min(delay * 2, _RETRY[1])
+
+    def _publish(self, tenant: Tenant, standing: Standing, cycle: _Cycle) -> None:
+        digest, current = self._digest(tenant), standing.current
+        if current is not None and current.pinned:
+            cycle.pinned.append(tenant.uuid)
+            return
+        if current is not None and current.revision.digest == digest:
+            cycle.unchanged.append(tenant.uuid)
+            return
+        permissions = len(tenant.call_permissions)
+        lost = current.permissions - permissions if current is not None else 0
+        if current is not None and self._holds_back(current.permissions, lost, permissions):
+            name = tenant.name or tenant.uuid
+            cycle.held_back.append(
+                f"tenant {name} would go from {current.permissions} permissions to {permissions}; "
+                "if that is meant, confirm it with --accept-removal"
+            )
+            return
+        revision = Revision(standing.next_serial(), digest)
+        begun = time.perf_counter()
+        blob = self._compile(tenant, revision)
+        compiled = time.perf_counter()
+        self._publisher.publish(Pointer.to(tenant.uuid, revision, permissions), blob, standing)
+        seconds, publish_seconds = compiled - begun, time.perf_counter() - compiled
+        cycle.published.append(
+            Published(tenant.uuid, tenant.name, revision, permissions, len(blob), seconds, publish_seconds)
+        )
+
+    def _compile(self, tenant: Tenant, revision: Revision) -> bytes:
+        compiler = self._compilers.get(tenant.uuid)
+        if compiler is None:
+            compiler = Compiler(secret=self._secret, password_override=self._password_override, limits=self._limits)
+            self._compilers[tenant.uuid] = compiler
+        return compiler.compile(tenant, revision, compiled_at=time.time(), progress=self._progress_of(tenant))
+
+    def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: _Cycle) -> None:
+        """Removes the tenants that are gone from the source, unless they are too many to be believed."""
+        there = {uuid for uuid, stands in standing.items() if stands.current}
+        gone = sorted(there - {tenant.uuid for tenant in reading.tenants} - reading.faulty) if reading.complete else []
+        cycle.pinned += (uuid for uuid in gone if _pinned(standing[uuid]))
+        gone = [uuid for uuid in gone if not _pinned(standing[uuid])]
+        left = len(reading.tenants) + len(reading.faulty)
+        if self._holds_back(len(there), len(gone), left):
+            cycle.held_back.append(
+                f"{len(gone)} of {len(there)} tenants are gone from {self._source.name}; "
+                "if that is meant, confirm it with --accept-removal"
+            )
+            return
+        for uuid in gone:
+            self._publisher.remove(Pointer.to_nothing(uuid, standing[uuid].next_serial()), standing[uuid])
+            cycle.removed.append(uuid)
+
+    def _holds_back(self, before: int, gone: int, left: int) -> bool:
+        return self._guard is not None and not self._accepting and self._guard.holds_back(before, gone, left)
+
+    def _digest(self, tenant: Tenant) -> str:
+        """The digest of a tenant's content; only what changed since the last time is looked at."""
+        digester = self._digesters.get(tenant.uuid)
+        if digester is None:
+            digester = Digester(secret=self._secret, password_override=self._password_override)
+            self._digesters[tenant.uuid] = digester
+        return digester.digest(tenant)
+
+    def _forget(self, reading: Reading) -> None:
+        """Drops what was remembered of tenants that are gone."""
+        if reading.complete:
+            there = {tenant.uuid for tenant in reading.tenants} | reading.faulty
+            for uuid in self._digesters.keys() - there:
+                del self._digesters[uuid]
+                self._compilers.pop(uuid, None)
+
+    def _progress_of(self, tenant: Tenant) -> Callable[[int, int], None] | None:
+        progress = self._progress
+        if progress is None:
+            return None
+        return lambda done, total: progress(tenant.name or tenant.uuid, done, total)
+
+
+@dataclass
+class _Cycle:
+    """What a cycle has come to so far."""
+
+    reading: Reading
+    read_seconds: float
+    published: list[Published] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    pinned: list[str] = field(default_factory=list)
+    held_back: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def report(self) -> SyncReport:
+        """The cycle's outcome."""
+        return SyncReport(
+            published=tuple(self.published),
+            unchanged=tuple(self.unchanged),
+            removed=tuple(self.removed),
+            faults=self.reading.faults,
+            faulty=self.reading.faulty,
+            pinned=tuple(self.pinned),
+            held_back=tuple(self.held_back),
+            complete=self.reading.complete,
+            problems=tuple(self.problems),
+            read_seconds=self.read_seconds,
+        )
+
+
+def _pinned(standing: Standing) -> bool:
+    return standing.current is not None and standing.current.pinned

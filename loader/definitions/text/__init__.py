@@ -1,0 +1,1 @@
+"""The text of definitions: YAML and JSON read with the position of each value."""

@@ -1,0 +1,1 @@
+"""The loader's metrics: descriptions and registry."""

@@ -1,0 +1,1 @@
+"""Publishing: revisions, lease, shipping of blobs, errors of Redis."""

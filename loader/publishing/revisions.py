@@ -1,0 +1,142 @@
+"""The revisions that Redis keeps of a tenant: looking at them, going back to one, and letting go again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, cast
+
+from loader.errors import PublishError
+from loader.publishing.publish import RedisPublisher, Standing
+from loader.publishing.redis_errors import translated
+from pdp.rules.model import Revision
+from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.pointer import Pointer
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRevision:
+    """A revision whose blob is kept.
+
+    Attributes:
+        tenant: its UUID.
+        revision: what it is called.
+        permissions: how many it holds.
+        size: bytes of the snapshot.
+        published_at: seconds of Unix time.
+        by: the loader that published it.
+        current: servers answer from it.
+        pinned: an operator chose it; loaders leave the tenant alone.
+    """
+
+    tenant: str
+    revision: Revision
+    permissions: int
+    size: int
+    published_at: float
+    by: str
+    current: bool
+    pinned: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """For programs."""
+        return {**asdict(self), "revision": str(self.revision), "digest": self.revision.digest}
+
+
+class UnknownRevision(PublishError):
+    """A tenant or a revision that Redis does not hold."""
+
+
+class Revisions:
+    """What an operator does with revisions.
+
+    Args:
+        client: a connected client that returns bytes.
+        name: the server's name in messages.
+        secret: the deployment's key, which signs the pointers; None: they are not signed.
+        prefix: of every key.
+    """
+
+    def __init__(self, client: Redis, name: str, *, secret: bytes | None = None, prefix: str = DEFAULT_PREFIX) -> None:
+        self._client = client
+        self._name = name
+        self._keys = Keys(prefix)
+        self._publisher = RedisPublisher(client, name, secret=secret, prefix=prefix)
+
+    def kept(self, tenant: str = "") -> list[KeptRevision]:
+        """The revisions of a tenant, or of all, newest first.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+            UnknownRevision: there is no such tenant.
+        """
+        standing = self._publisher.standing()
+        if tenant and tenant not in standing:
+            raise UnknownRevision(f"tenant {tenant} is not in {self._name}; `rightcall revisions` lists those that are")
+        return [kept for uuid in sorted([tenant] if tenant else standing) for kept in self._of(uuid, standing[uuid])]
+
+    def roll_back(self, tenant: str, revision: str) -> KeptRevision:
+        """Makes a revision current again and pins it.
+
+        Args:
+            tenant: its UUID.
+            revision: as answers and ``kept`` tell it, or its number alone.
+
+        Raises:
+            PublishError: it did not become current.
+            UnknownRevision: there is no such tenant, or no such revision of it.
+        """
+        kept = self.kept(tenant)
+        chosen = next((one for one in kept if revision in (str(one.revision), str(one.revision.number))), None)
+        if chosen is None:
+            there = ", ".join(str(one.revision) for one in kept) or "none"
+            raise UnknownRevision(f"tenant {tenant} has no revision {revision} in {self._name}; kept are: {there}")
+        self._move(tenant, chosen.revision, chosen.permissions, pinned=True)
+        return chosen
+
+    def unpin(self, tenant: str) -> Revision | None:
+        """Lets loaders publish a tenant again; the revision that was pinned, or None if none was.
+
+        Raises:
+            PublishError: it is still pinned.
+            UnknownRevision: there is no such tenant.
+        """
+        standing = self._publisher.standing().get(tenant)
+        if standing is None:
+            raise UnknownRevision(f"tenant {tenant} is not in {self._name}; `rightcall revisions` lists those that are")
+        pointer = standing.current
+        if pointer is None or not pointer.pinned:
+            return None
+        self._move(tenant, pointer.revision, pointer.permissions, pinned=False)
+        return pointer.revision
+
+    def _move(self, tenant: str, revision: Revision, permissions: int, *, pinned: bool) -> None:
+        standing = self._publisher.standing()[tenant]
+        serial = standing.next_serial()
+        pointer = Pointer(tenant, serial, revision, pinned=pinned, permissions=permissions)
+        self._publisher.move(pointer, standing)
+
+    def _of(self, tenant: str, standing: Standing) -> list[KeptRevision]:
+        with translated(self._name):
+            found = cast("list[bytes]", self._client.zrange(self._keys.revisions(tenant), 0, -1, desc=True))
+        pointer = standing.current
+        kept = [_kept(tenant, json.loads(about), pointer) for about in found]
+        return [one for one in kept if one.revision.number <= standing.serial]
+
+
+def _kept(tenant: str, about: dict[str, object], pointer: Pointer | None) -> KeptRevision:
+    revision = Revision(int(str(about["number"])), str(about["digest"]))
+    current = pointer is not None and pointer.revision == revision
+    return KeptRevision(
+        tenant=tenant,
+        revision=revision,
+        permissions=int(str(about["permissions"])),
+        size=int(str(about["size"])),
+        published_at=float(str(about["published_at"])),
+        by=str(about["by"]),
+        current=current,
+        pinned=current and pointer is not None and pointer.pinned,
+    )

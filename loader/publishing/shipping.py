@@ -1,0 +1,125 @@
+"""How the blob of a revision gets into Redis: by as few bytes as its last one allows.
+
+Where Redis holds the revision that this loader published last, what differs from it is sent (see
+``pdp.rules.publication.delta``), and a script makes the new blob out of the old one inside Redis, in tens of
+milliseconds where it is large. Everywhere else the blob is sent whole. The delta
+is left beside the blob in either case, for the servers that hold its base.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from pdp.rules.publication.delta import WORTHWHILE, make_delta
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from pdp.rules.model import Revision
+    from pdp.rules.publication.keys import Keys
+
+_MOST_PATCHES = 100
+"""After so many blobs that Redis made one is sent whole: should a byte go bad in Redis, it does not stay for ever."""
+
+# The numbers are those of the format in pdp.rules.delta, and where a blob's header has its checksum. COPY and SETRANGE
+# reach replicas and the append-only file as they are, so nothing large does.
+_PATCH = """
+local delta = ARGV[1]
+local count, _, base_size = struct.unpack('<I4I8I8', delta, 13)
+if redis.call('STRLEN', KEYS[1]) ~= base_size then return 0 end
+if redis.call('GETRANGE', KEYS[1], 56, 87) ~= string.sub(delta, 41, 72) then return 0 end
+redis.call('COPY', KEYS[1], KEYS[2], 'REPLACE')
+local at, new = 0, 105 + 24 * count
+for step = 105, 104 + 24 * count, 24 do
+  local from, length, bytes = struct.unpack('<I8I8I8', delta, step)
+  if from ~= at then
+    for done = 0, length - 1, 1048576 do
+      local piece = math.min(1048576, length - done)
+      redis.call('SETRANGE', KEYS[2], at + done, redis.call('GETRANGE', KEYS[1], from + done, from + done + piece - 1))
+    end
+  end
+  at = at + length
+  if bytes > 0 then redis.call('SETRANGE', KEYS[2], at, string.sub(delta, new, new + bytes - 1)) end
+  at, new = at + bytes, new + bytes
+end
+redis.call('SET', KEYS[3], delta)
+redis.call('ZADD', KEYS[4], ARGV[2], ARGV[3])
+return 1
+"""
+
+
+class _Base(NamedTuple):
+    """What was shipped of a tenant last."""
+
+    number: int
+    blob: bytes
+    patches: int
+    """How many blobs in a row were made by Redis, up to this one."""
+
+
+class Shipper:
+    """Writes blobs, and remembers the last one of each tenant that is large.
+
+    Args:
+        client: a connected client.
+        keys: the names of the keys.
+    """
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._bases: dict[str, _Base] = {}
+
+    def ship(self, tenant: str, revision: Revision, blob: bytes, about: str, current: Revision | None) -> None:
+        """Puts a revision's blob beside those that are kept.
+
+        Args:
+            tenant: its UUID.
+            revision: what is shipped.
+            blob: its blob.
+            about: what is to stand in the tenant's sorted set of revisions.
+            current: the revision that servers answer from; None: none, or nobody knows.
+        """
+        base = self._bases.pop(tenant, None)
+        if base is not None and (current is None or base.number != current.number):
+            base = None  # rolled back, or published by somebody else: not what servers hold
+        delta = make_delta(base.blob, blob, base.number) if base else None
+        patches = 0
+        if base and delta and self._patch(tenant, revision, delta, about, base, len(blob)):
+            patches = base.patches + 1
+        else:
+            self._write(tenant, revision, blob, about, delta)
+        if len(blob) >= WORTHWHILE:
+            self._bases[tenant] = _Base(revision.number, blob, patches)
+
+    def forget(self, tenant: str) -> None:
+        """Drops what is remembered of a tenant."""
+        self._bases.pop(tenant, None)
+
+    def _patch(self, tenant: str, revision: Revision, delta: bytes, about: str, base: _Base, size: int) -> bool:
+        """Has Redis make the blob; False where it cannot, and then nothing came of it."""
+        if base.patches >= _MOST_PATCHES or size < len(base.blob):  # no command of Redis cuts a string short
+            return False
+        names = self._keys
+        keys = (
+            names.snapshot(tenant, base.number),
+            names.snapshot(tenant, revision.number),
+            names.delta(tenant, revision.number),
+            names.revisions(tenant),
+        )
+        try:
+            made = self._client.eval(_PATCH, len(keys), *keys, delta, str(revision.number), about)
+        except ResponseError:  # COPY is not there before Redis 6.2, or not allowed; what else it may be, SET will tell
+            return False
+        return bool(made)
+
+    def _write(self, tenant: str, revision: Revision, blob: bytes, about: str, delta: bytes | None) -> None:
+        names = self._keys
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.set(names.snapshot(tenant, revision.number), blob)
+        if delta is not None:
+            pipeline.set(names.delta(tenant, revision.number), delta)
+        pipeline.zadd(names.revisions(tenant), {about: revision.number})
+        pipeline.execute()

@@ -1,0 +1,1 @@
+"""Wazo's database."""

@@ -1,0 +1,138 @@
+"""The source: one transaction that sees one state of the database, and a watch over the counts of changed rows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+from loader.definitions.findings import permission_label, tenant_label
+from loader.definitions.shapes import canonical_uuid
+from loader.definitions.text.tokens import printable
+from loader.errors import SourceError
+from loader.faults import Fault, Severity
+from loader.sources.values import PlainDefinitions
+from loader.sources.wazo.database.client import FAILURES, connect, explain
+from loader.sources.wazo.database.rows import fetch
+from loader.sources.wazo.database.url import parse_url
+from loader.sources.wazo.database.watching import Lookout, counts
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from loader.sources.base import Reading
+    from loader.sources.wazo.database.rows import Fetched, Leftover
+
+RECHECK_SECONDS: Final = 30.0
+
+_LOOK_SECONDS: Final = 1.0
+_STEP_SECONDS: Final = 30.0
+_READ_SECONDS: Final = 300.0
+_SHARE: Final = 10
+"""Of the time, at most one part in so many is spent on readings, however often something changes."""
+
+
+class PostgresqlSource:
+    """The database of a Wazo Platform.
+
+    Args:
+        url: ``postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE``, with the client's parameters and, for each tenant to
+            read, ``tenant``: its UUID or name; none: all.
+        recheck: seconds after which a watch yields although no change was noticed.
+        step_seconds: how long connecting and each step of a reading may take.
+
+    Raises:
+        SourceError: the URL is none of a database.
+    """
+
+    def __init__(self, url: str, *, recheck: float = RECHECK_SECONDS, step_seconds: float = _STEP_SECONDS) -> None:
+        self._location = parse_url(url)
+        self.name = self._location.name
+        self._recheck = recheck
+        self._step_seconds = step_seconds
+        self._definitions = PlainDefinitions(self.name)
+        self._seen: str | None = None
+        self._rest_until = 0.0
+
+    def read(self) -> Reading:
+        """Reads all tables, as they were at one time.
+
+        Raises:
+            SourceError: the database cannot be reached or read, or was lost before the end.
+        """
+        begun = time.monotonic()
+        try:
+            self._seen, fetched = asyncio.run(self._fetch())
+        except FAILURES as error:
+            self._seen = None
+            raise SourceError(f"{self.name} cannot be read: {explain(error)}") from error
+        finally:
+            now = time.monotonic()
+            self._rest_until = now + _SHARE * (now - begun)
+        faults = [self._leftover(each) for each in fetched.leftovers] + [
+            self._unknown(each) for each in fetched.unknown
+        ]
+        missing = {each: canonical_uuid(each) for each in fetched.unknown}
+        return self._definitions.reading(
+            list(fetched.tenants.values()),
+            faults=faults,
+            faulty=[uuid for uuid in missing.values() if uuid],
+            complete=all(missing.values()),  # a tenant that was given another name is still there
+        )
+
+    def watch(self, stop: threading.Event) -> Iterator[None]:
+        """Yields soon after a change, and every ``recheck`` seconds or a little sooner. Returns soon after ``stop``."""
+        due = self._due()
+        with Lookout(self._location, self._step_seconds) as lookout:
+            while not stop.wait(_jittered(min(_LOOK_SECONDS, self._recheck))):
+                now = lookout.look(stop)
+                if stop.is_set():
+                    return
+                changed = now is not None and now != self._seen and time.monotonic() >= self._rest_until
+                if changed:
+                    self._seen = now
+                elif time.monotonic() < due:
+                    continue
+                yield
+                due = self._due()
+
+    def close(self) -> None:
+        """Nothing is open between two readings; a watch hangs up when it ends."""
+
+    async def _fetch(self) -> tuple[str, Fetched]:
+        """What was counted before the tables were read, so that a change meanwhile is noticed; and what they hold."""
+        async with asyncio.timeout(_READ_SECONDS):
+            database = await connect(self._location, self._step_seconds)
+            try:
+                seen = await counts(database)
+                async with database.transaction(isolation="repeatable_read", readonly=True):
+                    return seen, await fetch(database, self._location.tenants)
+            finally:
+                database.terminate()  # at once: a polite end would wait for a server that does not answer
+
+    def _due(self) -> float:
+        return time.monotonic() + _jittered(self._recheck)
+
+    def _leftover(self, leftover: Leftover) -> Fault:
+        return Fault(
+            file=self.name,
+            line=None,
+            tenant=tenant_label(leftover.tenant),
+            permission=permission_label({"id": leftover.permission, "name": leftover.name}),
+            path="",
+            problem=f"it is associated with the {leftover.what}, which is not there any more",
+            remedy="nothing, it has no effect; or delete the row of rightcallmember",
+            severity=Severity.WARNING,
+        )
+
+    def _unknown(self, wanted: str) -> Fault:
+        problem = f"the source's URL asks for the tenant '{printable(wanted)}', which is not there"
+        remedy = "check its UUID or name; names are known only where the user may read auth_tenant"
+        return Fault(self.name, None, printable(wanted), "", "", problem, remedy)
+
+
+def _jittered(seconds: float) -> float:
+    """A little less, and another time each time: many loaders that were started together spread out."""
+    return seconds * random.uniform(0.8, 1.0)  # noqa: S311 - nothing secret

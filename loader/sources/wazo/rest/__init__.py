@@ -1,0 +1,1 @@
+"""Wazo's REST API and bus."""

@@ -1,0 +1,192 @@
+"""Wazo's message bus: which tenants have changed, as soon as they have.
+
+Events are hints. They carry no state, they are lost while nobody listens, and whoever was cut off cannot know of which.
+So an event only marks its tenant, and a new connection marks everything.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+from uuid import uuid4
+
+import pika
+import structlog
+import tenacity
+from pika.exceptions import AMQPError, ChannelClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError
+
+from loader.definitions.shapes import canonical_uuid
+from loader.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pika.adapters.blocking_connection import BlockingChannel
+
+    from loader.sources.wazo.rest.pending import Pending
+    from loader.sources.wazo.rest.settings import WazoSettings
+
+_log = structlog.get_logger()
+
+EXCHANGE: Final = "wazo-headers"
+
+TENANT_EVENTS: Final = ("auth_tenant_added", "auth_tenant_updated", "auth_tenant_deleted")
+"""After these, tenants are other ones than before; nothing says which tenants may be seen but the list of all."""
+
+EVENTS: Final = (
+    *(f"call_permission_{what}" for what in ("created", "edited", "deleted")),
+    *(
+        f"{kind}_call_permission_{what}"
+        for kind in ("user", "group", "outcall")
+        for what in ("associated", "dissociated")
+    ),
+    *(f"{kind}_{what}" for kind in ("user", "group", "outcall") for what in ("created", "edited", "deleted")),
+    "user_groups_associated",
+    "group_member_users_associated",
+    "group_member_extensions_associated",
+    *TENANT_EVENTS,
+)
+"""After all others of these, something that the rules depend on may be different in the event's tenant."""
+
+_LOOK_SECONDS: Final = 0.2
+_SHORTEST_WAIT: Final = 0.2
+_LONGEST_WAIT: Final = 5.0
+_CONNECT_SECONDS: Final = 5.0
+_HEARTBEAT_SECONDS: Final = 10
+_JOIN_SECONDS: Final = 0.5
+
+
+class Bus:
+    """Listens in a thread of its own while the context lasts, and connects again whenever it was cut off.
+
+    Args:
+        settings: where the bus is.
+        pending: where changes are marked.
+
+    Raises:
+        SourceError: the bus's URL, or the file of certificates, cannot be read.
+    """
+
+    def __init__(self, settings: WazoSettings, pending: Pending) -> None:
+        self._parameters = _parameters(settings)
+        self._place = f"{self._parameters.host}:{self._parameters.port}"
+        self._pending = pending
+        self._stop = threading.Event()
+        self._connected = threading.Event()
+        self._thread: threading.Thread | None = None
+        # What the library has to say of a lost connection is a dozen lines with tracebacks; here it is told in one.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+    @property
+    def connected(self) -> bool:
+        """Whether events arrive, as far as can be known."""
+        return self._connected.is_set()
+
+    def __enter__(self) -> Self:
+        """Begins to listen."""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, args=(self._stop,), name="wazo-bus", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends. A thread that is just connecting ends by itself a little later."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    def _work(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            retrying = tenacity.Retrying(
+                wait=tenacity.wait_random_exponential(multiplier=_SHORTEST_WAIT, max=_LONGEST_WAIT),
+                stop=tenacity.stop_when_event_set(stop),
+                sleep=tenacity.sleep_using_event(stop),
+                before_sleep=self._tell,
+                retry_error_callback=lambda _: None,
+            )
+            connection = retrying(pika.BlockingConnection, self._parameters)
+            if connection is None:
+                return
+            try:
+                self._listen(connection, stop)
+            except (AMQPError, OSError) as error:
+                _log.warning("wazo_bus_lost", bus=self._place, problem=_reason(error))
+            finally:
+                self._connected.clear()
+                with suppress(AMQPError, OSError):
+                    connection.close()
+            stop.wait(_SHORTEST_WAIT)
+
+    def _listen(self, connection: pika.BlockingConnection, stop: threading.Event) -> None:
+        """Marks what events say, until the connection or the consumer ends."""
+        channel = connection.channel()
+        self._subscribe(channel)
+        _log.info("wazo_bus_connected", bus=self._place)
+        # in this order: from here on no event is missed, and what came before is read
+        self._connected.set()
+        self._pending.mark_everything()
+        while not stop.is_set() and channel.is_open and channel.consumer_tags:
+            connection.process_data_events(_LOOK_SECONDS)
+        if not stop.is_set():
+            _log.warning("wazo_bus_lost", bus=self._place, problem="the broker ended the subscription")
+
+    def _subscribe(self, channel: BlockingChannel) -> None:
+        # passive: Wazo declares the exchange, and a reader needs no right to
+        channel.exchange_declare(EXCHANGE, exchange_type="headers", passive=True)
+        queue = f"rightcall.{uuid4()}"
+        channel.queue_declare(queue, exclusive=True, auto_delete=True)
+        for event in EVENTS:
+            channel.queue_bind(queue, EXCHANGE, arguments={"x-match": "all", "name": event})
+        channel.basic_consume(queue, self._on_message, auto_ack=True)
+
+    def _on_message(self, _channel: object, _method: object, properties: pika.BasicProperties, _body: bytes) -> None:
+        headers: Mapping[str, object] = properties.headers or {}
+        tenant = headers.get("tenant_uuid")
+        uuid = canonical_uuid(tenant) if isinstance(tenant, str) else None
+        if uuid is None or headers.get("name") in TENANT_EVENTS:
+            self._pending.mark_everything()
+        else:
+            self._pending.mark(uuid)
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        _log.warning(
+            "wazo_bus_unreachable",
+            bus=self._place,
+            problem=_reason(error),
+            advice="changes are noticed by polling meanwhile; check the bus's URL, and that the broker is up",
+        )
+
+
+def _parameters(settings: WazoSettings) -> pika.URLParameters:
+    try:
+        if not settings.bus_url.startswith(("amqp://", "amqps://")):
+            raise ValueError  # noqa: TRY301 - the library takes other schemes for amqps
+        parameters = pika.URLParameters(settings.bus_url)
+    except Exception:  # noqa: BLE001 - whatever the library raises may repeat the URL, which holds a password
+        raise SourceError("the bus's URL cannot be read; write it as amqp://USER:PASSWORD@HOST:5672/") from None
+    if parameters.ssl_options is not None and settings.ca_file:
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_file)
+        except (OSError, ValueError):
+            raise SourceError(f"{settings.ca_file} holds no certificates that can be read; check ca_file") from None
+        parameters.ssl_options = pika.SSLOptions(context, parameters.host)
+    parameters.heartbeat = _HEARTBEAT_SECONDS
+    parameters.socket_timeout = _CONNECT_SECONDS
+    parameters.stack_timeout = 2 * _CONNECT_SECONDS
+    parameters.blocked_connection_timeout = 2 * _CONNECT_SECONDS
+    parameters.connection_attempts = 1
+    parameters.client_properties = {"connection_name": "rightcall loader"}
+    return parameters
+
+
+def _reason(error: BaseException | None) -> str:
+    """What went wrong, in few words and without a URL."""
+    if isinstance(error, ProbableAuthenticationError | ProbableAccessDeniedError):
+        return "the broker refused the user, its password or its virtual host"
+    if isinstance(error, ChannelClosedByBroker):
+        return f"{error.reply_code} {error.reply_text}"
+    return type(error).__name__

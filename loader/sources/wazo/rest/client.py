@@ -1,0 +1,235 @@
+"""Requests to wazo-confd and wazo-auth: with timeouts, and again where that helps.
+
+An answer is read to its end within one try, so that one that breaks off is asked for again like one that never came.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import structlog
+import tenacity
+import urllib3
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
+
+from loader.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from loader.sources.wazo.rest.settings import WazoSettings
+
+_log = structlog.get_logger()
+
+MAX_REPLY_SIZE: Final = 2**30
+"""Bytes."""
+
+_FIRST_WAIT: Final = 0.2
+_LONGEST_WAIT: Final = 5.0
+_CHUNK: Final = 2**16
+_SUCCESS: Final = range(200, 300)
+
+
+class _TransientError(Exception):
+    """What may go better the next time."""
+
+
+class RefusedError(Exception):
+    """A request was understood and refused; to repeat it would not help.
+
+    Attributes:
+        status: of the answer.
+        place: the URL asked, without parameters.
+    """
+
+    def __init__(self, status: int, place: str) -> None:
+        self.status = status
+        self.place = place
+        super().__init__(f"{place} answered {status}")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request.
+
+    Attributes:
+        method: as in ``GET``.
+        url: without parameters.
+        headers: may hold a token; they are never shown.
+        fields: the parameters.
+        body: turned into JSON; None: no body.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    fields: Mapping[str, str] | None = None
+    body: Mapping[str, object] | None = None
+
+
+class Client:
+    """Connections to one stack.
+
+    Args:
+        settings: timeouts, attempts and trust.
+
+    Raises:
+        SourceError: the certificates to trust cannot be read.
+    """
+
+    def __init__(self, settings: WazoSettings) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        self._pool = urllib3.PoolManager(
+            ssl_context=_trust(settings), retries=False, maxsize=1, headers={"User-Agent": "rightcall-loader"}
+        )
+
+    @contextmanager
+    def until(self, stop: threading.Event) -> Iterator[None]:
+        """Within the context, once ``stop`` is set, no request is made again and no wait goes on."""
+        before, self._stop = self._stop, stop
+        try:
+            yield
+        finally:
+            self._stop = before
+
+    def ask(self, query: Query) -> bytes:
+        """The answer to a request, which is made again where it fails in passing.
+
+        Raises:
+            RefusedError: the server refuses it.
+            SourceError: no attempt led to an answer.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TransientError),
+            wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
+            stop=tenacity.stop_after_attempt(self._settings.attempts) | tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=lambda state: _tell(query, state),
+            reraise=True,
+        )
+        try:
+            return retrying(self.ask_once, query)
+        except _TransientError as error:
+            self._give_up(query, error)
+
+    def ask_once(self, query: Query, *, seconds: float | None = None) -> bytes:
+        """The answer to a request that is made once only.
+
+        Args:
+            query: what to ask.
+            seconds: for the whole answer; None: as the settings say.
+
+        Raises:
+            RefusedError: the server refuses it.
+            SourceError: this can never work.
+            _TransientError: it may work the next time. ``ask`` lets none of these out.
+        """
+        settings = self._settings
+        deadline = time.monotonic() + (settings.reply_seconds if seconds is None else seconds)
+        silence = settings.silence_seconds if seconds is None else min(seconds, settings.silence_seconds)
+        connect = settings.connect_seconds if seconds is None else min(seconds, settings.connect_seconds)
+        try:
+            reply = self._pool.request(
+                query.method,
+                query.url,
+                fields=query.fields if query.body is None else None,
+                headers={**self._pool.headers, **query.headers},
+                json=query.body,
+                redirect=False,  # a token goes where the person sent it, and nowhere else
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=connect, read=silence),
+            )
+        except SSLError as error:
+            raise SourceError(
+                f"the certificate of {query.url} is not trusted ({_reason(error)}); give its authority's with ca_file"
+            ) from None
+        except HTTPError as error:
+            raise _TransientError(f"cannot be reached ({_reason(error)})") from None
+        return _read(reply, query, deadline)
+
+    def close(self) -> None:
+        """Closes the connections. The client can be used again."""
+        self._pool.clear()
+
+    def _give_up(self, query: Query, error: _TransientError) -> NoReturn:
+        message = f"{query.url} {error}; check that the Wazo stack is up and can be reached from here"
+        raise SourceError(message) from None
+
+
+def parsed(data: bytes, url: str) -> object:
+    """The value that an answer holds.
+
+    Raises:
+        SourceError: it is no JSON.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise SourceError(f"{url} answered with something else than JSON; check that the URL is the API's") from None
+
+
+def _read(reply: urllib3.BaseHTTPResponse, query: Query, deadline: float) -> bytes:
+    """The body of an answer. One that was not read to its end leaves a connection that cannot be used again."""
+    whole = False
+    try:
+        data = _body(reply, deadline)
+        whole = True
+    except HTTPError as error:
+        raise _TransientError(f"broke off its answer ({_reason(error)})") from None
+    finally:
+        if whole:
+            reply.release_conn()
+        else:
+            reply.close()
+    if reply.status in _SUCCESS:
+        return data
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise _TransientError("has too many sessions or requests (429); end those of the user that it need not have")
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise _TransientError(f"failed ({reply.status})")
+    raise RefusedError(reply.status, query.url)
+
+
+def _body(reply: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    chunks, size = [], 0
+    # what has arrived, and not a full chunk: one whose bytes trickle in would outlast the deadline
+    while chunk := reply.read1(_CHUNK):
+        size += len(chunk)
+        if size > MAX_REPLY_SIZE:
+            raise SourceError(f"an answer of Wazo has more than {MAX_REPLY_SIZE} bytes; read fewer tenants")
+        if time.monotonic() > deadline:
+            raise _TransientError("takes too long to answer")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _trust(settings: WazoSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+    except (OSError, ValueError):
+        raise SourceError(f"{settings.ca_file} holds no certificates that can be read; check ca_file") from None
+    if not settings.verify:
+        _log.warning("certificates_not_checked", advice="whoever is on the way can change rules; give ca_file instead")
+        urllib3.disable_warnings(InsecureRequestWarning)  # it would be told for each request; it was told above
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _tell(query: Query, state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _log.info("wazo_asked_again", url=query.url, attempt=state.attempt_number, problem=str(error))
+
+
+def _reason(error: HTTPError) -> str:
+    """What went wrong, in few words; the texts of the library name objects and repeat URLs."""
+    cause = error.__cause__ or error.__context__
+    return getattr(cause, "strerror", None) or type(cause or error).__name__
