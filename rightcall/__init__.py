@@ -8,7 +8,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rightcall.answers import (
+    from rightcall.client.blocking import Client
+    from rightcall.client.directory import CallerDecision, CallerPage, Reach, Reaches, ReachPattern
+    from rightcall.client.errors import (
+        ChallengeOver,
+        DeadlineExceeded,
+        InvalidCall,
+        NoAnswer,
+        NotAllowed,
+        NotReady,
+        QuestionError,
+        RightcallError,
+        RulesBehind,
+        ServerError,
+        UnknownTenant,
+        Unreachable,
+    )
+    from rightcall.client.values import (
         Answer,
         Call,
         Candidate,
@@ -24,22 +40,6 @@ if TYPE_CHECKING:
         StageResult,
         Status,
         TenantStatus,
-    )
-    from rightcall.client import Client
-    from rightcall.directory import CallerDecision, CallerPage, Reach, Reaches, ReachPattern
-    from rightcall.errors import (
-        ChallengeOver,
-        DeadlineExceeded,
-        InvalidCall,
-        NoAnswer,
-        NotAllowed,
-        NotReady,
-        QuestionError,
-        RightcallError,
-        RulesBehind,
-        ServerError,
-        UnknownTenant,
-        Unreachable,
     )
 
 __all__ = [
@@ -78,7 +78,7 @@ __all__ = [
     "Unreachable",
 ]
 
-_HOMES = ("errors", "answers", "directory", "client")
+_HOMES = ("errors", "values", "directory", "blocking")
 """The modules in which all of these are, each before those that import from it."""
 
 if not TYPE_CHECKING:  # or a type checker would take every name for one of ours
@@ -87,7 +87,7 @@ if not TYPE_CHECKING:  # or a type checker would take every name for one of ours
         """What is asked for the first time, from the module where it is."""
         if name in __all__:
             for home in _HOMES:
-                module = import_module(f"{__name__}.{home}")
+                module = import_module(f"{__name__}.client.{home}")
                 if hasattr(module, name):
                     globals()[name] = found = getattr(module, name)
                     return found

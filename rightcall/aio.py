@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 import grpc.aio
 
-from rightcall import v1, wire
-from rightcall.answers import Call
-from rightcall.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
-from rightcall.directory import AsyncDirectoryQuestions
+from rightcall import v1
+from rightcall.client import messages as wire
+from rightcall.client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+from rightcall.client.directory import AsyncDirectoryQuestions
+from rightcall.client.values import Call
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
     from types import TracebackType
 
-    from rightcall.answers import Answer, ChallengeAnswer, Explanation, Status
-    from rightcall.errors import RightcallError
+    from rightcall.client.errors import RightcallError
+    from rightcall.client.values import Answer, ChallengeAnswer, Explanation, Status
 
     RequestT = TypeVar("RequestT")
     ResponseT = TypeVar("ResponseT")

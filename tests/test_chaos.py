@@ -29,7 +29,7 @@ from loader.sources.wazo.rest.source import WazoSource
 from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import PasswordOverride
 from rightcall import Client
-from rightcall.errors import RightcallError
+from rightcall.client.errors import RightcallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

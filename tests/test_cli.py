@@ -23,9 +23,9 @@ from pdp.settings import ServerSettings
 from pdp.snapshots.current import CurrentSnapshots
 from rightcall.cli import main
 from rightcall.cli.command import command
-from rightcall.cli.demo import CALLS
+from rightcall.cli.commands.demo import CALLS
+from rightcall.cli.commands.load import CompileProgress
 from rightcall.cli.exits import ExitCode
-from rightcall.cli.load import CompileProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

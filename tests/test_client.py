@@ -22,8 +22,10 @@ from waiting import until
 
 import rightcall
 from pdp.snapshots.current import CurrentSnapshots
-from rightcall import Call, Client, Decision, Permission, Stage, answers, v1, wire
+from rightcall import Call, Client, Decision, Permission, Stage, v1
 from rightcall.aio import Client as AsyncClient
+from rightcall.client import messages as wire
+from rightcall.client import values as answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

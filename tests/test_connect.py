@@ -19,7 +19,7 @@ from loader.publishing.publish import RedisPublisher
 from loader.publishing.revisions import Revisions
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import without_credentials
-from rightcall.connect import RedisUrlError, open_redis
+from rightcall.redis_url import RedisUrlError, open_redis
 
 if TYPE_CHECKING:
     from pathlib import Path

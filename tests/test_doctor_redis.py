@@ -18,7 +18,7 @@ from waiting import until
 from loader.publishing.lease import Lease
 from loader.publishing.revisions import Revisions
 from pdp.rules.publication.keys import Keys
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

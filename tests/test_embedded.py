@@ -13,7 +13,7 @@ from loader.sources import open_source
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
-from rightcall.embedded import EmbeddedLoader
+from rightcall.programs.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

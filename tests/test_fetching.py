@@ -29,7 +29,7 @@ from pdp.snapshots.disk import SnapshotStore
 from pdp.snapshots.fetch import Fetcher
 from pdp.snapshots.memory import Memory
 from pdp.workers.shared_snapshots import SharedMemory
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import Keys
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,8 +25,8 @@ from loader.metrics.registry import LoaderMetrics
 from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import PasswordOverride
-from rightcall.cli.load import LoaderHealth
-from rightcall.connect import open_redis
+from rightcall.cli.commands.load import LoaderHealth
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from waiting import until
 
 from loader.publishing.lease import Lease
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from waiting import until
 from loader.publishing.revisions import Revisions
 from pdp.metrics.catalog import METRICS
 from rightcall import v1
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

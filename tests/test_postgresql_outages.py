@@ -19,7 +19,7 @@ from loader.sources.wazo.database.source import PostgresqlSource
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
-from rightcall.embedded import EmbeddedLoader
+from rightcall.programs.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from pdp.rules.model import Revision
 from pdp.rules.publication.keys import Keys, without_credentials
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from waiting import until
 from loader.cycle import RemovalGuard
 from loader.publishing.revisions import Revisions, UnknownRevision
 from pdp.rules.model import CallPermission, Tenant
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

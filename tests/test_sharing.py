@@ -23,7 +23,7 @@ from pdp.snapshots.disk import SnapshotStore
 from pdp.snapshots.follower import Follower
 from pdp.snapshots.memory import LARGE
 from pdp.workers.shared_snapshots import SharedBlob, SharedMemory, SharedSnapshots, opened
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from loader.publishing.publish import Standing
 from pdp.rules.model import Revision
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.blob import Section, seal, unseal
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,7 +30,7 @@ from pdp.transports.choice import Transport
 from pdp.workers.processes import Recruits
 from pdp.workers.shared_snapshots import SharedSnapshots
 from rightcall import v1
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,11 +143,11 @@ UNUSED = (
     "tenacity",
     "jwt",
     "cryptography.x509",
-    "rightcall.client",
-    "rightcall.answers",
+    "rightcall.client.blocking",
+    "rightcall.client.values",
     "pdp.decision_log.log",
     "pdp.tracing",
-    "rightcall.cli.serve_definitions",
+    "rightcall.programs.server_embedded",
 )
 """What only loaders, clients, who may ask, and other options need."""
 
@@ -172,7 +172,7 @@ def test_a_server_of_redis_imports_nothing_that_it_does_not_use() -> None:
 def test_what_is_needed_before_workers_are_started_is_little() -> None:
     """Whatever is imported before them is waited for twice."""
     heavy = {"grpc", "redis", "structlog", "prometheus_client", "uvicorn", "starlette", "pydantic", "loader", "asyncio"}
-    program = f"import sys, rightcall.cli.serve; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys, rightcall.cli.commands.serve; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
 

@@ -15,7 +15,7 @@ from pdp.metrics.registry import Metrics
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.disk import SnapshotStore, StateError
 from pdp.snapshots.follower import Follower
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,7 +31,7 @@ from pdp.settings import ServerSettings
 from pdp.tracing import ServerTracing
 from pdp.transports.choice import Transport, choose_transport
 from rightcall import v1
-from rightcall.tracing import Tracing, TracingError
+from rightcall.programs.tracing import Tracing, TracingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -413,8 +413,8 @@ def test_without_tracing_nothing_of_it_is_even_imported() -> None:
         assert program.stop() == 0
     imported = {line["text"].rpartition("|")[2].strip() for line in program.events if line["event"] == "text"}
 
-    assert {"pdp.app", "loader.cycle", "rightcall.cli.tracing"} <= imported
-    assert not {"pdp.tracing", "loader.tracing", "rightcall.tracing"} & imported
+    assert {"pdp.app", "loader.cycle", "rightcall.cli.options.tracing"} <= imported
+    assert not {"pdp.tracing", "loader.tracing", "rightcall.programs.tracing"} & imported
     # Redis's client looks for OpenTelemetry's metrics by itself, and has them where it finds them.
     assert not [name for name in imported if name.startswith(("opentelemetry.exporter", "opentelemetry.propagat"))]
 

@@ -15,14 +15,14 @@ import structlog
 
 from rightcall.agi.errors import AgiError, ChannelGone, ProtocolError
 from rightcall.agi.settings import OnFailure
-from rightcall.answers import Decision
-from rightcall.errors import RightcallError
+from rightcall.client.errors import RightcallError
+from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
     from rightcall.agi.channel import Channel
     from rightcall.agi.settings import AgiSettings
     from rightcall.aio import Client
-    from rightcall.answers import Answer
+    from rightcall.client.values import Answer
 
 _log = structlog.get_logger()
 

@@ -11,19 +11,19 @@ from pdp.runtime.version import version
 from rightcall.cli.command import CONTEXT_SETTINGS
 
 _COMMANDS: Final = {
-    "serve": "rightcall.cli.serve",
-    "load": "rightcall.cli.load",
-    "validate": "rightcall.cli.validate",
-    "check": "rightcall.cli.ask",
-    "explain": "rightcall.cli.ask",
-    "callers": "rightcall.cli.callers",
-    "reach": "rightcall.cli.reach",
-    "revisions": "rightcall.cli.revisions",
-    "rollback": "rightcall.cli.revisions",
-    "unpin": "rightcall.cli.revisions",
-    "doctor": "rightcall.cli.doctor",
-    "agi": "rightcall.cli.agi",
-    "demo": "rightcall.cli.demo",
+    "serve": "rightcall.cli.commands.serve",
+    "load": "rightcall.cli.commands.load",
+    "validate": "rightcall.cli.commands.validate",
+    "check": "rightcall.cli.commands.ask",
+    "explain": "rightcall.cli.commands.ask",
+    "callers": "rightcall.cli.commands.callers",
+    "reach": "rightcall.cli.commands.reach",
+    "revisions": "rightcall.cli.commands.revisions",
+    "rollback": "rightcall.cli.commands.revisions",
+    "unpin": "rightcall.cli.commands.revisions",
+    "doctor": "rightcall.cli.commands.doctor",
+    "agi": "rightcall.cli.commands.agi",
+    "demo": "rightcall.cli.commands.demo",
 }
 
 

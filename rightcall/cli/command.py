@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from click.exceptions import Exit
 
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.errors import QuestionError, RightcallError
+from rightcall.client.errors import QuestionError, RightcallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ def _log_failure(ctx: click.Context, message: str, code: ExitCode) -> None:
     """Whoever reads standard error as JSON, line by line, gets the last line as all others."""
     import structlog  # noqa: PLC0415 - a question to a server would wait for it in vain
 
-    from rightcall import logs  # noqa: PLC0415 - likewise
+    from rightcall.programs import logs  # noqa: PLC0415 - likewise
 
     logs.configure("json", str(ctx.params["log_level"]))
     structlog.get_logger().error("failed", problem=message, exit_code=int(code), exc_info=code is ExitCode.DEFECT)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from rich.tree import Tree
 
-from rightcall.answers import CandidateResult, Mode, StageResult
 from rightcall.cli.output import DECISION_STYLES, decision_text, permission_text
+from rightcall.client.values import CandidateResult, Mode, StageResult
 
 if TYPE_CHECKING:
-    from rightcall.answers import Call, Candidate, Explanation, StageExplanation
+    from rightcall.client.values import Call, Candidate, Explanation, StageExplanation
 
 _STAGE_RESULTS = {
     StageResult.DECIDED: "decided",

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from rightcall.answers import Decision
+from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.tree import Tree
 
-    from rightcall.answers import Permission
+    from rightcall.client.values import Permission
 
 _UNLIMITED = 1000
 """Columns."""

@@ -27,7 +27,7 @@ _SETTLE_SECONDS = 1.0
 
 
 class TlsFiles(NamedTuple):
-    """With what to connect; see ``rightcall.channel.credentials``."""
+    """With what to connect; see ``rightcall.client.channel.credentials``."""
 
     ca_file: str | None = None
     certificate_file: str | None = None

@@ -12,9 +12,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from pdp.rules.errors import SnapshotError
 from pdp.rules.publication.keys import Keys, without_credentials
 from pdp.rules.publication.pointer import Pointer
-from rightcall.connect import open_redis
 from rightcall.doctor.findings import NotExamined
 from rightcall.doctor.place import Place, TlsFiles
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class RedisPart:
     """A Redis, through the account of its URL.
 
     Args:
-        url: as ``rightcall.connect`` says.
+        url: as ``rightcall.redis_url`` says.
         prefix: of every key.
         secrets: the deployment's keys; none: signatures are not looked at.
         seconds: that an answer may take.

@@ -14,7 +14,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from rightcall import v1
-from rightcall.channel import OPTIONS, credentials
+from rightcall.client.channel import OPTIONS, credentials
 from rightcall.doctor.findings import NotExamined, counted, failure, listed, ok, warning
 from rightcall.doctor.place import Place, TlsFiles, place_of
 

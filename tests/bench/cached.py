@@ -18,7 +18,7 @@ from pdp.rules.model import Decision
 from pdp.rules.publication.keys import without_credentials
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import CallPermission, Mode, PasswordOverride
 from pdp.rules.publication.keys import without_credentials
 from rightcall import v1
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     import grpc

@@ -34,7 +34,7 @@ from pdp.rules.model import CallPermission, PasswordOverride, Tenant, User
 from pdp.rules.publication.keys import without_credentials
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -30,7 +30,7 @@ from loader.cycle import Synchronizer
 from loader.publishing.publish import RedisPublisher
 from loader.sources.file import FileSource
 from pdp.rules.model import PasswordOverride
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

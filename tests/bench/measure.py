@@ -44,7 +44,7 @@ from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
 from rightcall import v1
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

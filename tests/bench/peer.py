@@ -25,7 +25,7 @@ from pdp.rules.snapshot.verdict import Verdict
 from pdp.services.decisions import response_of
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.transports.choice import Transport
-from rightcall.cli.processes import settle
+from rightcall.cli.options.processes import settle
 
 EMPTY, NATIVE_EMPTY = "grpcio-empty", "native-empty"
 

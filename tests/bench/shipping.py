@@ -31,7 +31,7 @@ from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
-from rightcall.connect import open_redis
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from rich.text import Text
 
-from rightcall.answers import Decision
-from rightcall.cli.asking import server_options
 from rightcall.cli.command import command, option
-from rightcall.cli.options import json_option
+from rightcall.cli.options.asking import server_options
+from rightcall.cli.options.common import json_option
 from rightcall.cli.output import complain, decision_text, permission_text, print_json, say
-from rightcall.directory import REPORT_TIMEOUT
+from rightcall.client.directory import REPORT_TIMEOUT
+from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rightcall.cli.asking import Asked
-    from rightcall.directory import CallerDecision, CallerPage
+    from rightcall.cli.options.asking import Asked
+    from rightcall.client.directory import CallerDecision, CallerPage
 
 _WIDTH = max(len(decision.name) for decision in Decision)
 

@@ -12,7 +12,7 @@ import rich_click as click
 from pdp.rules.model import Decision
 from rightcall.cli.command import option
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import opened_redis
+from rightcall.cli.options.common import opened_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

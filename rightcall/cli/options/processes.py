@@ -14,8 +14,8 @@ from click import get_current_context
 from pdp.settings import Transport
 from pdp.transports.choice import fitting_workers
 from pdp.workers.processes import Recruits, raise_open_files
-from rightcall import worker
 from rightcall.cli.command import option
+from rightcall.programs import worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from loader.errors import PublishError
 from loader.publishing.revisions import Revisions, UnknownRevision
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import json_option, opened_redis, redis_prefix_option, secret_option
+from rightcall.cli.options.common import json_option, opened_redis, redis_prefix_option, secret_option
 from rightcall.cli.output import draw, print_json, say
 
 if TYPE_CHECKING:

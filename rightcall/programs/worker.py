@@ -1,4 +1,4 @@
-"""What ``rightcall serve --workers N`` runs N times: ``python -m rightcall.worker FORMAT LEVEL SOCKET``."""
+"""What ``rightcall serve --workers N`` runs N times: ``python -m rightcall.programs.worker FORMAT LEVEL SOCKET``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 def command(log_format: str, level: str) -> tuple[str, ...]:
     """Runs a worker that logs like its supervisor; the number of its socket is added."""
-    return sys.executable, "-m", "rightcall.worker", log_format, level
+    return sys.executable, "-m", "rightcall.programs.worker", log_format, level
 
 
 if __name__ == "__main__":
     from pdp.workers.worker import run_worker  # what it needs is installed where there are workers, not everywhere
-    from rightcall import logs  # who only wants to know the command needs no logs
+    from rightcall.programs import logs  # who only wants to know the command needs no logs
 
     logs.configure(*sys.argv[1:3])
     run_worker(int(sys.argv[3]))

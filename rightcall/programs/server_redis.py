@@ -15,16 +15,16 @@ from pdp.runtime.version import version
 from pdp.snapshots.disk import SnapshotStore, StateError
 from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import opened_redis
-from rightcall.cli.serving import serve_until_stopped
+from rightcall.cli.options.common import opened_redis
+from rightcall.programs.serving import serve_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pdp.settings import ServerSettings
-    from rightcall.cli.decision_log import OpenLog
-    from rightcall.cli.processes import Processes
+    from rightcall.cli.options.decision_log import OpenLog
+    from rightcall.cli.options.processes import Processes
 
 _log = structlog.get_logger()
 

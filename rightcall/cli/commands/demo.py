@@ -15,23 +15,23 @@ from rich.text import Text
 
 from pdp.app import Server, ServerSettings
 from pdp.errors import ListenError
-from rightcall import logs
-from rightcall.answers import Answer, Call
-from rightcall.channel import DEFAULT_TARGET
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.local import Local
 from rightcall.cli.output import decision_text, draw, say
-from rightcall.cli.reports import ReportLog
-from rightcall.cli.stopping import Stopping
-from rightcall.client import Client
+from rightcall.client.blocking import Client
+from rightcall.client.channel import DEFAULT_TARGET
+from rightcall.client.values import Answer, Call
+from rightcall.programs import logs
+from rightcall.programs.local import Local
+from rightcall.programs.reports import ReportLog
+from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rightcall.errors import RightcallError
+    from rightcall.client.errors import RightcallError
 
-EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "company.yaml"
+EXAMPLE: Final = Path(__file__).parents[3] / "examples" / "company.yaml"
 
 _ALICE = "a11ce000-0000-4000-8000-000000000001"
 _BOB = "b0b00000-0000-4000-8000-000000000002"

@@ -31,7 +31,7 @@ def log_options(function: Decorated) -> Decorated:
 
     @wraps(function)
     def configured(*, log_format: str, log_level: str, **params: object) -> object:
-        from rightcall import logs  # noqa: PLC0415 - workers are started before it is there
+        from rightcall.programs import logs  # noqa: PLC0415 - workers are started before it is there
 
         logs.configure(log_format, log_level)
         return function(**params)
@@ -83,13 +83,13 @@ def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
     """A client for a Redis URL, and the name of that Redis as people are told: without credentials.
 
     Args:
-        url: as ``rightcall.connect`` says.
+        url: as ``rightcall.redis_url`` says.
         settings: as of ``open_redis``.
 
     Raises:
         UsageError: the URL cannot be read.
     """
-    from rightcall.connect import RedisUrlError, open_redis  # noqa: PLC0415 - who has definitions needs no Redis
+    from rightcall.redis_url import RedisUrlError, open_redis  # noqa: PLC0415 - who has definitions needs no Redis
 
     try:
         client = open_redis(url, **settings)

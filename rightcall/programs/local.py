@@ -16,19 +16,21 @@ from pdp.runtime.version import version
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
 from pdp.snapshots.current import CurrentSnapshots
-from rightcall import directory, v1, wire
-from rightcall.answers import Call
+from rightcall import v1
 from rightcall.cli.exits import ExitCode, Failure
+from rightcall.cli.options.sources import opened_source
 from rightcall.cli.output import complain
-from rightcall.cli.sources import opened_source
-from rightcall.embedded import EmbeddedLoader
+from rightcall.client import directory
+from rightcall.client import messages as wire
+from rightcall.client.values import Call
+from rightcall.programs.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from loader.cycle import SyncReport
-    from rightcall.answers import Answer, Decision, Explanation
-    from rightcall.directory import CallerPage, Reaches
+    from rightcall.client.directory import CallerPage, Reaches
+    from rightcall.client.values import Answer, Decision, Explanation
 
 
 _SECRET_SIZE = 32

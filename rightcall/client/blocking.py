@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
-from rightcall import v1, wire
-from rightcall.answers import Call
-from rightcall.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
-from rightcall.directory import DirectoryQuestions
+from rightcall import v1
+from rightcall.client import messages as wire
+from rightcall.client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+from rightcall.client.directory import DirectoryQuestions
+from rightcall.client.values import Call
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from rightcall.answers import Answer, ChallengeAnswer, Explanation, Status
-    from rightcall.errors import RightcallError
+    from rightcall.client.errors import RightcallError
+    from rightcall.client.values import Answer, ChallengeAnswer, Explanation, Status
 
     RequestT = TypeVar("RequestT")
     ResponseT = TypeVar("ResponseT")

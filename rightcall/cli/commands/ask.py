@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from click.exceptions import Exit
 
-from rightcall.answers import Call
-from rightcall.channel import DEFAULT_TIMEOUT
-from rightcall.cli.asking import server_options
 from rightcall.cli.command import command, option
 from rightcall.cli.derivation import derivation
 from rightcall.cli.exits import ExitCode
-from rightcall.cli.options import json_option
+from rightcall.cli.options.asking import server_options
+from rightcall.cli.options.common import json_option
 from rightcall.cli.output import decision_text, draw, permission_text, print_json, say
+from rightcall.client.channel import DEFAULT_TIMEOUT
+from rightcall.client.values import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.text import Text
 
-    from rightcall.answers import Answer
-    from rightcall.cli.asking import Asked
+    from rightcall.cli.options.asking import Asked
+    from rightcall.client.values import Answer
 
     Decorated = Callable[..., Any]
 

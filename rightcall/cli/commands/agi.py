@@ -13,12 +13,12 @@ from pdp.errors import ListenError
 from rightcall.agi.server import AgiServer
 from rightcall.agi.settings import LOOPBACK, AgiSettings, OnFailure
 from rightcall.aio import Client
-from rightcall.channel import DEFAULT_TARGET, credentials
 from rightcall.cli.command import command, option
-from rightcall.cli.connection import connection_options, told
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import log_options
-from rightcall.cli.stopping import Stopping
+from rightcall.cli.options.common import log_options
+from rightcall.cli.options.connection import connection_options, told
+from rightcall.client.channel import DEFAULT_TARGET, credentials
+from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click import get_current_context
 
-from rightcall.channel import DEFAULT_TARGET
 from rightcall.cli.command import one_of, option
-from rightcall.cli.connection import connection_options, told
-from rightcall.client import Client
+from rightcall.cli.options.connection import connection_options, told
+from rightcall.client.blocking import Client
+from rightcall.client.channel import DEFAULT_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from rightcall.cli.local import LocalClient
+    from rightcall.programs.local import LocalClient
 
     Decorated = Callable[..., Any]
     Asked = AbstractContextManager[Client | LocalClient]
@@ -65,7 +65,7 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
 
 def _local(definitions: str) -> Asked:
     # Asking a server needs nothing of what this imports, and is twice as fast without.
-    from rightcall.cli.local import LocalClient  # noqa: PLC0415 - only who asks a server needs the client
+    from rightcall.programs.local import LocalClient  # noqa: PLC0415 - only who asks a server needs the client
 
     return LocalClient(definitions)
 

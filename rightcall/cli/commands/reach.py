@@ -8,16 +8,16 @@ import rich_click as click
 from rich.table import Table
 from rich.text import Text
 
-from rightcall.answers import Stage
-from rightcall.cli.asking import server_options
 from rightcall.cli.command import command, option
-from rightcall.cli.options import json_option
+from rightcall.cli.options.asking import server_options
+from rightcall.cli.options.common import json_option
 from rightcall.cli.output import complain, decision_text, draw, permission_text, print_json
-from rightcall.directory import REPORT_TIMEOUT
+from rightcall.client.directory import REPORT_TIMEOUT
+from rightcall.client.values import Stage
 
 if TYPE_CHECKING:
-    from rightcall.cli.asking import Asked
-    from rightcall.directory import Reach, Reaches
+    from rightcall.cli.options.asking import Asked
+    from rightcall.client.directory import Reach, Reaches
 
 _MOST_PATTERNS = 10_000
 

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
-from rightcall.answers import (
+from rightcall.client.errors import (
+    ChallengeOver,
+    DeadlineExceeded,
+    InvalidCall,
+    NoAnswer,
+    NotAllowed,
+    NotReady,
+    RightcallError,
+    RulesBehind,
+    ServerError,
+    UnknownTenant,
+    Unreachable,
+)
+from rightcall.client.values import (
     Answer,
     Call,
     Candidate,
@@ -23,19 +36,6 @@ from rightcall.answers import (
     StageResult,
     Status,
     TenantStatus,
-)
-from rightcall.errors import (
-    ChallengeOver,
-    DeadlineExceeded,
-    InvalidCall,
-    NoAnswer,
-    NotAllowed,
-    NotReady,
-    RightcallError,
-    RulesBehind,
-    ServerError,
-    UnknownTenant,
-    Unreachable,
 )
 from rightcall.v1 import AnswerChallengeRequest, CheckCallRequest, StreamCheckCallsRequest
 

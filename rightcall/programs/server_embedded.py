@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from loader.cycle import Synchronizer
 from pdp.rules.model import PasswordOverride
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.local import Local
-from rightcall.cli.reports import ReportLog
-from rightcall.cli.serving import serve_until_stopped
+from rightcall.programs.local import Local
+from rightcall.programs.reports import ReportLog
+from rightcall.programs.serving import serve_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.settings import ServerSettings
-    from rightcall.cli.decision_log import OpenLog
-    from rightcall.cli.processes import Processes
+    from rightcall.cli.options.decision_log import OpenLog
+    from rightcall.cli.options.processes import Processes
 
 
 def serve_definitions(

@@ -12,18 +12,18 @@ from click.core import ParameterSource
 
 from pdp.settings import ServerSettings
 from rightcall.cli.command import command, one_of, option
-from rightcall.cli.decision_log import decision_log_options
-from rightcall.cli.options import log_options, password_override_option, redis_prefix_option, secret_option
-from rightcall.cli.processes import process_options
-from rightcall.cli.security import security_options
-from rightcall.cli.tracing import tracing_options
+from rightcall.cli.options.common import log_options, password_override_option, redis_prefix_option, secret_option
+from rightcall.cli.options.decision_log import decision_log_options
+from rightcall.cli.options.processes import process_options
+from rightcall.cli.options.security import security_options
+from rightcall.cli.options.tracing import tracing_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rightcall.cli.decision_log import OpenLog
-    from rightcall.cli.processes import Processes
-    from rightcall.cli.tracing import Traced
+    from rightcall.cli.options.decision_log import OpenLog
+    from rightcall.cli.options.processes import Processes
+    from rightcall.cli.options.tracing import Traced
 
     Decorated = Callable[..., Any]
 
@@ -149,7 +149,9 @@ def serve(  # noqa: PLR0913 - each is an option
     processes = processes._replace(tracing=traced.server)
     chosen = one_of(ctx, "definitions", "redis")
     if chosen == "definitions" and definitions:
-        from rightcall.cli.serve_definitions import serve_definitions  # noqa: PLC0415 - a loader, which Redis needs not
+        from rightcall.programs.server_embedded import (  # noqa: PLC0415 - a loader, which Redis needs not
+            serve_definitions,
+        )
 
         serve_definitions(
             settings,
@@ -164,7 +166,7 @@ def serve(  # noqa: PLR0913 - each is an option
     elif chosen == "redis" and redis:
         if ctx.get_parameter_source("password_override") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--password-override belongs to --definitions; with --redis the loader has it.")
-        from rightcall.cli.serve_redis import serve_redis  # noqa: PLC0415 - a client, which definitions need not
+        from rightcall.programs.server_redis import serve_redis  # noqa: PLC0415 - a client, which definitions need not
 
         serve_redis(
             settings,

@@ -26,24 +26,24 @@ from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from rightcall.cli.command import command, option
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options import (
+from rightcall.cli.options.common import (
     log_options,
     opened_redis,
     password_override_option,
     redis_prefix_option,
     secret_option,
 )
-from rightcall.cli.reports import ReportLog
-from rightcall.cli.sources import opened_source, wazo_options
-from rightcall.cli.stopping import Stopping
-from rightcall.cli.tracing import tracing_options
+from rightcall.cli.options.sources import opened_source, wazo_options
+from rightcall.cli.options.tracing import tracing_options
+from rightcall.programs.reports import ReportLog
+from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loader.cycle import SyncReport
     from loader.sources import WazoOptions
-    from rightcall.cli.tracing import Traced
+    from rightcall.cli.options.tracing import Traced
 
 _log = structlog.get_logger()
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from rightcall import v1, wire
-from rightcall.answers import Decision, Permission, Stage
-from rightcall.errors import InvalidCall
+from rightcall import v1
+from rightcall.client import messages as wire
+from rightcall.client.errors import InvalidCall
+from rightcall.client.values import Decision, Permission, Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from rightcall.errors import RightcallError
+    from rightcall.client.errors import RightcallError
     from rightcall.v1.directory_pb2_grpc import DirectoryServiceAsyncStub
 
 REPORT_TIMEOUT = 10.0

@@ -95,7 +95,7 @@ def _opened(service: str, endpoint: str, ratio: float | None, *, wanted: bool) -
     try:
         from loader.tracing import TracedSynchronizer  # noqa: PLC0415 - what it needs may not be installed
         from pdp.tracing import ServerTracing  # noqa: PLC0415 - likewise
-        from rightcall.tracing import Tracing, TracingError  # noqa: PLC0415 - likewise
+        from rightcall.programs.tracing import Tracing, TracingError  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != _PACKAGE:
             raise

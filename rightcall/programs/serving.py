@@ -8,8 +8,8 @@ import structlog
 
 from pdp.errors import ListenError
 from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.processes import settle
-from rightcall.cli.stopping import Stopping
+from rightcall.cli.options.processes import settle
+from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable

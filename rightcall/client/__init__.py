@@ -1,0 +1,1 @@
+"""The client library: channel, messages, values, errors."""

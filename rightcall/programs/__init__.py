@@ -1,0 +1,1 @@
+"""Composition of the programs, without a command line: servers, loader, logs, tracing, stopping."""
