@@ -17,9 +17,10 @@ from pdp.rules.snapshot.matcher import MATCHER
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from pdp.security.setup import open_security
-from pdp.services.decisions import DecisionService, methods
+from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
 from pdp.services.fastpath import HotCalls
+from pdp.services.methods import methods
 from pdp.settings import ServerSettings
 from pdp.snapshots.freshness import FreshRules
 from pdp.snapshots.scoped import ScopedSnapshots
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pdp.challenges.attempts import Attempts
     from pdp.decision_log.log import DecisionLog, Recorder
     from pdp.metrics.registry import Metrics
-    from pdp.services.decisions import Method
+    from pdp.services.methods import Method
     from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
     from pdp.transports.native import NativeTransport

@@ -17,7 +17,7 @@ from pdp.rules.snapshot.blob import Section, seal, unseal
 from pdp.rules.snapshot.matcher import Matcher, make_matcher
 from pdp.rules.snapshot.protobuf import NOT_PLAIN
 from pdp.rules.snapshot.snapshot import Snapshot, decode
-from pdp.services.decisions import check_extension
+from pdp.services.messages import check_extension
 from rightcall import v1
 
 if TYPE_CHECKING:

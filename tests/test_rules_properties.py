@@ -9,7 +9,6 @@ import strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pdp.decision import decide
 from pdp.rules.analysis.explain import CandidateResult, StageResult, explain
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision, Tenant, User
@@ -39,7 +38,7 @@ def snapshot_of(
 def check(tenant: Tenant, snapshot: Snapshot, call: Call) -> None:
     """The snapshot answers as the oracle does."""
     expected = oracle.decide(tenant, *call)
-    verdict = decide(snapshot, *call)
+    verdict = snapshot.decide(*call)
     permission = expected.permission
     assert verdict == (
         expected.decision,
@@ -92,7 +91,7 @@ def test_an_explanation_agrees_with_the_decision(tenant: Tenant, calls: list[Cal
     snapshot = snapshot_of(tenant)
     for call in calls:
         explanation = explain(snapshot, *call)
-        assert explanation.verdict == decide(snapshot, *call)
+        assert explanation.verdict == snapshot.decide(*call)
         decided = [report for report in explanation.stages if report.result is StageResult.DECIDED]
         assert [report.stage for report in decided] == ([] if not decided else [explanation.verdict.stage])
         for report in explanation.stages:

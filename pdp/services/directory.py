@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pdp.errors import InvalidCall, UnknownTenant
 from pdp.rules.analysis.callers import verdicts
 from pdp.rules.analysis.reach import reach
-from pdp.rules.model import Decision, Stage
-from pdp.services.decisions import check_extension
+from pdp.rules.model import Decision
+from pdp.services.messages import DECISIONS, STAGES, check_extension
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ MAX_PATTERNS = 1000
 MOST_PATTERNS = 10_000
 """Patterns in one answer of ListReach: what is usual, and the most that there may be."""
 
-_DECISIONS = {decision: v1.Decision.Value(f"DECISION_{decision.name}") for decision in Decision}
-_STAGES = {stage: v1.Stage.Value(f"STAGE_{stage.name}") for stage in Stage}
-_FROM_API = {number: decision for decision, number in _DECISIONS.items()}
+_FROM_API = {number: decision for decision, number in DECISIONS.items()}
 
 
 class DirectoryService:
@@ -146,7 +144,7 @@ def _caller(entry: tuple[str, Verdict], entries: dict[Verdict, v1.CallerDecision
     one = entries.get(verdict)
     if one is None:
         one = entries[verdict] = v1.CallerDecision(
-            decision=_DECISIONS[verdict.decision], stage=_STAGES[verdict.stage], permission=_permission(verdict)
+            decision=DECISIONS[verdict.decision], stage=STAGES[verdict.stage], permission=_permission(verdict)
         )
     # The page copies it before the next caller's is made: quicker than a new message with a new permission for each.
     one.caller = caller
@@ -164,10 +162,10 @@ def _reach(one: Reach) -> v1.Reach:
     if one.decision is None:
         return v1.Reach(patterns=patterns)
     if one.verdict is None:
-        return v1.Reach(decision=_DECISIONS[one.decision], patterns=patterns)
+        return v1.Reach(decision=DECISIONS[one.decision], patterns=patterns)
     return v1.Reach(
-        decision=_DECISIONS[one.decision],
-        stage=_STAGES[one.verdict.stage],
+        decision=DECISIONS[one.decision],
+        stage=STAGES[one.verdict.stage],
         permission=_permission(one.verdict),
         patterns=patterns,
     )

@@ -23,7 +23,7 @@ from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
 from pdp.rules.snapshot.automaton import NO_VERDICT
 from pdp.rules.snapshot.protobuf import NOT_PLAIN, delimited
 from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict, verdict_parts
-from pdp.services.decisions import response_of
+from pdp.services.messages import response_of
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:

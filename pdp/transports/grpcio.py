@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, Code, InvalidCall, ListenError, Stopping, TooManyCalls
 from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
-from pdp.services.decisions import Kind
+from pdp.services.methods import Kind
 from pdp.transports.guard_interceptor import GuardInterceptor, Refuser
 from pdp.transports.health_reflection import StandardServices
 from pdp.transports.streams import Streams
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pdp.metrics.registry import Metrics
     from pdp.security.guard import Guard
-    from pdp.services.decisions import Method
+    from pdp.services.methods import Method
     from pdp.settings import ServerSettings
 
     _Handler = grpc.RpcMethodHandler[Any, Any]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pdp.metrics.registry import Metrics
-    from pdp.services.decisions import Method
     from pdp.services.fastpath import HotCalls
+    from pdp.services.methods import Method
     from pdp.settings import ServerSettings
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pdp.metrics.registry import Metrics
-    from pdp.services.decisions import Method
+    from pdp.services.methods import Method
     from pdp.settings import ServerSettings
     from pdp.workers.shared_snapshots import SharedSnapshots
 

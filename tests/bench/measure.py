@@ -35,7 +35,6 @@ from bench.facts import resident, timed
 from bench.workload import Call, make_workload
 from loader.cycle import Synchronizer
 from loader.publishing.publish import RedisPublisher
-from pdp.decision import decide
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.compiler.digest import Digester
@@ -184,7 +183,7 @@ def _measure_decide(snapshot: Snapshot, calls: list[Call]) -> dict[str, float]:
             fresh = [tuple(text.encode().decode() for text in call) for call in calls[start : start + CHUNK]]
             begun = time.perf_counter()
             for caller, extension, outcall in fresh:
-                decide(snapshot, caller, extension, outcall)
+                snapshot.decide(caller, extension, outcall)
             chunks.append((time.perf_counter() - begun) / CHUNK)
     ordered = sorted(chunks)
     return {

@@ -22,7 +22,7 @@ from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, Stage
 from pdp.rules.snapshot.snapshot import decode
 from pdp.rules.snapshot.verdict import Verdict
-from pdp.services.decisions import response_of
+from pdp.services.messages import response_of
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.transports.choice import Transport
 from rightcall.cli.options.processes import settle

@@ -40,8 +40,9 @@ from pdp.rules.snapshot.snapshot import decode
 from pdp.security.clients import Tokens, parse_clients
 from pdp.security.jwts import Jwts, parse_keys
 from pdp.security.peers import Peers, parse_revocations
-from pdp.services.decisions import DecisionService, Kind, methods
+from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
+from pdp.services.methods import Kind, methods
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.freshness import FreshRules
 from rightcall import Answer, ChallengeAnswer, Decision, Stage, v1
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
     from hypothesis import strategies as st
 
-    from pdp.services.decisions import Method
+    from pdp.services.methods import Method
 
 ROOT = Path(__file__).parents[2]
 _COMPANY = (ROOT / "examples" / "company.yaml").read_bytes()

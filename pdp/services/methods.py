@@ -1,0 +1,78 @@
+"""The methods of the API: what each takes, what answers it, and what goes to and fro."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rightcall import v1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+    from pdp.services.decisions import DecisionService
+    from pdp.services.directory import DirectoryService
+
+
+class Kind(Enum):
+    """What goes to and fro in a call of a method."""
+
+    ONE_TO_ONE = "one request, one response"
+    WAITING = "one request, one response that may wait for another program, so it takes no thread from decisions"
+    REPORT = "one request, one response that takes long to make, so it takes no thread from decisions either"
+    ONE_TO_MANY = "one request, a stream of responses"
+    MANY_TO_MANY = "a stream of requests, a stream of responses"
+
+
+class Method(NamedTuple):
+    """A method of the API, for whichever transport serves it.
+
+    Attributes:
+        service: the service's full name.
+        name: the method's.
+        request: the message that it takes.
+        answer: makes the response, or raises ``CallError``. From a request to a message; ONE_TO_MANY: to an iterator of
+            messages; MANY_TO_MANY: from an iterator of requests, None for one that cannot be read, to one of messages.
+        kind: what goes to and fro.
+        raw: makes the response's bytes from the request's, or raises ``CallError``: the same answer, sooner. It counts
+            as a request what it answers, and nothing else. None: it cannot be had.
+    """
+
+    service: str
+    name: str
+    request: type[Message]
+    answer: Callable[[Any], Any]
+    kind: Kind = Kind.ONE_TO_ONE
+    raw: Callable[[bytes], bytes] | None = None
+
+
+def methods(
+    decisions: DecisionService,
+    directory: DirectoryService,
+    *,
+    check_call: Callable[[bytes], bytes] | None = None,
+    check_calls: Callable[[bytes], bytes] | None = None,
+) -> tuple[Method, ...]:
+    """Everything that the two services answer; ``check_call`` and ``check_calls`` as ``Method.raw`` has it."""
+    decision_service = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
+    directory_service = v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name
+    return (
+        Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call, raw=check_call),
+        Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls, raw=check_calls),
+        Method(
+            decision_service,
+            "StreamCheckCalls",
+            v1.StreamCheckCallsRequest,
+            decisions.stream_check_calls,
+            Kind.MANY_TO_MANY,
+        ),
+        Method(
+            decision_service, "AnswerChallenge", v1.AnswerChallengeRequest, decisions.answer_challenge, Kind.WAITING
+        ),
+        Method(decision_service, "ExplainCall", v1.ExplainCallRequest, decisions.explain_call),
+        Method(directory_service, "ListCallers", v1.ListCallersRequest, directory.list_callers, Kind.ONE_TO_MANY),
+        Method(directory_service, "ListReach", v1.ListReachRequest, directory.list_reach, Kind.REPORT),
+        Method(directory_service, "GetStatus", v1.GetStatusRequest, directory.get_status),
+    )
