@@ -25,6 +25,7 @@ PAGE = (Path(__file__).parent.parent / "docs" / "definitions.md").read_text()
         ("Group", shapes.GroupShape),
         ("Outcall", shapes.OutcallShape),
         ("Call permission", shapes.PermissionShape),
+        ("Expectation", shapes.ExpectationShape),
     ],
 )
 def test_every_key_is_in_the_table_of_its_thing(heading: str, shape: type[BaseModel]) -> None:
@@ -40,3 +41,9 @@ def test_the_example_has_no_fault() -> None:
     """Readers copy it."""
     example = PAGE.split("```yaml\n")[1].split("```")[0]
     assert check_document("example.yaml", example.encode()).faults == ()
+
+
+def test_the_example_of_expectations_has_no_fault() -> None:
+    """It goes into the tenant of the first example."""
+    examples = [part.split("```")[0] for part in PAGE.split("```yaml\n")[1:]]
+    assert check_document("example.yaml", "".join(examples[:2]).encode()).faults == ()

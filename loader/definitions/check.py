@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loader.definitions import wording
+from loader.definitions.expectations import ExpectationCheck
 from loader.definitions.findings import PERMISSION_DEPTH, Finding, permission_label, tenant_label
 from loader.definitions.items import Entity, Item, TenantMemory
 from loader.definitions.shapes import GroupShape, OutcallShape, PermissionShape, TenantShape, UserShape, canonical_uuid
 from loader.definitions.text.tokens import LONG_LISTS, Path, printable
 from loader.faults import Severity
-from pdp.rules.model import CallPermission, Group, Mode, Outcall, Tenant, User
+from pdp.rules.model import CallPermission, Expectation, Group, Mode, Outcall, Tenant, User
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
@@ -89,12 +90,18 @@ class _TenantCheck:
         declared = {key: self._declared(key) for key in LONG_LISTS}
         self._known = {key: {id_: id_ for id_ in declared[key] if isinstance(id_, str) and id_} for key in REFERABLE}
         self._memory.settle(self._known)
-        users, groups, outcalls, permissions = (self._items(key, declared[key]) for key in LONG_LISTS)
+        users, groups, outcalls, permissions = (tuple(self._items(key, declared[key])) for key in LONG_LISTS)
+        expectations = self._expectations()
         tenant = None
         if self._head is not None and not any(found.severity is Severity.ERROR for found in self._findings):
-            name = self._head.name
-            tenant = Tenant(self._head.uuid, name, tuple(users), tuple(groups), tuple(outcalls), tuple(permissions))
+            tenant = Tenant(
+                self._head.uuid, self._head.name, users, groups, outcalls, permissions, expectations=expectations
+            )
         return Entry(self._path, tenant_label(self._raw), uuid, tenant, tuple(map(str, declared["users"])))
+
+    def _expectations(self) -> tuple[Expectation, ...]:
+        check = ExpectationCheck(self._known, self._remedy, len(self._path), self._findings)
+        return check.expectations(self._raws("expectations"), (*self._path, "expectations"))
 
     def _raws(self, key: str) -> list[object]:
         """The members of one of the tenant's lists."""
@@ -150,7 +157,11 @@ class _TenantCheck:
 
     def _user(self, raw: object, path: Path) -> User | None:
         shape = self._shape(UserShape, raw, path)
-        return shape if shape is None else User(self._known["users"][shape.uuid], shape.call_permission_password)
+        return (
+            shape
+            if shape is None
+            else User(self._known["users"][shape.uuid], shape.call_permission_password, shape.name, shape.extension)
+        )
 
     def _group(self, raw: object, path: Path) -> Group | None:
         shape = self._shape(GroupShape, raw, path)
@@ -182,7 +193,16 @@ class _TenantCheck:
             self._warn((*path, "password"), problem, "remove the password, or write mode: deny to ask for it")
         users, groups, outcalls = lists
         return CallPermission(
-            shape.id, shape.name, mode, shape.password, shape.enabled, extensions, users, groups, outcalls
+            shape.id,
+            shape.name,
+            mode,
+            shape.password,
+            shape.enabled,
+            extensions,
+            users,
+            groups,
+            outcalls,
+            description=shape.description,
         )
 
     def _shape(self, shape: type[_Shape], raw: object, path: Path) -> _Shape | None:

@@ -56,6 +56,18 @@ def _id(text: str) -> str:
     return _text(text)
 
 
+def _name(text: str) -> str:
+    if not text:
+        _refuse("an expectation has an empty name", "name what must hold, as in no-premium")
+    return text
+
+
+def _not_empty(patterns: list[str]) -> list[str]:
+    if not patterns:
+        _refuse("an expectation speaks of no extension", 'list patterns, as in ["_0900."]')
+    return patterns
+
+
 def _password(text: str) -> str:
     if not _PASSWORD.fullmatch(text):
         problem = "the password cannot be dialled" if text else "the password is empty"
@@ -88,6 +100,8 @@ _Uuid = Annotated[str, AfterValidator(_uuid)]
 _Text = Annotated[str, AfterValidator(_text)]
 _Id = Annotated[str, AfterValidator(_id)]
 _Password = Annotated[str, AfterValidator(_password)]
+_Pattern = Annotated[str, AfterValidator(_pattern)]
+_Name = Annotated[str, AfterValidator(_text), AfterValidator(_name)]
 
 
 class _Shape(BaseModel):
@@ -111,6 +125,7 @@ class TenantShape(_Shape):
     groups: list[Any] = []
     outcalls: list[Any] = []
     call_permissions: list[Any] = []
+    expectations: list[Any] = []
 
 
 class UserShape(_Shape):
@@ -118,6 +133,8 @@ class UserShape(_Shape):
 
     uuid: _Uuid
     call_permission_password: _Password | None = None
+    name: _Text = ""
+    extension: _Text = ""
 
 
 class GroupShape(_Shape):
@@ -144,7 +161,32 @@ class PermissionShape(_Shape):
     mode: Annotated[str, AfterValidator(_mode)] = Field(default=Mode.DENY)
     password: _Password | None = None
     enabled: bool = True
-    extensions: list[Annotated[str, AfterValidator(_pattern)]] = []
+    extensions: list[_Pattern] = []
     users: list[_Uuid] = []
     groups: list[_Id] = []
     outcalls: list[_Id] = []
+    description: _Text = ""
+
+
+class ExpectationShape(_Shape):
+    """An expectation, without what ``who``, ``through`` and ``must`` say."""
+
+    name: _Name
+    who: Any
+    dial: Annotated[list[_Pattern], AfterValidator(_not_empty)]
+    through: Any = "any"
+    must: Any
+    enforce: bool = True
+
+
+class PeopleShape(_Shape):
+    """Users and groups that are listed."""
+
+    users: list[Any] = []
+    groups: list[Any] = []
+
+
+class AllExceptShape(_Shape):
+    """All users but some."""
+
+    all_except: Any

@@ -49,10 +49,12 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who calls."""
+    """Somebody who calls; ``name`` and ``extension`` are for people and decide nothing."""
 
     uuid: str
     call_permission_password: str | None = field(default=None, repr=False)
+    name: str = ""
+    extension: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Outcall:
 
 @dataclass(frozen=True, slots=True)
 class CallPermission:
-    """Patterns to allow or deny, and the users, groups and outcalls for which it does so."""
+    """Patterns to allow or deny, and the users, groups and outcalls for which it does so; ``description`` is prose."""
 
     id: int
     name: str = ""
@@ -86,6 +88,50 @@ class CallPermission:
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     outcalls: tuple[str, ...] = ()
+    description: str = ""
+
+
+class Chosen(StrEnum):
+    """Which callers an expectation speaks of."""
+
+    EVERYONE = "everyone"
+    """All users of the tenant."""
+    NOBODY_KNOWN = "nobody_known"
+    """Callers that are no user."""
+    LISTED = "listed"
+    """The users and members of groups that are listed."""
+    ALL_EXCEPT = "all_except"
+    """All users of the tenant but those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The callers of an expectation; members of a listed group count whether it is enabled or not."""
+
+    chosen: Chosen = Chosen.EVERYONE
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must hold, whatever the rules say.
+
+    Attributes:
+        name: what people call it.
+        who: the callers.
+        dial: patterns of the extensions.
+        must: the decisions of which every such call gets one.
+        through: ids of outcalls; empty: calls that leave through none; None: through each outcall and through none.
+        enforce: whether the tenant is not published where it fails.
+    """
+
+    name: str
+    who: Who
+    dial: tuple[str, ...]
+    must: frozenset[Decision]
+    through: tuple[str, ...] | None = None
+    enforce: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +144,7 @@ class Tenant:
     groups: tuple[Group, ...] = ()
     outcalls: tuple[Outcall, ...] = ()
     call_permissions: tuple[CallPermission, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
