@@ -1,0 +1,253 @@
+"""Which permissions and patterns decide calls, which never do and why, and which could go with nothing changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.rules.analysis.rulings import NOBODY, SILENT, Rights, Ruling
+from pdp.rules.model import Mode, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pdp.rules.analysis.rulings import Ids, Rulings
+    from pdp.rules.model import CallPermission, Tenant
+
+
+class Cause(StrEnum):
+    """Why something never decides."""
+
+    DISABLED = "disabled"
+    NO_PATTERN = "no_pattern"
+    NO_ASSOCIATION = "no_association"
+    ONLY_DISABLED_GROUPS = "only_disabled_groups"
+    ONLY_EMPTY_GROUPS = "only_empty_groups"
+    EMERGENCY = "emergency"
+    """The emergency list answers first."""
+    EARLIER_STAGE = "earlier_stage"
+    SAME_STAGE = "same_stage"
+
+
+Takers = dict[Cause, dict[Stage, set[int]]]
+"""For each cause and each stage that a permission stands in, the permissions that take extensions from it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A permission, or one of its patterns, that decides no call of any caller.
+
+    Attributes:
+        permission: the permission's id.
+        pattern: the pattern; empty: all of the permission.
+        causes: why.
+        by: what decides in its place.
+    """
+
+    permission: int
+    pattern: str
+    causes: tuple[Cause, ...]
+    by: Takers = field(default_factory=dict)
+
+
+class Place(NamedTuple):
+    """Callers alike in rights, in one stage.
+
+    Attributes:
+        rights: theirs.
+        stage: the stage.
+        ids: the permissions in it.
+        outcall: of the stage OUTCALL; else None.
+    """
+
+    rights: Rights
+    stage: Stage
+    ids: Ids
+    outcall: str | None
+
+
+class Effects:
+    """What each permission of a tenant does.
+
+    Args:
+        rulings: the tenant's.
+
+    Attributes:
+        decided: for each active permission the extensions that it decides for any caller through any outcall, alone or
+            together with equals.
+    """
+
+    def __init__(self, rulings: Rulings) -> None:
+        self._rulings = rulings
+        self._rights = list(dict.fromkeys(rulings.rights.values()))
+        self.decided = dict.fromkeys(rulings.permissions, 0)
+        for place in self._places(nobody_only=True):
+            open_ = self._left(place)
+            for id_ in place.ids:
+                self.decided[id_] |= rulings.decides(place.ids, id_) & open_
+
+    def idle_permissions(self) -> list[Idle]:
+        """The permissions that decide no call of any caller, by id."""
+        tenant = self._rulings.tenant
+        found = []
+        lost = {id_ for id_, numbers in self.decided.items() if not numbers}
+        takers = self._takers({id_: self._rulings.set_of(id_) for id_ in lost})
+        for permission in sorted(tenant.call_permissions, key=lambda permission: permission.id):
+            if not self.decided.get(permission.id):
+                causes = _structural(permission, tenant)
+                by = {} if causes else takers[permission.id]
+                found.append(Idle(permission.id, "", causes or tuple(kind for kind in Cause if kind in by), by))
+        return found
+
+    def idle_patterns(self) -> list[Idle]:
+        """The patterns that decide no call, of permissions that do."""
+        rulings = self._rulings
+        lost = [
+            (id_, text)
+            for id_, numbers in self.decided.items()
+            if numbers
+            for text in dict.fromkeys(rulings.permissions[id_].extensions)
+            if not rulings.regions.numbers(text) & numbers
+        ]
+        found = []
+        for id_, text in sorted(lost):
+            by = self._takers({id_: rulings.regions.numbers(text)})[id_]
+            found.append(Idle(id_, text, tuple(kind for kind in Cause if kind in by), by))
+        return found
+
+    def idle_for_users(self) -> list[int]:
+        """The permissions that decide no call of a known user, and only calls of callers that are no user."""
+        rulings = self._rulings
+        left = {id_ for id_, numbers in self.decided.items() if numbers}
+        for place in self._places(nobody_only=False):
+            if place.rights is NOBODY:
+                continue
+            open_ = self._left(place)
+            left -= {id_ for id_ in left.intersection(place.ids) if rulings.decides(place.ids, id_) & open_}
+        return sorted(left)
+
+    def covered_patterns(self) -> list[tuple[int, str]]:
+        """Patterns that the others of their permission contain, of the permissions that take part."""
+        rulings = self._rulings
+        found = []
+        for id_, permission in sorted(rulings.permissions.items()):
+            texts = list(dict.fromkeys(permission.extensions))
+            for text in texts:
+                others = rulings.regions.any_of(other for other in texts if other != text)
+                if not rulings.regions.numbers(text) & ~others:
+                    found.append((id_, text))
+        return found
+
+    def removable(self) -> list[int]:
+        """The permissions that take part somewhere, each of which could go alone with no decision changed."""
+        rulings = self._rulings
+        before = list(dict.fromkeys([NOBODY, *self._rights]))
+        taking_part = {id_ for rights in before for ids in rights for id_ in ids}
+        taking_part.update(*rulings.outcalls.values())
+        needed: set[int] = set()
+        outs = dict.fromkeys([SILENT, *(rulings.stage(ids) for ids in rulings.outcalls.values())])
+        for rights in before:
+            for id_ in set(rights.own + rights.groups) - needed:
+                less = Rights(_without(rights.own, id_), _without(rights.groups, id_))
+                if self._differs(rulings.of_caller(rights), rulings.of_caller(less), outs):
+                    needed.add(id_)
+        for ids in dict.fromkeys(rulings.outcalls.values()):
+            for id_ in set(ids) - needed:
+                less_out = rulings.stage(_without(ids, id_))
+                nobody = rulings.of_caller(NOBODY)
+                if _final(nobody, rulings.stage(ids)) != _final(nobody, less_out):
+                    needed.add(id_)
+        return sorted(taking_part - needed)
+
+    @staticmethod
+    def _differs(one: Ruling, other: Ruling, outs: Iterable[Ruling]) -> bool:
+        return one != other and any(_final(one, out) != _final(other, out) for out in outs)
+
+    def _places(self, *, nobody_only: bool) -> Iterator[Place]:
+        """Where permissions stand; the stage OUTCALL for callers that are no user alone, or for all."""
+        for rights in self._rights:
+            yield Place(rights, Stage.USER, rights.own, None)
+            yield Place(rights, Stage.GROUP, rights.groups, None)
+        for outcall, ids in self._rulings.outcalls.items():
+            for rights in (NOBODY,) if nobody_only else (NOBODY, *self._rights):
+                yield Place(rights, Stage.OUTCALL, ids, outcall)
+
+    def _left(self, place: Place) -> int:
+        """What the stages before leave to a stage."""
+        rulings = self._rulings
+        if place.stage is Stage.USER:
+            return rulings.universe & ~rulings.emergency
+        if place.stage is Stage.GROUP:
+            return rulings.universe & ~(rulings.emergency | rulings.stage(place.rights.own).decided)
+        return rulings.universe & ~rulings.of_caller(place.rights).decided
+
+    def _takers(self, lost: dict[int, int]) -> dict[int, Takers]:
+        """What takes extensions from permissions that never decide them, where they stand.
+
+        Args:
+            lost: the extensions, by permission.
+        """
+        found: dict[int, Takers] = {id_: {} for id_ in lost}
+        emergency = self._rulings.emergency
+        for id_, numbers in lost.items():
+            if numbers & emergency:
+                found[id_][Cause.EMERGENCY] = {}
+        for place in self._places(nobody_only=False):
+            for id_ in lost.keys() & set(place.ids):
+                self._note_takers(found[id_], place, id_, lost[id_] & ~emergency)
+        return found
+
+    def _note_takers(self, takers: Takers, place: Place, id_: int, numbers: int) -> None:
+        """Adds what takes extensions from a permission at one of its places."""
+        rulings = self._rulings
+        loser = rulings.permissions[id_]
+        for stage, ids in rulings.stages(place.rights, place.outcall):
+            if stage is place.stage:
+                left = numbers & self._left(place)
+                outranking = [other for other in ids if _outranks(rulings.permissions[other], loser)]
+                _note(takers, Cause.SAME_STAGE, stage, (o for o in outranking if rulings.set_of(o) & left))
+                return
+            _note(takers, Cause.EARLIER_STAGE, place.stage, (o for o in ids if rulings.set_of(o) & numbers))
+
+
+def _note(takers: Takers, cause: Cause, stage: Stage, permissions: Iterable[int]) -> None:
+    taken = set(permissions)
+    if taken:
+        takers.setdefault(cause, {}).setdefault(stage, set()).update(taken)
+
+
+def _outranks(one: CallPermission, other: CallPermission) -> bool:
+    """Whether the first prevails over the second within a stage."""
+    return _rank(one) < _rank(other)
+
+
+def _rank(permission: CallPermission) -> tuple[int, int]:
+    if permission.mode is Mode.ALLOW:
+        return 0, 0
+    return (1, 0) if permission.password is None else (2, -permission.id)
+
+
+def _without(ids: Ids, id_: int) -> Ids:
+    return tuple(other for other in ids if other != id_)
+
+
+def _final(ruling: Ruling, out: Ruling) -> tuple[int, int]:
+    """What is denied and challenged in the end."""
+    together = ruling.then(out)
+    return together.deny, together.challenge
+
+
+def _structural(permission: CallPermission, tenant: Tenant) -> tuple[Cause, ...]:
+    """Why a permission takes part in no call, whatever other permissions say; empty where it does in some."""
+    causes = [Cause.DISABLED] if not permission.enabled else []
+    if not permission.extensions:
+        causes.append(Cause.NO_PATTERN)
+    if not permission.users and not permission.outcalls:
+        groups = [group for group in tenant.groups if group.id in permission.groups]
+        if not groups:
+            causes.append(Cause.NO_ASSOCIATION)
+        elif all(not group.enabled or not group.users for group in groups):
+            causes += [Cause.ONLY_DISABLED_GROUPS] if not all(group.enabled for group in groups) else []
+            causes += [Cause.ONLY_EMPTY_GROUPS] if any(group.enabled for group in groups) else []
+    return tuple(causes)

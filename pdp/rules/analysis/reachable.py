@@ -1,0 +1,65 @@
+"""Who may dial a pattern: for each caller and way out, how many of its extensions are decided how."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.rules.analysis.rulings import NOBODY
+from pdp.rules.model import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pdp.rules.analysis.rulings import Rulings
+
+
+class Share(StrEnum):
+    """How many extensions of a set."""
+
+    ALL = "all"
+    SOME = "some"
+    NONE = "none"
+
+
+class Shares(NamedTuple):
+    """Callers for whom a pattern's extensions are decided alike.
+
+    Attributes:
+        users: UUIDs; empty: callers that are no user.
+        by_decision: the extensions that are decided so, as sets; disjoint, and together all.
+    """
+
+    users: tuple[str, ...]
+    by_decision: dict[Decision, int]
+
+    def share(self, decision: Decision) -> Share:
+        """How many of the extensions are decided so."""
+        if not self.by_decision[decision]:
+            return Share.NONE
+        return Share.SOME if any(self.by_decision[other] for other in Decision if other is not decision) else Share.ALL
+
+
+def shares(
+    rulings: Rulings, numbers: int, outcall: str | None, users: Iterable[str] | None = None, *, nobody: bool = True
+) -> list[Shares]:
+    """How a set of extensions is decided for each class of callers.
+
+    Args:
+        rulings: the tenant's.
+        numbers: the set.
+        outcall: None: through none.
+        users: only these; None: all.
+        nobody: whether callers that are no user are among them.
+    """
+    out = rulings.of_outcall(outcall)
+    found: dict[tuple[int, ...], list[str]] = {}
+    for ruling, members in rulings.classes(users).items():
+        final = ruling.then(out)
+        key = tuple(final.of(decision, rulings.universe) & numbers for decision in Decision)
+        found.setdefault(key, []).extend(members)
+    rows = [Shares(tuple(members), dict(zip(Decision, key, strict=True))) for key, members in found.items()]
+    if nobody:
+        final = rulings.of_caller(NOBODY).then(out)
+        rows.append(Shares((), {decision: final.of(decision, rulings.universe) & numbers for decision in Decision}))
+    return rows

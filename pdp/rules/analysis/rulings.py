@@ -1,0 +1,289 @@
+"""What a tenant's rules decide, as sets of extensions.
+
+A *ruling* is what some permissions together say in one stage, or stages one after another: the extensions allowed,
+denied and challenged; what is in none of them stays open for the next stage. A *class* is users with the same ruling
+of USER and GROUP: whatever they belong to, no call of theirs is decided otherwise. So 10,000 users are some hundreds of
+classes, and everything else is worked out for classes alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.rules.model import Decision, Mode, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pdp.rules.analysis.regions import Regions
+    from pdp.rules.model import CallPermission, Tenant
+
+Ids = tuple[int, ...]
+"""Ids of permissions, ascending."""
+
+
+class Ruling(NamedTuple):
+    """Sets of extensions, disjoint."""
+
+    allow: int
+    deny: int
+    challenge: int
+
+    @property
+    def decided(self) -> int:
+        """What is not open."""
+        return self.allow | self.deny | self.challenge
+
+    def then(self, later: Ruling) -> Ruling:
+        """This stage, and then another one for what it leaves open."""
+        left = ~self.decided
+        return Ruling(
+            self.allow | later.allow & left, self.deny | later.deny & left, self.challenge | later.challenge & left
+        )
+
+    def of(self, decision: Decision, universe: int) -> int:
+        """What is decided so in the end, where nothing comes behind it: what is open is allowed."""
+        if decision is Decision.DENY:
+            return self.deny
+        if decision is Decision.CHALLENGE:
+            return self.challenge
+        return universe & ~(self.deny | self.challenge)
+
+
+SILENT = Ruling(0, 0, 0)
+
+
+class Decided(NamedTuple):
+    """How one call is decided.
+
+    Attributes:
+        decision: ALLOW, DENY or CHALLENGE.
+        stage: the stage that decides; None: what stands before all stages, the emergency list or the server's policy.
+        permissions: the ids of all permissions that decide it together, ascending.
+    """
+
+    decision: Decision
+    stage: Stage | None
+    permissions: Ids
+
+
+class Rights(NamedTuple):
+    """The active permissions of a caller: its own, and those of its enabled groups."""
+
+    own: Ids
+    groups: Ids
+
+
+NOBODY = Rights((), ())
+"""A caller that is no user."""
+
+
+STRANGER = "?"
+"""In place of a UUID: one that belongs to no user."""
+
+
+class Policy(NamedTuple):
+    """What a server is told to do about callers and outcalls that its tenants do not know."""
+
+    deny_unknown_caller: bool = False
+    deny_unknown_outcall: bool = False
+
+
+class Rulings:
+    """What one tenant's rules decide, over regions that its patterns are part of.
+
+    Args:
+        tenant: its rules.
+        regions: made from its patterns, and maybe others.
+        emergency: the extensions that are allowed before anything is looked at.
+
+    Attributes:
+        permissions: those that are active (enabled, and with a pattern), by id.
+        rights: of each user, by UUID.
+        outcalls: of each outcall, by id, the active permissions.
+    """
+
+    def __init__(self, tenant: Tenant, regions: Regions, emergency: int = 0) -> None:
+        self.tenant = tenant
+        self.regions = regions
+        self.emergency = emergency
+        self.universe = regions.universe
+        self.permissions: dict[int, CallPermission] = {
+            permission.id: permission
+            for permission in tenant.call_permissions
+            if permission.enabled and permission.extensions
+        }
+        self._sets = {id_: regions.any_of(permission.extensions) for id_, permission in self.permissions.items()}
+        self._stages: dict[Ids, Ruling] = {}
+        self._first = Ruling(emergency, 0, 0)
+        self.rights = _rights(tenant, self.permissions)
+        self.outcalls = _of_outcalls(tenant, self.permissions)
+
+    def set_of(self, permission: int) -> int:
+        """What an active permission matches."""
+        return self._sets[permission]
+
+    def stage(self, ids: Ids) -> Ruling:
+        """What permissions say together in one stage."""
+        ruling = self._stages.get(ids)
+        if ruling is None:
+            allow = deny = challenge = 0
+            for id_ in ids:
+                permission = self.permissions[id_]
+                if permission.mode is Mode.ALLOW:
+                    allow |= self._sets[id_]
+                elif permission.password is None:
+                    deny |= self._sets[id_]
+                else:
+                    challenge |= self._sets[id_]
+            ruling = self._stages[ids] = Ruling(allow, deny & ~allow, challenge & ~allow & ~deny)
+        return ruling
+
+    def of_caller(self, rights: Rights) -> Ruling:
+        """What is decided before the outcall is looked at."""
+        return self._first.then(self.stage(rights.own)).then(self.stage(rights.groups))
+
+    def of_stranger(self, policy: Policy) -> Ruling:
+        """What is decided before the outcall is looked at for a UUID that belongs to no user."""
+        return self._first.then(Ruling(0, self.universe, 0)) if policy.deny_unknown_caller else self._first
+
+    def of_outcall(self, outcall: str | None) -> Ruling:
+        """What the outcall's permissions say; None, or an outcall that the tenant does not know: nothing."""
+        return self.stage(self.outcalls.get(outcall, ())) if outcall is not None else SILENT
+
+    def ways_out(self) -> list[str | None]:
+        """Each outcall in the order of the definitions, and None for a call through none."""
+        return [*(outcall.id for outcall in self.tenant.outcalls), None]
+
+    def classes(self, users: Iterable[str] | None = None) -> dict[Ruling, list[str]]:
+        """Users, all or these, by what is decided before the outcall is looked at."""
+        of_rights: dict[Rights, Ruling] = {}
+        found: dict[Ruling, list[str]] = {}
+        for user in self.rights if users is None else users:
+            rights = self.rights[user]
+            ruling = of_rights.get(rights)
+            if ruling is None:
+                ruling = of_rights[rights] = self.of_caller(rights)
+            found.setdefault(ruling, []).append(user)
+        return found
+
+    def stages(self, rights: Rights, outcall: str | None) -> Iterator[tuple[Stage, Ids]]:
+        """The stages of a call in their order, with the permissions in each."""
+        yield Stage.USER, rights.own
+        yield Stage.GROUP, rights.groups
+        yield Stage.OUTCALL, self.outcalls.get(outcall, ()) if outcall is not None else ()
+
+    def decide(self, rights: Rights, outcall: str | None, region: int) -> Decided:
+        """How extensions of one region are decided, and by what."""
+        if region & self.emergency:
+            return Decided(Decision.ALLOW, None, ())
+        for stage, ids in self.stages(rights, outcall):
+            matching = [self.permissions[id_] for id_ in ids if self._sets[id_] & region]
+            if matching:
+                return _decided(stage, matching)
+        return Decided(Decision.ALLOW, Stage.NONE, ())
+
+    def decide_known(
+        self,
+        caller: str,
+        outcall: str | None,
+        region: int,
+        policy: Policy = Policy(),  # noqa: B008 - immutable
+    ) -> Decided:
+        """How extensions of one region are decided for a caller that the tenant may not know, and by what.
+
+        Args:
+            caller: a UUID; empty: the caller has none.
+            outcall: None: through none.
+            region: the region, as a set.
+            policy: how callers and outcalls that are not known are decided.
+        """
+        unknown_caller = bool(caller) and caller not in self.rights
+        unknown_outcall = outcall is not None and outcall not in self.outcalls
+        caller_denied = unknown_caller and policy.deny_unknown_caller
+        outcall_denied = unknown_outcall and policy.deny_unknown_outcall
+        if (caller_denied or outcall_denied) and not region & self.emergency:
+            return Decided(Decision.DENY, None, ())
+        return self.decide(self.rights.get(caller, NOBODY), outcall, region)
+
+    def deciders(self, ids: Ids, numbers: int) -> list[int]:
+        """The permissions among those of a stage that decide any of these extensions in it."""
+        ruling = self.stage(ids)
+        found = []
+        for id_ in ids:
+            permission = self.permissions[id_]
+            own = self._sets[id_] & numbers
+            if permission.mode is Mode.ALLOW:
+                decides = own
+            elif permission.password is None:
+                decides = own & ruling.deny
+            else:
+                decides = own & ruling.challenge & ~self._above(ids, id_)
+            if decides:
+                found.append(id_)
+        return found
+
+    def _above(self, ids: Ids, id_: int) -> int:
+        """What permissions with a password and a higher id match: they ask for theirs."""
+        above = 0
+        for other in ids:
+            if other > id_ and _asks(self.permissions[other]):
+                above |= self._sets[other]
+        return above
+
+    def decides(self, ids: Ids, id_: int) -> int:
+        """What one permission of a stage decides in it, alone or together with equals."""
+        permission = self.permissions[id_]
+        if permission.mode is Mode.ALLOW:
+            return self._sets[id_]
+        ruling = self.stage(ids)
+        if permission.password is None:
+            return self._sets[id_] & ruling.deny
+        return self._sets[id_] & ruling.challenge & ~self._above(ids, id_)
+
+
+def _asks(permission: CallPermission) -> bool:
+    return permission.mode is Mode.DENY and permission.password is not None
+
+
+def _decided(stage: Stage, matching: list[CallPermission]) -> Decided:
+    allows = [permission.id for permission in matching if permission.mode is Mode.ALLOW]
+    if allows:
+        return Decided(Decision.ALLOW, stage, tuple(sorted(allows)))
+    denies = [permission.id for permission in matching if permission.password is None]
+    if denies:
+        return Decided(Decision.DENY, stage, tuple(sorted(denies)))
+    return Decided(Decision.CHALLENGE, stage, (max(permission.id for permission in matching),))
+
+
+def _rights(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Rights]:
+    own: dict[str, list[int]] = {}
+    of_group: dict[str, list[int]] = {}
+    for permission in permissions.values():
+        for user in permission.users:
+            own.setdefault(user, []).append(permission.id)
+        for group in permission.groups:
+            of_group.setdefault(group, []).append(permission.id)
+    memberships: dict[str, list[str]] = {}
+    for each in tenant.groups:
+        if each.enabled and each.id in of_group:
+            for member in each.users:
+                memberships.setdefault(member, []).append(each.id)
+    together: dict[tuple[str, ...], Ids] = {(): ()}
+    alone = {uuid: tuple(sorted(ids)) for uuid, ids in own.items()}
+    rights = {}
+    for caller in tenant.users:
+        groups = tuple(memberships.get(caller.uuid, ()))
+        ids = together.get(groups)
+        if ids is None:
+            ids = together[groups] = tuple(sorted({id_ for group in groups for id_ in of_group[group]}))
+        rights[caller.uuid] = Rights(alone.get(caller.uuid, ()), ids)
+    return rights
+
+
+def _of_outcalls(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Ids]:
+    found: dict[str, list[int]] = {outcall.id: [] for outcall in tenant.outcalls}
+    for permission in permissions.values():
+        for outcall in permission.outcalls:
+            found[outcall].append(permission.id)
+    return {outcall: tuple(sorted(ids)) for outcall, ids in found.items()}
