@@ -30,7 +30,7 @@ check: $(INSTALLED) programs ## buf, ruff, cython-lint, mypy, import-linter, the
 	$(BIN)/cython-lint --no-pycodestyle --max-line-length 120 pdp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_helm.py tests/test_helm_options.py tests/test_helm_schemas.py
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/helm/test_helm.py tests/helm/test_helm_options.py tests/helm/test_helm_schemas.py
 	$(BIN)/properdocs build --strict
 
 format: $(INSTALLED) ## let ruff format the code and fix what it can
@@ -52,21 +52,21 @@ load: $(INSTALLED) ## load tests with ghz and an open loop; builds ghz with Go (
 	@$(BIN)/python tests/load/run.py $(ARGS)
 
 image: $(INSTALLED) ## build the image without a Docker engine, twice, and look inside (root; Debian's buildah, mmdebstrap)
-	@$(BIN)/python tests/image_build.py $(ARGS)
+	@$(BIN)/python tests/support/image_build.py $(ARGS)
 
 helm-server: PROGRAMS += etcd=etcd-server
 helm-server: $(INSTALLED) programs ## the chart against a real kube-apiserver; building it takes ten minutes, once
-	@$(BIN)/python tests/kube_tools.py
-	@RIGHTCALL_KUBE=1 $(BIN)/python -m pytest tests/test_helm_server.py $(ARGS)
+	@$(BIN)/python tests/support/kube_tools.py
+	@RIGHTCALL_KUBE=1 $(BIN)/python -m pytest tests/helm/test_helm_server.py $(ARGS)
 
 chaos: $(INSTALLED) programs ## two minutes of edits while loaders, servers and Redis are killed at random
-	@RIGHTCALL_CHAOS_SECONDS=120 $(BIN)/python -m pytest tests/test_chaos.py $(ARGS)
+	@RIGHTCALL_CHAOS_SECONDS=120 $(BIN)/python -m pytest tests/programs/test_chaos.py $(ARGS)
 
 fuzz: $(INSTALLED) ## a minute of mutated input for each thing that reads it (ARGS="--seconds 5")
 	@$(BIN)/python tests/fuzz/run.py $(ARGS)
 
 demo-wazo: $(INSTALLED) ## a simulated Wazo Platform to load from
-	@$(BIN)/python tests/wazo_simulator.py $(ARGS)
+	@$(BIN)/python tests/support/wazo_simulator.py $(ARGS)
 
 docs: $(INSTALLED) ## write the pages that come from the code, and build the site of docs/ in site/
 	@$(BIN)/python tests/manual/run.py

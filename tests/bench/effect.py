@@ -1,6 +1,6 @@
 """How long until an edit decides calls: from the source through loader, Redis and server to an answer over gRPC.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/bench/effect.py [EDITS]
+    PYTHONPATH=.:tests:tests/support .venv/bin/python tests/bench/effect.py [EDITS]
 
 Real programs and servers; of a definitions file, and of a simulated Wazo Platform with a real bus.
 """

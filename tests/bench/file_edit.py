@@ -1,6 +1,6 @@
 """What one edit of a large definitions file costs: from the saved file to a reading of it, and until Redis has it.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/bench/file_edit.py [PERMISSIONS [json|yaml]]
+    PYTHONPATH=.:tests:tests/support .venv/bin/python tests/bench/file_edit.py [PERMISSIONS [json|yaml]]
 
 A loader's inside in this process and a real Redis. Each form is measured in a process of its own, and is one line of
 JSON: seconds, and bytes. An edit is one permission in the middle of the file that changes, is added or is removed.

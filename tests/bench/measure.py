@@ -1,8 +1,8 @@
 """One size of rule set, measured in a process of its own, so that memory and garbage of one do not weigh on another.
 
-Prints one JSON object. ``sizes`` starts it; by hand: ``PYTHONPATH=.:tests python tests/bench/measure.py 1000``.
-With ``--compiled`` it takes the rules that were compiled for the other parts, and measures what a server does with
-them.
+Prints one JSON object. ``sizes`` starts it; by hand:
+``PYTHONPATH=.:tests:tests/support python tests/bench/measure.py 1000``. With ``--compiled`` it takes the rules
+that were compiled for the other parts, and measures what a server does with them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What one edit of a large tenant costs on its way through Redis to a server, and for how long it holds answers up.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/bench/shipping.py [PERMISSIONS [EDITS]]
+    PYTHONPATH=.:tests:tests/support .venv/bin/python tests/bench/shipping.py [PERMISSIONS [EDITS]]
 
 A loader's inside in this process, a real Redis, and a follower in a process of its own, in which another thread does
 nothing but look at the clock: between two looks it was held up. Prints one JSON object.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[up] / below) for up, below in ((1, ""), (1, "support"), (2, ""))]
 
 from fuzz.mutations import smallest  # noqa: E402 - found by the line above
 from fuzz.targets import make_targets  # noqa: E402 - found by the line above

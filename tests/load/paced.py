@@ -5,7 +5,7 @@ and the wait is in no figure. Here it is in all of them. The client is one threa
 at its sockets in turn and never sleeps, so it needs a core of its own. How late it was itself with what it sent is in
 its result; while that is well below the times it measures, those are the server's.
 
-    PYTHONPATH=.:tests python -m load.paced HOST:PORT --questions FILE --rate 10000 --seconds 5
+    PYTHONPATH=.:tests:tests/support python -m load.paced HOST:PORT --questions FILE --rate 10000 --seconds 5
 
 Without ``--rate`` it has a number of calls in flight on every connection all the time, as h2load does, but with a file
 of different questions. The result is a line of JSON; times are in seconds.

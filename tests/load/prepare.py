@@ -1,7 +1,8 @@
 """Rule sets for load tests, compiled once: what a server starts from, what it is asked, later editions of its rules.
 
-``PYTHONPATH=.:tests python -m load.prepare PERMISSIONS DIRECTORY`` makes one, in a process of its own, since a million
-permissions take gigabytes while they are compiled. ``prepared`` starts that where there is none that is up to date.
+``PYTHONPATH=.:tests:tests/support python -m load.prepare PERMISSIONS DIRECTORY`` makes one, in a process of its own,
+since a million permissions take gigabytes while they are compiled. ``prepared`` starts that where there is none that
+is up to date.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def prepared(permissions: int, cache: Path) -> Prepared:
 
 def module_environment() -> dict[str, str]:
     """The environment in which ``python -m load.…`` finds what it needs."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "support")))}
 
 
 def _make(permissions: int, directory: Path) -> None:

@@ -1,0 +1,276 @@
+"""Watching a Wazo stack: over a real RabbitMQ, and by polling where there is none."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from given import ACME, ALICE, BOLT
+from rabbitmq_server import RabbitmqServer, running_rabbitmq
+from structlog.testing import capture_logs
+from waiting import until
+from wazo_platform import WazoPlatform
+from wazo_simulator import WazoSimulator
+
+from loader.errors import SourceError
+from loader.sources.wazo.rest.bus import EVENTS, TENANT_EVENTS, Bus
+from loader.sources.wazo.rest.pending import Pending, Wanted
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loader.sources.base import Reading
+
+rabbitmq = pytest.fixture(running_rabbitmq, scope="module", name="rabbitmq")
+
+
+class Watcher:
+    """Reads whenever a watch says so, as the loader does."""
+
+    def __init__(self, source: WazoSource) -> None:
+        self.source = source
+        self.readings: list[Reading] = []
+        self.errors: list[SourceError] = []
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        for _ in self.source.watch(self.stop):
+            try:
+                self.readings.append(self.source.read())
+            except SourceError as error:
+                self.errors.append(error)
+
+    def users(self, tenant: str) -> int:
+        """How many users the tenant had when it was last read."""
+        tenants = self.readings[-1].tenants if self.readings else ()
+        return next((len(each.users) for each in tenants if each.uuid == tenant), 0)
+
+    def connected(self) -> bool:
+        """Whether the bus is, and everything was read after it came to be."""
+        bus = self.source._bus
+        return bus is not None and bus.connected and not self.source._pending._everything
+
+
+@pytest.fixture
+def simulator() -> Iterator[WazoSimulator]:
+    """A stack with the tenants acme (user Alice) and bolt (none)."""
+    platform = WazoPlatform()
+    platform.add_tenant("acme", uuid=ACME)
+    platform.add_tenant("bolt", uuid=BOLT)
+    platform.add_user(ACME, uuid=ALICE)
+    with WazoSimulator(platform) as running:
+        yield running
+
+
+@contextmanager
+def watching(simulator: WazoSimulator, broker: RabbitmqServer | None = None, **changes: Any) -> Iterator[Watcher]:
+    """A watcher that has read for the first time, and is connected where there is a broker."""
+    options = WazoOptions(
+        username=simulator.behaviour.username,
+        password=simulator.behaviour.password,
+        bus_url=broker.url if broker else "",
+    )
+    settings = replace(settings_from(simulator.url, options, poll_seconds=1000), **changes)
+    watcher = Watcher(WazoSource(settings))
+    watcher.thread.start()
+    try:
+        until(lambda: watcher.readings, "the first reading")
+        if broker is not None:
+            until(watcher.connected, "the bus is connected")
+            until(lambda: len(watcher.readings) > 1, "the reading after that")
+        yield watcher
+    finally:
+        watcher.stop.set()
+        watcher.thread.join(10)
+        assert not watcher.thread.is_alive()
+
+
+def test_an_edit_is_read_at_once_and_of_its_tenant_alone(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """Five small requests: the list that changed is read twice, the others once."""
+    simulator.platform.publish = rabbitmq.publish
+    with watching(simulator, rabbitmq) as watcher:
+        simulator.behaviour.requests.clear()
+        simulator.behaviour.queries.clear()
+        simulator.platform.add_permission(ACME, "no", ["118"])
+        until(lambda: watcher.readings[-1].tenants[0].call_permissions, "the permission is read")
+        assert simulator.behaviour.requests.total() == 5
+        assert all("recurse" not in query for _, query in simulator.behaviour.queries)
+
+
+def test_tenants_come_and_go(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """Also one whose first event is of something within it."""
+    platform = simulator.platform
+    with watching(simulator, rabbitmq) as watcher:
+        coyote = platform.add_tenant("coyote")
+        platform.publish = rabbitmq.publish
+        platform.add_user(coyote)
+        until(lambda: watcher.users(coyote) == 1, "the tenant's user is read")
+        platform.delete_tenant(BOLT)
+        until(lambda: BOLT not in {tenant.uuid for tenant in watcher.readings[-1].tenants}, "the tenant is gone")
+        assert watcher.readings[-1].complete
+
+
+def test_a_tenant_that_is_gone_before_it_is_read_again_is_gone(
+    simulator: WazoSimulator, rabbitmq: RabbitmqServer
+) -> None:
+    """Wazo refuses to read it; then everything is read."""
+    with watching(simulator, rabbitmq) as watcher:
+        simulator.platform.delete_tenant(BOLT)
+        rabbitmq.publish({"name": "user_deleted", "tenant_uuid": BOLT})
+        until(lambda: BOLT not in {tenant.uuid for tenant in watcher.readings[-1].tenants}, "the tenant is gone")
+        assert not watcher.errors
+
+
+def test_a_storm_of_events_leads_to_few_requests(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """Ten thousand events about a few tenants, then an edit whose event comes last."""
+    simulator.platform.edit_user(ALICE)
+    storm = [{"name": "user_edited", "tenant_uuid": (ACME, BOLT)[turn % 2]} for turn in range(10_000)]
+    with watching(simulator, rabbitmq) as watcher:
+        simulator.behaviour.requests.clear()
+        rabbitmq.publish(*storm)
+        simulator.platform.publish = rabbitmq.publish
+        simulator.platform.add_user(BOLT)
+        until(lambda: watcher.users(BOLT) == 1, "the edit is read")
+        assert simulator.behaviour.requests.total() < 100
+
+
+def test_after_a_lost_connection_everything_is_read(simulator: WazoSimulator) -> None:
+    """Nobody tells of what happened while nobody listened."""
+    with RabbitmqServer() as broker, capture_logs() as logs, watching(simulator, broker) as watcher:
+        broker.kill()
+        until(lambda: not watcher.connected(), "the loss is noticed")
+        simulator.platform.add_user(BOLT)
+        broker.start()
+        until(lambda: watcher.users(BOLT) == 1, "the edit is read", deadline=60)
+        simulator.platform.publish = broker.publish
+        simulator.platform.add_user(BOLT)
+        until(lambda: watcher.users(BOLT) == 2, "events arrive again")
+    events = [entry["event"] for entry in logs]
+    assert {"wazo_bus_connected", "wazo_bus_lost", "wazo_bus_unreachable"} <= set(events)
+    assert "guest" not in str(logs)
+
+
+def test_without_a_bus_changes_are_noticed_by_polling(simulator: WazoSimulator) -> None:
+    """Each time everything is read."""
+    with watching(simulator, poll_seconds=0.1) as watcher:
+        simulator.platform.add_user(BOLT)
+        until(lambda: watcher.users(BOLT) == 1, "the edit is read")
+
+
+def test_a_bus_that_is_away_does_not_keep_from_polling(simulator: WazoSimulator) -> None:
+    """Nobody listens at its address."""
+    with capture_logs(), watching(simulator, poll_seconds=0.1, bus_url="amqp://guest:guest@127.0.0.1:1/") as watcher:
+        simulator.platform.add_user(BOLT)
+        until(lambda: watcher.users(BOLT) == 1, "the edit is read")
+
+
+def test_while_a_bus_is_connected_nothing_is_read_without_need(
+    simulator: WazoSimulator, rabbitmq: RabbitmqServer
+) -> None:
+    """Cycles go on, so that what was lost in Redis is published again; the stack is asked again after a while."""
+    with watching(simulator, rabbitmq, poll_seconds=0.05) as watcher:
+        until(lambda: len(watcher.readings) > 3, "a few readings")
+        simulator.behaviour.requests.clear()
+        count = len(watcher.readings)
+        until(lambda: len(watcher.readings) > count + 5, "further readings")
+        assert not simulator.behaviour.requests
+        watcher.source._resync_at = 0.0
+        until(lambda: simulator.behaviour.requests, "a full reading")
+
+
+def test_a_stack_that_comes_back_is_read_soon(simulator: WazoSimulator) -> None:
+    """After a failure nobody waits for the next poll."""
+    with watching(simulator, poll_seconds=1000, attempts=1) as watcher:
+        simulator.behaviour.failures = ["500", "500"]
+        watcher.source._pending.mark_everything()
+        until(lambda: len(watcher.errors) == 2, "two readings fail")
+        until(lambda: len(watcher.readings) == 2, "one works")
+
+
+def test_the_end_of_a_watch_ends_the_session(simulator: WazoSimulator) -> None:
+    """It comes soon, and a watch may begin again."""
+    with watching(simulator) as watcher:
+        assert len(simulator.behaviour.live()) == 1
+    assert simulator.behaviour.live() == []
+    again = Watcher(watcher.source)
+    again.thread.start()
+    until(lambda: again.readings, "a reading")
+    again.stop.set()
+    again.thread.join(10)
+    assert simulator.behaviour.live() == []
+
+
+def test_each_event_marks_its_tenant(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """All that Wazo publishes when something changes that the rules depend on, and none beside."""
+    pending = Pending(0.0, 0.0)
+    settings = settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=rabbitmq.url))
+    marks = {name: str(uuid4()) for name in EVENTS if name not in TENANT_EVENTS}
+    with Bus(settings, pending) as bus:
+        until(lambda: bus.connected, "the bus is connected")
+        assert pending.take() == Wanted(everything=True)
+        rabbitmq.publish({"name": "line_edited", "tenant_uuid": str(uuid4())})
+        rabbitmq.publish(*({"name": name, "tenant_uuid": tenant} for name, tenant in marks.items()))
+        until(lambda: len(pending._tenants) >= len(marks), "all have arrived")
+        assert pending.take() == Wanted(tenants=frozenset(marks.values()))
+        for event in (*({"name": name, "tenant_uuid": ACME} for name in TENANT_EVENTS), {"name": "user_created"}):
+            rabbitmq.publish(event)
+            until(lambda: pending._everything, "it has arrived")
+            pending.take()
+
+
+def test_the_documented_rights_on_the_bus_suffice(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """The user of docs/wazo.md can listen."""
+    text = (Path(__file__).parents[4] / "docs" / "wazo.md").read_text(encoding="utf-8")
+    rights = re.search(r"set_permissions rightcall '(.*)' '(.*)' '(.*)'", text)
+    assert rights is not None
+    rabbitmq.control("add_user", "rightcall", "s3cret")
+    rabbitmq.control("set_permissions", "rightcall", *rights.groups())
+    pending = Pending(0.0, 0.0)
+    bus_url = rabbitmq.url.replace("guest:guest", "rightcall:s3cret")
+    with Bus(settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=bus_url)), pending) as bus:
+        until(lambda: bus.connected, "the bus is connected")
+        rabbitmq.publish({"name": "user_edited", "tenant_uuid": ACME})
+        until(lambda: ACME in pending._tenants, "the event has arrived")
+
+
+@pytest.mark.parametrize("url", ["http://u:s3cret@w", "amqp://u:s3cret@w:port", "s3cret"])
+def test_a_bus_url_that_cannot_be_used_is_told(simulator: WazoSimulator, url: str) -> None:
+    """The message repeats nothing secret."""
+    settings = settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=url))
+    with pytest.raises(SourceError, match="bus's URL cannot be read") as refused:
+        WazoSource(settings)
+    assert "s3cret" not in f"{refused.value!r} {refused.value.__cause__!r}"
+
+
+def test_a_mark_is_due_after_a_silence_but_not_much_later() -> None:
+    """Many marks are one change, and marks that never end are many."""
+    pending = Pending(0.05, 0.3)
+    assert not pending.wait(0.01)
+    pending.mark(ACME)
+    assert not pending.wait(0.0)
+    stop = threading.Event()
+
+    def storm() -> None:
+        while not stop.wait(0.001):
+            pending.mark(BOLT)
+
+    thread = threading.Thread(target=storm)
+    thread.start()
+    assert pending.wait(10)
+    stop.set()
+    thread.join()
+    assert pending.take() == Wanted(tenants=frozenset({ACME, BOLT}))
+    assert not pending.wait(0.01)
+    pending.put_back(Wanted(tenants=frozenset({ACME})))
+    pending.mark_everything()
+    assert pending.wait(10)
+    assert pending.take() == Wanted(everything=True, tenants=frozenset({ACME}))
