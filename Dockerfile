@@ -18,11 +18,11 @@ RUN apt-get update -qq \
 WORKDIR /src
 
 # Dependencies first, exactly those of the locks: they change less often than the code.
-COPY requirements.lock requirements-dev.lock ./
+COPY requirements.lock requirements-build.lock ./
 RUN python3 -m venv --symlinks /opt/rightcall \
     && /opt/rightcall/bin/pip install -q --require-hashes --only-binary :all: -r requirements.lock \
     && python3 -m venv /opt/build \
-    && /opt/build/bin/pip install -q --require-hashes --only-binary :all: -r requirements-dev.lock
+    && /opt/build/bin/pip install -q --require-hashes --only-binary :all: -r requirements-build.lock
 
 COPY LICENSE README.md hatch_build.py pyproject.toml ./
 COPY protos protos

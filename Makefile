@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
+PIP = $(BIN)/python -m pip install -q --disable-pip-version-check
 STUBS := rightcall/v1/__init__.py
 # What hatch_build.py makes native code of.
 COMPILED := pdp/rules/snapshot/matcher_native.pyx pdp/rules/compiler/profiles.py
@@ -10,20 +12,20 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve stubs lock programs clean
+.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve stubs lock programs tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(INSTALLED) ## serve examples/company.yaml, show sample decisions, go on until Ctrl-C (ONCE=1: exit after them)
+run: $(RUNTIME) ## serve examples/company.yaml, show sample decisions, go on until Ctrl-C (ONCE=1: exit after them)
 	@$(BIN)/rightcall demo $(ARGS)
 
 # A file's tests share servers, so they stay together.
-test: $(INSTALLED) programs ## the whole suite (ARGS="-k follower" for a part, JOBS=0 without processes of its own)
+test: $(INSTALLED) programs tools ## the whole suite (ARGS="-k follower" for a part, JOBS=0 without processes of its own)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The site's build is not --quiet: warnings that are silenced do not count as warnings to --strict.
-check: $(INSTALLED) programs ## buf, ruff, cython-lint, mypy, import-linter, the Helm chart, links of the documentation
+check: $(INSTALLED) programs tools ## buf, ruff, cython-lint, mypy, import-linter, the Helm chart, links of the documentation
 	$(BIN)/buf lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,7 +50,7 @@ bench-check: $(INSTALLED) ## measure ratios, and fail where one is worse than th
 soak: $(INSTALLED) ## ten minutes at 70 % load with edits: memory, errors, percentiles by minute
 	@$(BENCH) --only soak $(ARGS)
 
-load: $(INSTALLED) ## load tests with ghz and an open loop; builds ghz with Go (ARGS=--quick)
+load: $(INSTALLED) tools ## load tests with ghz and an open loop (ARGS=--quick)
 	@$(BIN)/python tests/load/run.py $(ARGS)
 
 image: $(INSTALLED) ## build the image without a Docker engine, twice, and look inside (root; Debian's buildah, mmdebstrap)
@@ -83,7 +85,9 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	    --custom-compile-command "make lock" --all-extras pyproject.toml -o requirements.lock $(ARGS)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	    --custom-compile-command "make lock" --group pyproject.toml:build -c requirements.lock -o requirements-build.lock $(ARGS)
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock $(ARGS)
 
 # The tests start servers of their own; they need the programs, not services. As root on Debian they are installed.
 PROGRAMS := redis-server=redis-server rabbitmq-server=rabbitmq-server erl=erlang-base pg_ctlcluster=postgresql openssl=openssl \
@@ -95,17 +99,28 @@ programs:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing; \
 	else echo "the tests need:$$missing; install them (Debian: sudo apt-get install$$missing) and try again" >&2; exit 1; fi
 
+# Built before the tests start, so that none of them waits for a compiler.
+tools: $(INSTALLED) programs
+	@$(BIN)/python tests/support/tools.py
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f pdp/rules/*/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(COMPILED) $(wildcard protos/rightcall/v1/*.proto)
+# What runs, and what builds it: a few dozen packages. The developers' lock comes on top where it is asked for.
+$(RUNTIME): requirements.lock requirements-build.lock pyproject.toml hatch_build.py $(COMPILED) $(wildcard protos/rightcall/v1/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Rightcall needs Python 3.11 or later; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) \
+	@[ -x $(BIN)/python ] || { echo "[1/3] making a virtual environment in $(VENV) …"; $(PYTHON) -m venv $(VENV); } \
 	    || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing into $(VENV) …"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "[2/3] installing what runs and what builds it ($$(cat requirements.lock requirements-build.lock | grep -c '^[a-z].*==') packages, about 150 MB, once; half a minute on a fast network) …"
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	@echo "[3/3] building Rightcall (half a minute where there is a C compiler) …"
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(INSTALLED): $(RUNTIME) requirements-dev.lock
+	@echo "installing the developers' tools ($$(grep -c '^[a-z].*==' requirements-dev.lock) packages, about 700 MB, once; some minutes) …"
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@

@@ -1,6 +1,6 @@
-"""Programs that tests and checks need and Python does not bring: found on PATH, else built by Go into a cache.
+"""Programs that tests and checks need and Python does not bring: found on PATH, or in a cache where Go built them.
 
-``python tests/support/tools.py NAME`` prints where a program is, after building it if need be.
+``python tests/support/tools.py [NAME ...]``, which ``make tools`` calls, builds each that is missing, prints paths.
 """
 
 from __future__ import annotations
@@ -32,17 +32,30 @@ class ToolMissing(RuntimeError):
 
 
 def tool(name: str) -> Path:
-    """The path of a program; it is built first where it must be, which takes a minute or two.
+    """The path of a program. Nothing is built here: a test would wait for a compiler.
 
     Raises:
-        ToolMissing: it cannot be had.
+        ToolMissing: it is not there.
     """
+    found = _found(name)
+    if found is None:
+        remedy = "make tools" if name in MODULES else f"apt-get install {PACKAGES.get(name, name)}"
+        raise ToolMissing(f"{name} is missing; get it with: {remedy}")
+    return found
+
+
+def build(name: str) -> Path:
+    """The path of a program, which Go builds first where it is missing; that takes a minute or two.
+
+    Raises:
+        ToolMissing: it cannot be built.
+    """
+    return _found(name) or _built(name, MODULES[name])
+
+
+def _found(name: str) -> Path | None:
     found = shutil.which(name, path=os.pathsep.join((str(cache()), os.environ.get("PATH", os.defpath))))
-    if found:
-        return Path(found)
-    if name in MODULES:
-        return _built(name, MODULES[name])
-    raise ToolMissing(f"{name} is missing; install it: apt-get install {PACKAGES.get(name, name)}")
+    return Path(found) if found else None
 
 
 def cache() -> Path:
@@ -66,6 +79,7 @@ def _built(name: str, module: str) -> Path:
 
 if __name__ == "__main__":
     try:
-        print(tool(sys.argv[1]))
+        for wanted in sys.argv[1:] or MODULES:
+            print(build(wanted))
     except ToolMissing as missing:
         sys.exit(str(missing))
