@@ -15,13 +15,14 @@ from loader.definitions.findings import Finding, labels
 from loader.definitions.following.held import HeldText
 from loader.definitions.items import TenantMemory
 from loader.definitions.shapes import DocumentShape
-from loader.definitions.text.tokens import Document, Path, UnreadableError, printable
+from loader.definitions.text.tokens import Path, UnreadableError, printable
 from loader.faults import Fault, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loader.definitions.text.locate import Lines
+    from loader.definitions.text.members import Document
 
 ENDINGS = (".yaml", ".yml", ".json")
 

@@ -10,8 +10,8 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
-from rightcall.cli.exits import ExitCode, Failure
 from rightcall.client.errors import QuestionError, RightcallError
+from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,8 @@ class Command(click.RichCommand):
         except (click.ClickException, Exit, click.Abort, BrokenPipeError):
             raise
         except Failure as failure:
+            for line in failure.details:
+                _complain(line)
             _fail(ctx, str(failure), failure.code)
         except QuestionError as error:
             _fail(ctx, str(error), ExitCode.USAGE)

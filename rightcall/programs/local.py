@@ -6,8 +6,6 @@ import secrets as random_secrets
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
-from rich.text import Text
-
 from loader.cycle import Synchronizer
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
@@ -17,13 +15,12 @@ from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
 from pdp.snapshots.current import CurrentSnapshots
 from rightcall import v1
-from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options.sources import opened_source
-from rightcall.cli.output import complain
 from rightcall.client import directory
 from rightcall.client import messages as wire
 from rightcall.client.values import Call
 from rightcall.programs.embedded import EmbeddedLoader
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.sources import opened_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,10 +90,9 @@ class LocalClient:
         local = Local(path)
         with closing(local):  # read once, and never again
             errors = local.load().errors
-        for fault in errors:
-            complain(Text(str(fault)))
         if errors:
-            raise Failure(f"{path} has faults, shown above; repair them, then ask again", ExitCode.FAULTY)
+            message = f"{path} has faults, shown above; repair them, then ask again"
+            raise Failure(message, ExitCode.FAULTY, tuple(map(str, errors)))
         self._target = local.current.source
         self._service = DecisionService(local.current, local.metrics)
         self._directory = DirectoryService(local.current, version())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loader.cycle import Synchronizer
 from pdp.rules.model import PasswordOverride
-from rightcall.cli.exits import ExitCode, Failure
+from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.local import Local
 from rightcall.programs.reports import ReportLog
 from rightcall.programs.serving import serve_until_stopped
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.settings import ServerSettings
-    from rightcall.cli.options.decision_log import OpenLog
-    from rightcall.cli.options.processes import Processes
+    from rightcall.programs.processes import Processes
+    from rightcall.programs.serving import OpenLog
 
 
 def serve_definitions(

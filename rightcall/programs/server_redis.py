@@ -14,8 +14,8 @@ from pdp.metrics.registry import Metrics
 from pdp.runtime.version import version
 from pdp.snapshots.disk import SnapshotStore, StateError
 from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
-from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options.common import opened_redis
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.redis_client import opened_redis
 from rightcall.programs.serving import serve_until_stopped
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdp.settings import ServerSettings
-    from rightcall.cli.options.decision_log import OpenLog
-    from rightcall.cli.options.processes import Processes
+    from rightcall.programs.processes import Processes
+    from rightcall.programs.serving import OpenLog
 
 _log = structlog.get_logger()
 

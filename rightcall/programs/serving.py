@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import ListenError
-from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options.processes import settle
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.processes import tune_interpreter
 from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.app import Server
+    from pdp.decision_log.log import DecisionLog
+    from pdp.metrics.registry import Metrics
+
+    OpenLog = Callable[[Metrics], DecisionLog | None]
 
 _log = structlog.get_logger()
 
@@ -35,7 +39,7 @@ def serve_until_stopped(server: Server, source: str, follow: Callable[[], None])
         with server:
             _log.info("following", source=source)
             follow()
-            settle()
+            tune_interpreter()
             stopping.wait()
     except ListenError as error:
         raise Failure(str(error), ExitCode.USAGE) from error

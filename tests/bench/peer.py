@@ -25,7 +25,7 @@ from pdp.rules.snapshot.verdict import Verdict
 from pdp.services.messages import response_of
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.transports.choice import Transport
-from rightcall.cli.options.processes import settle
+from rightcall.programs.processes import tune_interpreter
 
 EMPTY, NATIVE_EMPTY = "grpcio-empty", "native-empty"
 
@@ -73,7 +73,7 @@ def main() -> None:
         settings = ServerSettings(listen=address, http="")
         server = Server(settings, current, Metrics(current, "bench"), transport=Transport(kind))
         server.start()
-    settle()
+    tune_interpreter()
     signal.sigwait([signal.SIGTERM])
 
 

@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from loader.definitions.following.difference import Pair
-from loader.definitions.following.members import Change
+from loader.definitions.text.members import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from loader.definitions.following.members import Members
+    from loader.definitions.text.members import Members
 
 
 class _Place(NamedTuple):

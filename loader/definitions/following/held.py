@@ -8,7 +8,8 @@ from loader.definitions.following.edit import follow
 from loader.definitions.following.places import Places
 from loader.definitions.text import json as json_text
 from loader.definitions.text import yaml as yaml_text
-from loader.definitions.text.tokens import Document, UnreadableError
+from loader.definitions.text.members import Document
+from loader.definitions.text.tokens import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

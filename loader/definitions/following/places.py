@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
 
-    from loader.definitions.following.members import Members
-    from loader.definitions.text.tokens import Document
+    from loader.definitions.text.members import Document, Members
 
 
 class _Inner(NamedTuple):

@@ -6,14 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from loader.definitions.following.json_walk import read_document, read_members
-from loader.definitions.following.members import Members, in_bytes
-from loader.definitions.text.tokens import Document, Kind, UnreadableError, too_deep
+from loader.definitions.text.json_walk import read_document, read_members
+from loader.definitions.text.members import Document, Members, in_bytes
+from loader.definitions.text.tokens import Kind, UnreadableError, too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loader.definitions.following.members import Change
+    from loader.definitions.text.members import Change
     from loader.definitions.text.tokens import Token
 
 _SEPARATOR = re.compile(rb"[ \t\n\r,]*")

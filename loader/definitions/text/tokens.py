@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from loader.definitions.following.members import Members
+from typing import TypeAlias
 
 MAX_DEPTH = 64
 """Lists and mappings within each other. Definitions need six."""
@@ -37,22 +34,6 @@ class UnreadableError(Exception):
         self.remedy = remedy
         self.line = line
         super().__init__(f"{problem}; {remedy}")
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What a text says.
-
-    Attributes:
-        value: dicts (whose keys are text), lists, str, int, float, bool, None and ``Date``.
-        repeats_key: whether some mapping has a key twice; the last one is in ``value``.
-        lists: in the order of the text, those long lists in ``value`` whose members it is known where they stand. Only
-            where no key is there twice.
-    """
-
-    value: object
-    repeats_key: bool
-    lists: tuple[Members, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

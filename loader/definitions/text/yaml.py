@@ -26,14 +26,13 @@ from yaml.events import (
 )
 from yaml.resolver import Resolver
 
-from loader.definitions.following import yaml_members
-from loader.definitions.following.members import Members
+from loader.definitions.text import yaml_members
+from loader.definitions.text.members import Document, Members
 from loader.definitions.text.tokens import (
     LONG_LISTS,
     MAX_DEPTH,
     MEMBER_DEPTH,
     Date,
-    Document,
     Kind,
     UnreadableError,
     printable,
@@ -43,9 +42,9 @@ from loader.definitions.text.tokens import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loader.definitions.following.members import Change
-    from loader.definitions.following.yaml_members import Mark
+    from loader.definitions.text.members import Change
     from loader.definitions.text.tokens import Path, Token
+    from loader.definitions.text.yaml_members import Mark
 
 MAX_ALIASED = 1_000_000
 """Values that all aliases of a document together may stand for."""

@@ -14,10 +14,10 @@ from rightcall.agi.server import AgiServer
 from rightcall.agi.settings import LOOPBACK, AgiSettings, OnFailure
 from rightcall.aio import Client
 from rightcall.cli.command import command, option
-from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options.common import log_options
 from rightcall.cli.options.connection import connection_options, told
 from rightcall.client.channel import DEFAULT_TARGET, credentials
+from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:

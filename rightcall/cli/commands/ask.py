@@ -9,12 +9,12 @@ from click.exceptions import Exit
 
 from rightcall.cli.command import command, option
 from rightcall.cli.derivation import derivation
-from rightcall.cli.exits import ExitCode
 from rightcall.cli.options.asking import server_options
 from rightcall.cli.options.common import json_option
 from rightcall.cli.output import decision_text, draw, permission_text, print_json, say
 from rightcall.client.channel import DEFAULT_TIMEOUT
 from rightcall.client.values import Call
+from rightcall.programs.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

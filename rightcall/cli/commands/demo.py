@@ -16,12 +16,12 @@ from rich.text import Text
 from pdp.app import Server, ServerSettings
 from pdp.errors import ListenError
 from rightcall.cli.command import command, option
-from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.output import decision_text, draw, say
 from rightcall.client.blocking import Client
 from rightcall.client.channel import DEFAULT_TARGET
 from rightcall.client.values import Answer, Call
 from rightcall.programs import logs
+from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.local import Local
 from rightcall.programs.reports import ReportLog
 from rightcall.programs.stopping import Stopping

@@ -17,7 +17,6 @@ from rich.text import Text
 from pdp.errors import ListenError
 from pdp.runtime.version import version
 from rightcall.cli.command import command, option
-from rightcall.cli.exits import ExitCode
 from rightcall.cli.options.common import json_option, redis_prefix_option, secret_option
 from rightcall.cli.options.connection import connection_options, told
 from rightcall.cli.output import draw, print_json, say
@@ -28,6 +27,7 @@ from rightcall.doctor.http import HttpPart
 from rightcall.doctor.redis_part import RedisPart
 from rightcall.doctor.run import examine
 from rightcall.doctor.server import ServerPart
+from rightcall.programs.exits import ExitCode
 from rightcall.redis_url import RedisUrlError
 
 if TYPE_CHECKING:

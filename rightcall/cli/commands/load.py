@@ -25,17 +25,18 @@ from pdp.rules.model import PasswordOverride
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from rightcall.cli.command import command, option
-from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options.common import (
     log_options,
-    opened_redis,
     password_override_option,
     redis_prefix_option,
     secret_option,
 )
-from rightcall.cli.options.sources import opened_source, wazo_options
+from rightcall.cli.options.sources import wazo_options
 from rightcall.cli.options.tracing import tracing_options
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.redis_client import opened_redis
 from rightcall.programs.reports import ReportLog
+from rightcall.programs.sources import opened_source
 from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:

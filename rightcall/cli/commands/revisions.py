@@ -13,9 +13,10 @@ from rich.text import Text
 from loader.errors import PublishError
 from loader.publishing.revisions import Revisions, UnknownRevision
 from rightcall.cli.command import command, option
-from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options.common import json_option, opened_redis, redis_prefix_option, secret_option
+from rightcall.cli.options.common import json_option, redis_prefix_option, secret_option
 from rightcall.cli.output import draw, print_json, say
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.redis_client import opened_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,9 +21,9 @@ from rightcall.cli.options.tracing import tracing_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rightcall.cli.options.decision_log import OpenLog
-    from rightcall.cli.options.processes import Processes
     from rightcall.cli.options.tracing import Traced
+    from rightcall.programs.processes import Processes
+    from rightcall.programs.serving import OpenLog
 
     Decorated = Callable[..., Any]
 

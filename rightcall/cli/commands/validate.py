@@ -11,10 +11,10 @@ from rich.text import Text
 from loader.errors import SourceError
 from loader.faults import Severity
 from rightcall.cli.command import command
-from rightcall.cli.exits import ExitCode, Failure
 from rightcall.cli.options.common import json_option
-from rightcall.cli.options.sources import opened_source
 from rightcall.cli.output import print_json, say
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.sources import opened_source
 
 if TYPE_CHECKING:
     from loader.faults import Fault

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pdp.rules.publication.keys import DEFAULT_PREFIX, without_credentials
+from pdp.rules.publication.keys import DEFAULT_PREFIX
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from redis import Redis
 
     Decorated = Callable[..., Any]
 
@@ -77,25 +75,6 @@ def password_override_option(function: Decorated) -> Decorated:
 def redis_prefix_option(function: Decorated) -> Decorated:
     """``--redis-prefix``."""
     return option("--redis-prefix", default=DEFAULT_PREFIX, help="Start of every key in Redis.")(function)
-
-
-def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
-    """A client for a Redis URL, and the name of that Redis as people are told: without credentials.
-
-    Args:
-        url: as ``rightcall.redis_url`` says.
-        settings: as of ``open_redis``.
-
-    Raises:
-        UsageError: the URL cannot be read.
-    """
-    from rightcall.redis_url import RedisUrlError, open_redis  # noqa: PLC0415 - who has definitions needs no Redis
-
-    try:
-        client = open_redis(url, **settings)
-    except RedisUrlError as error:
-        raise click.UsageError(str(error)) from error
-    return client, without_credentials(url)
 
 
 def json_option(function: Decorated) -> Decorated:

@@ -11,8 +11,8 @@ import rich_click as click
 
 from pdp.rules.model import Decision
 from rightcall.cli.command import option
-from rightcall.cli.exits import ExitCode, Failure
-from rightcall.cli.options.common import opened_redis
+from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.redis_client import opened_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pdp.metrics.registry import Metrics
 
     Decorated = Callable[..., Any]
-    OpenLog = Callable[[Metrics], DecisionLog | None]
 
 _STDOUT = "stdout"
 _REDIS_SECONDS = 2.0

@@ -11,7 +11,7 @@ import rich_click as click
 from pdp.errors import SecurityError
 from pdp.security.settings import Auth, SecuritySettings
 from rightcall.cli.command import option
-from rightcall.cli.exits import ExitCode, Failure
+from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

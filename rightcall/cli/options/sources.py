@@ -1,4 +1,4 @@
-"""Where definitions come from: the options of a Wazo Platform, and what opens the source that a URL names."""
+"""The options of a Wazo Platform as a source of definitions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from loader.errors import SourceError
-from loader.sources import RECHECK_SECONDS, WazoOptions, open_source
+from loader.sources import WazoOptions
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from loader.sources import Source
 
     Decorated = Callable[..., Any]
 
@@ -91,15 +88,3 @@ def wazo_options(function: Decorated) -> Decorated:
     ):
         decorated = add(decorated)
     return decorated
-
-
-def opened_source(url: str, recheck: float | None, wazo: WazoOptions | None = None) -> Source:
-    """The source that a URL names.
-
-    Raises:
-        UsageError: there is no such kind of source, or it lacks something.
-    """
-    try:
-        return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)
-    except SourceError as error:
-        raise click.UsageError(str(error)) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import rich_click as click
 
 from rightcall.cli.command import option
-from rightcall.cli.exits import ExitCode, Failure
+from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ from rightcall.cli import main
 from rightcall.cli.command import command
 from rightcall.cli.commands.demo import CALLS
 from rightcall.cli.commands.load import CompileProgress
-from rightcall.cli.exits import ExitCode
+from rightcall.programs.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

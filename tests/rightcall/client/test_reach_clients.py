@@ -18,7 +18,7 @@ from pdp.snapshots.current import CurrentSnapshots
 from rightcall import Client, Decision, Stage, v1
 from rightcall.aio import Client as AsyncClient
 from rightcall.cli import main
-from rightcall.cli.exits import ExitCode
+from rightcall.programs.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

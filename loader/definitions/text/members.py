@@ -98,3 +98,19 @@ def in_bytes(text: str, places: Iterable[int]) -> Iterator[int]:
         there += len(text[last:place].encode())
         last = place
         yield there
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a text says.
+
+    Attributes:
+        value: dicts (whose keys are text), lists, str, int, float, bool, None and ``Date``.
+        repeats_key: whether some mapping has a key twice; the last one is in ``value``.
+        lists: in the order of the text, those long lists in ``value`` whose members it is known where they stand. Only
+            where no key is there twice.
+    """
+
+    value: object
+    repeats_key: bool
+    lists: tuple[Members, ...] = ()

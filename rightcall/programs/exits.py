@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and what it says when it fails."""
+"""How a program ends: its exit code, and the message when it fails."""
 
 from __future__ import annotations
 
@@ -25,8 +25,15 @@ class ExitCode(IntEnum):
 
 
 class Failure(Exception):
-    """Ends a command with a message and an exit code."""
+    """Ends a command with a message and an exit code.
 
-    def __init__(self, message: str, code: ExitCode) -> None:
+    Args:
+        message: what failed, and what to do.
+        code: the exit code.
+        details: lines for people that come before the message, such as the faults that it speaks of.
+    """
+
+    def __init__(self, message: str, code: ExitCode, details: tuple[str, ...] = ()) -> None:
         self.code = code
+        self.details = details
         super().__init__(message)

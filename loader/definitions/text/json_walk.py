@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from loader.definitions.following.members import Members, in_bytes
+from loader.definitions.text.members import Members, in_bytes
 from loader.definitions.text.tokens import LONG_LISTS
 
 if TYPE_CHECKING:

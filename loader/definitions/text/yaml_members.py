@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
-from loader.definitions.following.members import Members, in_bytes
+from loader.definitions.text.members import Members, in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loader.definitions.following.members import Change
+    from loader.definitions.text.members import Change
     from loader.definitions.text.tokens import Path
 
 _OTHER_BREAKS = ("\u0085".encode(), "\u2028".encode(), "\u2029".encode())

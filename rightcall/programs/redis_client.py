@@ -1,0 +1,30 @@
+"""Opening the Redis that a URL names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pdp.rules.publication.keys import without_credentials
+from rightcall.programs.exits import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
+    """A client for a Redis URL, and the name of that Redis as people are told: without credentials.
+
+    Args:
+        url: as ``rightcall.redis_url`` says.
+        settings: as of ``open_redis``.
+
+    Raises:
+        Failure: the URL cannot be read.
+    """
+    from rightcall.redis_url import RedisUrlError, open_redis  # noqa: PLC0415 - who has definitions needs no Redis
+
+    try:
+        client = open_redis(url, **settings)
+    except RedisUrlError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    return client, without_credentials(url)

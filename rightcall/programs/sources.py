@@ -1,0 +1,24 @@
+"""Opening the source of definitions that a URL names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loader.errors import SourceError
+from loader.sources import RECHECK_SECONDS, open_source
+from rightcall.programs.exits import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from loader.sources import Source, WazoOptions
+
+
+def opened_source(url: str, recheck: float | None, wazo: WazoOptions | None = None) -> Source:
+    """The source that a URL names.
+
+    Raises:
+        Failure: there is no such kind of source, or it lacks something.
+    """
+    try:
+        return open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)
+    except SourceError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
