@@ -54,7 +54,10 @@ def tenant_from(data: Mapping[str, Any]) -> Tenant:
     return Tenant(
         uuid=data["uuid"],
         name=data.get("name", ""),
-        users=tuple(User(user["uuid"], user.get("call_permission_password")) for user in data.get("users", ())),
+        users=tuple(
+            User(user["uuid"], user.get("call_permission_password"), user.get("name", ""))
+            for user in data.get("users", ())
+        ),
         groups=tuple(_group(group) for group in data.get("groups", ())),
         outcalls=tuple(Outcall(outcall["id"], outcall.get("name", "")) for outcall in data.get("outcalls", ())),
         call_permissions=tuple(_permission(permission) for permission in data.get("call_permissions", ())),
@@ -105,4 +108,5 @@ def _permission(data: Mapping[str, Any]) -> CallPermission:
         users=tuple(data.get("users", ())),
         groups=tuple(data.get("groups", ())),
         outcalls=tuple(data.get("outcalls", ())),
+        description=data.get("description", ""),
     )

@@ -19,7 +19,8 @@ CREATE TYPE queuemember_usertype AS ENUM ('agent', 'user');
 CREATE TABLE tenant (uuid varchar(36) PRIMARY KEY);
 CREATE TABLE userfeatures (
     id serial PRIMARY KEY, uuid varchar(38) NOT NULL UNIQUE, tenant_uuid varchar(36) NOT NULL REFERENCES tenant(uuid),
-    firstname varchar(128) NOT NULL DEFAULT '', passwdclient varchar(64) NOT NULL DEFAULT '', rightcallcode varchar(16),
+    firstname varchar(128) NOT NULL DEFAULT '', lastname varchar(128) NOT NULL DEFAULT '',
+    passwdclient varchar(64) NOT NULL DEFAULT '', rightcallcode varchar(16),
     commented integer NOT NULL DEFAULT 0);
 CREATE TABLE groupfeatures (
     id serial PRIMARY KEY, uuid uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -95,8 +96,11 @@ class WazoDatabase:
             self.insert("auth_tenant", "uuid name", [(uuid, tenant.get("name", ""))])
         users = tenant.get("users", [])
         self._users |= {user["uuid"]: len(self._users) + index for index, user in enumerate(users, 1)}
-        rows = [(self._users[user["uuid"]], user["uuid"], uuid, user.get("call_permission_password")) for user in users]
-        self.insert("userfeatures", "id uuid tenant_uuid rightcallcode", rows)
+        rows = [
+            (self._users[user["uuid"]], user["uuid"], uuid, user.get("name", ""), user.get("call_permission_password"))
+            for user in users
+        ]
+        self.insert("userfeatures", "id uuid tenant_uuid firstname rightcallcode", rows)
         for group in tenant.get("groups", []):
             self._group(uuid, group)
         outcalls = [(int(outcall["id"]), uuid, outcall.get("name", "")) for outcall in tenant.get("outcalls", [])]

@@ -29,6 +29,7 @@ class WazoPlatform:
         self.callpermissions: dict[int, dict[str, Any]] = {}
         self._members: set[tuple[int, str]] = set()
         self._local_members: set[tuple[int, str]] = set()
+        self._dangling: list[int] = []
         self._associations: set[tuple[int, str, str | int]] = set()
         self._ids = count(1)
         self.add_tenant("master", uuid=MASTER)
@@ -74,11 +75,12 @@ class WazoPlatform:
             self._associations = {each for each in self._associations if each[1:] != ("users", uuid)}
         self._tell("user_deleted", tenant, uuid=uuid)
 
-    def add_group(self, tenant: str, name: str, *, enabled: bool = True) -> int:
-        """A group; its id."""
+    def add_group(self, tenant: str, label: str, *, enabled: bool = True) -> int:
+        """A group, whose name is made; its id."""
         with self.lock:
-            number = next(self._ids)
-            group = {"id": number, "uuid": str(uuid4()), "tenant_uuid": tenant, "name": name, "label": name}
+            number, uuid = next(self._ids), str(uuid4())
+            name = f"grp-{self.tenants[tenant]['slug']}-{uuid}"
+            group = {"id": number, "uuid": uuid, "tenant_uuid": tenant, "name": name, "label": label}
             self.groups[number] = {**group, "enabled": enabled}
         self._tell("group_created", tenant, id=number)
         return number
@@ -94,6 +96,11 @@ class WazoPlatform:
         with self.lock:
             (self._local_members if local else self._members).add((group, user))
         self._tell("group_member_users_associated", self.groups[group]["tenant_uuid"], group_id=group)
+
+    def dangle(self, group: int) -> None:
+        """A row of ``queuemember`` whose user is gone; nothing tells of it."""
+        with self.lock:
+            self._dangling.append(group)
 
     def add_outcall(self, tenant: str, name: str) -> int:
         """An outcall; its id."""
@@ -163,6 +170,7 @@ class WazoPlatform:
         users = [
             _some(self.users[user], "uuid", "firstname") for number, user in self._members if number == group["id"]
         ]
+        users += [{"priority": 0} for number in self._dangling if number == group["id"]]
         extensions = [
             {"exten": "1001", "context": "default"} for number, _ in self._local_members if number == group["id"]
         ]

@@ -43,19 +43,20 @@ _HAS_NAMES: Final = """
     SELECT coalesce(has_column_privilege(to_regclass('auth_tenant')::oid, 'uuid', 'SELECT')
                 AND has_column_privilege(to_regclass('auth_tenant')::oid, 'name', 'SELECT'), false)"""
 _TENANTS: Final = "SELECT uuid::text AS uuid, '' AS name FROM tenant ORDER BY 1"
-_NAMED_TENANTS: Final = """
-    SELECT uuid, coalesce(max(name), '') AS name
-    FROM (SELECT uuid::text AS uuid, NULL AS name FROM tenant
-          UNION ALL
-          SELECT uuid::text, name FROM auth_tenant) AS known
-    GROUP BY uuid ORDER BY uuid"""
+# Where it does, they are the tenants that there are: wazo-confd keeps one that is deleted until it hears of that.
+_NAMED_TENANTS: Final = "SELECT uuid::text AS uuid, coalesce(name, '') AS name FROM auth_tenant ORDER BY 1"
+_HAS_USER_NAMES: Final = """
+    SELECT has_column_privilege('userfeatures'::regclass, 'firstname', 'SELECT')
+       AND has_column_privilege('userfeatures'::regclass, 'lastname', 'SELECT')"""
 
 # In each of these, $1 are the tenants to read.
 _USERS: Final = """
-    SELECT tenant_uuid::text AS tenant, uuid::text AS uuid, nullif(rightcallcode, '') AS password
+    SELECT tenant_uuid::text AS tenant, uuid::text AS uuid, nullif(rightcallcode, '') AS password, {name} AS name
     FROM userfeatures WHERE tenant_uuid::text = ANY($1) ORDER BY userfeatures.uuid::text COLLATE "C" """
+_USER_NAME: Final = "concat_ws(' ', nullif(firstname, ''), nullif(lastname, ''))"
 _GROUPS: Final = """
-    SELECT g.tenant_uuid::text AS tenant, g.id, g.name, coalesce(q.commented = 0, false) AS enabled
+    SELECT g.tenant_uuid::text AS tenant, g.id, coalesce(nullif(g.label, ''), g.name) AS name,
+           coalesce(q.commented = 0, false) AS enabled
     FROM groupfeatures AS g LEFT JOIN queue AS q ON q.name = g.name AND q.category = 'group'
     WHERE g.tenant_uuid::text = ANY($1) ORDER BY g.id"""
 # One who has two lines is in a group twice; an extension that is a member has no user.
@@ -70,13 +71,14 @@ _OUTCALLS: Final = """
     SELECT tenant_uuid::text AS tenant, id, name FROM outcall WHERE tenant_uuid::text = ANY($1) ORDER BY id"""
 _PERMISSIONS: Final = """
     SELECT tenant_uuid::text AS tenant, id, name, nullif(passwd, '') AS password,
-           CASE WHEN "authorization" = 1 THEN 'allow' ELSE 'deny' END AS mode, commented = 0 AS enabled
+           CASE WHEN "authorization" = 1 THEN 'allow' ELSE 'deny' END AS mode, commented = 0 AS enabled,
+           coalesce(description, '') AS description
     FROM rightcall WHERE tenant_uuid::text = ANY($1) ORDER BY id"""
 _EXTENSIONS: Final = """
     SELECT e.rightcallid AS permission, e.exten
     FROM rightcallexten AS e JOIN rightcall AS r ON r.id = e.rightcallid
     WHERE r.tenant_uuid::text = ANY($1) ORDER BY 1, e.exten COLLATE "C" """
-# Users, groups and outcalls of every tenant: an association with another tenant's is a fault, not a leftover.
+# Users, groups and outcalls of every tenant: an association with another tenant's is no leftover of a deletion.
 _ASSOCIATIONS: Final = """
     SELECT m.rightcallid AS permission, m.type::text AS type, m.typeval,
            coalesce(u.uuid::text, g.id::text, o.id::text) AS reference
@@ -137,8 +139,10 @@ async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
     fetched = await _fetch_tenants(database, wanted)
     tenants = fetched.tenants
     chosen = list(tenants)
-    async for user in _rows(database, _USERS, chosen):
-        tenants[user["tenant"]]["users"].append({"uuid": user["uuid"], "call_permission_password": user["password"]})
+    name = _USER_NAME if await database.fetchval(_HAS_USER_NAMES) else "''"
+    async for row in _rows(database, _USERS.format(name=name), chosen):
+        user = {"uuid": row["uuid"], "name": row["name"], "call_permission_password": row["password"]}
+        tenants[row["tenant"]]["users"].append(user)
     await _fetch_groups(database, tenants)
     async for outcall in _rows(database, _OUTCALLS, chosen):
         tenants[outcall["tenant"]]["outcalls"].append({"id": str(outcall["id"]), "name": outcall["name"]})
@@ -147,8 +151,8 @@ async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
 
 
 async def _fetch_tenants(database: Database, wanted: frozenset[str]) -> Fetched:
-    has_names = await database.fetchval(_HAS_NAMES)
-    rows = await database.fetch(_NAMED_TENANTS if has_names else _TENANTS)
+    rows = await database.fetch(_NAMED_TENANTS) if await database.fetchval(_HAS_NAMES) else []
+    rows = rows or await database.fetch(_TENANTS)  # wazo-auth has a tenant of its own: without one it is elsewhere
     tenants = {row["uuid"]: _tenant(row) for row in rows if not wanted or not wanted.isdisjoint(_called(row))}
     known = {called for row in rows for called in _called(row)}
     return Fetched(tenants, unknown=tuple(sorted(wanted - known)))
@@ -176,7 +180,7 @@ async def _fetch_permissions(database: Database, fetched: Fetched) -> None:
     permissions: dict[int, tuple[RawTenant, dict[str, Any]]] = {}
     chosen = list(fetched.tenants)
     async for row in _rows(database, _PERMISSIONS, chosen):
-        permission = {key: row[key] for key in ("id", "name", "mode", "password", "enabled")}
+        permission = {key: row[key] for key in ("id", "name", "mode", "password", "enabled", "description")}
         permission |= {"extensions": [], "users": [], "groups": [], "outcalls": []}
         tenant = fetched.tenants[row["tenant"]]
         tenant["call_permissions"].append(permission)

@@ -17,6 +17,7 @@ from loader.sources.wazo.database.client import FAILURES, connect, explain
 from loader.sources.wazo.database.rows import fetch
 from loader.sources.wazo.database.url import parse_url
 from loader.sources.wazo.database.watching import Lookout, counts
+from loader.sources.wazo.references import without_strangers
 
 if TYPE_CHECKING:
     import threading
@@ -75,8 +76,13 @@ class PostgresqlSource:
             self._unknown(each) for each in fetched.unknown
         ]
         missing = {each: canonical_uuid(each) for each in fetched.unknown}
+        tenants = []
+        for raw in fetched.tenants.values():
+            tenant, strangers = without_strangers(raw, self.name)
+            tenants.append(tenant)
+            faults += strangers
         return self._definitions.reading(
-            list(fetched.tenants.values()),
+            tenants,
             faults=faults,
             faulty=[uuid for uuid in missing.values() if uuid],
             complete=all(missing.values()),  # a tenant that was given another name is still there

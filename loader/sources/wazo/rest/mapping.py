@@ -21,6 +21,7 @@ Parts: TypeAlias = "Mapping[str, list[Part]]"
 def _permission(raw: Part) -> Part:
     return {
         **_kept(raw, "id", "name", "mode", "enabled", "extensions"),
+        "description": raw.get("description") or "",
         "password": raw.get("password") or None,  # wazo-confd's database has '' for none
         "extensions": _sorted(raw.get("extensions", [])),
         "users": _references(raw, "users", "uuid"),
@@ -32,6 +33,7 @@ def _permission(raw: Part) -> Part:
 def _user(raw: Part) -> Part:
     return {
         **_kept(raw, "uuid"),
+        "name": full_name(raw.get("firstname"), raw.get("lastname")),
         "call_permission_password": raw.get("call_permission_password") or None,
         "groups": _references(raw, "groups", "id"),
     }
@@ -40,7 +42,8 @@ def _user(raw: Part) -> Part:
 def _group(raw: Part) -> Part:
     members = raw.get("members")
     return {
-        **_kept(raw, "name", "enabled"),
+        **_kept(raw, "enabled"),
+        "name": raw.get("label") or raw.get("name", ""),  # people know the label; Wazo makes the name itself
         "id": _id(raw.get("id")),
         "users": _references(members if isinstance(members, dict) else {}, "users", "uuid"),
     }
@@ -71,11 +74,16 @@ def tenant_definition(uuid: str, name: str, parts: Parts) -> dict[str, Any]:
     return {
         "uuid": uuid,
         "name": name,
-        "users": [_kept(user, "uuid", "call_permission_password") for user in users],
+        "users": [_kept(user, "uuid", "name", "call_permission_password") for user in users],
         "groups": _with_all_members(_ordered(parts.get("groups", []), "id"), users),
         "outcalls": _ordered(parts.get("outcalls", []), "id"),
         "call_permissions": _ordered(parts.get("callpermissions", []), "id"),
     }
+
+
+def full_name(first: object, last: object) -> str:
+    """What people call a user; what is no text is left out."""
+    return " ".join(part for part in (first, last) if isinstance(part, str) and part)
 
 
 def _with_all_members(groups: list[Part], users: list[Part]) -> list[Part]:

@@ -14,6 +14,7 @@ from loader.definitions.shapes import canonical_uuid
 from loader.definitions.text.tokens import printable
 from loader.faults import Fault
 from loader.sources.values import PlainDefinitions, RawTenant
+from loader.sources.wazo.references import without_strangers
 from loader.sources.wazo.rest.api import Api
 from loader.sources.wazo.rest.bus import Bus
 from loader.sources.wazo.rest.client import Client, RefusedError
@@ -168,10 +169,15 @@ class WazoSource:
 
     def _reading(self) -> Reading:
         """What is known now. A tenant that never was at rest is at fault, so that nobody takes it for gone."""
-        tenants = [raw for tenant, raw in sorted(self._raw.items()) if self._is_wanted(tenant, str(raw["name"]))]
+        tenants, faults = [], []
+        for _, raw in sorted(self._raw.items()):
+            if self._is_wanted(raw["uuid"], str(raw["name"])):
+                tenant, strangers = without_strangers(raw, self.name)
+                tenants.append(tenant)
+                faults += strangers
         never = [tenant for tenant in sorted(self._unsettled) if tenant not in self._states]
         missing = self._missing()
-        faults = [self._restless(tenant) for tenant in never] + [self._unknown(wanted) for wanted in missing]
+        faults += [self._restless(each) for each in never] + [self._unknown(wanted) for wanted in missing]
         faulty = [*never, *(uuid for wanted in missing if (uuid := canonical_uuid(wanted)))]
         reading = self._definitions.reading(tenants, faults=faults, faulty=faulty)
         if any(canonical_uuid(wanted) is None for wanted in missing):

@@ -182,17 +182,19 @@ def test_an_association_with_something_deleted_is_a_warning(wazo: WazoDatabase) 
     assert "tenant acme, permission 12 (no-international): it is associated with the user 999" in problems[1]
 
 
-def test_an_association_with_another_tenants_user_is_a_fault(wazo: WazoDatabase) -> None:
-    """Wazo would apply it, and to leave it out may allow a call: the tenant keeps its last good rules."""
+def test_an_association_with_another_tenants_user_is_a_warning(wazo: WazoDatabase) -> None:
+    """Wazo applies it; an error would let one tenant's administrator hold up the rules of another."""
     wazo.execute(
         "INSERT INTO rightcallmember (rightcallid, type, typeval) "
         "SELECT 12, 'user', id FROM userfeatures WHERE uuid = $1",
         BOB,
     )
+    before = _read(wazo).tenants[0].call_permissions[0].users
     for query in ("", f"?tenant={ACME}"):
         reading = _read(wazo, query)
-        assert frozenset({ACME}) == reading.faulty
-        assert f"there is no user '{BOB}' in this tenant" in _problems(reading)[0]
+        assert reading.faulty == frozenset()
+        assert reading.tenants[0].call_permissions[0].users == before
+        assert f"the user '{BOB}' is not of this tenant" in _problems(reading)[0]
 
 
 def test_names_are_left_out_where_wazo_auth_is_elsewhere(postgres: PostgresServer) -> None:
@@ -200,6 +202,36 @@ def test_names_are_left_out_where_wazo_auth_is_elsewhere(postgres: PostgresServe
     database = WazoDatabase(postgres, "nameless", names=False)
     database.fill([_acme()])
     assert [(tenant.uuid, tenant.name) for tenant in _read(database).tenants] == [(ACME, "")]
+
+
+def test_a_tenant_that_wazo_auth_has_deleted_is_gone(wazo: WazoDatabase) -> None:
+    """Its rows are there until wazo-confd hears of the deletion, which may be days."""
+    wazo.execute("DELETE FROM auth_tenant WHERE uuid = $1", BOLT)
+    reading = _read(wazo)
+    assert ([tenant.uuid for tenant in reading.tenants], reading.complete) == ([ACME], True)
+
+
+def test_an_empty_table_of_wazo_auth_names_no_tenants(wazo: WazoDatabase) -> None:
+    """It is a leftover of a wazo-auth that has its own database; the tenants are those of wazo-confd."""
+    wazo.execute("DELETE FROM auth_tenant")
+    assert [(tenant.uuid, tenant.name) for tenant in _read(wazo).tenants] == [(ACME, ""), (BOLT, "")]
+
+
+def test_names_of_users_and_labels_of_groups_are_read(wazo: WazoDatabase) -> None:
+    """Where the user of the database may read them; they decide nothing."""
+    wazo.execute("UPDATE userfeatures SET firstname = 'Alice', lastname = 'Doe' WHERE uuid = $1", ALICE)
+    wazo.execute("UPDATE groupfeatures SET label = 'Sales'")
+    acme = _read(wazo).tenants[0]
+    assert [user.name for user in acme.users if user.uuid == ALICE] == ["Alice Doe"]
+    assert [group.name for group in acme.groups] == ["Sales"]
+    wazo.execute("CREATE ROLE modest LOGIN PASSWORD 'choose-one'")
+    granted = (
+        "tenant, auth_tenant, outcall, rightcall, rightcallexten, rightcallmember, groupfeatures, queue, queuemember"
+    )
+    wazo.execute(f"GRANT SELECT ON {granted} TO modest")
+    wazo.execute("GRANT SELECT (id, uuid, tenant_uuid, rightcallcode) ON userfeatures TO modest")
+    modest = PostgresqlSource(wazo.server.url(wazo.name, "modest", "choose-one")).read().tenants[0]
+    assert {user.name for user in modest.users} == {""}
 
 
 def test_a_tenant_that_only_wazo_auth_knows_is_there(wazo: WazoDatabase) -> None:

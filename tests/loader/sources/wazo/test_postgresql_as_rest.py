@@ -32,21 +32,24 @@ def _platform() -> WazoPlatform:
     acme, bolt = platform.add_tenant("acme"), platform.add_tenant("bolt")
     alice, bob = platform.add_user(acme, password="4242"), platform.add_user(acme)
     carol = platform.add_user(bolt, password="")
-    platform.edit_user(bob, enabled=False)
+    platform.edit_user(bob, enabled=False, lastname=None)
     sales, closed = platform.add_group(acme, "sales"), platform.add_group(acme, "closed", enabled=False)
     platform.join(sales, alice)
     platform.join(sales, bob, local=True)
     platform.join(closed, bob)
     world = platform.add_outcall(acme, "world")
     international = platform.add_permission(acme, "no-international", ["_00.", "118", "_+!"], password="1234")
-    disabled = platform.add_permission(acme, "off", ["*10"], enabled=False, mode="allow")
+    disabled = platform.add_permission(acme, "off", ["*10"], enabled=False, mode="allow", description="for later")
     platform.add_permission(bolt, "of nobody", [])
     for group in (sales, closed):
         platform.associate(international, "groups", group)
     platform.associate(international, "outcalls", world)
     for user in (alice, bob):
         platform.associate(disabled, "users", user)
-    platform.associate(platform.add_permission(bolt, "all", ["_X."]), "users", carol)
+    everything = platform.add_permission(bolt, "all", ["_X."])
+    for user in (carol, alice):
+        platform.associate(everything, "users", user)
+    platform.join(sales, carol)
     return platform
 
 
@@ -57,10 +60,18 @@ def _write(platform: WazoPlatform, database: WazoDatabase) -> None:
     insert("auth_tenant", "uuid name", [(tenant["uuid"], tenant["name"]) for tenant in platform.tenants.values()])
     users = platform.users
     rows: list[tuple[object, ...]] = [
-        (user["id"], uuid, user["tenant_uuid"], user["call_permission_password"], int(not user["enabled"]))
+        (
+            user["id"],
+            uuid,
+            user["tenant_uuid"],
+            user["firstname"],
+            user["lastname"] or "",
+            user["call_permission_password"],
+            int(not user["enabled"]),
+        )
         for uuid, user in users.items()
     ]
-    insert("userfeatures", "id uuid tenant_uuid rightcallcode commented", rows)
+    insert("userfeatures", "id uuid tenant_uuid firstname lastname rightcallcode commented", rows)
     groups = platform.groups
     rows = [(number, group["tenant_uuid"], group["name"], group["label"]) for number, group in groups.items()]
     insert("groupfeatures", "id tenant_uuid name label", rows)
@@ -74,9 +85,10 @@ def _write(platform: WazoPlatform, database: WazoDatabase) -> None:
     insert("outcall", "id tenant_uuid name", rows)
     permissions = platform.callpermissions.values()
     rows = [
-        (each["id"], each["tenant_uuid"], each["name"], each["password"] or "", *_flags(each)) for each in permissions
+        (each["id"], each["tenant_uuid"], each["name"], each["description"], each["password"] or "", *_flags(each))
+        for each in permissions
     ]
-    insert("rightcall", "id tenant_uuid name passwd authorization commented", rows)
+    insert("rightcall", "id tenant_uuid name description passwd authorization commented", rows)
     rows = [(each["id"], extension) for each in permissions for extension in each["extensions"]]
     insert("rightcallexten", "rightcallid exten", rows)
     rows = [

@@ -1,0 +1,85 @@
+"""References that lead out of their tenant: left out with a warning, so that nothing foreign keeps a tenant back.
+
+Wazo lets a user be put into a group of another tenant, and keeps rows whose user is gone. An administrator of one
+tenant could hold up the rules of another one, if such a reference were an error there as it is in definitions in files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from loader.definitions.findings import permission_label, tenant_label
+from loader.definitions.shapes import canonical_uuid
+from loader.definitions.text.tokens import printable
+from loader.faults import Fault, Severity
+
+if TYPE_CHECKING:
+    from loader.sources.values import RawTenant
+
+_LISTS: Final = {"groups": ("users",), "call_permissions": ("users", "groups", "outcalls")}
+"""The lists of a tenant whose members refer to others, and under which keys."""
+
+
+def without_strangers(tenant: RawTenant, origin: str) -> tuple[RawTenant, list[Fault]]:
+    """The tenant with the references that lead to something of its own, and a warning for each that does not.
+
+    What is no list or no text stays as it is: the check of definitions says what is wrong with it. The members that
+    need no change are the very objects of the given tenant.
+
+    Args:
+        tenant: as its source has it.
+        origin: what the warnings name as their file.
+    """
+    known = {key: _ids(tenant, key) for key in ("users", "groups", "outcalls")}
+    faults: list[Fault] = []
+    changed: RawTenant = {}
+    for key, referring in _LISTS.items():
+        for index, member in enumerate(tenant[key]):
+            strange = [each for each in referring if not _all_known(member, each, known[each])]
+            if not strange:
+                continue
+            own = dict(member)
+            for each in strange:
+                lost = [reference for reference in member[each] if _is_strange(reference, known[each])]
+                own[each] = [reference for reference in member[each] if not _is_strange(reference, known[each])]
+                faults += [_warning(tenant, member, key, (each, reference), origin) for reference in lost]
+            changed.setdefault(key, list(tenant[key]))[index] = own
+    return ({**tenant, **changed} if changed else tenant), faults
+
+
+def _ids(tenant: RawTenant, key: str) -> frozenset[str]:
+    id_key = "uuid" if key == "users" else "id"
+    ids = (each.get(id_key) for each in tenant[key])
+    return frozenset(each.lower() if key == "users" else each for each in ids if isinstance(each, str))
+
+
+def _all_known(member: dict[str, Any], key: str, known: frozenset[str]) -> bool:
+    references = member.get(key)
+    if not isinstance(references, list):
+        return True
+    try:
+        return known.issuperset(references)
+    except TypeError:  # something that cannot be a reference, which the check of definitions says
+        return False
+
+
+def _is_strange(reference: object, known: frozenset[str]) -> bool:
+    """Whether it leads to nothing of the tenant; None is a reference whose user, group or outcall is gone."""
+    if isinstance(reference, str):
+        return (canonical_uuid(reference) or reference) not in known
+    return reference is None
+
+
+def _warning(tenant: RawTenant, member: dict[str, Any], key: str, lost: tuple[str, object], origin: str) -> Fault:
+    kind, reference = lost[0][:-1], lost[1]
+    what = f"a {kind} is gone"
+    if isinstance(reference, str):
+        what = f"the {kind} '{printable(reference)}' is not of this tenant"
+    if key == "groups":
+        label = f"{printable(str(member.get('id')))} ({printable(str(member.get('name')))})"
+        problem = f"group {label}: {what}, and is no member here"
+        remedy = "take it out of the group in Wazo, which applies the group's permissions to it until then"
+        return Fault(origin, None, tenant_label(tenant), "", "", problem, remedy, Severity.WARNING)
+    problem = f"{what}, and the permission does not apply to it here"
+    remedy = "remove the association in Wazo, which applies it until then"
+    return Fault(origin, None, tenant_label(tenant), permission_label(member), "", problem, remedy, Severity.WARNING)
