@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.closest import Closest, closest
 from pdp.rules.model import Decision, Mode, Stage
+from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _why_no_match(near: Closest | None, extension: str) -> str:
 
 def _report(stage: Stage, candidates: list[CandidateReport], obstacle: str, *, reached: bool) -> StageReport:
     """A stage with its candidates ranked, those that match first and the decisive one before all."""
-    ranked = sorted(candidates, key=_rank)
+    ranked = sorted(candidates, key=lambda one: (rank(stage, _decision(one), one.permission_id), one.group_id))
     matching = [candidate for candidate in ranked if candidate.result is CandidateResult.OUTWEIGHED]
     others = [candidate for candidate in ranked if candidate.result is not CandidateResult.OUTWEIGHED]
     if obstacle:
@@ -201,16 +202,7 @@ def _report(stage: Stage, candidates: list[CandidateReport], obstacle: str, *, r
 
 
 def _decision(candidate: CandidateReport) -> Decision:
-    if candidate.mode is Mode.ALLOW:
-        return Decision.ALLOW
-    return Decision.CHALLENGE if candidate.has_password else Decision.DENY
-
-
-_STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
-
-
-def _rank(candidate: CandidateReport) -> tuple[int, int, str]:
-    return _STRENGTH[_decision(candidate)], -candidate.permission_id, candidate.group_id
+    return decision_of(candidate.mode, has_password=candidate.has_password)
 
 
 def _why(candidate: CandidateReport) -> str:

@@ -8,23 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pdp.rules.model import Decision, Mode, Stage
+from pdp.rules.model import Decision, Stage
 from pdp.rules.patterns.notation import sample_of, text_of
 from pdp.rules.patterns.parser import parse
 from pdp.rules.patterns.partition import UNDIVIDED, divide
+from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pdp.rules.patterns.partition import Part
-    from pdp.rules.snapshot.snapshot import PermissionRecord, Snapshot
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 MAX_WORK = 500_000
 """Steps of patterns that one answer is worth: about half a second."""
-
-_STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
-"""Within a stage, the lowest prevails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +100,8 @@ def _ranked(snapshot: Snapshot, caller: str, outcall: str) -> Iterator[tuple[Ver
         (Stage.OUTCALL, set(snapshot.outcall_permissions(outcall))),
     ):
         permissions = [permission for permission in map(snapshot.permission, slots) if permission.enabled]
-        for permission in sorted(permissions, key=_rank):
-            verdict = Verdict(_decision(permission), stage, permission.id, permission.name)
+        decided = [(decision_of(one.mode, has_password=one.has_password), one) for one in permissions]
+        for decision, permission in sorted(decided, key=lambda pair: rank(stage, pair[0], pair[1].id)):
+            verdict = Verdict(decision, stage, permission.id, permission.name)
             for pattern in permission.patterns:
                 yield verdict, snapshot.pattern(pattern)
-
-
-def _rank(permission: PermissionRecord) -> tuple[int, int]:
-    return _STRENGTH[_decision(permission)], -permission.id
-
-
-def _decision(permission: PermissionRecord) -> Decision:
-    if permission.mode is Mode.ALLOW:
-        return Decision.ALLOW
-    return Decision.CHALLENGE if permission.has_password else Decision.DENY

@@ -19,9 +19,10 @@ from pdp.rules.compiler.automata import NOTHING, AutomatonBuilder, Limits
 from pdp.rules.compiler.changes import Changes, changes
 from pdp.rules.compiler.profiles import build_profile
 from pdp.rules.compiler.writer import Tables, encode
-from pdp.rules.model import Decision, Mode, PasswordOverride, Stage
+from pdp.rules.model import Mode, PasswordOverride, Stage
 from pdp.rules.patterns.alphabet import ANY_MASK, GAP_MASK, STAR
 from pdp.rules.patterns.parser import Pattern, parse
+from pdp.rules.precedence import STAGES, decision_of, rank
 from pdp.rules.snapshot.verdict import verdict_number
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
     from pdp.rules.model import CallPermission, Group, Outcall, Revision, Tenant, User
 
-_STAGES = (Stage.USER, Stage.GROUP, Stage.OUTCALL)
-_STRENGTH = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
-"""Within a stage, the lowest prevails."""
-_LOWEST = 2**64 - 1
 _GARBAGE_FLOOR = 1 << 20
 """Bytes that edits may leave behind before it is worth while to start afresh, however little is in use."""
 _PROGRESS_STEP = 1000
@@ -48,15 +45,10 @@ class Slot(NamedTuple):
 
     def ranked(self, index: int, stage: Stage) -> Iterable[tuple[int, int, int]]:
         """Rank, verdict and pattern number of each of its items, where the slot has this index."""
-        decision = self._decision()
-        rank = (stage * 4 + _STRENGTH[decision]) << 64 | _LOWEST - self.id
+        decision = decision_of(self.mode, has_password=self.has_password)
+        ranked = rank(stage, decision, self.id)
         verdict = verdict_number(index, decision, stage)
-        return ((rank, verdict, pattern) for pattern in self.patterns)
-
-    def _decision(self) -> Decision:
-        if self.mode is Mode.ALLOW:
-            return Decision.ALLOW
-        return Decision.CHALLENGE if self.has_password else Decision.DENY
+        return ((ranked, verdict, pattern) for pattern in self.patterns)
 
 
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -197,7 +189,7 @@ class _State:
         if root is None:
             items = [
                 item
-                for stage, indexes in zip(_STAGES, profile, strict=True)
+                for stage, indexes in zip(STAGES, profile, strict=True)
                 for index in indexes
                 for item in self._by_index[index].ranked(index, stage)
             ]
