@@ -11,11 +11,12 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from pdp.errors import CallError, Code, InvalidCall, ListenError, Stopping, TooManyCalls
+from pdp.errors import CallError, Code, InvalidCall, ListenError, TooManyCalls
 from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
 from pdp.services.methods import Kind
 from pdp.transports.guard_interceptor import GuardInterceptor, Refuser
 from pdp.transports.health_reflection import StandardServices
+from pdp.transports.pause import Pause
 from pdp.transports.streams import Streams
 
 if TYPE_CHECKING:
@@ -35,11 +36,7 @@ _log = structlog.get_logger()
 _MIN_PING_INTERVAL_MS = 10_000
 """Clients may ask more often than gRPC's five minutes whether the server lives; at most this often."""
 SETTLE_SECONDS = 0.1
-"""What a call sent before the stop may need to reach us."""
-_QUIET_SECONDS = 0.15
-"""With no call for so long, clients know that they are refused."""
-_MAX_REFUSING_SECONDS = 1.0
-"""For clients that never give up."""
+"""Time in which health checkers read that the server stops, before GOAWAY."""
 _STATUSES = {code: next(status for status in grpc.StatusCode if status.value[0] == code) for code in Code}
 _OVERLOAD_SECONDS = 0.25
 """When it is worth asking an overloaded server again."""
@@ -96,17 +93,15 @@ class GrpcTransport:
         self._server.start()
 
     def stop(self) -> None:
-        """Tells health checks, waits for load balancers, takes no more calls, and ends those in flight.
-
-        When gRPC's core is told to stop, it cancels what it has not handed over yet, and what clients send until they
-        know. So it is told only when nothing comes any more: calls are first answered, then refused with a status that
-        clients may retry.
-        """
+        """Tells health checks, serves on for load balancers, tells clients to go elsewhere, ends calls in flight."""
         self._standard.announce_stop()
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
-        self._door.close()
-        self._streams.end()
+        pools = (self._pool, self._settings.threads), (self._waiting, _WAITING_THREADS)
+        pause = Pause(pools, lambda: self._door.arrived)
+        pause.await_quiet()
         stopped = self._server.stop(self._settings.drain_seconds)
+        pause.end()
+        self._streams.end()
         self._standard.end_streams()
         stopped.wait()
         self._standard.release()
@@ -193,39 +188,23 @@ class _Admission:
 
 
 class _Door(grpc.GenericRpcHandler):
-    """Where calls come in. grpcio asks it for a handler when a call arrives, long before a thread is free for it."""
+    """Where calls come in. grpcio asks it for a handler when a call arrives, long before a thread is free for it.
+
+    Attributes:
+        arrived: calls so far.
+    """
 
     def __init__(self, methods: Sequence[Method], handlers: _Handlers, admission: _Admission) -> None:
         self._admit = admission.check
-        self._open = {f"/{method.service}/{method.name}": handlers.make(method) for method in methods}
-        self._closed = {
-            f"/{method.service}/{method.name}": handlers.make(method._replace(answer=_refuse, raw=None))
-            for method in methods
-        }
-        self._handlers = self._open
-        self._refused = 0
+        self._handlers = {f"/{method.service}/{method.name}": handlers.make(method) for method in methods}
+        self.arrived = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> _Handler | None:
         """The handler of a call that arrives; None: there is no such method here."""
-        handlers = self._handlers
-        if handlers is self._closed:
-            self._refused += 1
+        self.arrived += 1
         method = handler_call_details.method
-        handler = handlers.get(method)
+        handler = self._handlers.get(method)
         return self._admit(handler, method) if handler is not None else None
-
-    def close(self) -> None:
-        """Refuses whatever arrives from now on; returns when nothing does any more."""
-        self._handlers = self._closed
-        deadline = time.monotonic() + _MAX_REFUSING_SECONDS
-        seen = -1
-        while seen != self._refused and time.monotonic() < deadline:
-            seen = self._refused
-            time.sleep(_QUIET_SECONDS)
-
-
-def _refuse(_request: object) -> NoReturn:
-    raise Stopping
 
 
 _UNREADABLE = object()
