@@ -51,7 +51,7 @@ class Command(click.RichCommand):
             ctx.exit(ExitCode.INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - an exit code of 1 would read as "denied"
             if not _logs_json(ctx):
-                _complain(traceback.format_exc())
+                _complain(*traceback.format_exc().splitlines())
             _fail(ctx, f"a defect of Rightcall's own: {error!r}; please report it", ExitCode.DEFECT)
 
 
@@ -101,16 +101,17 @@ def _fail(ctx: click.Context, message: str, code: ExitCode) -> None:
     if _logs_json(ctx):
         _log_failure(ctx, message, code)
     else:
-        _complain(("Error: ", "bold red"), message)
+        _complain(("Error: ", message))
     ctx.exit(code)
 
 
-def _complain(*parts: str | tuple[str, str]) -> None:
+def _complain(*lines: str | tuple[str, str]) -> None:
+    """Prints lines; of a pair, the first half stands out."""
     from rich.text import Text  # noqa: PLC0415 - as above
 
     from rightcall.cli.output import complain  # noqa: PLC0415 - as above
 
-    complain(Text.assemble(*parts))
+    complain(*(line if isinstance(line, str) else Text.assemble((line[0], "bold red"), line[1]) for line in lines))
 
 
 def _log_failure(ctx: click.Context, message: str, code: ExitCode) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from rich.tree import Tree
 
-from rightcall.cli.output import DECISION_STYLES, decision_text, permission_text
+from rightcall.cli.output import DECISION_STYLES, Branch, decision_text, permission_text
 from rightcall.client.values import CandidateResult, Mode, StageResult
 
 if TYPE_CHECKING:
@@ -21,19 +20,18 @@ _STAGE_RESULTS = {
 }
 
 
-def derivation(call: Call, explanation: Explanation) -> Tree:
+def derivation(call: Call, explanation: Explanation) -> Branch:
     """The whole derivation of an answer."""
     answer = explanation.answer
-    tree = Tree(Text.assemble(decision_text(answer.decision), explanation.summary.removeprefix(answer.decision.name)))
-    tree.guide_style = "dim"
-    tree.add(_known("caller", call.caller, known=explanation.caller_known))
-    tree.add(_known("outcall", call.outcall, known=explanation.outcall_known))
-    tree.add(Text(f"tenant {explanation.tenant or 'none'}, revision {answer.revision or 'none'}"))
+    tree = Branch(Text.assemble(decision_text(answer.decision), explanation.summary.removeprefix(answer.decision.name)))
+    tree.branch(_known("caller", call.caller, known=explanation.caller_known))
+    tree.branch(_known("outcall", call.outcall, known=explanation.outcall_known))
+    tree.branch(Text(f"tenant {explanation.tenant or 'none'}, revision {answer.revision or 'none'}"))
     for stage in explanation.stages:
         style = DECISION_STYLES[answer.decision] if stage.result is StageResult.DECIDED else "dim"
-        branch = tree.add(_stage(stage, style))
+        branch = tree.branch(_stage(stage, style))
         for candidate in stage.candidates:
-            branch.add(_candidate(candidate, style))
+            branch.branch(_candidate(candidate, style))
     return tree
 
 

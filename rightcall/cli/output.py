@@ -1,23 +1,34 @@
-"""What commands print: colours where a person looks, plain text in a pipe, JSON where a program asks for it."""
+"""What commands print: colours where a person looks, plain text in a pipe, JSON where a program asks for it.
+
+Names, patterns and messages come from outside. Everything that is printed for people goes through here, and no
+character of it that is not printable reaches a terminal: a newline in a name forges no line, an escape sequence clears
+no screen.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
+from rich.table import Table
+from rich.text import Span, Text
+from rich.tree import Tree
 
 from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.tree import Tree
+    from collections.abc import Sequence
 
     from rightcall.client.values import Permission
+
+_JSON_ESCAPED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What JSON admits as it is, and a terminal takes for orders: more control characters, and marks of direction."""
 
 _UNLIMITED = 1000
 """Columns."""
@@ -25,27 +36,77 @@ _UNLIMITED = 1000
 DECISION_STYLES = {Decision.ALLOW: "bold green", Decision.DENY: "bold red", Decision.CHALLENGE: "bold yellow"}
 
 
-def say(line: Text) -> None:
+def escaped(text: str | Text) -> Text:
+    """A text in which each character that is not printable is written as Python escapes it."""
+    whole = Text(text) if isinstance(text, str) else text
+    if whole.plain.isprintable():
+        return whole
+    shown = [character if character.isprintable() else ascii(character)[1:-1] for character in whole.plain]
+    places = [0, *accumulate(map(len, shown))]
+    spans = [Span(places[span.start], places[span.end], span.style) for span in whole.spans]
+    return Text("".join(shown), style=whole.style, spans=spans)
+
+
+class Grid(Table):
+    """A table whose cells are escaped; a cell of several lines is a list of texts."""
+
+    def add_row(self, *cells: str | Text | Sequence[str | Text], **options: Any) -> None:  # type: ignore[override] # fewer
+        """Adds a row."""
+        super().add_row(*map(_cell, cells), **options)
+
+
+class Branch(Tree):
+    """A tree whose labels are escaped."""
+
+    def __init__(self, label: str | Text) -> None:
+        super().__init__(escaped(label), guide_style="dim")
+
+    def branch(self, label: str | Text) -> Branch:
+        """Adds a branch, and gives it."""
+        child = Branch(label)
+        self.children.append(child)
+        return child
+
+
+def _cell(cell: str | Text | Sequence[str | Text]) -> Text:
+    if isinstance(cell, str | Text):
+        return escaped(cell)
+    return Text("\n").join(map(escaped, cell))
+
+
+def say(line: str | Text) -> None:
     """Prints a line for people, on standard output. It is not broken: whoever searches a pipe wants it whole."""
-    Console(highlight=False).print(line, soft_wrap=True)
+    Console(highlight=False).print(escaped(line), soft_wrap=True)
 
 
-def draw(what: Table | Tree) -> None:
+def draw(what: Grid | Branch) -> None:
     """Prints a drawing for people, on standard output; as wide as it needs to be where no terminal sets a limit."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _UNLIMITED
-    console.print(what)
+    if console.is_terminal:
+        console.print(what)
+        return
+    console.width = _UNLIMITED
+    with console.capture() as drawn:
+        console.print(what)
+    for line in drawn.get().splitlines():  # tables fill up their last column
+        console.out(line.rstrip(), highlight=False)
 
 
-def complain(line: Text) -> None:
-    """Prints a line for people, on standard error."""
-    Console(stderr=True, highlight=False).print(line, soft_wrap=True)
+def complain(*lines: str | Text) -> None:
+    """Prints lines for people, on standard error."""
+    console = Console(stderr=True, highlight=False)
+    for line in lines:
+        console.print(escaped(line), soft_wrap=True)
 
 
 def print_json(value: object) -> None:
     """Prints for programs: one JSON document, on standard output."""
-    Console(highlight=False, markup=False, emoji=False).out(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    Console(highlight=False, markup=False, emoji=False).out(_JSON_ESCAPED.sub(_code, text))
+
+
+def _code(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
 
 
 def plain(value: object) -> object:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from pdp.app import Server, ServerSettings
 from pdp.errors import ListenError
 from rightcall.cli.command import command, option
-from rightcall.cli.output import decision_text, draw, say
+from rightcall.cli.output import Grid, decision_text, draw, say
 from rightcall.client.blocking import Client
 from rightcall.client.channel import DEFAULT_TARGET
 from rightcall.client.values import Answer, Call
@@ -109,8 +108,8 @@ def _serving(local: Local) -> Iterator[Server]:
         server.stop()
 
 
-def _table(answers: Sequence[Answer | RightcallError]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Fern & Sons: who may call what", title_justify="left", title_style="bold")
+def _table(answers: Sequence[Answer | RightcallError]) -> Grid:
+    table = Grid(box=box.SIMPLE_HEAD, title="Fern & Sons: who may call what", title_justify="left", title_style="bold")
     for heading in ("caller", "dials", "through", "decision", "stage", "permission"):
         table.add_column(heading)
     for call, answer in zip(CALLS, answers, strict=True):

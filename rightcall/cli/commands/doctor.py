@@ -11,7 +11,6 @@ import rich_click as click
 from click.exceptions import Exit
 from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pdp.errors import ListenError
@@ -19,7 +18,7 @@ from pdp.runtime.version import version
 from rightcall.cli.command import command, option
 from rightcall.cli.options.common import json_option, redis_prefix_option, secret_option
 from rightcall.cli.options.connection import connection_options, told
-from rightcall.cli.output import draw, print_json, say
+from rightcall.cli.output import Grid, draw, print_json, say
 from rightcall.client.channel import DEFAULT_TARGET
 from rightcall.doctor.checks import CHECKS, Deployment
 from rightcall.doctor.findings import Verdict, counted
@@ -124,8 +123,8 @@ def _examined(deployment: Deployment, timeout: float) -> list[Result]:
     return results
 
 
-def _table(results: Sequence[Result]) -> Table:
-    table = Table("check", "", "seen", box=box.SIMPLE_HEAD)
+def _table(results: Sequence[Result]) -> Grid:
+    table = Grid("check", "", "seen", box=box.SIMPLE_HEAD)
     for _, part in groupby(results, key=_part):
         # A hundred lines about one cause would hide it: those that nobody looked at for the same reason share one.
         for reason, alike in groupby(part, key=_skipped_because):
@@ -152,10 +151,9 @@ def _verdict(verdict: Verdict) -> Text:
     return Text(verdict.value, style=_STYLES[verdict])
 
 
-def _seen(result: Result) -> Text:
-    style = "dim" if result.verdict is Verdict.SKIPPED else ""
-    advice = f"\n→ {result.advice}" if result.advice else ""
-    return Text.assemble((result.seen, style), (advice, "bold"))
+def _seen(result: Result) -> list[Text]:
+    seen = Text(result.seen, style="dim" if result.verdict is Verdict.SKIPPED else "")
+    return [seen, Text(f"→ {result.advice}", style="bold")] if result.advice else [seen]
 
 
 def _summary(results: Sequence[Result]) -> Text:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import rich_click as click
-from rich.table import Table
 from rich.text import Text
 
 from rightcall.cli.command import command, option
 from rightcall.cli.options.asking import server_options
 from rightcall.cli.options.common import json_option
-from rightcall.cli.output import complain, decision_text, draw, permission_text, print_json
+from rightcall.cli.output import Grid, complain, decision_text, draw, permission_text, print_json
 from rightcall.client.directory import REPORT_TIMEOUT
 from rightcall.client.values import Stage
 
@@ -54,8 +53,8 @@ def reach(
     _remark(reaches, caller, outcall)
 
 
-def _table(reaches: Reaches, *, by_permission: bool) -> Table:
-    table = Table("decision", "pattern", "for example", *(["by"] if by_permission else []))
+def _table(reaches: Reaches, *, by_permission: bool) -> Grid:
+    table = Grid("decision", "pattern", "for example", *(["by"] if by_permission else []))
     for one in reaches.reaches:
         decision = Text("varies", style="yellow") if one.decision is None else decision_text(one.decision)
         by = [_decisive(one)] if by_permission else []

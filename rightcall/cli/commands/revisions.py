@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from rich.table import Table
+from rich import box
 from rich.text import Text
 
 from loader.errors import PublishError
 from loader.publishing.revisions import Revisions, UnknownRevision
 from rightcall.cli.command import command, option
 from rightcall.cli.options.common import json_option, redis_prefix_option, secret_option
-from rightcall.cli.output import draw, print_json, say
+from rightcall.cli.output import Grid, draw, print_json, say
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.redis_client import opened_redis
 
@@ -44,8 +45,12 @@ def revisions(*, tenant: str, redis: str, redis_prefix: str, secrets: tuple[byte
         kept = opened.kept(tenant.lower())
     if as_json:
         print_json({"revisions": [one.as_dict() for one in kept]})
+    elif not kept:
+        say("Redis keeps no revision of this tenant." if tenant else "Redis keeps no revisions.")
     else:
-        draw(_table(kept))
+        for tenant_, of_tenant in groupby(kept, key=lambda one: one.tenant):
+            say(Text(f"tenant {tenant_}", style="bold"))
+            draw(_table(list(of_tenant)))
 
 
 @command("rightcall rollback 54eb71f8-1f4b-4ae4-8730-638062fbe521 1795420040123 --redis redis://localhost:6379/0")
@@ -97,11 +102,14 @@ def _opened(url: str, prefix: str, secrets: tuple[bytes, ...]) -> Iterator[Revis
             raise Failure(str(error), ExitCode.UNREACHABLE) from error
 
 
-def _table(kept: list[KeptRevision]) -> Table:
-    table = Table("tenant", "revision", "published", "by", "permissions", "size", "")
+def _table(kept: list[KeptRevision]) -> Grid:
+    table = Grid(box=box.SIMPLE_HEAD)
+    table.add_column("revision", no_wrap=True, min_width=max(len(str(one.revision)) for one in kept))  # to be pasted
+    for heading in ("published", "by", "permissions", "size", ""):
+        table.add_column(heading)
     for one in kept:
         published = datetime.fromtimestamp(one.published_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         state = "pinned" if one.pinned else "current" if one.current else ""
         size = f"{one.size / _KIB:,.0f} KiB"
-        table.add_row(one.tenant, str(one.revision), published, one.by, f"{one.permissions:,}", size, state)
+        table.add_row(str(one.revision), published, one.by, f"{one.permissions:,}", size, state)
     return table
