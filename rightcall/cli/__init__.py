@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "serve": "rightcall.cli.commands.serve",
     "load": "rightcall.cli.commands.load",
     "validate": "rightcall.cli.commands.validate",
+    "prove": "rightcall.cli.commands.prove",
     "check": "rightcall.cli.commands.ask",
     "explain": "rightcall.cli.commands.ask",
     "callers": "rightcall.cli.commands.callers",

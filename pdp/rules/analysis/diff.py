@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.analysis.expectations import Pair
-from pdp.rules.analysis.passwords import Asked, asked
+from pdp.rules.analysis.counterexample import Pair
+from pdp.rules.analysis.passwords import Passwords
 from pdp.rules.analysis.rulings import NOBODY, SILENT, Policy, Ruling
-from pdp.rules.model import Decision
+from pdp.rules.model import Decision, PasswordOverride
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pdp.rules.analysis.rulings import Decided, Rulings
 
@@ -79,16 +79,24 @@ class Difference:
         old: the version before.
         new: the version now, over the same regions.
         policy: how servers decide about callers and outcalls that a version does not know.
+        override: where a user's own password replaces a permission's.
 
     Attributes:
         calls: the calls whose decision differs.
         passwords: the calls whose password differs.
     """
 
-    def __init__(self, old: Rulings, new: Rulings, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        old: Rulings,
+        new: Rulings,
+        policy: Policy | None = None,
+        override: PasswordOverride = PasswordOverride.ALL,
+    ) -> None:
         self.old = old
         self.new = new
         self._policy = policy or Policy()
+        self._override = override
         self.outcalls: list[str | None] = [*dict.fromkeys(old.outcalls | new.outcalls), None]
         self.users = list(dict.fromkeys([*old.rights, *new.rights]))
         self.calls = tuple(self._changed_calls())
@@ -118,7 +126,9 @@ class Difference:
             same = before == now
             for outcall, out_before, out_now in ways:
                 if not (same and out_before == out_now):
-                    changes = self._changes(self._final(before, out_before), self._final(now, out_now))
+                    changes = self._changes(
+                        self._final(self.old, before, out_before), self._final(self.new, now, out_now)
+                    )
                     if changes:
                         rows.setdefault(changes, []).append(Pair(users, outcall))
         for changes, changed in rows.items():
@@ -137,69 +147,76 @@ class Difference:
             return rulings.of_outcall(outcall)
         return None if self._policy.deny_unknown_outcall else SILENT
 
-    def _final(self, ruling: Ruling, out: Ruling | None) -> tuple[int, int]:
+    @staticmethod
+    def _final(rulings: Rulings, ruling: Ruling, out: Ruling | None) -> tuple[int, int]:
         """What is denied and challenged in the end."""
         if out is None:
-            return self.old.universe & ~self.old.emergency, 0
+            return rulings.universe & ~rulings.emergency, 0
         left = ~(ruling.allow | ruling.deny | ruling.challenge)
         return ruling.deny | out.deny & left, ruling.challenge | out.challenge & left
 
-    def _changes(self, before: tuple[int, int], now: tuple[int, int]) -> tuple[Change, ...]:
-        if before == now:
+    @staticmethod
+    def _changes(before: tuple[int, int], now: tuple[int, int]) -> tuple[Change, ...]:
+        changed = (before[0] ^ now[0]) | (before[1] ^ now[1])
+        if not changed:
             return ()
-        universe = self.old.universe
-        old = {decision: numbers for decision, numbers in _by_decision(before, universe) if numbers}
-        new = {decision: numbers for decision, numbers in _by_decision(now, universe) if numbers}
+        old, new = _by_decision(before, changed), _by_decision(now, changed)
         return tuple(
-            Change(one, other, old[one] & new[other])
-            for one in old
-            for other in new
-            if one is not other and old[one] & new[other]
+            Change(one, other, numbers & others)
+            for one, numbers in old
+            for other, others in new
+            if one is not other and numbers & others
         )
 
     def _changed_passwords(self) -> Iterator[ChangedPassword]:
-        old, new = self._passwords_of(self.old), self._passwords_of(self.new)
+        old, new = Passwords(self.old, self._override), Passwords(self.new, self._override)
+        if old.basis() == new.basis():
+            return
         groups: dict[tuple[object, ...], list[str]] = {}
         for user in self.users:
-            own = old.get(user), new.get(user)
-            key = (
-                self.old.rights.get(user),
-                self.new.rights.get(user),
-                *(own if own[0] != own[1] else (own[0] is None,)),
-            )
-            groups.setdefault(key, []).append(user)
+            own = old.own.get(user), new.own.get(user)
+            rights = self.old.rights.get(user), self.new.rights.get(user)
+            # Users with a password of their own, the same as before, are asked for it alike.
+            groups.setdefault((rights, own if own[0] != own[1] else own[0] is None), []).append(user)
+        alike: dict[tuple[object, ...], list[str]] = {}
+        for users in groups.values():
+            own = old.own.get(users[0]), new.own.get(users[0])
+            key = old.of_caller(users[0]), new.of_caller(users[0]), own if any(own) else None
+            alike.setdefault(key, []).extend(users)
         rows: dict[tuple[int, str, str], list[Pair]] = {}
-        for users in [*groups.values(), [""]]:
-            for outcall in self.outcalls:
-                before = asked(self.old, users[0], old.get(users[0]), outcall)
-                now = asked(self.new, users[0], new.get(users[0]), outcall)
-                if before == now:
-                    continue
-                for row in _other_passwords(before, now):
-                    rows.setdefault(row, []).append(Pair(tuple(users) if users[0] else (), outcall))
+        for users in [*alike.values(), [""]]:
+            callers = tuple(users) if users[0] else ()
+            for outcall, row in self._other_passwords(old, new, users[0]):
+                rows.setdefault(row, []).append(Pair(callers, outcall))
         for (numbers, one, other), pairs in rows.items():
             yield ChangedPassword(numbers, tuple(pairs), one, other)
 
-    @staticmethod
-    def _passwords_of(rulings: Rulings) -> dict[str, str]:
-        return {
-            user.uuid: user.call_permission_password
-            for user in rulings.tenant.users
-            if user.call_permission_password is not None
-        }
+    def _other_passwords(
+        self, old: Passwords, new: Passwords, caller: str
+    ) -> Iterator[tuple[str | None, tuple[int, str, str]]]:
+        """For each way out the extensions for which a caller is asked for another password, and which."""
+        (before, left_before), (now, left_now) = old.of_caller(caller), new.of_caller(caller)
+        for outcall in self.outcalls:
+            out_before, out_now = (
+                old.of_outcall(outcall, caller, left_before),
+                new.of_outcall(outcall, caller, left_now),
+            )
+            if before == now and out_before == out_now:
+                continue
+            rows: dict[tuple[str, str], int] = {}
+            for one, numbers in (*before, *out_before):
+                for other, others in (*now, *out_now):
+                    if one != other and numbers & others:
+                        rows[one, other] = rows.get((one, other), 0) | numbers & others
+            for (one, other), numbers in rows.items():
+                yield outcall, (numbers, one, other)
 
 
-def _by_decision(final: tuple[int, int], universe: int) -> Iterable[tuple[Decision, int]]:
-    deny, challenge = final
-    return (
-        (Decision.ALLOW, universe & ~(deny | challenge)),
+def _by_decision(final: tuple[int, int], within: int) -> list[tuple[Decision, int]]:
+    deny, challenge = final[0] & within, final[1] & within
+    parts = (
+        (Decision.ALLOW, within & ~(deny | challenge)),
         (Decision.DENY, deny),
         (Decision.CHALLENGE, challenge),
     )
-
-
-def _other_passwords(before: Asked, now: Asked) -> Iterator[tuple[int, str, str]]:
-    for one, numbers in before:
-        for other, others in now:
-            if one != other and numbers & others:
-                yield numbers & others, one, other
+    return [part for part in parts if part[1]]

@@ -91,30 +91,27 @@ class Effects:
         """The permissions that decide no call of any caller, by id."""
         tenant = self._rulings.tenant
         found = []
-        lost = {id_ for id_, numbers in self.decided.items() if not numbers}
-        takers = self._takers({id_: self._rulings.set_of(id_) for id_ in lost})
+        lost = {(id_, ""): self._rulings.set_of(id_) for id_, numbers in self.decided.items() if not numbers}
+        takers = self._takers(lost)
         for permission in sorted(tenant.call_permissions, key=lambda permission: permission.id):
             if not self.decided.get(permission.id):
                 causes = _structural(permission, tenant)
-                by = {} if causes else takers[permission.id]
+                by = {} if causes else takers[permission.id, ""]
                 found.append(Idle(permission.id, "", causes or tuple(kind for kind in Cause if kind in by), by))
         return found
 
     def idle_patterns(self) -> list[Idle]:
         """The patterns that decide no call, of permissions that do."""
         rulings = self._rulings
-        lost = [
-            (id_, text)
-            for id_, numbers in self.decided.items()
+        lost = {
+            (id_, text): rulings.regions.numbers(text)
+            for id_, numbers in sorted(self.decided.items())
             if numbers
-            for text in dict.fromkeys(rulings.permissions[id_].extensions)
+            for text in sorted(set(rulings.permissions[id_].extensions))
             if not rulings.regions.numbers(text) & numbers
-        ]
-        found = []
-        for id_, text in sorted(lost):
-            by = self._takers({id_: rulings.regions.numbers(text)})[id_]
-            found.append(Idle(id_, text, tuple(kind for kind in Cause if kind in by), by))
-        return found
+        }
+        takers = self._takers(lost)
+        return [Idle(*key, tuple(kind for kind in Cause if kind in takers[key]), takers[key]) for key in lost]
 
     def idle_for_users(self) -> list[int]:
         """The permissions that decide no call of a known user, and only calls of callers that are no user."""
@@ -182,33 +179,53 @@ class Effects:
             return rulings.universe & ~(rulings.emergency | rulings.stage(place.rights.own).decided)
         return rulings.universe & ~rulings.of_caller(place.rights).decided
 
-    def _takers(self, lost: dict[int, int]) -> dict[int, Takers]:
+    def _takers(self, lost: dict[_Key, int]) -> dict[_Key, Takers]:
         """What takes extensions from permissions that never decide them, where they stand.
 
         Args:
-            lost: the extensions, by permission.
+            lost: the extensions, by permission and pattern.
         """
-        found: dict[int, Takers] = {id_: {} for id_ in lost}
-        emergency = self._rulings.emergency
-        for id_, numbers in lost.items():
-            if numbers & emergency:
-                found[id_][Cause.EMERGENCY] = {}
-        for place in self._places(nobody_only=False):
-            for id_ in lost.keys() & set(place.ids):
-                self._note_takers(found[id_], place, id_, lost[id_] & ~emergency)
+        found: dict[_Key, Takers] = {key: {} for key in lost}
+        of_permission: dict[int, list[_Key]] = {}
+        for key, numbers in lost.items():
+            of_permission.setdefault(key[0], []).append(key)
+            if numbers & self._rulings.emergency:
+                found[key][Cause.EMERGENCY] = {}
+        everything_earlier = {id_ for rights in self._rights for ids in rights for id_ in ids}
+        for place in self._places(nobody_only=True):
+            left = -1
+            for id_ in of_permission.keys() & set(place.ids):
+                left = self._left(place) if left < 0 else left
+                earlier = everything_earlier if place.stage is Stage.OUTCALL else self._before(place)
+                for key in of_permission[id_]:
+                    self._note_takers(found[key], place, id_, (lost[key] & ~self._rulings.emergency, left), earlier)
         return found
 
-    def _note_takers(self, takers: Takers, place: Place, id_: int, numbers: int) -> None:
-        """Adds what takes extensions from a permission at one of its places."""
-        rulings = self._rulings
-        loser = rulings.permissions[id_]
-        for stage, ids in rulings.stages(place.rights, place.outcall):
-            if stage is place.stage:
-                left = numbers & self._left(place)
-                outranking = [other for other in ids if _outranks(rulings.permissions[other], loser)]
-                _note(takers, Cause.SAME_STAGE, stage, (o for o in outranking if rulings.set_of(o) & left))
-                return
-            _note(takers, Cause.EARLIER_STAGE, place.stage, (o for o in ids if rulings.set_of(o) & numbers))
+    @staticmethod
+    def _before(place: Place) -> Iterable[int]:
+        return place.rights.own if place.stage is Stage.GROUP else ()
+
+    def _note_takers(
+        self, takers: Takers, place: Place, id_: int, numbers: tuple[int, int], earlier: Iterable[int]
+    ) -> None:
+        """Adds what takes extensions from a permission at one of its places.
+
+        Args:
+            takers: where it is added.
+            place: one of the permission's places.
+            id_: the permission.
+            numbers: the extensions, and what the stages before leave of all.
+            earlier: the permissions that stand in the stages before.
+        """
+        set_of, permissions = self._rulings.set_of, self._rulings.permissions
+        lost, left = numbers
+        _note(takers, Cause.EARLIER_STAGE, place.stage, (other for other in earlier if set_of(other) & lost))
+        outranking = (other for other in place.ids if _outranks(permissions[other], permissions[id_]))
+        _note(takers, Cause.SAME_STAGE, place.stage, (other for other in outranking if set_of(other) & lost & left))
+
+
+_Key = tuple[int, str]
+"""A permission, and one of its patterns; an empty text: all of it."""
 
 
 def _note(takers: Takers, cause: Cause, stage: Stage, permissions: Iterable[int]) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from pdp.rules.analysis.rulings import NOBODY, SILENT, STRANGER, Policy, Ruling
+from pdp.rules.analysis.counterexample import Counterexample, Pair, Violation, counterexample
+from pdp.rules.analysis.rulings import NOBODY, SILENT, Policy, Ruling
 from pdp.rules.model import Chosen, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pdp.rules.analysis.rulings import Decided, Rulings
+    from pdp.rules.analysis.rulings import Rulings
     from pdp.rules.model import Expectation, Tenant, Who
 
 
@@ -28,50 +29,6 @@ class Truth(StrEnum):
     BROKEN = "broken"
     NOT_PROVEN = "not proven"
     """The patterns take too many states to tell apart; it may hold or not."""
-
-
-class Pair(NamedTuple):
-    """Callers with the same rights, and a way out.
-
-    Attributes:
-        users: UUIDs; empty: callers that are no user.
-        outcall: None: through none.
-    """
-
-    users: tuple[str, ...]
-    outcall: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Calls that break an expectation.
-
-    Attributes:
-        numbers: the extensions, as a set.
-        decisions: the wrong decisions that they get.
-        pairs: the callers and ways out, for each of which it is all of these extensions.
-    """
-
-    numbers: int
-    decisions: tuple[Decision, ...]
-    pairs: tuple[Pair, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Counterexample:
-    """One call that breaks an expectation.
-
-    Attributes:
-        caller: a user's UUID; empty: a caller that is no user.
-        outcall: None: through none.
-        extension: what is dialled.
-        decided: how, and by what.
-    """
-
-    caller: str
-    outcall: str | None
-    extension: str
-    decided: Decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +52,11 @@ class Proof:
     counterexample: Counterexample | None = None
     problem: str = ""
 
+    @property
+    def fails(self) -> bool:
+        """Whether it keeps the tenant from being published."""
+        return self.expectation.enforce and self.truth is not Truth.HOLDS
+
 
 def chosen_users(who: Who, tenant: Tenant) -> list[str]:
     """The users that an expectation speaks of, in the order of the definitions."""
@@ -108,10 +70,10 @@ def chosen_users(who: Who, tenant: Tenant) -> list[str]:
     return [user.uuid for user in tenant.users if (user.uuid in listed) is wanted]
 
 
-def ways_through(expectation: Expectation, rulings: Rulings) -> Sequence[str | None]:
+def ways_through(expectation: Expectation, tenant: Tenant) -> Sequence[str | None]:
     """The outcalls that an expectation speaks of; None for calls through none."""
     if expectation.through is None:
-        return rulings.ways_out()
+        return [*(outcall.id for outcall in tenant.outcalls), None]
     return expectation.through or (None,)
 
 
@@ -124,22 +86,26 @@ def prove(rulings: Rulings, expectation: Expectation, policy: Policy | None = No
         policy: how a server decides about callers that it does not know.
     """
     classes, callers = _callers(rulings, expectation, policy or Policy())
-    outcalls = ways_through(expectation, rulings)
+    outcalls = ways_through(expectation, rulings.tenant)
     numbers = rulings.regions.any_of(expectation.dial)
     after = [_wrong(rulings.of_outcall(outcall), numbers, expectation, last=True) for outcall in outcalls]
-    memo: dict[tuple[Ruling, int], list[tuple[int, Ruling]]] = {}
-    found: dict[tuple[int, tuple[Decision, ...]], list[Pair]] = {}
-    for ruling, users in classes:
+    alike: dict[tuple[Ruling, int], list[str]] = {}
+    for ruling, members in classes:
         key = _wrong(ruling, numbers, expectation, last=False), numbers & ~ruling.decided
-        broken = memo.get(key)
-        if broken is None:
-            broken = memo[key] = _broken(*key, after)
-        for at, wrong in broken:
-            row = wrong.decided, tuple(decision for decision, part in zip(_ORDER, wrong, strict=True) if part)
-            found.setdefault(row, []).append(Pair(users, outcalls[at]))
-    violations = tuple(Violation(*row, tuple(pairs)) for row, pairs in found.items())
+        alike.setdefault(key, []).extend(members)
+    found: dict[tuple[int, tuple[Decision, ...]], list[Pair]] = {}
+    for (wrong, left), users in alike.items():
+        callers_alike = tuple(users)
+        for at, broken in _broken(wrong, left, after):
+            row = broken.decided, tuple(decision for decision, part in zip(_ORDER, broken, strict=True) if part)
+            found.setdefault(row, []).append(Pair(callers_alike, outcalls[at]))
+    regions = rulings.regions
+    violations = tuple(Violation(*row, tuple(pairs), regions) for row, pairs in found.items())
     truth = Truth.BROKEN if violations else Truth.HOLDS
-    return Proof(expectation, truth, callers, violations, _counterexample(rulings, violations, policy or Policy()))
+    example = None
+    if violations:
+        example = counterexample(rulings, violations, policy or Policy(), expectation.must)
+    return Proof(expectation, truth, callers, violations, example)
 
 
 _ORDER = (Decision.ALLOW, Decision.DENY, Decision.CHALLENGE)
@@ -177,16 +143,3 @@ def _broken(wrong: Ruling, left: int, after: list[Ruling]) -> list[tuple[int, Ru
         if together != SILENT:
             found.append((at, together))
     return found
-
-
-def _counterexample(rulings: Rulings, violations: Sequence[Violation], policy: Policy) -> Counterexample | None:
-    if not violations:
-        return None
-    best = min(violations, key=lambda violation: violation.numbers & -violation.numbers)
-    region = best.numbers & -best.numbers
-    pair = best.pairs[0]
-    caller = pair.users[0] if pair.users else ""
-    decided = rulings.decide(rulings.rights.get(caller, NOBODY), pair.outcall, region)
-    if decided.decision not in best.decisions:  # only callers whose UUID belongs to no user are decided so
-        decided = rulings.decide_known(STRANGER, pair.outcall, region, policy)
-    return Counterexample(caller, pair.outcall, rulings.regions.example(region), decided)

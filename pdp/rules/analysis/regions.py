@@ -28,6 +28,10 @@ COUNTED_LENGTHS = 6
 """Extensions are counted up to this many characters."""
 
 
+_TELLING_LENGTH = 10
+_DIGITS = "1234567890"
+
+
 class Sample(NamedTuple):
     """What is known of a set of extensions by example and by number, of those that can be dialled (``0-9 * # +``).
 
@@ -91,6 +95,7 @@ class Regions:
             numbers |= self._sets[text]
         return numbers
 
+    @cached_property
     def named(self) -> dict[int, str]:
         """Sets that are one pattern's, each with the shortest text for it."""
         names: dict[int, str] = {}
@@ -102,6 +107,14 @@ class Regions:
         """The best example of a set that is not empty: shortest, of digits alone if there is one, else dialable."""
         phase, state = self._first[(numbers & -numbers).bit_length() - 1]
         return self._walk.word(phase, state)
+
+    def telling(self, numbers: int) -> str:
+        """An example of a set that reads like a number that people dial: of ten digits where the set has such a one."""
+        shortest = self.example(numbers)
+        longer = shortest + _DIGITS[: _TELLING_LENGTH - len(shortest)]
+        if shortest.isdecimal() and len(longer) > len(shortest) and self.region_of(longer) & numbers:
+            return longer
+        return shortest
 
     def region_of(self, extension: str) -> int:
         """The region of an extension, as a set."""

@@ -108,16 +108,12 @@ class Rulings:
         self.regions = regions
         self.emergency = emergency
         self.universe = regions.universe
-        self.permissions: dict[int, CallPermission] = {
-            permission.id: permission
-            for permission in tenant.call_permissions
-            if permission.enabled and permission.extensions
-        }
+        self.permissions = active_permissions(tenant)
         self._sets = {id_: regions.any_of(permission.extensions) for id_, permission in self.permissions.items()}
         self._stages: dict[Ids, Ruling] = {}
         self._first = Ruling(emergency, 0, 0)
-        self.rights = _rights(tenant, self.permissions)
-        self.outcalls = _of_outcalls(tenant, self.permissions)
+        self.rights = rights_of(tenant, self.permissions)
+        self.outcalls = outcalls_of(tenant, self.permissions)
 
     def set_of(self, permission: int) -> int:
         """What an active permission matches."""
@@ -150,10 +146,6 @@ class Rulings:
     def of_outcall(self, outcall: str | None) -> Ruling:
         """What the outcall's permissions say; None, or an outcall that the tenant does not know: nothing."""
         return self.stage(self.outcalls.get(outcall, ())) if outcall is not None else SILENT
-
-    def ways_out(self) -> list[str | None]:
-        """Each outcall in the order of the definitions, and None for a call through none."""
-        return [*(outcall.id for outcall in self.tenant.outcalls), None]
 
     def classes(self, users: Iterable[str] | None = None) -> dict[Ruling, list[str]]:
         """Users, all or these, by what is decided before the outcall is looked at."""
@@ -256,7 +248,13 @@ def _decided(stage: Stage, matching: list[CallPermission]) -> Decided:
     return Decided(Decision.CHALLENGE, stage, (max(permission.id for permission in matching),))
 
 
-def _rights(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Rights]:
+def active_permissions(tenant: Tenant) -> dict[int, CallPermission]:
+    """The permissions that are enabled and have a pattern, by id."""
+    return {each.id: each for each in tenant.call_permissions if each.enabled and each.extensions}
+
+
+def rights_of(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Rights]:
+    """For each user, by UUID, which of these permissions apply before the outcall is looked at."""
     own: dict[str, list[int]] = {}
     of_group: dict[str, list[int]] = {}
     for permission in permissions.values():
@@ -281,7 +279,8 @@ def _rights(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str,
     return rights
 
 
-def _of_outcalls(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Ids]:
+def outcalls_of(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Ids]:
+    """For each outcall, by id, which of these permissions it has."""
     found: dict[str, list[int]] = {outcall.id: [] for outcall in tenant.outcalls}
     for permission in permissions.values():
         for outcall in permission.outcalls:

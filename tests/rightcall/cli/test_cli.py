@@ -37,6 +37,7 @@ COMMANDS = (
     "serve",
     "load",
     "validate",
+    "prove",
     "check",
     "explain",
     "callers",

@@ -95,7 +95,7 @@ def regions_of(*given_: Tenant, more: Iterable[str] = ()) -> Regions:
 
 
 @given(tenants())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_call_is_decided_as_its_region_is(tenant: Tenant) -> None:
     """By the same permissions too."""
     rulings = Rulings(tenant, regions_of(tenant))
@@ -110,7 +110,7 @@ def test_a_call_is_decided_as_its_region_is(tenant: Tenant) -> None:
 
 
 @given(tenants())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_what_breaks_an_expectation_is_what_is_decided_otherwise(tenant: Tenant) -> None:
     """Each call of the universe is among the violations exactly where the oracle decides it so."""
     rulings = Rulings(tenant, regions_of(tenant))
@@ -140,7 +140,7 @@ def test_what_breaks_an_expectation_is_what_is_decided_otherwise(tenant: Tenant)
 
 
 @given(tenants(), st.data())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_difference_is_every_call_that_is_decided_otherwise(tenant: Tenant, data: st.DataObject) -> None:
     """Also where users and outcalls come or go."""
     other = data.draw(tenants())
@@ -163,7 +163,7 @@ def test_a_difference_is_every_call_that_is_decided_otherwise(tenant: Tenant, da
 
 
 @given(tenants())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_what_never_decides_decides_no_call_and_all_else_decides_one(tenant: Tenant) -> None:
     """A permission can go alone exactly where no decision changes."""
     rulings = Rulings(tenant, regions_of(tenant))
@@ -188,7 +188,7 @@ def test_what_never_decides_decides_no_call_and_all_else_decides_one(tenant: Ten
 
 
 @given(tenants(), patterns)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_the_shares_of_a_pattern_are_those_of_its_extensions(tenant: Tenant, pattern: str) -> None:
     """All, some or none of them get a decision."""
     rulings = Rulings(tenant, regions_of(tenant, more=[pattern]))
@@ -205,6 +205,7 @@ def test_the_shares_of_a_pattern_are_those_of_its_extensions(tenant: Tenant, pat
 
 
 @given(st.lists(patterns, min_size=1, max_size=5))
+@settings(deadline=None)
 def test_regions_are_what_patterns_tell_apart(texts: list[str]) -> None:
     """An extension is in a pattern's set exactly where the pattern matches; counts and examples are exact."""
     regions = Regions(texts)
