@@ -21,14 +21,20 @@ FIRST_GAP = 16
 COMMON_WIDTH = 16
 """Columns of a row without the gaps."""
 FULL_WIDTH = 20
-"""Columns of a row with the gaps."""
+"""Columns of a row with the gaps and the mark."""
+
+MARK = "\x01"
+"""A character that is in no extension and that no pattern names: it stands in words of one's own making, which only
+tokens that name it match (see ``pdp.rules.dialling``)."""
 
 _SYMBOLS = {character: symbol for symbol, character in enumerate(DIALABLE)}
+_MARK = FIRST_GAP + len(GAPS)
 _SYMBOLS_WITH_GAPS = _SYMBOLS | {character: FIRST_GAP + gap for gap, run in enumerate(GAPS) for character in run}
 
 GAP_MASK = sum(1 << FIRST_GAP + gap for gap in range(len(GAPS)))
 ANY_MASK = (1 << END) - 1 | GAP_MASK
-"""Every symbol except END."""
+"""Every symbol except END and that of the mark."""
+MARK_MASK = 1 << _MARK
 
 STAR = 1 << 31
 """Not a mask: the token of a pattern for any number of any characters."""
@@ -48,8 +54,12 @@ def mask_of_range(first: str, last: str) -> int:
 
 
 def symbol_table(*, gaps: bool) -> bytes:
-    """256 bytes for ``bytes.translate``: from an ASCII code to its symbol, with columns for the gaps or without."""
-    symbols = _SYMBOLS_WITH_GAPS if gaps else _SYMBOLS
+    """256 bytes for ``bytes.translate``: from an ASCII code to its symbol.
+
+    Args:
+        gaps: whether there are columns for the gaps and for the mark.
+    """
+    symbols = _SYMBOLS_WITH_GAPS | {MARK: _MARK} if gaps else _SYMBOLS
     return bytes(symbols.get(chr(code), OTHER) for code in range(256))
 
 

@@ -1,0 +1,17 @@
+"""What can be wrong with a country."""
+
+from __future__ import annotations
+
+
+class UnknownCountry(ValueError):
+    """A country of which libphonenumber has no metadata.
+
+    Attributes:
+        country: what was asked for.
+    """
+
+    def __init__(self, country: str) -> None:
+        self.country = country
+        super().__init__(
+            f"{country!r} is no country that libphonenumber knows: write its ISO 3166 code in capitals, as in FR"
+        )

@@ -1,0 +1,74 @@
+"""Of which foreign numbers a tenant must know whether they are valid.
+
+That takes the numbering plans of the whole world, some 47 kB, and is asked in two cases alone: when several
+international prefixes fit in front of one text, and when a text that begins with the outside line may also be a number
+as a whole. In most countries the first cannot be, and with most outside lines the second cannot, or only where few
+foreign numbers are concerned. So a table holds those that can be asked about, and mostly none.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from loader.numbering.expressions import parse
+from loader.numbering.languages import EMPTY, Languages
+from loader.numbering.metadata import LONGEST, country_codes, valid_numbers
+from pdp.rules.dialling.layout import LEAST_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loader.numbering.languages import Node
+
+
+@cache
+def world() -> tuple[Languages, Node]:
+    """The valid numbers of all countries, as country code and national number, in a graph that others may add to."""
+    languages = Languages()
+    whole = EMPTY
+    for code in country_codes():
+        whole = languages.union(whole, languages.after(str(code), valid_numbers(languages, code)))
+    return languages, whole
+
+
+def askable(
+    languages: Languages, prefixes: Sequence[str], line: str, trunk: str | None, prefix: str, valid: Node, bare: Node
+) -> Node | None:
+    """The numbers about which may be asked; None where that may be any.
+
+    Args:
+        languages: the graph of the nodes.
+        prefixes: the international prefixes.
+        line: the outside line.
+        trunk: ``national_prefix_for_parsing``.
+        prefix: the national prefix.
+        valid: the country's valid numbers.
+        bare: those of them that are dialled without the national prefix.
+    """
+    if any(_begins(one, other) for one in prefixes for other in prefixes if one != other):
+        return None
+    if not line:
+        return EMPTY
+    if any(_begins(line, one) or _begins(one, line) for one in prefixes):
+        return None  # a foreign number can begin like the outside line
+    whole = bare
+    if trunk:
+        if trunk == prefix:
+            whole = languages.union(whole, languages.after(prefix, valid))
+        elif languages.behind(line, _any_start(languages, trunk)):
+            return None
+    asked = EMPTY
+    for one in prefixes:
+        asked = languages.union(asked, languages.behind(line + one, whole))
+    return languages.intersection(asked, languages.of_lengths(range(LEAST_DIGITS, LONGEST + 4)))
+
+
+def _begins(one: str, other: str) -> bool:
+    """Whether ``other`` begins with ``one``."""
+    return other.startswith(one)
+
+
+def _any_start(languages: Languages, trunk: str) -> Node:
+    """What begins with a match of ``national_prefix_for_parsing``, as far as that is long enough to compare."""
+    return languages.matching(parse(trunk.replace("$", "")), languages.of_lengths(range(LONGEST + 1)))

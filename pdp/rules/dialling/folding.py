@@ -1,0 +1,54 @@
+"""Folding: digits of every script become ASCII's, and separators go."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+SEPARATORS = " \u00a0-.()/"
+"""What stands between digits and is not dialled."""
+
+_DIALLABLE = re.compile(r"\+?[0-9*#A-D]+")
+
+
+class Undiallable(ValueError):
+    """An extension that cannot be dialled, whatever the rules say.
+
+    Attributes:
+        extension: as it was asked about.
+    """
+
+    def __init__(self, extension: str) -> None:
+        self.extension = extension
+        super().__init__("the extension holds more than '+' in front, digits, '*', '#', A to D, and separators")
+
+
+class _Folding(dict[int, int | None]):
+    """A table for ``str.translate``: separators are in it from the start, digits of other scripts once they occur."""
+
+    def __missing__(self, code: int) -> int:
+        digit = unicodedata.decimal(chr(code), None)
+        if digit is None:
+            return code
+        self[code] = ord("0") + digit
+        return ord("0") + digit
+
+
+_FOLDING = _Folding(dict.fromkeys(map(ord, SEPARATORS)))
+
+
+def fold(extension: str) -> str:
+    """The extension with its digits in ASCII and without separators."""
+    return extension.translate(_FOLDING)
+
+
+def fold_diallable(extension: str) -> str:
+    """The extension, folded.
+
+    Raises:
+        Undiallable: something else than digits and feature keys is left, or nothing.
+    """
+    folded = fold(extension)
+    if _DIALLABLE.fullmatch(folded) is None:
+        raise Undiallable(extension)
+    return folded
