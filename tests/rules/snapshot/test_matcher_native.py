@@ -134,6 +134,32 @@ def test_a_request_that_is_plain_is_what_protobuf_reads(tenant: Tenant, requests
 
 
 @native
+@pytest.mark.parametrize(
+    ("number", "first", "rest"),
+    [
+        pytest.param(1, "bbbbbbbb-1111-4111-8111-aaaaaaaaaaaa", {1: ALICE, 2: "118", 3: "1"}, id="caller"),
+        pytest.param(2, "118", {1: ALICE, 2: "0800", 3: "1"}, id="extension"),
+        pytest.param(3, "unknown", {1: ALICE, 2: "0800", 3: "1"}, id="outcall"),
+    ],
+)
+def test_a_field_that_is_there_twice_counts_as_protobuf_counts_it(
+    number: int, first: str, rest: dict[int, str]
+) -> None:
+    """The last one does; or the request is left to protobuf."""
+    readable, compiled = matchers(decode(BLOB))
+    data = _field(number, first) + b"".join(_field(each, text) for each, text in rest.items())
+    request = v1.CheckCallRequest.FromString(data)
+    expected = readable.match(request.caller, request.extension, request.outcall)
+    texts = {1: request.caller, 2: request.extension, 3: request.outcall, number: first}
+    assert readable.match(texts[1], texts[2], texts[3]) != expected, "the first one would be decided otherwise"
+    assert compiled.match_request(data) in (expected, NOT_PLAIN)
+
+
+def _field(number: int, text: str) -> bytes:
+    return bytes((number << 3 | 2, len(text))) + text.encode()
+
+
+@native
 @slow
 @given(strategies.tenants(), strategies.call_lists)
 def test_what_most_callers_send_is_plain(tenant: Tenant, calls: list[Call]) -> None:
