@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "load": "rightcall.cli.commands.load",
     "validate": "rightcall.cli.commands.validate",
     "prove": "rightcall.cli.commands.prove",
+    "diff": "rightcall.cli.commands.diff",
     "check": "rightcall.cli.commands.ask",
     "explain": "rightcall.cli.commands.ask",
     "callers": "rightcall.cli.commands.callers",

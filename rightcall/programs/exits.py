@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     DONE = 0
     """Done; of a question: the call is allowed."""
     NOT_ALLOWED = 1
-    """The call is denied, or a password is asked for."""
+    """The call is denied, or a password is asked for; of a comparison or a test: what it was told to fail on."""
     USAGE = 2
     """The command cannot do what it was told."""
     FAULTY = 3

@@ -38,6 +38,7 @@ COMMANDS = (
     "load",
     "validate",
     "prove",
+    "diff",
     "check",
     "explain",
     "callers",

@@ -1,0 +1,133 @@
+"""Two versions of a tenant compared: one line for each change of what is decided, with an example and its reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.rules.analysis.diff import WIDTH, Change, Difference
+from pdp.rules.analysis.naming import together
+from pdp.rules.analysis.proving import emergency_texts, rule_texts
+from pdp.rules.analysis.regions import MAX_STATES, Regions
+from pdp.rules.analysis.rulings import Policy, Rulings
+from pdp.rules.model import PasswordOverride
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pdp.rules.analysis.counterexample import Pair
+    from pdp.rules.analysis.rulings import Decided
+    from pdp.rules.model import Tenant
+
+
+class ChangeLine(NamedTuple):
+    """One change for callers and ways out that it is the same for.
+
+    Attributes:
+        change: which extensions, and from which decision to which.
+        users: UUIDs; empty: callers that are no user.
+        outcalls: the ways out; None: through none.
+        example: one of the extensions.
+        caller: one of the callers; empty: one that is no user.
+        before: how the example is decided for that caller through the first way out in the old version.
+        now: the same in the new version.
+    """
+
+    change: Change
+    users: tuple[str, ...]
+    outcalls: tuple[str | None, ...]
+    example: str
+    caller: str
+    before: Decided
+    now: Decided
+
+
+class PasswordLine(NamedTuple):
+    """Calls that are challenged before and now, with another password asked for.
+
+    Attributes:
+        users: UUIDs; empty: callers that are no user.
+        outcalls: the ways out; None: through none.
+        numbers: the extensions, as a set.
+        example: one of them.
+    """
+
+    users: tuple[str, ...]
+    outcalls: tuple[str | None, ...]
+    numbers: int
+    example: str
+
+
+class Comparison:
+    """Two versions of a tenant.
+
+    Args:
+        old: the version before.
+        new: the version now; of the same tenant.
+        emergency: the server's emergency numbers.
+        policy: how servers decide about callers and outcalls that a version does not know.
+        override: where a user's own password replaces a permission's.
+        max_states: what telling the patterns apart may take.
+
+    Attributes:
+        old: the version before.
+        new: the version now.
+        regions: what sets of extensions are made of.
+        lines: the changes, those that open lines wider first, then those for most callers.
+        passwords: the calls with another password.
+
+    Raises:
+        TooManyStatesError: the patterns of both versions take more.
+    """
+
+    def __init__(
+        self,
+        old: Tenant,
+        new: Tenant,
+        *,
+        emergency: Iterable[str] = (),
+        policy: Policy | None = None,
+        override: PasswordOverride = PasswordOverride.ALL,
+        max_states: int = MAX_STATES,
+    ) -> None:
+        self.old = old
+        self.new = new
+        numbers = emergency_texts(emergency)
+        self.regions = Regions((*rule_texts(old), *rule_texts(new), *numbers), max_states=max_states)
+        first = self.regions.any_of(numbers)
+        before, now = Rulings(old, self.regions, first), Rulings(new, self.regions, first)
+        self._difference = Difference(before, now, policy, override)
+        self.lines = tuple(sorted(self._lines(), key=_order))
+        self.passwords = tuple(self._password_lines())
+
+    @property
+    def widens(self) -> bool:
+        """Whether any line is opened wider."""
+        return any(line.change.widens for line in self.lines)
+
+    def _lines(self) -> Iterable[ChangeLine]:
+        pairs: dict[Change, list[Pair]] = {}
+        for row in self._difference.calls:
+            for change in row.changes:
+                pairs.setdefault(change, []).extend(row.pairs)
+        for change, calls in pairs.items():
+            example = self.regions.telling(change.numbers)
+            region = self.regions.region_of(example)
+            for users, outcalls in together(calls):
+                caller = users[0] if users else ""
+                before, now = (
+                    self._difference.decided(version, caller, outcalls[0], region)
+                    for version in (self._difference.old, self._difference.new)
+                )
+                yield ChangeLine(change, users, outcalls, example, caller, before, now)
+
+    def _password_lines(self) -> Iterable[PasswordLine]:
+        for row in self._difference.passwords:
+            example = self.regions.telling(row.numbers)
+            for users, outcalls in together(row.pairs):
+                yield PasswordLine(users, outcalls, row.numbers, example)
+
+
+def _order(line: ChangeLine) -> tuple[object, ...]:
+    change = line.change
+    opening = WIDTH[change.new] - WIDTH[change.old]
+    return not change.widens, -abs(opening), -len(line.users), change.old, change.new, line.example
