@@ -7,7 +7,10 @@ INSTALLED := $(VENV)/.installed
 PIP = $(BIN)/python -m pip install -q --disable-pip-version-check
 STUBS := rightcall/v1/__init__.py
 # What hatch_build.py makes native code of.
-COMPILED := pdp/rules/snapshot/matcher_native.pyx pdp/rules/compiler/profiles.py
+COMPILED := pdp/rules/snapshot/matcher_native.pyx pdp/rules/compiler/profiles.py \
+    core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs')
+# Where rustup puts cargo, if it is not found anyway.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 ARGS ?=
 JOBS ?= 2
 
@@ -32,6 +35,9 @@ check: $(INSTALLED) programs tools ## buf, ruff, cython-lint, mypy, import-linte
 	$(BIN)/cython-lint --no-pycodestyle --max-line-length 120 pdp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then \
+	    cargo fmt --manifest-path core/Cargo.toml --check && cargo clippy -q --manifest-path core/Cargo.toml --locked -- -D warnings; \
+	else echo "core/ was not looked at: that needs cargo with rustfmt and clippy" >&2; fi
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/helm/test_helm.py tests/helm/test_helm_options.py tests/helm/test_helm_schemas.py
 	$(BIN)/properdocs build --strict
 
@@ -105,18 +111,23 @@ tools: $(INSTALLED) programs
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f pdp/rules/*/*.so
+	rm -rf core/target
+	rm -f pdp/*.so pdp/rules/*/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What runs, and what builds it: a few dozen packages. The developers' lock comes on top where it is asked for.
 $(RUNTIME): requirements.lock requirements-build.lock pyproject.toml hatch_build.py $(COMPILED) $(wildcard protos/rightcall/v1/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Rightcall needs Python 3.11 or later; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@# The core needs Rust; without it, everything but the core transport works.
+	@command -v cargo >/dev/null || [ "$$RIGHTCALL_NATIVE" = skip ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends rustc-web cargo-web; } \
+	    || echo "There is no Rust compiler here, so the core is not built (rustup has one)." >&2
 	@[ -x $(BIN)/python ] || { echo "[1/3] making a virtual environment in $(VENV) …"; $(PYTHON) -m venv $(VENV); } \
 	    || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "[2/3] installing what runs and what builds it ($$(cat requirements.lock requirements-build.lock | grep -c '^[a-z].*==') packages, about 150 MB, once; half a minute on a fast network) …"
 	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
-	@echo "[3/3] building Rightcall (half a minute where there is a C compiler) …"
+	@echo "[3/3] building Rightcall (half a minute where there is a C compiler, two where there is Rust) …"
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -5,14 +5,17 @@ needs. ``python hatch_build.py`` makes all of it in place, which is what ``make 
 
 Native code is what Cython makes of ``NATIVE_SOURCES``: of the matcher, which is written for it, and of
 ``profiles.py``, as it stands. That needs a C compiler and Python's headers. Where they are missing, the Python that
-lies beside serves, slower and else the same, and the build says so. RIGHTCALL_NATIVE decides otherwise: ``require``
-makes that an error, ``skip`` does not try.
+lies beside serves, slower and else the same, and the build says so. The crate in ``core/`` is native code too, and
+needs cargo; without it there is no core transport. RIGHTCALL_NATIVE decides otherwise: ``require`` makes what is
+missing an error, ``skip`` does not try.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,8 @@ PROTOS = ROOT / "protos"
 PACKAGE = ROOT / "rightcall" / "v1"
 RULES = ROOT / "pdp" / "rules"
 NATIVE_SOURCES = (RULES / "snapshot" / "matcher_native.pyx", RULES / "compiler" / "profiles.py")
+CRATE = ROOT / "core" / "Cargo.toml"
+CORE = ROOT / "pdp" / "_core.abi3.so"
 WANTED = "RIGHTCALL_NATIVE"
 
 
@@ -83,6 +88,51 @@ def compile_native() -> list[Path]:
     return []
 
 
+def build_core() -> list[Path]:
+    """Builds the crate, and puts its library where Python finds it; nothing where that is not wanted or not possible.
+
+    Raises:
+        RuntimeError: it is not possible, and RIGHTCALL_NATIVE says that it has to be.
+    """
+    CORE.unlink(missing_ok=True)
+    wanted = os.environ.get(WANTED, "")
+    if wanted == "skip":
+        return []
+    # cargo where it is looked for, or where rustup and Debian's cargo-web put it.
+    places = os.pathsep.join((os.environ.get("PATH", ""), str(Path.home() / ".cargo" / "bin")))
+    cargo = shutil.which("cargo", path=places)
+    reason = _cargo(cargo) if cargo else "there is no cargo"
+    if not reason:
+        return [CORE]
+    if wanted == "require":
+        raise RuntimeError(f"the core cannot be built: {reason}")
+    print(  # noqa: T201 - a build tells its user so
+        "rightcall: built without the core, so there is no --transport core; it needs Rust 1.88 or later (rustup, or "
+        f"Debian: apt-get install rustc-web cargo-web). The last words were: {reason[-300:]}",
+        file=sys.stderr,
+    )
+    return []
+
+
+def _cargo(cargo: str) -> str:
+    """Builds the crate with this cargo; returns what went wrong, or nothing."""
+    command = [cargo, "build", "--release", "--locked", "--manifest-path", str(CRATE)]
+    environment = {**os.environ, "PYO3_PYTHON": sys.executable}
+    done = subprocess.run(  # noqa: S603 - the one that was found
+        [*command, "--message-format", "json-render-diagnostics"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    if done.returncode:
+        return done.stderr.strip() or f"cargo ended with {done.returncode}"
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    made = [name for one in told for name in one.get("filenames", ()) if name.endswith("lib_core.so")]
+    shutil.copyfile(made[-1], CORE)
+    return ""
+
+
 def _compiled() -> list[Path]:
     """What was made of the sources."""
     return [made for source in NATIVE_SOURCES for made in source.parent.glob(f"{source.stem}.*.so")]
@@ -116,7 +166,7 @@ class RightcallHook(BuildHookInterface[Any]):
         """Makes everything; the wheel takes it up as artifacts, and is for this platform alone where it is compiled."""
         del version
         generate()
-        if self.target_name == "wheel" and compile_native():
+        if self.target_name == "wheel" and [*compile_native(), *build_core()]:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 
@@ -125,5 +175,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--compile"]:
         _compile(sys.argv[2])
     else:
-        for made in [*generate(), *compile_native()]:
+        for made in [*generate(), *compile_native(), *build_core()]:
             print(made.relative_to(ROOT))  # noqa: T201 - the output of a command

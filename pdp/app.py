@@ -16,6 +16,7 @@ from pdp.decision_log.ids import DecisionIds
 from pdp.rules.snapshot.matcher import MATCHER
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
+from pdp.security.limits import Limits as ClientLimits
 from pdp.security.setup import open_security
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from pdp.challenges.attempts import Attempts
     from pdp.decision_log.log import DecisionLog, Recorder
     from pdp.metrics.registry import Metrics
+    from pdp.security.limits import MakeLimits
     from pdp.services.methods import Method
     from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
+    from pdp.transports.core.transport import CoreTransport
     from pdp.transports.native import NativeTransport
     from pdp.workers.processes import Recruits
     from pdp.workers.transport import WorkersTransport
@@ -94,9 +97,11 @@ class Server:
         self._current = current
         self._registry = metrics.registry
         self._http: HttpServer | None = None
-        self._transport: GrpcTransport | NativeTransport | WorkersTransport
+        self._transport: CoreTransport | GrpcTransport | NativeTransport | WorkersTransport
         self._stopping = False
-        self._security = open_security(settings.security, [settings.listen, settings.http], metrics)
+        self._security = open_security(
+            settings.security, [settings.listen, settings.http], metrics, make_limits=_limits_of(chosen)
+        )
         seen = ScopedSnapshots(current, self._security.denied_tenant) if self._security.tells_clients_apart else current
         rules = FreshRules(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
         challenges = _challenges(settings, rules, metrics, secrets, attempts, told)
@@ -128,6 +133,21 @@ class Server:
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
             interceptors.append(DecisionIds())
+        if chosen is Transport.CORE:
+            from pdp.transports.core.transport import CoreTransport  # noqa: PLC0415 - it may not be built
+
+            self._transport = CoreTransport(
+                settings,
+                methods(*services),
+                metrics,
+                current=current,
+                security=self._security,
+                seal=challenges.signing if challenges is not None else None,
+                # The decision log and traces are told of each decision, in Python.
+                decides=told is None,
+                interceptors=interceptors,
+            )
+            return
         # Nobody is told of the messages, and all clients see the same rules. A guard has to see CheckCalls, of which it
         # counts the questions.
         plain = told is None and not self._security.tells_clients_apart
@@ -249,6 +269,15 @@ class Server:
         count = len(self._current.held())
         tenants = "1 tenant" if count == 1 else f"{count} tenants"
         return Readiness(ready=True, reason=f"ready: {tenants} from {self._current.source}{error}")
+
+
+def _limits_of(transport: Transport) -> MakeLimits:
+    """What makes the limits of clients: those of the core are counted in Rust and in Python together."""
+    if transport is not Transport.CORE:
+        return ClientLimits
+    from pdp.transports.core.limits import CoreLimits  # noqa: PLC0415 - it may not be built
+
+    return CoreLimits
 
 
 def _challenges(

@@ -17,6 +17,8 @@ class Transport(StrEnum):
     """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
     GRPCIO = "grpcio"
     """Everything."""
+    CORE = "core"
+    """HTTP/2, TLS and plain decisions in Rust, everything else by GRPCIO behind it. Experimental."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class ServerSettings:
         http_url: URL under which clients reach the HTTP port, for those that look it up there (AuthZEN); empty: the one
             that they used.
         threads: calls that are worked on at the same time.
+        io_threads: threads of the core that serve connections and decide plain calls; 0: one for each core of the
+            machine. Other transports have none.
         max_message_size: of one request, in bytes.
         keepalive_time: seconds without traffic after which a connection is asked whether it lives.
         keepalive_timeout: seconds that it has to answer.
@@ -59,6 +63,7 @@ class ServerSettings:
     http: str = "127.0.0.1:9464"
     http_url: str = ""
     threads: int = 8
+    io_threads: int = 0
     max_message_size: int = 4 * 1024 * 1024
     keepalive_time: float = 60.0
     keepalive_timeout: float = 20.0

@@ -81,6 +81,8 @@ class Challenges:
         self._record = decision_log.record if decision_log is not None else None
         self.make = seal.make
         """From snapshot, caller, extension and outcall to the challenge that a CHALLENGE is answered with."""
+        self.signing = seal.signing
+        """As ``ChallengeSeal.signing``."""
 
     def answer(self, text: str, password: str) -> ChallengeAnswer:
         """Whether a password opens the call that a challenge was made for.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.snapshot.snapshot import Snapshot
 
-_VERSION = 1
+VERSION = 1
 _MAC_SIZE = 32
 _NONCE_SIZE = 12
 _PURPOSE = b"challenge\0"
@@ -75,6 +75,11 @@ class ChallengeSeal:
         self._milliseconds = int(seconds * 1000)
         self._now = now
 
+    @property
+    def signing(self) -> tuple[bytes, int]:
+        """For others who make the same challenges: the key that signs, and for how many milliseconds they are good."""
+        return self._keys[0], self._milliseconds
+
     def make(self, snapshot: Snapshot, caller: str, extension: str, outcall: str) -> str:
         """A challenge for a question that ``snapshot`` answered with CHALLENGE."""
         fields = Challenge(
@@ -87,7 +92,7 @@ class ChallengeSeal:
             expires_at=self._milliseconds_now() + self._milliseconds,
             nonce=random.token_urlsafe(_NONCE_SIZE),
         )
-        payload = json.dumps((_VERSION, *fields), separators=(",", ":")).encode()
+        payload = json.dumps((VERSION, *fields), separators=(",", ":")).encode()
         signed = hmac.digest(self._keys[0], payload, "sha256") + payload
         return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
@@ -116,7 +121,7 @@ class ChallengeSeal:
         if not any([hmac.compare_digest(mac, hmac.digest(key, payload, "sha256")) for key in self._keys]):  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
             raise ForgedChallenge
         version, *fields = json.loads(payload)
-        if version != _VERSION:  # of another release
+        if version != VERSION:  # of another release
             raise ForgedChallenge
         return Challenge(*fields)
 

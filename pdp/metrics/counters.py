@@ -215,6 +215,7 @@ class Tallies:
         self._local = threading.local()
         self._threads: dict[threading.Thread, Tally] = {}
         self._others: dict[Hashable, Tally] = {}
+        self._sources: list[Callable[[], Tally]] = []
         self._retired = Tally()
         self._guard = threading.Lock()
         self._admitted: set[Refusal] = set()
@@ -241,6 +242,11 @@ class Tallies:
             if (tally := self._others.pop(whose, None)) is not None:
                 self._retired.add(tally)
 
+    def add_source(self, count: Callable[[], Tally]) -> None:
+        """Asks one that counts outside of Python, whenever the sum is wanted, for all that it has counted."""
+        with self._guard:
+            self._sources.append(count)
+
     def total(self) -> Tally:
         """Everything together."""
         with self._guard:
@@ -249,6 +255,8 @@ class Tallies:
             total = Tally(self.admit)
             for tally in (self._retired, *self._threads.values(), *self._others.values()):
                 total.add(tally)
+            for count in self._sources:
+                total.add(count())
             return total
 
     def admit(self, refusal: Refusal) -> Refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import NotAllowed, TooManyCalls, Unauthenticated
-from pdp.security.identity import Client
+from pdp.security.identity import DECISION, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pdp.errors import CallError
     from pdp.metrics.registry import Metrics
     from pdp.security.identity import Authenticator
-    from pdp.security.limits import Limits
+    from pdp.security.limits import ClientLimits
     from pdp.security.peers import Peers
 
 _log = structlog.get_logger()
@@ -43,13 +44,14 @@ class Guard:
         authenticator: Authenticator | None,
         peers: Peers | None,
         by_certificate: bool,
-        limits: Limits | None,
+        limits: ClientLimits | None,
         metrics: Metrics,
     ) -> None:
         self._authenticator = authenticator
         self._peers = peers
         self._by_certificate = by_certificate
-        self._limits = limits
+        self.limits = limits
+        """Those of each client; None: there are none."""
         self._metrics = metrics
         self._told: dict[str, float] = {}
 
@@ -94,19 +96,63 @@ class Guard:
         """
         try:
             known = self._known(client, service, peer, certificate)
-            if self._limits is not None:
-                self._limits.enter(known.name, cost)
+            if self.limits is not None:
+                self.limits.enter(known.name, cost)
         except (Unauthenticated, NotAllowed, TooManyCalls) as error:
             raise self.refused(error, peer) from None
         try:
             yield known
         finally:
-            if self._limits is not None:
-                self._limits.leave(known.name)
+            if self.limits is not None:
+                self.limits.leave(known.name)
+
+    @property
+    def reads_headers(self) -> bool:
+        """Whether clients are told apart by what they send."""
+        return self._authenticator is not None
+
+    @property
+    def reads_certificates(self) -> bool:
+        """Whether clients' certificates are looked at."""
+        return self._peers is not None
+
+    @property
+    def knows_clients(self) -> bool:
+        """Whether clients are known by more than their address."""
+        return self._authenticator is not None or self._by_certificate
+
+    def judge(self, authorization: str, certificate: bytes | None) -> tuple[Client, float] | None:
+        """The client with these credentials, and until when they are good in seconds of Unix time; counts nothing.
+
+        Args:
+            authorization: the value of the one header of this name; without effect where nobody reads headers.
+            certificate: the client's, PEM; None: it showed none.
+
+        Returns:
+            None: they are nobody's, or whoever they belong to may not ask for decisions.
+        """
+        client, until = Client(""), math.inf
+        try:
+            if self._authenticator is not None:
+                client = self._authenticator.identify([authorization])
+                until = self._authenticator.good_until([authorization])
+            if self._peers is not None:
+                shown = self._peers.check(certificate)
+                until = min(until, shown.ends)
+                if self._by_certificate:
+                    client = self._peers.identify(shown)
+            return _may(client, DECISION), until
+        except (Unauthenticated, NotAllowed):
+            return None
+
+    def basis(self) -> tuple[object, ...]:
+        """What credentials are judged by now; where an object in it is another one, all have to be judged again."""
+        header = self._authenticator.basis() if self._authenticator is not None else None
+        return (header, *(self._peers.basis() if self._peers is not None else ()))
 
     def pace(self, client: Client) -> float:
         """One more question of a stream: 0, or the seconds after which to call this again."""
-        return self._limits.wait_for(client.name) if self._limits is not None else 0.0
+        return self.limits.wait_for(client.name) if self.limits is not None else 0.0
 
     def refused(self, error: Unauthenticated | NotAllowed | TooManyCalls, peer: str = "") -> CallError:
         """Counts a refusal, tells the log now and then, and hands it back to be raised."""

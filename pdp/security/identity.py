@@ -40,6 +40,12 @@ class Authenticator(Protocol):
             Unauthenticated: they are nobody's.
         """
 
+    def good_until(self, authorization: Sequence[str | bytes]) -> float:
+        """Until when headers that ``identify`` has accepted are good, in seconds of Unix time."""
+
+    def basis(self) -> object:
+        """What headers are judged by now; another object whenever it has changed."""
+
 
 ASKING: ContextVar[Client | None] = ContextVar("asking", default=None)
 """Who asks the question that is being answered. Each call has a context of its own, from its arrival to its end."""

@@ -90,6 +90,15 @@ class Jwts:
         self._known[token] = _Known(client, float(claims["exp"]), keys)
         return client
 
+    def good_until(self, authorization: Sequence[str | bytes]) -> float:
+        """When a token that was accepted expires; long ago, where it is not remembered any more."""
+        known = self._known.get(bearer(authorization))
+        return known.expires + _LEEWAY_SECONDS if known is not None else 0.0
+
+    def basis(self) -> object:
+        """The issuer's keys of now."""
+        return self._keys.get()
+
     def _claims(self, token: str, keys: Keys) -> dict[str, Any]:
         try:
             algorithm, key = _key(jwt.get_unverified_header(token), keys)

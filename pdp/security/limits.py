@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pdp.errors import TooManyCalls
 
@@ -16,6 +16,26 @@ _MAX_CLIENTS = 10_000
 """Clients remembered. Without authentication they are addresses, and there are more of those than fit into memory."""
 _BUSY_SECONDS = 0.05
 """When it is worth asking again whoever has too many calls at a time."""
+
+
+class ClientLimits(Protocol):
+    """Counts what each client asks; see ``Limits``."""
+
+    def enter(self, client: str, cost: int = 1) -> None:
+        """As ``Limits.enter``."""
+
+    def leave(self, client: str) -> None:
+        """As ``Limits.leave``."""
+
+    def wait_for(self, client: str) -> float:
+        """As ``Limits.wait_for``."""
+
+
+class MakeLimits(Protocol):
+    """Makes the limits that settings ask for."""
+
+    def __call__(self, *, rate: float, burst: int, concurrency: int) -> ClientLimits:
+        """As ``Limits``."""
 
 
 @dataclass(slots=True)

@@ -105,6 +105,11 @@ class Peers:
                 return by_name[name]
         raise Unauthenticated("unknown")
 
+    def basis(self) -> tuple[object, object]:
+        """What certificates are judged by now: the revoked ones, and the clients."""
+        revoked, clients = self._revoked, self._clients
+        return revoked.get() if revoked is not None else None, clients.get() if clients is not None else None
+
     def _parsed(self, pem: bytes) -> Certificate:
         try:
             certificate = parse_certificate(pem)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pdp.metrics.registry import Metrics
     from pdp.security.clients import Clients
     from pdp.security.identity import Authenticator
+    from pdp.security.limits import ClientLimits, MakeLimits
     from pdp.security.peers import Peers
     from pdp.security.settings import SecuritySettings
     from pdp.security.tls import ServerCertificate
@@ -96,8 +97,16 @@ class Security:
                 ASKING.reset(token)
 
 
-def open_security(settings: SecuritySettings, addresses: Sequence[str], metrics: Metrics) -> Security:
+def open_security(
+    settings: SecuritySettings, addresses: Sequence[str], metrics: Metrics, *, make_limits: MakeLimits = Limits
+) -> Security:
     """Puts the settings into effect for a server that answers questions on some addresses.
+
+    Args:
+        settings: who may ask.
+        addresses: those of the server.
+        metrics: where refusals and reloads are counted.
+        make_limits: makes the limits of clients, if there are any.
 
     Raises:
         SecurityError: they contradict each other, or what they name cannot be used.
@@ -108,7 +117,7 @@ def open_security(settings: SecuritySettings, addresses: Sequence[str], metrics:
     clients = _clients(settings, metrics)
     authenticator, start, stop = _authenticator(settings, auth, clients, metrics)
     peers = _peers(settings, clients if auth is Auth.MTLS else None, metrics)
-    limits = _limits(settings)
+    limits = _limits(settings, make_limits)
     guard = None
     if auth is not Auth.NONE or peers is not None or limits is not None:
         guard = Guard(
@@ -209,7 +218,7 @@ def _peers(settings: SecuritySettings, clients: Watched[Clients] | None, metrics
     return Peers(settings.tls_client_names, revoked, clients)
 
 
-def _limits(settings: SecuritySettings) -> Limits | None:
+def _limits(settings: SecuritySettings, make: MakeLimits) -> ClientLimits | None:
     if not settings.client_rate and not settings.client_concurrency:
         return None
-    return Limits(rate=settings.client_rate, burst=settings.client_burst, concurrency=settings.client_concurrency)
+    return make(rate=settings.client_rate, burst=settings.client_burst, concurrency=settings.client_concurrency)

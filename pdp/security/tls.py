@@ -71,6 +71,11 @@ class ServerCertificate:
             require_client_authentication=self._asks_clients,
         )
 
+    def pem(self) -> tuple[bytes, bytes, bytes]:
+        """Chain, private key and client authorities as they are in the files, as of a second ago."""
+        files = self._files.get()
+        return files.chain, files.key, files.authorities
+
     def http_context(self) -> ssl.SSLContext:
         """What the HTTP port listens with. A client's certificate is looked at, but probes and scrapers need none."""
         shown = self._files.get()

@@ -78,6 +78,7 @@ class CurrentSnapshots:
         self._tenant_of: dict[str, str] = {}
         self._writing = threading.RLock()
         self._on_ready: list[Callable[[bool], None]] = []
+        self._on_change: list[Callable[[Mapping[str, Held]], None]] = []
 
     @property
     def ready(self) -> bool:
@@ -89,6 +90,12 @@ class CurrentSnapshots:
         with self._writing:
             self._on_ready.append(callback)
             callback(self.ready)
+
+    def on_change(self, callback: Callable[[Mapping[str, Held]], None]) -> None:
+        """Calls back with the snapshots by tenant, now and whenever they change, before calls are decided by them."""
+        with self._writing:
+            self._on_change.append(callback)
+            callback(self._state.held)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
         """From the next call on, the tenant of ``snapshot`` is decided by it.
@@ -167,6 +174,8 @@ class CurrentSnapshots:
 
     def _assign(self, held: Mapping[str, Held]) -> None:
         was_ready = self.ready
+        for told in self._on_change:
+            told(held)
         self.only = next(iter(held.values())).snapshot if len(held) == 1 else None
         self._state = _State(held, only=self.only)
         if self.ready is not was_ready:

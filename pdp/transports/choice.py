@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["NATIVE_PACKAGE", "Transport", "choose_transport", "fitting_workers"]
 
 NATIVE_PACKAGE = "pygrpc_native"
+CORE_MODULE = "pdp._core"
 
 
 def choose_transport(
     wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool = False, workers: int = 1
 ) -> Transport:
-    """The transport that serves: NATIVE or GRPCIO.
+    """The transport that serves: NATIVE, GRPCIO or CORE.
 
     Args:
         wanted: what was asked for.
@@ -34,6 +35,8 @@ def choose_transport(
     Raises:
         TransportError: NATIVE was asked for, and cannot be had, or cannot do something that was asked for as well.
     """
+    if wanted is Transport.CORE:
+        return _core(workers)
     if workers > 1:
         if wanted is Transport.GRPCIO:
             raise TransportError("grpcio serves from one process; leave out --workers, or choose the native transport")
@@ -59,9 +62,20 @@ def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log
         several = not settings.listen.startswith(UNIX) and (is_local(settings.listen) or wanted is Transport.NATIVE)
     except ListenError:  # whoever listens there will say so
         return 1
-    if not several or wanted is Transport.GRPCIO or not _installed():
+    if not several or wanted in (Transport.GRPCIO, Transport.CORE) or not _installed():
         return 1
     return 1 if _lacks(settings, decision_log=decision_log, tracing=tracing) else available_cores()
+
+
+def _core(workers: int) -> Transport:
+    if workers > 1:
+        raise TransportError("the core serves with threads; leave out --workers, and give --io-threads NUMBER")
+    if importlib.util.find_spec(CORE_MODULE) is None:
+        raise TransportError(
+            "the core was not built when Rightcall was installed; install it again where there is a Rust compiler "
+            "(rustup, or Debian's rustc-web and cargo-web), or choose another transport"
+        )
+    return Transport.CORE
 
 
 def _installed() -> bool:

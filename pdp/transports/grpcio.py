@@ -54,6 +54,7 @@ class GrpcTransport:
         interceptors: look at each call first, in their order.
         guard: decides which calls are taken; None: all of them are.
         credentials: what to listen with; None: without TLS.
+        connection: what is known of a call's connection, where that is for a front to say; as of ``GuardInterceptor``.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class GrpcTransport:
         interceptors: Sequence[grpc.ServerInterceptor] = (),
         guard: Guard | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        connection: Callable[[grpc.ServicerContext], dict[str, Any]] | None = None,
     ) -> None:
         self.address = settings.listen
         self._settings = settings
@@ -72,7 +74,7 @@ class GrpcTransport:
         self._credentials = credentials
         self._refuser = Refuser()
         # The guard comes last: it wraps each handler once, so it must see the same ones again.
-        guards = [GuardInterceptor(guard, self._refuser, metrics)] if guard is not None else []
+        guards = [GuardInterceptor(guard, self._refuser, metrics, connection)] if guard is not None else []
         self._server = grpc.server(self._pool, interceptors=[*interceptors, *guards], options=_options(settings))
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="waiting")
         self._streams = Streams(settings.max_streams)
@@ -82,6 +84,8 @@ class GrpcTransport:
         self._standard = StandardServices(self._server, sorted({method.service for method in methods}))
         self.set_serving = self._standard.set_serving
         """Tells health checks whether calls are answered."""
+        self.announce_stop = self._standard.announce_stop
+        """Tells health checks, and those who watch, that the server stops."""
 
     def start(self) -> None:
         """Listens and serves; from then on ``address`` names the real port.

@@ -71,10 +71,18 @@ class GuardInterceptor(grpc.ServerInterceptor):
         guard: decides.
         refuser: answers those that it refuses at once.
         metrics: where refused requests are counted.
+        connection: what is known of a call's connection, as keyword arguments of ``Guard.admit``.
     """
 
-    def __init__(self, guard: Guard, refuser: Refuser, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        refuser: Refuser,
+        metrics: Metrics,
+        connection: Callable[[grpc.ServicerContext], dict[str, Any]] | None = None,
+    ) -> None:
         self._guard = guard
+        self._connection = connection or _connection
         self._refuser = refuser
         self._metrics = metrics
         self._guarded: dict[tuple[str, _Handler], _Handler] = {}
@@ -121,7 +129,9 @@ class GuardInterceptor(grpc.ServerInterceptor):
         @wraps(behavior)  # a thread pool of its own, too
         def guarded(request: Any, context: grpc.ServicerContext) -> Any:
             try:
-                with self._guard.admit(ASKING.get(), service, **_connection(context), cost=_cost(request)) as client:
+                with self._guard.admit(
+                    ASKING.get(), service, **self._connection(context), cost=_cost(request)
+                ) as client:
                     ASKING.set(client)
                     return behavior(self._paced(request, context), context)
             except CallError as error:
@@ -134,7 +144,9 @@ class GuardInterceptor(grpc.ServerInterceptor):
         @wraps(behavior)
         def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             try:
-                with self._guard.admit(ASKING.get(), service, **_connection(context), cost=_cost(request)) as client:
+                with self._guard.admit(
+                    ASKING.get(), service, **self._connection(context), cost=_cost(request)
+                ) as client:
                     ASKING.set(client)
                     yield from behavior(self._paced(request, context), context)
             except CallError as error:

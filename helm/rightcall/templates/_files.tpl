@@ -102,8 +102,8 @@
 - name: state
   {{- toYaml (.state.volume | default (dict "emptyDir" dict)) | nindent 2 }}
 {{- end }}
-{{- if eq .transport "native" }}
-# The native transport meets the rest of the server at a socket in a directory of its own.
+{{- if has .transport (list "native" "core") }}
+# These transports meet the rest of the server at a socket in a directory of its own.
 - name: tmp
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 {{- end }}

@@ -32,6 +32,10 @@ _SETTINGS = {
     "http": ("HOST:PORT", "Address of metrics, health and AuthZEN; port 0: one that is free; none: do without."),
     "http_url": ("URL", "URL under which AuthZEN clients reach the HTTP port. Without it: the one that they used."),
     "threads": ("NUMBER", "Calls that are worked on at the same time."),
+    "io_threads": (
+        "NUMBER",
+        "With --transport core, threads that serve connections and decide plain calls; 0: one for each core.",
+    ),
     "max_message_size": ("BYTES", "Size of the largest request."),
     "keepalive_time": ("SECONDS", "Silence after which a connection is asked whether it lives."),
     "keepalive_timeout": ("SECONDS", "Time that it has to answer."),

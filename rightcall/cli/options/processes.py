@@ -73,6 +73,6 @@ def process_options(function: Decorated) -> Decorated:
         type=click.Choice([one.value for one in Transport]),
         default=Transport.AUTO.value,
         help="What speaks gRPC. auto: native where it is installed, enough for the other options, and out of others' "
-        "reach; else grpcio.",
+        "reach; else grpcio. core is experimental.",
     )
     return transport(several(collected))

@@ -363,7 +363,7 @@ def test_a_challenge_of_another_deployment_is_none_of_ours() -> None:
 def test_a_challenge_of_another_version_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even though it is signed: what it means, only a server of that release knows."""
     seal = ChallengeSeal([KEY], seconds=60)
-    monkeypatch.setattr("pdp.challenges.tokens._VERSION", 2)
+    monkeypatch.setattr("pdp.challenges.tokens.VERSION", 2)
     text = seal.make(RULES, ALICE, "0033", "")
     monkeypatch.undo()
 

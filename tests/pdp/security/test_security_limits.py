@@ -22,9 +22,11 @@ from pdp.snapshots.current import CurrentSnapshots
 from rightcall import v1
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.snapshots.current import Held
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -194,6 +196,10 @@ class Slow(CurrentSnapshots):
         self.asked = threading.Semaphore(0)
         self.go = threading.Event()
         self.decided = 0
+
+    def on_change(self, callback: Callable[[Mapping[str, Held]], None]) -> None:
+        """Nobody else decides either."""
+        callback({})
 
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """Waits."""

@@ -14,6 +14,7 @@ from pdp.metrics.registry import Metrics
 from pdp.runtime.address import is_local
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.security.setup import open_security
+from pdp.settings import Transport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
 
 def test_without_security_nothing_stands_between_calls_and_services() -> None:
     """No interceptor and no view of the rules, so none of it costs anything."""
-    with running_server(denying("0900")) as running:
+    with running_server(denying("0900"), transport=Transport.GRPCIO) as running:
         assert running.server._security.guard is None
         transport: Any = running.server._transport
         assert transport._server._state.interceptor_pipeline is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cores import built
 from definitions import conformance_suites
 from server import DEADLINE, running_server
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SUITES = conformance_suites()
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE])
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE, pytest.param(Transport.CORE, marks=built)])
 @pytest.mark.parametrize("suite", SUITES, ids=[suite.name for suite in SUITES])
 def test_a_live_server_answers_as_wazo_did(suite: ConformanceSuite, transport: Transport) -> None:
     """Every case gets its decision and stage, alone and among many, whatever speaks gRPC."""

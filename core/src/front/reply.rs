@@ -1,0 +1,76 @@
+//! Responses as gRPC has them on HTTP/2.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use h2::server::SendResponse;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const OK: HeaderValue = HeaderValue::from_static("0");
+
+/// Bytes before a message: whether it is compressed, and its length.
+pub const PREFIX: usize = 5;
+
+/// A gRPC status that the front answers with by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    ResourceExhausted = 8,
+    Internal = 13,
+    Unavailable = 14,
+}
+
+/// Begins a response whose trailers say that all went well.
+pub fn head() -> Response<()> {
+    let mut head = Response::new(());
+    *head.status_mut() = StatusCode::OK;
+    head.headers_mut().insert(CONTENT_TYPE, GRPC);
+    head
+}
+
+/// The trailers of a response.
+pub fn trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(STATUS, OK);
+    trailers
+}
+
+/// A message with its prefix, from a buffer that has room for that in front.
+pub fn message(mut framed: Vec<u8>) -> Bytes {
+    let length = u32::try_from(framed.len() - PREFIX).unwrap_or(u32::MAX);
+    framed[1..PREFIX].copy_from_slice(&length.to_be_bytes());
+    Bytes::from(framed)
+}
+
+/// Answers a call with one message. What fails has lost its client.
+#[inline]
+pub fn answer(respond: &mut SendResponse<Bytes>, message: Bytes) -> Result<(), h2::Error> {
+    let mut stream = respond.send_response(head(), false)?;
+    stream.send_data(message, false)?;
+    stream.send_trailers(trailers())
+}
+
+/// Ends a call with a status, without a message.
+pub fn refuse(respond: &mut SendResponse<Bytes>, code: Code, why: &str) {
+    let mut head = head();
+    let headers = head.headers_mut();
+    headers.insert(STATUS, HeaderValue::from(code as u16));
+    if let Ok(message) = HeaderValue::from_maybe_shared(percent_encoded(why)) {
+        headers.insert(MESSAGE, message);
+    }
+    // Where this fails, the client has gone, and nobody is left to tell.
+    drop(respond.send_response(head, true));
+}
+
+fn percent_encoded(text: &str) -> Bytes {
+    let mut made = BytesMut::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if (0x20..0x7f).contains(&byte) && byte != b'%' {
+            made.put_u8(byte);
+        } else {
+            made.put_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    made.freeze()
+}

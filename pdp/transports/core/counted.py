@@ -1,0 +1,46 @@
+"""What the core counted, as ``metrics.counters`` has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pdp.errors import TooLarge
+from pdp.metrics.counters import CHECK_CALL, CHECK_CALLS, MAX_NAME_LENGTH, Durations, Refusal, Tally
+from pdp.rules.model import Decision
+
+if TYPE_CHECKING:
+    from pdp._core import Front
+    from pdp.metrics.counters import Tallies
+
+
+class Counted:
+    """Reads the counters of a front.
+
+    Args:
+        front: counts.
+        tallies: choose which permissions are told apart.
+    """
+
+    def __init__(self, front: Front, tallies: Tallies) -> None:
+        self._front = front
+        self._denied = Tally(tallies.admit)
+        """The permissions that denied calls, so far: the front forgets them as they are read."""
+
+    def tally(self) -> Tally:
+        """All that was counted since the start."""
+        decisions, plain, deciding, batches, too_large = self._front.counted()
+        for tenant, permission, name, decision, count in self._front.denying():
+            verdict = Decision(decision).name.lower()
+            known = Refusal(tenant, str(permission), name[:MAX_NAME_LENGTH], verdict)
+            self._denied.refused(known if tenant else Refusal("", "", "", verdict), count)
+        tally = Tally()
+        tally.decisions = decisions
+        tally.plain, tally.deciding = Durations.load([*plain]), Durations.load([*deciding])
+        if answered := sum(batches[0]):
+            tally.requested(CHECK_CALLS, "OK", answered)
+            tally.answering[CHECK_CALLS] = Durations.load([*batches])
+        for method, count in zip((CHECK_CALL, CHECK_CALLS), too_large, strict=True):
+            if count:
+                tally.requested(method, TooLarge.code.name, count)
+        tally.refusals = dict(self._denied.refusals)
+        return tally

@@ -1,0 +1,35 @@
+"""The limits of clients, counted in one place for calls that are answered in Rust and for those that are in Python."""
+
+from __future__ import annotations
+
+from pdp._core import Limits
+from pdp.errors import TooManyCalls
+
+
+class CoreLimits:
+    """Counts what each client asks, as ``security.limits.Limits`` does.
+
+    Args:
+        rate: tokens a second; 0: no limit.
+        burst: tokens that a bucket holds; 0: those of one second, at least one.
+        concurrency: calls at a time; 0: no limit.
+
+    Attributes:
+        buckets: what the core counts with too.
+    """
+
+    def __init__(self, *, rate: float, burst: int, concurrency: int) -> None:
+        self.buckets = Limits(rate=rate, burst=burst, concurrency=concurrency)
+        self.leave = self.buckets.leave
+        """What a client asked is answered."""
+        self.wait_for = self.buckets.pace
+        """Takes a token for one more call of a stream; 0, or the seconds after which to try again."""
+
+    def enter(self, client: str, cost: int = 1) -> None:
+        """A client asks; ``leave`` must follow.
+
+        Raises:
+            TooManyCalls: that is more than it may; then nothing must follow.
+        """
+        if (refused := self.buckets.enter(client, cost)) is not None:
+            raise TooManyCalls(*refused)

@@ -1,0 +1,211 @@
+"""The core transport: the front in Rust, and grpcio behind it for whatever is not plain.
+
+The front listens, speaks TLS, knows clients, holds them to the limits and answers plain CheckCall and CheckCalls. All
+other calls it passes on, frame by frame, to a grpcio server on a Unix socket in a directory that only this user can
+enter, with the address and the certificate of whoever asks. So each method has one implementation, and a plain call
+gives the same answer as a long one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pdp import _core
+from pdp.challenges.tokens import VERSION
+from pdp.errors import TransportError
+from pdp.rules.snapshot.blob import FORMAT_VERSION
+from pdp.runtime.cores import available_cores
+from pdp.transports.core.counted import Counted
+from pdp.transports.core.limits import CoreLimits
+from pdp.transports.core.sockets import listening_sockets, remove_socket_file
+from pdp.transports.core.upkeep import Upkeep, connection, telling
+from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+
+    import grpc
+
+    from pdp.metrics.registry import Metrics
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.security.setup import Security
+    from pdp.services.methods import Method
+    from pdp.settings import ServerSettings
+    from pdp.snapshots.current import CurrentSnapshots, Held
+
+__all__ = ["CoreLimits", "CoreTransport"]
+
+_LOOK_SECONDS = 0.02
+_QUIET_SECONDS = 0.15
+"""With no short call for so long, clients have heard that they are to go elsewhere."""
+_CERTIFICATE_SIZE = 64 * 1024
+"""What a certificate may add to a call's metadata on its way to the server behind."""
+
+
+class CoreTransport:
+    """Serves methods on one address.
+
+    Args:
+        settings: the address, and the limits.
+        methods: what is served.
+        metrics: where requests are counted.
+        current: what plain calls are decided by.
+        security: who may ask, over which connections.
+        seal: makes the challenges of plain calls: the key that signs, and milliseconds; None: they carry none.
+        decides: whether plain calls are decided in Rust; else all of them are in Python.
+        interceptors: of the server behind; they look at each call that gets there.
+
+    Raises:
+        TransportError: the server's certificate is none that the core can show.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        methods: Sequence[Method],
+        metrics: Metrics,
+        *,
+        current: CurrentSnapshots,
+        security: Security,
+        seal: tuple[bytes, int] | None,
+        decides: bool,
+        interceptors: Sequence[grpc.ServerInterceptor] = (),
+    ) -> None:
+        self.address = settings.listen
+        self._settings = settings
+        self._current = current
+        self._held: dict[str, Snapshot] = {}
+        self._serving = False
+        self._directory = Path(tempfile.mkdtemp(prefix="rightcall-"))
+        path = str(self._directory / "grpc.sock")
+        self._behind = GrpcTransport(
+            _behind(settings, path),
+            methods,
+            metrics,
+            interceptors=interceptors,
+            guard=security.guard,
+            connection=connection,
+        )
+        self._front = _front(settings, path, security, seal=seal, decides=decides)
+        self._upkeep = Upkeep(self._front, security)
+        metrics.tallies.add_source(Counted(self._front, metrics.tallies).tally)
+        self.set_serving = self._behind.set_serving
+        """Tells health checks whether calls are answered."""
+
+    def start(self) -> None:
+        """Listens and serves; from then on ``address`` names the real port.
+
+        Raises:
+            ListenError: the address cannot be listened on.
+        """
+        try:
+            sockets, self.address = listening_sockets(self._settings.listen)
+        except BaseException:
+            self._release()
+            raise
+        self._serving = True
+        self._current.on_change(self._take_over)
+        self._behind.start()
+        self._upkeep.start()
+        self._front.start([(one.detach(), _is_unix(one)) for one in sockets])
+
+    def stop(self) -> None:
+        """Tells health checks, waits for load balancers, sends clients elsewhere, and ends the calls in flight.
+
+        Clients that are told to go elsewhere are served until they do, so no call is lost. Then streams end, and what
+        outlasts the time for that.
+        """
+        self._behind.announce_stop()
+        time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
+        deadline = time.monotonic() + self._settings.drain_seconds
+        self._front.drain()
+        self._await_quiet(deadline)
+        self._behind.stop()
+        while self._front.load()[0] and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        self._release()
+        if self._serving:
+            remove_socket_file(self.address)
+        self._serving = False
+
+    def _await_quiet(self, deadline: float) -> None:
+        """Returns when no connection is left, or none has had a short call for a while."""
+        quiet_since = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            connections, short = self._front.load()
+            if short:
+                quiet_since = now
+            if not connections or now - quiet_since > _QUIET_SECONDS:
+                return
+            time.sleep(_LOOK_SECONDS)
+
+    def _release(self) -> None:
+        self._upkeep.stop()
+        self._front.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _take_over(self, held: Mapping[str, Held]) -> None:
+        """Hands the front what has changed."""
+        if not self._serving:
+            return
+        for tenant in self._held.keys() - held.keys():
+            self._front.remove(tenant)
+            del self._held[tenant]
+        for tenant, one in held.items():
+            snapshot = one.snapshot
+            if self._held.get(tenant) is not snapshot:
+                revision = snapshot.revision
+                self._front.replace(tenant, revision.number, str(revision), snapshot.blob)
+                self._held[tenant] = snapshot
+
+
+def _behind(settings: ServerSettings, path: str) -> ServerSettings:
+    """The settings of the server behind: calls of all clients come over few connections, and limits are the front's."""
+    return replace(
+        settings,
+        listen=f"unix:{path}",
+        max_concurrent_streams=0,
+        max_connections=0,
+        max_connection_idle=0.0,
+        max_connection_age=0.0,
+        max_metadata_size=settings.max_metadata_size + _CERTIFICATE_SIZE,
+        drain_delay=0.0,
+    )
+
+
+def _front(
+    settings: ServerSettings, path: str, security: Security, *, seal: tuple[bytes, int] | None, decides: bool
+) -> _core.Front:
+    limits = security.guard.limits if security.guard is not None else None
+    try:
+        return _core.Front(
+            path,
+            threads=settings.io_threads or available_cores(),
+            decides=decides and (FORMAT_VERSION, VERSION) == (_core.FORMAT, _core.CHALLENGE),
+            limits=_core.FrontLimits(
+                message=settings.max_message_size,
+                metadata=settings.max_metadata_size,
+                streams=settings.max_concurrent_streams,
+                connections=settings.max_connections,
+                calls=settings.max_calls,
+                keepalive=(settings.keepalive_time, settings.keepalive_timeout),
+                idle=settings.max_connection_idle,
+                age=(settings.max_connection_age, settings.max_connection_age_grace),
+            ),
+            clients=telling(security.guard),
+            buckets=limits.buckets if isinstance(limits, CoreLimits) else None,
+            seal=seal,
+            certificate=security.certificate.pem() if security.certificate is not None else None,
+        )
+    except ValueError as error:
+        raise TransportError(f"the core cannot show this certificate: {error}; give --transport grpcio") from None
+
+
+def _is_unix(one: socket.socket) -> bool:
+    return one.family.name == "AF_UNIX"

@@ -1,0 +1,290 @@
+"""The core transport: what it does by its own ways. RIGHTCALL_TESTED_TRANSPORT=core runs the server's tests over it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from contextlib import ExitStack, closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from cores import built
+from cryptography.hazmat.primitives.serialization import Encoding
+from given import ACME, ALICE, BOB, BOLT, denying
+from hostile import END_HEADERS, END_STREAM, GREETING, Kind, message, opened
+from load.http2 import frame
+from pki import Authority
+from security import bearer, check, client_of, clients_file, refusal
+from server import DEADLINE, running_server, snapshot_of
+from waiting import until
+
+from pdp.decision_log.log import DecisionLog, DecisionLogSettings
+from pdp.decision_log.sinks import FileSink
+from pdp.errors import TransportError
+from pdp.metrics.counters import BUCKETS
+from pdp.security.settings import Auth, SecuritySettings
+from pdp.settings import ServerSettings, Transport
+from pdp.transports.choice import choose_transport
+from rightcall import v1
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from server import Running
+
+pytestmark = built
+
+CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
+CHECK = "/rightcall.v1.DecisionService/CheckCall"
+DENY = v1.Decision.DECISION_DENY
+HUGE = 300_000_000
+ALONE = [("grpc.use_local_subchannel_pool", 1)]
+
+
+def served(*rules: Any, **settings: Any) -> Any:
+    """A server with the core."""
+    return running_server(*rules, transport=Transport.CORE, **settings)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """A server with rules of two tenants."""
+    with served(denying("0900"), denying("0901", tenant=BOLT, user=BOB), io_threads=2) as it:
+        yield it
+
+
+def value(running: Running, name: str, **labels: str) -> float:
+    """What a metric says."""
+    return running.metrics.registry.get_sample_value(f"rightcall_{name}", labels) or 0.0
+
+
+def in_python(running: Running) -> int:
+    """How many requests were counted by Python's threads."""
+    tallies = running.metrics.tallies
+    return sum(sum(tally.requests.values()) for tally in [tallies._retired, *tallies._threads.values()])
+
+
+def test_plain_calls_do_not_reach_python(running: Running) -> None:
+    """Alone and among many, of each tenant; and yet all are counted."""
+    before, counted = in_python(running), value(running, "check_duration_seconds_count")
+    bob = v1.CheckCallRequest(caller=BOB, extension="0901")
+    one, other = (running.decisions.CheckCall(call, timeout=DEADLINE) for call in (CALL, bob))
+    many = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=[CALL, bob, CALL]), timeout=DEADLINE)
+
+    assert [one.decision, other.decision, *(answer.response.decision for answer in many.answers)] == [DENY] * 5
+    assert in_python(running) == before
+    assert value(running, "check_duration_seconds_count") == counted + 5
+
+
+def test_what_denies_is_counted_by_permission() -> None:
+    """As Python counts it, and each scrape tells the sum."""
+    with served(denying("0900")) as running:
+        for _ in range(3):
+            running.decisions.CheckCall(CALL, timeout=DEADLINE)
+        running.decisions.CheckCall(v1.CheckCallRequest(caller=ALICE, extension="1"), timeout=DEADLINE)
+        labels = {"tenant": ACME, "permission": "1", "name": "premium", "decision": "deny"}
+        found = [
+            sample.value
+            for _ in range(2)
+            for metric in running.metrics.registry.collect()
+            for sample in metric.samples
+            if sample.name == "rightcall_refusals_total" and sample.labels["tenant"] == labels["tenant"]
+        ]
+        decisions = value(running, "decisions_total", decision="deny", stage="user")
+        requests = value(running, "grpc_requests_total", method="CheckCall", code="OK")
+
+    assert found == [3, 3]
+    assert (decisions, requests) == (3, 4)
+
+
+def test_its_buckets_are_those_of_the_metrics() -> None:
+    """They stand in both languages."""
+    from pdp import _core  # noqa: PLC0415 - it may not be built
+
+    assert list(_core.BUCKETS) == [round(bound * 1e9) for bound in BUCKETS]
+
+
+def test_new_rules_decide_at_once() -> None:
+    """And those of a tenant that is removed do not any more."""
+    with served(denying("0900"), denying("0901", tenant=BOLT, user=BOB)) as running:
+        before = running.decisions.CheckCall(CALL, timeout=DEADLINE)
+        running.current.replace(snapshot_of(denying("0901"), number=2))
+        after = running.decisions.CheckCall(CALL, timeout=DEADLINE)
+        running.current.remove(ACME)
+        gone = running.decisions.CheckCall(CALL, timeout=DEADLINE)
+
+    assert (before.decision, before.revision[0]) == (DENY, "1")
+    assert (after.decision, after.revision[0]) == (v1.Decision.DECISION_ALLOW, "2")
+    assert (gone.stage, gone.revision) == (v1.Stage.STAGE_NONE, "")
+
+
+def connection(running: Running) -> socket.socket:
+    """A connection of its own."""
+    host, _, port = running.server.address.rpartition(":")
+    return socket.create_connection((host, int(port)), DEADLINE)
+
+
+def received(peer: socket.socket, wanted: bytes) -> bytes:
+    """What a peer gets, until that is among it or the connection ends."""
+    got = b""
+    while wanted not in got and (more := peer.recv(65_536)):
+        got += more
+    return got
+
+
+def test_a_declared_size_is_refused_before_the_message_comes(running: Running) -> None:
+    """With the status for that, behind the first bytes."""
+    counted = {"method": "CheckCall", "code": "RESOURCE_EXHAUSTED"}
+    before = value(running, "grpc_requests_total", **counted)
+    with closing(connection(running)) as peer:
+        peer.sendall(GREETING + opened(1) + frame(Kind.DATA, 0, 1, message(b"x" * 16_000, length=HUGE)))
+        until(lambda: value(running, "grpc_requests_total", **counted) == before + 1, "it is refused")
+        peer.sendall(frame(Kind.PING, 0, 0, b"12345678"))
+        frames = received(peer, b"12345678")
+
+    assert frame(Kind.HEADERS, END_STREAM | END_HEADERS, 1, b"")[3:9] in frames
+
+
+def test_headers_a_little_beyond_the_limit_get_a_status(running: Running) -> None:
+    """Which tells what is wrong, unlike HTTP's."""
+    with pytest.raises(grpc.RpcError) as refused:
+        running.decisions.CheckCall(CALL, metadata=(("a", "x" * 17_000),), timeout=DEADLINE)
+
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "16384" in (refused.value.details() or "")
+
+
+def test_no_client_can_say_who_it_is_in_the_fronts_name(tmp_path: Path) -> None:
+    """An address and a certificate are told behind by the front alone."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("asterisk.example.org")
+    claimed = (
+        ("rightcall-front-certificate-bin", pair.certificate.public_bytes(Encoding.DER)),
+        ("rightcall-front-peer", "ipv4:9.9.9.9:9"),
+    )
+    security = SecuritySettings(auth=Auth.NONE, client_rate=0.001, client_burst=2)
+    with served(denying("0900"), security=security) as running:
+        ask = running.directory.GetStatus
+        codes = [refusal(lambda: ask(v1.GetStatusRequest(), metadata=claimed, timeout=DEADLINE)) for _ in range(2)]
+        codes += [refusal(lambda: ask(v1.GetStatusRequest(), timeout=DEADLINE))]
+
+    assert [code.name for code in codes] == ["OK", "OK", "RESOURCE_EXHAUSTED"]
+
+
+def test_a_rate_counts_calls_wherever_they_are_answered(tmp_path: Path) -> None:
+    """Plain ones in Rust, others in Python: one bucket."""
+    clients = clients_file(tmp_path, client_of("a", "token-a"))
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients, client_rate=0.001, client_burst=30)
+    with served(denying("0900"), security=security) as running:
+        before = in_python(running)
+        answered = 0
+        while refusal(lambda: check(running, "token-a")) is grpc.StatusCode.OK:
+            answered += 1
+            time.sleep(0.02)  # the token is judged meanwhile
+        explained = refusal(
+            lambda: running.decisions.ExplainCall(
+                v1.ExplainCallRequest(call=CALL), metadata=bearer("token-a"), timeout=DEADLINE
+            )
+        )
+        rust = answered - (in_python(running) - before - 2)
+
+    assert answered == 30
+    assert explained is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert rust > 0
+
+
+def test_a_token_that_was_good_ends_with_its_entry(tmp_path: Path) -> None:
+    """Though it was remembered."""
+    path = clients_file(tmp_path, client_of("a", "token-a"), client_of("b", "token-b", tenants=[BOLT]))
+    with served(denying("0900"), security=SecuritySettings(auth=Auth.TOKENS, clients=path)) as running:
+        before = in_python(running)
+
+        def plain() -> bool:
+            counted = in_python(running)
+            return check(running, "token-a", caller=ALICE).decision == DENY and in_python(running) == counted
+
+        until(plain, "the token is remembered")
+        assert in_python(running) > before
+        other = refusal(lambda: check(running, "token-b", tenant=ACME))
+        clients_file(tmp_path, client_of("b", "token-b"))
+        until(lambda: refusal(lambda: check(running, "token-a")) is grpc.StatusCode.UNAUTHENTICATED, "it is refused")
+
+    assert other is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("idle", {"max_connection_idle": 0.3}), ("old", {"max_connection_age": 0.3, "max_connection_age_grace": 0.1})],
+)
+def test_connections_are_let_go(name: str, settings: dict[str, float]) -> None:
+    """By GOAWAY, and in the end by closing them."""
+    assert name
+    with served(denying("0900"), keepalive_timeout=0.5, **settings) as running, closing(connection(running)) as peer:
+        peer.sendall(GREETING)
+        received(peer, b"there is nothing like that")
+
+        assert running.decisions.CheckCall(CALL, timeout=DEADLINE).decision == DENY
+
+
+def test_a_peer_that_is_gone_is_noticed() -> None:
+    """It answers no ping."""
+    settings = {"keepalive_time": 0.2, "keepalive_timeout": 0.3}
+    with served(denying("0900"), **settings) as running, closing(connection(running)) as peer:
+        peer.sendall(GREETING)
+        received(peer, b"there is nothing like that")
+
+
+def test_connections_are_spread_over_threads() -> None:
+    """Each gets the next to the one that has fewest."""
+    with served(denying("0900"), io_threads=3) as running, ExitStack() as opened_channels:
+        for _ in range(6):
+            channel = opened_channels.enter_context(grpc.insecure_channel(running.server.address, ALONE))
+            assert v1.DecisionServiceStub(channel).CheckCall(CALL, timeout=DEADLINE).decision == DENY
+        transport: Any = running.server._transport
+
+        assert transport._front.load()[0] == 6
+
+
+def test_a_call_that_never_ends_holds_no_thread_of_python() -> None:
+    """A unary call goes behind only as a whole."""
+    with served(denying("0900"), threads=1) as running, closing(connection(running)) as peer:
+        half = frame(Kind.DATA, 0, 1, message(b"abc", length=1000))
+        status = "/rightcall.v1.DirectoryService/GetStatus"
+        peer.sendall(GREETING + opened(1, path=status) + half)
+        time.sleep(0.1)
+
+        assert running.directory.GetStatus(v1.GetStatusRequest(), timeout=DEADLINE).tenants
+
+
+def test_bytes_behind_the_message_are_for_python_to_judge(running: Running) -> None:
+    """Two messages where one is due."""
+    data = CALL.SerializeToString()
+    with closing(connection(running)) as peer:
+        peer.sendall(GREETING + opened(1) + frame(Kind.DATA, END_STREAM, 1, message(data) * 2))
+        peer.settimeout(1)
+        with suppress(TimeoutError):
+            received(peer, b"there is nothing like that")
+
+    assert running.decisions.CheckCall(CALL, timeout=DEADLINE).decision == DENY
+
+
+def test_what_is_logged_is_decided_in_python(tmp_path: Path) -> None:
+    """Each decision has an entry, and its id comes back."""
+    sink = FileSink(tmp_path / "log", max_bytes=0, keep=1)
+    with served(
+        denying("0900"), decision_log=lambda metrics: DecisionLog(sink, DecisionLogSettings(), metrics)
+    ) as running:
+        _, call = running.decisions.CheckCall.with_call(CALL, timeout=DEADLINE)
+    written = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+
+    assert [entry["decision_id"] for entry in written] == [dict(call.trailing_metadata())["rightcall-decision-id"]]
+
+
+def test_workers_are_threads_of_the_core() -> None:
+    """Asking for processes says so."""
+    with pytest.raises(TransportError, match="--io-threads"):
+        choose_transport(Transport.CORE, ServerSettings(), decision_log=False, workers=2)
+    assert choose_transport(Transport.CORE, ServerSettings(listen=":1"), decision_log=True) is Transport.CORE
