@@ -214,7 +214,7 @@ class Country:
         return folded
 
     def forms(self, number: Number) -> Reading:
-        """The forms of a number."""
+        """The forms of a number; where none but marked ones would be left, the national one stays."""
         prefixes = ["+", *self.prefixes]
         if number.own:
             national = [(self.np + number.digits, 0)]
@@ -234,6 +234,11 @@ class Country:
                     continue
             if self.number(text) == number:
                 forms.append(Form(text, spelled))
+        if not any(not form.spelled for form in forms):
+            text = self.np + number.digits
+            kept = [self.line + text] if self.line else []
+            kept += [] if self.line and text.startswith(self.line) else [text]
+            forms = [*map(Form, kept), *forms]
         return tuple(dict.fromkeys(forms))
 
 

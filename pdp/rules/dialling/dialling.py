@@ -146,7 +146,10 @@ class Dialling:
         return ""
 
     def _own(self, number: str, dialled: _Dialled) -> list[str]:
-        """The forms of an own number that are not marked."""
+        """The forms of an own number that are not marked.
+
+        There is always one, or a call that is dialled with ``+`` and digits too many would get round every rule.
+        """
         numbering, line = self.numbering, self.outside_line
         texts = [numbering.prefix + number]
         if numbering.prefix and numbering.has_bare and numbering.is_bare(number):
@@ -161,6 +164,9 @@ class Dialling:
             # Only where there is no national prefix is a text read otherwise without the outside line.
             if reads if line and numbering.prefix else self._reads_as(number, text, dialled, behind_line=False):
                 words.append(text)
+        if not words:
+            words = [line + texts[0]] if line else []
+            words += [] if line and texts[0].startswith(line) else [texts[0]]
         return words
 
     def _marked(self, number: str, dialled: _Dialled) -> list[str]:
