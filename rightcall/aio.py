@@ -9,7 +9,15 @@ import grpc.aio
 
 from rightcall import v1
 from rightcall.client import messages as wire
-from rightcall.client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+from rightcall.client.channel import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    HEALTH_METHOD,
+    HEALTH_SERVING,
+    MAX_BATCH,
+    OPTIONS,
+    credentials,
+)
 from rightcall.client.directory import AsyncDirectoryQuestions
 from rightcall.client.values import Call
 
@@ -61,6 +69,7 @@ class Client(AsyncDirectoryQuestions):
         )
         self._decisions = v1.DecisionServiceStub(self._channel)
         self._directory = v1.DirectoryServiceStub(self._channel)
+        self._health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     async def check(
         self,
@@ -82,7 +91,8 @@ class Client(AsyncDirectoryQuestions):
                 at_least_revision=at_least_revision,
             )
         )
-        return wire.to_answer(await self._ask(self._decisions.CheckCall, request, timeout))
+        response, trailing = await self._told(self._decisions.CheckCall, request, timeout)
+        return wire.to_answer(response, wire.decision_id(trailing))
 
     async def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
         """Many questions at once, answered in their order. See ``rightcall.Client.check_many``."""
@@ -143,6 +153,10 @@ class Client(AsyncDirectoryQuestions):
         """What the server holds. See ``rightcall.Client.status``."""
         return wire.to_status(await self._ask(self._directory.GetStatus, v1.GetStatusRequest(tenant=tenant), timeout))
 
+    async def healthy(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        """Whether the server serves. See ``rightcall.Client.healthy``."""
+        return await self._ask(self._health, b"", timeout) == HEALTH_SERVING
+
     async def close(self) -> None:
         """Ends the connection, and with it the questions that are under way."""
         await self._channel.close()
@@ -163,9 +177,19 @@ class Client(AsyncDirectoryQuestions):
         request: RequestT,
         timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
     ) -> ResponseT:
+        return (await self._told(method, request, timeout))[0]
+
+    async def _told(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+    ) -> tuple[ResponseT, Iterable[tuple[str, str | bytes]] | None]:
+        """The response, and the metadata that follow it."""
         seconds = self._timeout if timeout is None else timeout
+        call = method(request, timeout=seconds)
         try:
-            return await method(request, timeout=seconds)
+            return await call, await call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
             status, message = error.code().value[0], error.details() or ""
             raise wire.to_error(self.target, status, message, seconds) from error

@@ -8,7 +8,15 @@ import grpc
 
 from rightcall import v1
 from rightcall.client import messages as wire
-from rightcall.client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, MAX_BATCH, OPTIONS, credentials
+from rightcall.client.channel import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    HEALTH_METHOD,
+    HEALTH_SERVING,
+    MAX_BATCH,
+    OPTIONS,
+    credentials,
+)
 from rightcall.client.directory import DirectoryQuestions
 from rightcall.client.values import Call
 
@@ -74,6 +82,7 @@ class Client(DirectoryQuestions):
         )
         self._decisions = v1.DecisionServiceStub(self._channel)
         self._directory = v1.DirectoryServiceStub(self._channel)
+        self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     def check(
         self,
@@ -109,7 +118,8 @@ class Client(DirectoryQuestions):
                 at_least_revision=at_least_revision,
             )
         )
-        return wire.to_answer(self._ask(self._decisions.CheckCall, request, timeout))
+        response, trailing = self._told(self._decisions.CheckCall, request, timeout)
+        return wire.to_answer(response, wire.decision_id(trailing))
 
     def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:
         """Many questions at once, answered in their order.
@@ -212,6 +222,18 @@ class Client(DirectoryQuestions):
         """
         return wire.to_status(self._ask(self._directory.GetStatus, v1.GetStatusRequest(tenant=tenant), timeout))
 
+    def healthy(self, *, timeout: float | None = None) -> bool:
+        """Whether the server serves: it has rules, and is not about to stop. It connects if there is no connection.
+
+        Args:
+            timeout: seconds that it may take; None: as the client was made with.
+
+        Raises:
+            NoAnswer: there is no answer now.
+            ServerError: the server failed.
+        """
+        return self._ask(self._health, b"", timeout) == HEALTH_SERVING
+
     def close(self) -> None:
         """Ends the connection, and with it the questions that are under way."""
         self._channel.close()
@@ -229,9 +251,16 @@ class Client(DirectoryQuestions):
     def _ask(
         self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
     ) -> ResponseT:
+        return self._told(method, request, timeout)[0]
+
+    def _told(
+        self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
+    ) -> tuple[ResponseT, Iterable[tuple[str, str | bytes]] | None]:
+        """The response, and the metadata that follow it."""
         seconds = self._timeout if timeout is None else timeout
         try:
-            return method(request, timeout=seconds)
+            response, call = method.with_call(request, timeout=seconds)
+            return response, call.trailing_metadata()
         except grpc.RpcError as error:
             # What a call raises is both an error and the call; only the latter's type has the status.
             status, message = error.code().value[0], error.details() or ""

@@ -18,6 +18,10 @@ DEFAULT_TIMEOUT = 1.0
 MAX_BATCH = 1000
 """Questions that a server takes at once."""
 
+HEALTH_METHOD = "/grpc.health.v1.Health/Check"
+HEALTH_SERVING = b"\x08\x01"
+"""A HealthCheckResponse that says SERVING; the request that asks about the whole server is empty."""
+
 # Named one by one: a method that changes something must not be sent twice because it was added later.
 _REPEATABLE = {
     "rightcall.v1.DecisionService": ("CheckCall", "CheckCalls", "ExplainCall"),

@@ -40,11 +40,15 @@ from rightcall.client.values import (
 from rightcall.v1 import AnswerChallengeRequest, CheckCallRequest, StreamCheckCallsRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from enum import IntEnum
 
     from rightcall import v1
 
     EnumT = TypeVar("EnumT", bound=IntEnum)
+
+DECISION_ID_KEY = "rightcall-decision-id"
+"""The trailing metadata that name a response's entry in the decision log."""
 
 NOT_READY = "no rules are loaded yet"
 """How a server without rules begins its message; it has the status of a server that is not there at all."""
@@ -132,8 +136,8 @@ def to_tagged(target: str, response: v1.StreamCheckCallsResponse) -> tuple[str, 
     return response.id, to_answer(response.response)
 
 
-def to_answer(response: v1.CheckCallResponse) -> Answer:
-    """The answer in a response.
+def to_answer(response: v1.CheckCallResponse, decision_id: str = "") -> Answer:
+    """The answer in a response, which has an entry in the server's decision log if that keeps one.
 
     Raises:
         ServerError: it is one that this client does not know.
@@ -145,7 +149,13 @@ def to_answer(response: v1.CheckCallResponse) -> Answer:
         permission,
         response.revision,
         response.challenge,
+        decision_id,
     )
+
+
+def decision_id(trailing: Iterable[tuple[str, str | bytes]] | None) -> str:
+    """The decision's id in the metadata that follow a response; empty where the server keeps no decision log."""
+    return next((str(value) for key, value in trailing or () if key == DECISION_ID_KEY), "")
 
 
 def to_answers(target: str, response: v1.CheckCallsResponse, asked: int) -> list[Answer | RightcallError]:

@@ -93,6 +93,7 @@ class Answer:
         permission: the permission that decided; None in the stage NONE.
         revision: the state of the rules that decided; empty where the call belongs to no tenant.
         challenge: with CHALLENGE, what ``answer_challenge`` takes; empty where the server cannot check passwords.
+        decision_id: of its entry in the server's decision log; empty where the server keeps none, and for one of many.
     """
 
     decision: Decision
@@ -100,6 +101,7 @@ class Answer:
     permission: Permission | None
     revision: str
     challenge: str
+    decision_id: str = ""
 
     @property
     def allowed(self) -> bool:
