@@ -63,8 +63,13 @@ def listen_error(address: object, error: OSError) -> ListenError:
     return ListenError(str(address), _REMEDIES.get(error.errno or 0, error.strerror or str(error)))
 
 
-def listening_socket(address: Address, backlog: int = 128) -> socket.socket:
+def listening_socket(address: Address, backlog: int = 128, *, reuse_port: bool = False) -> socket.socket:
     """A socket that listens, for a server that takes one.
+
+    Args:
+        address: where.
+        backlog: connections that may wait to be accepted.
+        reuse_port: whether others who say so too may listen on the same address.
 
     Raises:
         ListenError: the address cannot be listened on.
@@ -74,6 +79,8 @@ def listening_socket(address: Address, backlog: int = 128) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind(socket_address)
         opened.listen(backlog)
     except OSError as error:

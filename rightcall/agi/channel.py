@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import secrets
+from contextlib import asynccontextmanager
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
 
-from rightcall.agi.errors import ChannelGone, ProtocolError
+from rightcall.agi.errors import AsteriskSilent, BrokenValue, ChannelGone, ProtocolError
 
 if TYPE_CHECKING:
+    import socket
     from asyncio import StreamReader, StreamWriter
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from typing import Self
 
-MAX_LINE: Final = 8192
-"""Bytes; a variable's value is the longest thing that Asterisk sends."""
+MAX_LINE: Final = 64 * 1024
+"""Bytes; the reply that holds all variables is the longest thing that Asterisk sends."""
 _MAX_ENVIRONMENT_LINES: Final = 200
-_MAX_REPLY_LINES: Final = 50
+_MAX_STRAY_LINES: Final = 200
+"""Lines that are no reply: ``HANGUP``, usage texts, and what follows the line breaks of values."""
+_MAX_VALUE: Final = 128
+_PROMPT_SECONDS: Final = 120.0
+"""A sound may last so long."""
 _REPLY: Final = re.compile(r"200 result=(-?[0-9A-D*#]*)(?: \((.*)\))?(?: endpos=\d+)?")
 _DEAD: Final = "511"
-_USAGE: Final = "520"
-_HANGUP: Final = "HANGUP"
-"""What Asterisk says, between two replies, when the caller hangs up."""
+_USAGE_TEXT: Final = b"520-"
+_FAILED: Final = "-1"
 
 
 class Reply(NamedTuple):
@@ -33,74 +44,171 @@ class Reply(NamedTuple):
     data: str | None
 
 
+class End(Enum):
+    """What ended a row of digits."""
+
+    HASH = auto()
+    SILENCE = auto()
+    FULL = auto()
+    """There were as many as had been asked for."""
+
+
+class Digits(NamedTuple):
+    """Keys that the caller pressed, ``0-9 * A-D``, and what ended them."""
+
+    keys: str
+    end: End
+
+
 class Channel:
     """A call, as Asterisk shows it over AGI.
 
-    Every method raises ``ChannelGone`` where the call or the connection has ended, and ``ProtocolError`` where Asterisk
-    cannot be understood. They can be cancelled; the reply that came too late is then passed over.
+    Args:
+        reader: from Asterisk.
+        writer: to Asterisk.
+        seconds: that Asterisk has for a reply, on top of what a command itself takes.
+
+    Every method raises ``ChannelGone`` where the call or the connection has ended, ``AsteriskSilent`` where a reply
+    does not come, and ``ProtocolError`` where Asterisk cannot be understood. After an error the dialogue is over.
     """
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def __init__(self, reader: StreamReader, writer: StreamWriter, seconds: float) -> None:
         self._reader = reader
         self._writer = writer
-        self._owed = 0
-        """Replies that Asterisk has still to send."""
+        self._seconds = seconds
+        self._torn = False
+        """Whether the rest of a value with line breaks is still to be read: lines that may look like any reply."""
+
+    @classmethod
+    async def over(cls, connection: socket.socket, seconds: float) -> Self:
+        """A channel over a connection that was accepted; the channel closes it."""
+        try:
+            reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_LINE)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(reader, writer, seconds)
 
     async def environment(self) -> dict[str, str]:
-        """What Asterisk tells at the start: ``agi_network_script``, ``agi_uniqueid`` and so on."""
+        """What Asterisk tells at the start: ``agi_network_script``, ``agi_uniqueid`` and so on.
+
+        Of two lines with one name the first counts: Asterisk's own come before those that hold what callers chose.
+        """
         found: dict[str, str] = {}
-        for _ in range(_MAX_ENVIRONMENT_LINES):
-            line = await self._line()
-            if not line:
-                return found
-            name, _, value = line.partition(":")
-            found[name] = value.strip()
+        async with _within(self._seconds):
+            for _ in range(_MAX_ENVIRONMENT_LINES):
+                line = (await self._line()).decode("utf-8", "replace")
+                if not line:
+                    return found
+                name, _, value = line.partition(":")
+                found.setdefault(name, value.strip())
         raise ProtocolError("the environment does not end; check that Asterisk is what connects here")
 
-    async def variable(self, name: str) -> str:
-        """The value of a channel variable; empty where it is not set."""
-        reply = await self._command(f"GET VARIABLE {name}")
-        return reply.data or "" if reply.result == "1" else ""
+    async def exchange(self, sets: Mapping[str, str], reads: Sequence[str] = ()) -> list[str]:
+        """Sets channel variables, then evaluates expressions, in one round trip.
 
-    async def set_variable(self, name: str, value: str) -> None:
-        """Sets a channel variable to a value without quotes in it."""
-        await self._command(f'SET VARIABLE {name} "{value}"')
+        Asterisk escapes nothing in a reply. So each value ends with a mark that only this adapter knows, and one with
+        a line break cannot pass for several values, nor for a reply.
+
+        Args:
+            sets: names and values; of a value only what a URL may hold is kept as it is, the rest is percent-encoded.
+            reads: expressions without backslashes, such as ``${WAZO_DSTNUM}``.
+
+        Returns:
+            What the expressions come to.
+
+        Raises:
+            BrokenValue: a value holds a line break, or bytes that are no text. The variables are set nevertheless.
+        """
+        values = {name: quote(value[:_MAX_VALUE], safe="") for name, value in sets.items()}
+        mark = f"~{secrets.token_hex(8)}~"
+        expressions = [f"${{SET({name}={value})}}" for name, value in values.items()]
+        found = await self._evaluated([*expressions, *reads], mark)
+        if found[: len(values)] != list(values.values()):
+            # The function SET is of a module that this Asterisk has not loaded.
+            for name, value in values.items():
+                await self._command(f'SET VARIABLE {name} "{value}"')
+        return found[len(values) :]
+
+    def close(self) -> None:
+        """Ends the dialogue, so that the dialplan goes on."""
+        self._writer.close()
 
     async def answer(self) -> None:
         """Answers the call, so that its caller hears something; without effect where it is answered."""
         reply = await self._command("ANSWER")
-        if reply.result == "-1":
+        if reply.result == _FAILED:
             raise ChannelGone("the call could not be answered")
 
-    async def digits(self, prompt: str, seconds: float, most: int) -> str:
-        """Plays a sound and takes what is dialled, up to ``#``, silence, or as many as there may be."""
-        reply = await self._command(f"GET DATA {prompt} {int(seconds * 1000)} {most}")
-        if reply.result.startswith("-"):
-            raise ChannelGone("the caller hung up, or the sound is not there")
-        return reply.result
+    async def prompted(self, sound: str, seconds: float, most: int) -> Digits | None:
+        """Plays a sound, which the first key ends, and takes the keys that are pressed.
 
-    async def _command(self, command: str) -> Reply:
+        Args:
+            sound: its name.
+            seconds: of silence that end the digits.
+            most: keys.
+
+        Returns:
+            The keys; None where the sound cannot be played, or the caller hung up.
+        """
+        reply = await self._data(sound, seconds, most)
+        return None if reply.result == _FAILED else _digits(reply, most)
+
+    async def digits(self, seconds: float, most: int) -> Digits:
+        """Takes the keys that are pressed, up to ``#``, ``seconds`` of silence, or as many as there may be."""
+        reply = await self._data("", seconds, most)
+        if reply.result == _FAILED:
+            raise ChannelGone("the caller hung up")
+        return _digits(reply, most)
+
+    async def _data(self, sound: str, seconds: float, most: int) -> Reply:
+        command = f'GET DATA "{sound}" {int(seconds * 1000)} {most}'
+        return await self._command(command, _PROMPT_SECONDS + seconds * (most + 1))
+
+    async def _evaluated(self, expressions: Sequence[str], mark: str) -> list[str]:
+        """What expressions come to; ``mark`` stands before the first and behind each in Asterisk's reply."""
+        head, tail = f"200 result=1 ({mark}".encode(), f"{mark})".encode()
+        text = f"{mark}{mark.join((*expressions, ''))}".replace('"', '\\"')
+        command = f'GET FULL VARIABLE "{text}"'
+        async with _within(self._seconds):
+            await self._send(command)
+            while not (line := await self._reply()).startswith(head):
+                if not self._torn:
+                    _parsed(line, command)
+                    raise ProtocolError("GET FULL VARIABLE has no value; Asterisk 1.6 or newer is needed")
+        if not line.endswith(tail):
+            self._torn = True
+            raise BrokenValue("a variable holds a line break")
+        try:
+            values = line[len(head) : -len(tail)].decode().split(mark)
+        except UnicodeDecodeError:
+            raise BrokenValue("a variable holds what is no UTF-8") from None
+        if len(values) != len(expressions):
+            raise ProtocolError("the reply to GET FULL VARIABLE has more or fewer values than were asked for")
+        return values
+
+    async def _command(self, command: str, seconds: float = 0.0) -> Reply:
+        """Sends a command that takes Asterisk ``seconds`` at most, and returns the reply."""
+        async with _within(seconds + self._seconds):
+            await self._send(command)
+            return _parsed(await self._reply(), command)
+
+    async def _send(self, command: str) -> None:
         self._writer.write(f"{command}\n".encode())
-        self._owed += 1
         try:
             await self._writer.drain()
         except OSError as error:
             raise ChannelGone("the connection is closed") from error
-        while True:
-            reply = await self._reply()
-            self._owed -= 1
-            if not self._owed:
-                return _parsed(reply, command)
 
-    async def _reply(self) -> str:
+    async def _reply(self) -> bytes:
         """The next reply; of one with several lines, the last."""
-        for _ in range(_MAX_REPLY_LINES):
+        for _ in range(_MAX_STRAY_LINES):
             line = await self._line()
-            if line != _HANGUP and not line.startswith(f"{_USAGE}-") and line[:3].isdigit():
+            if line[:3].isdigit() and not line.startswith(_USAGE_TEXT):
                 return line
         raise ProtocolError("a reply does not end")
 
-    async def _line(self) -> str:
+    async def _line(self) -> bytes:
         try:
             line = await self._reader.readline()
         except ValueError:
@@ -109,10 +217,26 @@ class Channel:
             raise ChannelGone("the connection is closed") from error
         if not line.endswith(b"\n"):
             raise ChannelGone("the connection is closed")
-        return line.decode("utf-8", "replace").rstrip("\r\n")
+        return line.rstrip(b"\r\n")
 
 
-def _parsed(reply: str, command: str) -> Reply:
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise AsteriskSilent(f"Asterisk has not replied within {seconds:g} s") from None
+
+
+def _digits(reply: Reply, most: int) -> Digits:
+    if reply.data == "timeout":
+        return Digits(reply.result, End.SILENCE)
+    return Digits(reply.result, End.FULL if len(reply.result) >= most else End.HASH)
+
+
+def _parsed(line: bytes, command: str) -> Reply:
+    reply = line.decode("utf-8", "replace")
     if reply.startswith(_DEAD):
         raise ChannelGone("the caller hung up")
     found = _REPLY.fullmatch(reply)

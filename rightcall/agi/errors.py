@@ -1,20 +1,30 @@
-"""The errors of a conversation with Asterisk.
+"""The errors of a dialogue with Asterisk.
 
 AgiError
-├── ChannelGone       the caller hung up, or Asterisk closed the connection: there is nobody left to decide for
-└── ProtocolError     Asterisk said what this adapter does not understand
+├── ChannelGone       the caller hung up, or Asterisk closed the connection: there is no call left to decide
+├── AsteriskSilent    Asterisk owes a reply and does not send it
+└── ProtocolError     Asterisk sent what this adapter does not understand
+    └── BrokenValue   a channel variable holds what no telephone dials: a line break, or bytes that are no text
 """
 
 from __future__ import annotations
 
 
 class AgiError(Exception):
-    """Root of what ends a conversation."""
+    """Root of what ends a dialogue."""
 
 
 class ChannelGone(AgiError):
     """The caller hung up, or Asterisk closed the connection."""
 
 
+class AsteriskSilent(AgiError):
+    """Asterisk owes a reply and does not send it."""
+
+
 class ProtocolError(AgiError):
-    """Asterisk said what this adapter does not understand. The message never holds what was dialled."""
+    """Asterisk sent what this adapter does not understand. The message never holds what was dialled."""
+
+
+class BrokenValue(ProtocolError):
+    """A channel variable holds a line break, or bytes that are no text: an attempt to write replies of one's own."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from pdp.rules.dialling import Emergency
+
 
 class OnFailure(StrEnum):
-    """What happens to a call when there is no answer in time."""
+    """What happens to a call that the server has not decided."""
 
     CLOSED = "closed"
     """It is denied."""
@@ -16,6 +18,13 @@ class OnFailure(StrEnum):
     """It is allowed."""
     INTERNAL = "internal"
     """It is allowed if it leaves through no outcall, else denied."""
+
+
+class UnknownTenant(StrEnum):
+    """What happens to a call of a tenant that the server does not know."""
+
+    ALLOW = "allow"
+    DENY = "deny"
 
 
 LOOPBACK: tuple[IPv4Network | IPv6Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -26,27 +35,41 @@ class AgiSettings:
     """How the adapter talks to Asterisk.
 
     Attributes:
-        listen: ``HOST:PORT``; port 0: one that is free.
+        listen: ``HOST:PORT``; port 0: one that is free. Not looked at where systemd hands over sockets.
+        reuse_port: whether several adapters may listen on the same address.
         allow: networks that Asterisk may connect from.
-        deadline: seconds for one decision, from Asterisk's request on.
-        on_failure: what happens when they are over, or when there is no answer.
-        attempts: passwords that a caller may try on one call, at most; the server may end it earlier.
-        digit_seconds: silence after which a password counts as dialled.
-        prompt: sound that asks for a password.
+        deadline: seconds that the server has for an answer.
+        asterisk_deadline: seconds that Asterisk has for each reply.
+        on_failure: what happens to a call that the server has not decided.
+        unknown_tenant: what happens to a call of a tenant that the server does not know.
+        emergency: numbers that are allowed without asking the server.
+        attempts: PINs that a caller may try on one call, at most; the server may end it earlier.
+        digit_seconds: silence after which a PIN counts as dialled.
+        hash_in_pin: whether ``#`` is a key of a PIN like any other, so that silence alone ends one.
+        prompt: sound that asks for a PIN.
         retry_prompt: sound that says that it was wrong, and asks again.
         variable_prefix: start of the names of the channel variables.
-        max_conversations: that are held at the same time; Asterisk is hung up on beyond that.
-        drain_seconds: that the conversations have to end when the adapter stops.
+        max_dialogues: dialogues that are held at the same time.
+        max_dialogues_per_peer: of them, those of one address.
+        drain_seconds: that the dialogues have to end when the adapter stops.
+        http: ``HOST:PORT`` of metrics and health; empty: none.
     """
 
     listen: str = "127.0.0.1:4573"
+    reuse_port: bool = False
     allow: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
-    deadline: float = 0.3
-    on_failure: OnFailure = OnFailure.CLOSED
+    deadline: float = 1.0
+    asterisk_deadline: float = 10.0
+    on_failure: OnFailure = OnFailure.INTERNAL
+    unknown_tenant: UnknownTenant = UnknownTenant.DENY
+    emergency: Emergency = field(default_factory=lambda: Emergency(()))
     attempts: int = 3
     digit_seconds: float = 5.0
+    hash_in_pin: bool = False
     prompt: str = "agent-pass"
     retry_prompt: str = "auth-incorrect"
     variable_prefix: str = "WAZO_"
-    max_conversations: int = 1000
-    drain_seconds: float = 10.0
+    max_dialogues: int = 4000
+    max_dialogues_per_peer: int = 2000
+    drain_seconds: float = 30.0
+    http: str = ""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from definitions import tenant_from
@@ -48,6 +48,7 @@ from pdp.snapshots.freshness import FreshRules
 from rightcall import Answer, ChallengeAnswer, Decision, Stage, v1
 from rightcall.agi.channel import MAX_LINE, Channel
 from rightcall.agi.errors import AgiError
+from rightcall.agi.metrics import AgiMetrics
 from rightcall.agi.rights import CallRights
 from rightcall.agi.settings import AgiSettings
 
@@ -238,37 +239,70 @@ class _Decider:
         return ChallengeAnswer(Decision.ALLOW if right else Decision.DENY, 2, "1-ab", 0)
 
 
+_MARK = b"~MARK~"
+"""In an input: the mark of the command that is being replied to. Without it, no input would get any further."""
+
+
+class _Peer:
+    """In place of a connection: to each command it says what stands before the next zero byte of an input."""
+
+    def __init__(self, data: bytes) -> None:
+        self.reader = asyncio.StreamReader(limit=MAX_LINE)
+        self.sent: list[str] = []
+        self._parts = iter(data.split(b"\0"))
+        self._say(b"")
+
+    def write(self, line: bytes) -> None:
+        """Takes a command."""
+        self.sent.append(line.decode())
+        found = re.search(rb"~[0-9a-f]{16}~", line)
+        self._say(found[0] if found else b"")
+
+    def _say(self, mark: bytes) -> None:
+        part = next(self._parts, None)
+        if part is None:
+            self.reader.feed_eof()
+        elif not self.reader.at_eof():
+            self.reader.feed_data(part.replace(_MARK, mark))
+
+    async def drain(self) -> None:
+        """There is always room."""
+
+
 def _agi() -> Target:
     """What Asterisk says: its environment, and its replies."""
-    settings = AgiSettings(deadline=5.0)
+    settings = AgiSettings(deadline=5.0, asterisk_deadline=5.0)
+    metrics = AgiMetrics("fuzz")
 
     async def converse(data: bytes) -> list[str]:
-        reader = asyncio.StreamReader(limit=MAX_LINE)
-        reader.feed_data(data)
-        reader.feed_eof()
-        sent: list[str] = []
-
-        async def drained() -> None:
-            """There is always room."""
-
-        writer: Any = SimpleNamespace(write=lambda line: sent.append(line.decode()), drain=drained)
-        channel = Channel(reader, writer)
+        peer = _Peer(data)
+        writer: Any = peer
+        channel = Channel(peer.reader, writer, settings.asterisk_deadline)
         decider: Any = _Decider()
         with suppress(AgiError):
             await channel.environment()
-            await CallRights(decider, settings).decide(channel)
-        return sent
+            await CallRights(decider, settings, metrics).run(channel, lambda: None)
+        return peer.sent
 
     def run(data: bytes) -> None:
         sent = asyncio.run(converse(data))
-        if any("ALLOW" in line for line in sent):
-            assert b"1234" in data  # the digits came from the caller, or nobody was let in
+        if any("AUTHORIZATION=ALLOW" in line for line in sent):
+            assert b"1234" in data  # the keys came from the caller, or no call was let through
 
-    script = b"agi_network_script: user_set_call_rights\nagi_uniqueid: 1.2\n\n" + b"200 result=1\n" * 2
-    values = b"".join(b"200 result=1 (%s)\n" % value for value in (b"1", ALICE.encode(), b"0033", ACME.encode()))
-    return Target(
-        run, nearly([script + values + end for end in (b"", b"200 result=0\n200 result=1111\n200 result=1\n")])
+    def replied(*values: bytes) -> bytes:
+        return b"200 result=1 (%s%s%s)\n" % (_MARK, _MARK.join((*values, b"")), b"")
+
+    script = b"agi_network_script: user_set_call_rights\nagi_uniqueid: 1.2\n\n"
+    start = replied(b"DENY", b"", b"", b"", b"", b"", b"1", ALICE.encode(), b"5", ACME.encode(), b"0033")
+    answered = (script, start, b"200 result=0\n")
+    told = replied(b"ALLOW", b"pin", b"", b"", b"")
+    talks = (
+        (script, start),
+        (script, start.replace(b"0033", b"00\n33")),
+        (*answered, b"200 result=1234\n", told),
+        (*answered, b"200 result=-1\n", b"200 result=12 (timeout)\n", b"200 result=1234 (timeout)\n", told),
     )
+    return Target(run, nearly([b"\0".join(talk) for talk in talks]))
 
 
 def _authzen(server: _Server) -> Target:

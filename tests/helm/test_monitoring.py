@@ -21,6 +21,7 @@ from pdp.metrics.catalog import METRICS
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.verdict import UNRESTRICTED
 from rightcall import v1
+from rightcall.agi.catalog import METRICS as AGI_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,8 @@ def test_rules_and_dashboards_use_metrics_that_there_are() -> None:
     expressions = [rule["expr"] for kind in ("alert", "record") for rule in _rules(kind)]
     expressions += [query.expression for query in queries()]
     used = {name for text in expressions for name in re.findall(r"\brightcall_\w+", text)}
-    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in used} <= METRICS.keys() | LOADER_METRICS.keys()
+    described = METRICS.keys() | LOADER_METRICS.keys() | AGI_METRICS.keys()
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in used} <= described
 
 
 def test_panels_lie_side_by_side() -> None:

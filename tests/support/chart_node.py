@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "trial-rightcall"
 """What the release's servers are called."""
-_PORTS = ("50051", "9464", "9465", "6379", "4573")
+_PORTS = ("50051", "9464", "9465", "9466", "6379", "4573")
 
 
 class Started(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from loader.metrics.catalog import METRICS as LOADER_METRICS
 from pdp.metrics.catalog import METRICS as SERVER_METRICS
+from rightcall.agi.catalog import METRICS as AGI_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     Description = ServerDescription | LoaderDescription
 
 DOCS: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
-PROGRAMS: Final[dict[str, Mapping[str, Description]]] = {"server": SERVER_METRICS, "loader": LOADER_METRICS}
+PROGRAMS: Final[dict[str, Mapping[str, Description]]] = {
+    "server": SERVER_METRICS,
+    "loader": LOADER_METRICS,
+    "agi": AGI_METRICS,
+}
 
 
 def with_tables(page: str) -> str:

@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from waiting import until
+
+if TYPE_CHECKING:
+    import socket
 
 ROOT = Path(__file__).parents[2]
 _CALL = "from rightcall.cli import main; main(prog_name='rightcall')"
@@ -44,12 +47,16 @@ def run_program(*arguments: str, **variables: str) -> subprocess.CompletedProces
 class Program:
     """A command that stays until it is told to stop, as a context manager; it logs JSON."""
 
+    _call = _CALL
+    _files: tuple[int, ...] = ()
+
     def __init__(self, *arguments: str, **variables: str) -> None:
         self.events: list[dict[str, Any]] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _CALL, *arguments, "--log-format", "json"],
+            [sys.executable, "-c", self._call, *arguments, "--log-format", "json"],
             cwd=ROOT,
             env=environment(**variables),
+            pass_fds=self._files,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -62,13 +69,17 @@ class Program:
         until(lambda: self._find(event, context), f"{event} {context} among {self.events}")
         return self._find(event, context)[0]
 
+    def send(self, number: int) -> None:
+        """Sends it a signal."""
+        self._process.send_signal(number)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Asks it to stop.
 
         Returns:
             Its exit code.
         """
-        self._process.send_signal(number)
+        self.send(number)
         return self.wait()
 
     def wait(self) -> int:
@@ -99,3 +110,14 @@ class Program:
                 self.events.append(json.loads(line))
             else:
                 self.events.append({"event": "text", "text": line.rstrip()})
+
+
+class Activated(Program):
+    """A program that is handed a listening socket, as systemd does it."""
+
+    def __init__(self, listening: socket.socket, *arguments: str) -> None:
+        number = listening.fileno()
+        variables = "{'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}"
+        self._call = f"import os; os.dup2({number}, 3); os.environ |= {variables}; {_CALL}"
+        self._files = (number,)
+        super().__init__(*arguments)

@@ -197,6 +197,7 @@ def test_check_tells_programs_the_same() -> None:
         "stage": "OUTCALL",
         "permission": {"id": "11", "name": "premium"},
         "challenge": "",
+        "decision_id": "",
     }
 
 

@@ -57,9 +57,9 @@ def run(*arguments: str) -> Result:
     return CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).invoke(main, list(arguments))
 
 
-def dial(address: str, extension: str, *digits: str) -> str:
+def dial(address: str, extension: str, *digits: str, outcall: str = "") -> str:
     """The verdict on Alice's call."""
-    variables = {"WAZO_USERUUID": ALICE, "WAZO_DSTNUM": extension}
+    variables = {"WAZO_USERUUID": ALICE, "WAZO_DSTNUM": extension, "WAZO_OUTCALLID": outcall}
     return Asterisk(variables, dialled=digits).call(address)["WAZO_AUTHORIZATION"]
 
 
@@ -67,7 +67,7 @@ def test_the_adapter_decides_by_a_servers_rules(rules: str) -> None:
     """Allowed, denied, and by password; it ends in order, and passwords are in neither log."""
     with Program("serve", "--definitions", rules, *FREE) as server:
         target = str(server.wait_for("server_started")["grpc"])
-        with Program("agi", "--listen", "127.0.0.1:0", "--target", target, "--deadline", "5") as agi:
+        with Program("agi", *FREE, "--target", target, "--deadline", "5") as agi:
             address = str(agi.wait_for("agi_started")["agi"])
             verdicts = [dial(address, "200"), dial(address, "118"), dial(address, "0033", "99", "4321")]
             code = agi.stop(signal.SIGINT)
@@ -82,13 +82,31 @@ def test_variables_say_what_options_say() -> None:
     """Several networks stand in one variable, with spaces in between."""
     environment = {
         "RIGHTCALL_LISTEN": "127.0.0.1:0",
+        "RIGHTCALL_HTTP": "none",
         "RIGHTCALL_ALLOW": "192.0.2.0/24 127.0.0.1",
         "RIGHTCALL_TARGET": "127.0.0.1:1",
         "RIGHTCALL_ON_FAILURE": "open",
+        "RIGHTCALL_UNKNOWN_TENANT": "allow",
     }
     with Program("agi", **environment) as agi:
-        assert dial(str(agi.wait_for("agi_started")["agi"]), "118") == "ALLOW"
+        assert dial(str(agi.wait_for("agi_started")["agi"]), "118", outcall="3") == "ALLOW"
         agi.wait_for("agi_no_answer", verdict="ALLOW")
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        (["--emergency", "112, 911"], ["112", "*31#112", "911"]),
+        (["--emergency-country", "FR", "--outside-line", "0"], ["112", "015", "17"]),
+        (["--emergency-country", "US"], ["911", "*67911"]),
+    ],
+)
+def test_emergency_numbers_need_no_server(options: list[str], numbers: list[str]) -> None:
+    """Those that are named, and those of a country, as people dial them there."""
+    with Program("agi", *FREE, "--target", "127.0.0.1:1", "--on-failure", "closed", *options) as agi:
+        address = str(agi.wait_for("agi_started")["agi"])
+        assert {dial(address, number, outcall="3") for number in numbers} == {"ALLOW"}
+        assert dial(address, "118", outcall="3") == "DENY"
 
 
 @pytest.mark.usefixtures("_logging")
@@ -100,6 +118,11 @@ def test_variables_say_what_options_say() -> None:
         (["--prompt", "agent-pass 0 1\nHANGUP"], "write letters"),
         (["--variable-prefix", ""], "write letters"),
         (["--on-failure", "maybe"], "closed"),
+        (["--unknown-tenant", "maybe"], "allow"),
+        (["--max-dialogues", "0"], "max-dialogues"),
+        (["--emergency", "112,police"], "--emergency takes digits"),
+        (["--outside-line", "*"], "--outside-line takes digits"),
+        (["--emergency-country", "ZZ"], "ZZ"),
         (["--listen", "here"], "HOST:PORT"),
         (["--ca-file", "/nowhere.pem"], "cannot be read"),
     ],

@@ -1,0 +1,124 @@
+"""Decides a channel's call: by itself where no rule can apply, else by the server, else by the failure mode."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from rightcall.agi.reasons import Reason, Verdict
+from rightcall.agi.settings import OnFailure, UnknownTenant
+from rightcall.client import errors
+from rightcall.client.values import Decision, Stage
+
+if TYPE_CHECKING:
+    from rightcall.agi.call import ChannelCall
+    from rightcall.agi.metrics import AgiMetrics
+    from rightcall.agi.settings import AgiSettings
+    from rightcall.aio import Client
+    from rightcall.client.values import Answer
+
+_log = structlog.get_logger()
+
+_MAX_ASKED: Final = 128
+"""Calls that the server is asked about at the same time."""
+
+
+class Decisions:
+    """Decides calls.
+
+    Args:
+        client: the server to ask.
+        settings: how long it has, and what happens without its answer.
+        metrics: notes how long it took.
+    """
+
+    def __init__(self, client: Client, settings: AgiSettings, metrics: AgiMetrics) -> None:
+        self._client = client
+        self._settings = settings
+        self._metrics = metrics
+        self._turns = asyncio.Semaphore(_MAX_ASKED)
+
+    async def decide(self, call: ChannelCall) -> Verdict | Answer:
+        """The verdict; or the server's answer, where that is a challenge."""
+        settled = self._unasked(call)
+        if settled is not None:
+            return settled
+        try:
+            answer = await self._asked(call)
+        except Exception as error:  # noqa: BLE001 - every call needs a verdict
+            return self._without_answer(call, error)
+        if answer.decision is Decision.CHALLENGE:
+            return answer
+        reason = Reason.NO_RULE if answer.stage is Stage.NONE else Reason.RULE
+        permission = answer.permission.id if answer.permission else ""
+        return Verdict(allowed=answer.allowed, reason=reason, permission=permission, decision_id=answer.decision_id)
+
+    async def _asked(self, call: ChannelCall) -> Answer:
+        """The server's answer. It has its time from when it is asked, however many calls come at once."""
+        deadline = self._settings.deadline
+        try:
+            async with asyncio.timeout(deadline):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise errors.DeadlineExceeded(self._client.target, deadline) from None
+        began = time.monotonic()
+        try:
+            return await self._client.check(
+                extension=call.extension,
+                caller=call.caller,
+                outcall=call.outcall,
+                # A caller's own tenant prevails; a call without a caller has that of its channel.
+                tenant="" if call.caller else call.tenant,
+                timeout=deadline,
+            )
+        finally:
+            self._turns.release()
+            self._metrics.answered(time.monotonic() - began)
+
+    def _unasked(self, call: ChannelCall) -> Verdict | None:
+        """The verdict on a call that the server is not asked about."""
+        if call.extension in self._settings.emergency:
+            return Verdict(allowed=True, reason=Reason.EMERGENCY)
+        if call.garbled:
+            return Verdict(allowed=False, reason=Reason.INVALID)
+        if call.unchecked:
+            return Verdict(allowed=True, reason=Reason.NOT_CHECKED)
+        if call.user and not call.caller:
+            prefix = self._settings.variable_prefix
+            verdict = Verdict(allowed=self._on_failure(call), reason=Reason.UNKNOWN_CALLER)
+            advice = f"set {prefix}USERUUID on the channel, as Wazo does; {prefix}USERID alone names no user here"
+            _log.error("agi_caller_unknown", **_described(call, verdict), advice=advice)
+            return verdict
+        return None
+
+    def _without_answer(self, call: ChannelCall, error: Exception) -> Verdict:
+        """The verdict on a call that the server has not decided."""
+        if isinstance(error, errors.InvalidCall):
+            # A rejected request is no failure: under --on-failure open, invalid numbers would get past the rules.
+            verdict = Verdict(allowed=False, reason=Reason.INVALID)
+            _log.warning("agi_call_rejected", **_described(call, verdict), error=str(error))
+        elif isinstance(error, errors.UnknownTenant):
+            verdict = Verdict(
+                allowed=self._settings.unknown_tenant is UnknownTenant.ALLOW, reason=Reason.UNKNOWN_TENANT
+            )
+            _log.warning("agi_tenant_unknown", **_described(call, verdict), error=str(error))
+        elif isinstance(error, errors.RightcallError):
+            verdict = Verdict(allowed=self._on_failure(call), reason=Reason.NO_ANSWER)
+            _log.warning("agi_no_answer", **_described(call, verdict), error=str(error))
+        else:
+            verdict = Verdict(allowed=self._on_failure(call), reason=Reason.NO_ANSWER)
+            _log.error("agi_failed", **_described(call, verdict), exc_info=error)
+        return verdict
+
+    def _on_failure(self, call: ChannelCall) -> bool:
+        """Whether a call that the server has not decided is allowed."""
+        mode = self._settings.on_failure
+        return mode is OnFailure.OPEN or (mode is OnFailure.INTERNAL and not call.outcall)
+
+
+def _described(call: ChannelCall, verdict: Verdict) -> dict[str, str]:
+    """What log lines tell of a call. What was dialled is for the decision log."""
+    return {"caller": call.caller, "outcall": call.outcall, "tenant": call.tenant, "verdict": verdict.word}

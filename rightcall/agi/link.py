@@ -1,0 +1,64 @@
+"""The connection to the server: made before the first call needs it, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from pdp.runtime.http import Readiness
+from rightcall.client.errors import RightcallError
+
+if TYPE_CHECKING:
+    from rightcall.agi.metrics import AgiMetrics
+    from rightcall.aio import Client
+
+_log = structlog.get_logger()
+
+_INTERVAL_SECONDS: Final = 5.0
+_TIMEOUT_SECONDS: Final = 3.0
+
+
+class Link:
+    """Asks the server every few seconds whether it serves.
+
+    So there is a connection before the first call, one that a firewall forgets is missed before a call needs it, and a
+    server that is away shows before a call does.
+
+    Args:
+        target: the server's address.
+        metrics: notes the result of each check.
+    """
+
+    def __init__(self, target: str, metrics: AgiMetrics) -> None:
+        self._target = target
+        self._metrics = metrics
+        self._up: bool | None = None
+        self._why = "not asked yet"
+
+    def readiness(self) -> Readiness:
+        """Whether calls can be decided now."""
+        if self._up:
+            return Readiness(ready=True, reason=f"ready: {self._target} answers")
+        return Readiness(ready=False, reason=f"not ready: {self._target}: {self._why}")
+
+    async def keep(self, client: Client) -> None:
+        """Asks until it is cancelled."""
+        while True:
+            try:
+                serving = await client.healthy(timeout=_TIMEOUT_SECONDS)
+                self._note(up=serving, why="it has no rules yet, or is about to stop")
+            except RightcallError as error:
+                self._note(up=False, why=str(error))
+            await asyncio.sleep(_INTERVAL_SECONDS)
+
+    def _note(self, *, up: bool, why: str) -> None:
+        self._why = why
+        self._metrics.server_up(up=up)
+        if up is not self._up:
+            self._up = up
+            if up:
+                _log.info("agi_server_up", target=self._target)
+            else:
+                _log.warning("agi_server_down", target=self._target, error=why)

@@ -1,0 +1,65 @@
+"""Why a call was let through or not: the verdicts that the adapter sets on a channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Reason(StrEnum):
+    """What ``RIGHTCALL_REASON`` says. The names are promised in docs/compatibility.md."""
+
+    RULE = "rule"
+    NO_RULE = "no-rule"
+    EMERGENCY = "emergency"
+    NOT_CHECKED = "not-checked"
+    PIN = "pin"
+    LOCKED = "locked"
+    NO_SOUND = "no-sound"
+    NO_ANSWER = "no-answer"
+    UNKNOWN_TENANT = "unknown-tenant"
+    UNKNOWN_CALLER = "unknown-caller"
+    INVALID = "invalid"
+    UNANSWERABLE = "unanswerable"
+
+
+MEANINGS: Final = {
+    Reason.RULE: "A permission decided.",
+    Reason.NO_RULE: "No permission matches: the call is allowed.",
+    Reason.EMERGENCY: "An emergency number: allowed without asking.",
+    Reason.NOT_CHECKED: "Neither a user nor an outcall: no rule can apply, so it is allowed without asking.",
+    Reason.PIN: "The right PIN was dialled (ALLOW), or no right one was (DENY).",
+    Reason.LOCKED: "Too many wrong PINs; `RIGHTCALL_RETRY_AFTER` has the seconds until the next may be tried.",
+    Reason.NO_SOUND: "No PIN was dialled, and the sound that asks for one could not be played.",
+    Reason.NO_ANSWER: "The server has not decided: `--on-failure` did. With a PIN that was not checked: DENY.",
+    Reason.UNKNOWN_TENANT: "The server does not know the channel's tenant: `--unknown-tenant` decided.",
+    Reason.UNKNOWN_CALLER: "The channel has a user without a UUID: `--on-failure` decided.",
+    Reason.INVALID: "What was dialled is no number, or the server rejects the request: denied.",
+    Reason.UNANSWERABLE: "A PIN is needed, and the server has no secret key to check one with.",
+}
+"""By reason, for the manual and for the metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the channel is given.
+
+    Attributes:
+        allowed: whether the call may go on.
+        reason: why.
+        permission: id of the permission that decided; empty where none did.
+        decision_id: of the entry in the server's decision log; empty where there is none.
+        retry_after: seconds until a PIN may be tried again; 0: now.
+    """
+
+    allowed: bool
+    reason: Reason
+    permission: str = ""
+    decision_id: str = ""
+    retry_after: int = 0
+
+    @property
+    def word(self) -> str:
+        """As the dialplan reads it."""
+        return "ALLOW" if self.allowed else "DENY"
