@@ -15,6 +15,7 @@ import structlog
 from loader.errors import PublishError
 from loader.publishing.redis_errors import translated
 from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,20 +27,26 @@ LEASE_SECONDS = 6.0
 _RENEWALS = 4
 """How often it is renewed in that time."""
 
-_HOLD = """
-local found = redis.call('GET', KEYS[1])
+_HOLD = (
+    NAMING
+    + """
+local found = call('GET', KEYS[1])
 if found and found ~= ARGV[1] then return {0, found} end
 if not found then
-    found = redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[2]
-    redis.call('SET', KEYS[1], found)
+    found = call('INCR', KEYS[2]) .. ' ' .. ARGV[2]
+    call('SET', KEYS[1], found)
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+call('PEXPIRE', KEYS[1], ARGV[3])
 return {1, found}
 """
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+)
+_RELEASE = (
+    NAMING
+    + """
+if call('GET', KEYS[1]) == ARGV[1] then return call('DEL', KEYS[1]) end
 return 0
 """
+)
 
 
 class Lease:

@@ -18,6 +18,7 @@ from loader.publishing.shipping import Shipper
 from pdp.rules.errors import SnapshotError
 from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
 from pdp.rules.publication.pointer import Pointer
+from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +29,17 @@ if TYPE_CHECKING:
 
 DEFAULT_KEEP = 5
 
-_MOVE_POINTER = """
-if ARGV[5] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[5] then return -1 end
-local found = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+_MOVE_POINTER = (
+    NAMING
+    + """
+if ARGV[5] ~= '' and call('GET', KEYS[2]) ~= ARGV[5] then return -1 end
+local found = call('HGET', KEYS[1], ARGV[1]) or ''
 if found ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[1])
+call('HSET', KEYS[1], ARGV[1], ARGV[3])
+call('PUBLISH', ARGV[4], ARGV[1])
 return 1
 """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ class translated:  # noqa: N801 - reads as a statement
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         """Raises the translation."""
         if isinstance(error, AuthenticationError):
-            message = f"{self._name} refused the credentials; check user and password in the Redis URL"
-        elif isinstance(error, NoPermissionError):
+            message = f"{self._name} refused the credentials; check user and password in the Redis URL ({error})"
+        elif isinstance(error, NoPermissionError) or "can't run this command" in str(error):
             message = f"{self._name} refused a command ({error}); give the loader's Redis user its rights"
         elif isinstance(error, RedisError | OSError):
             message = f"{self._name} cannot be written to ({error}); check that it is up and reachable"

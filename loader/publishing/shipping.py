@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from redis.exceptions import ResponseError
 
 from pdp.rules.publication.delta import WORTHWHILE, make_delta
+from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -25,29 +26,32 @@ _MOST_PATCHES = 100
 
 # The numbers are those of the format in pdp.rules.delta, and where a blob's header has its checksum. COPY and SETRANGE
 # reach replicas and the append-only file as they are, so nothing large does.
-_PATCH = """
+_PATCH = (
+    NAMING
+    + """
 local delta = ARGV[1]
 local count, _, base_size = struct.unpack('<I4I8I8', delta, 13)
-if redis.call('STRLEN', KEYS[1]) ~= base_size then return 0 end
-if redis.call('GETRANGE', KEYS[1], 56, 87) ~= string.sub(delta, 41, 72) then return 0 end
-redis.call('COPY', KEYS[1], KEYS[2], 'REPLACE')
+if call('STRLEN', KEYS[1]) ~= base_size then return 0 end
+if call('GETRANGE', KEYS[1], 56, 87) ~= string.sub(delta, 41, 72) then return 0 end
+call('COPY', KEYS[1], KEYS[2], 'REPLACE')
 local at, new = 0, 105 + 24 * count
 for step = 105, 104 + 24 * count, 24 do
   local from, length, bytes = struct.unpack('<I8I8I8', delta, step)
   if from ~= at then
     for done = 0, length - 1, 1048576 do
       local piece = math.min(1048576, length - done)
-      redis.call('SETRANGE', KEYS[2], at + done, redis.call('GETRANGE', KEYS[1], from + done, from + done + piece - 1))
+      call('SETRANGE', KEYS[2], at + done, call('GETRANGE', KEYS[1], from + done, from + done + piece - 1))
     end
   end
   at = at + length
-  if bytes > 0 then redis.call('SETRANGE', KEYS[2], at, string.sub(delta, new, new + bytes - 1)) end
+  if bytes > 0 then call('SETRANGE', KEYS[2], at, string.sub(delta, new, new + bytes - 1)) end
   at, new = at + bytes, new + bytes
 end
-redis.call('SET', KEYS[3], delta)
-redis.call('ZADD', KEYS[4], ARGV[2], ARGV[3])
+call('SET', KEYS[3], delta)
+call('ZADD', KEYS[4], ARGV[2], ARGV[3])
 return 1
 """
+)
 
 
 class _Base(NamedTuple):

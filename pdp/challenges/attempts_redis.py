@@ -13,11 +13,12 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
 from pdp.errors import AttemptsUnavailable
 from pdp.rules.publication.keys import DEFAULT_PREFIX
+from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -30,47 +31,53 @@ _AWAY_SECONDS = 1.0
 """For so long after a failure Redis is not asked again: each question to one that hangs holds a thread."""
 
 # KEYS: the subject's hash, the challenge's mark. All times in milliseconds.
-_TAKE = """
+_TAKE = (
+    NAMING
+    + """
 local what, turn, attempts, lockout = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local longest, memory = tonumber(ARGV[5]), tonumber(ARGV[6])
-if redis.call('EXISTS', KEYS[2]) == 1 then return {'used', 0, 0} end
-local time = redis.call('TIME')
+if call('EXISTS', KEYS[2]) == 1 then return {'used', 0, 0} end
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lockouts = tonumber(redis.call('HGET', KEYS[1], 'lockouts') or '0')
-local locked_until = tonumber(redis.call('HGET', KEYS[1], 'until') or '0')
+local lockouts = tonumber(call('HGET', KEYS[1], 'lockouts') or '0')
+local locked_until = tonumber(call('HGET', KEYS[1], 'until') or '0')
 if locked_until > now then return {'locked', 0, locked_until - now} end
 if locked_until > 0 then
-  redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], 'lockouts', lockouts)
+  call('DEL', KEYS[1])
+  call('HSET', KEYS[1], 'lockouts', lockouts)
 end
-redis.call('HINCRBY', KEYS[1], 'wrong:' .. what, 1)
-local left = attempts - redis.call('HINCRBY', KEYS[1], 'total', 1)
+call('HINCRBY', KEYS[1], 'wrong:' .. what, 1)
+local left = attempts - call('HINCRBY', KEYS[1], 'total', 1)
 local locked = 0
 if left <= 0 then
   left = 0
   locked = math.min(lockout * 2 ^ math.min(lockouts, 32), longest)
-  redis.call('HSET', KEYS[1], 'until', string.format('%.0f', now + locked), 'by', turn, 'lockouts', lockouts + 1)
+  call('HSET', KEYS[1], 'until', string.format('%.0f', now + locked), 'by', turn, 'lockouts', lockouts + 1)
 end
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', locked + memory))
+call('PEXPIRE', KEYS[1], string.format('%.0f', locked + memory))
 return {'taken', left, locked}
 """
-_SUCCEED = """
+)
+_SUCCEED = (
+    NAMING
+    + """
 local what, turn, good_for = ARGV[1], ARGV[2], ARGV[3]
-if not redis.call('SET', KEYS[2], turn, 'NX', 'PX', good_for) then
+if not call('SET', KEYS[2], turn, 'NX', 'PX', good_for) then
   -- The client may ask a second time because it did not hear the first answer.
-  return redis.call('GET', KEYS[2]) == turn and 1 or 0
+  return call('GET', KEYS[2]) == turn and 1 or 0
 end
-if redis.call('HGET', KEYS[1], 'by') == turn then
-  redis.call('HDEL', KEYS[1], 'until', 'by')
-  redis.call('HINCRBY', KEYS[1], 'lockouts', -1)
+if call('HGET', KEYS[1], 'by') == turn then
+  call('HDEL', KEYS[1], 'until', 'by')
+  call('HINCRBY', KEYS[1], 'lockouts', -1)
 end
-local wrong = redis.call('HGET', KEYS[1], 'wrong:' .. what)
+local wrong = call('HGET', KEYS[1], 'wrong:' .. what)
 if wrong then
-  redis.call('HINCRBY', KEYS[1], 'total', -wrong)
-  redis.call('HDEL', KEYS[1], 'wrong:' .. what)
+  call('HINCRBY', KEYS[1], 'total', -wrong)
+  call('HDEL', KEYS[1], 'wrong:' .. what)
 end
 return 1
 """
+)
 
 
 class RedisAttempts:
@@ -106,10 +113,23 @@ class RedisAttempts:
         key = f"{self._prefix}attempts:{{{subject}}}"
         try:
             return cast("Any", self._client.eval(script, 2, key, f"{key}:used:{nonce}", *arguments))
+        except ResponseError as error:  # Redis is there, so nobody else is kept waiting; this key may be at fault alone
+            _log.warning("attempts_refused", key=key, problem=str(error), advice=_advice(error))
+            raise AttemptsUnavailable from error
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             _log.warning("attempts_unavailable", error=type(error).__name__, advice="no password is accepted meanwhile")
             raise AttemptsUnavailable from error
+
+
+def _advice(error: ResponseError) -> str:
+    """What to do about what Redis says to a script."""
+    text = str(error)
+    if "WRONGTYPE" in text:
+        return "this caller's passwords are not accepted until the key is deleted; see who else writes to this Redis"
+    if "permission" in text or "can't run this command" in text:
+        return "give the server's Redis user the rights of docs/cli.md; no password is accepted meanwhile"
+    return "no password of this caller is accepted meanwhile"
 
 
 def _milliseconds(seconds: float) -> int:

@@ -79,8 +79,10 @@ LOG_RESULTS = {
 RELOAD_CAUSES = {
     "": "It succeeded.",
     "faults": "The definitions have errors; the tenants that they concern keep their last good rules.",
-    "unreadable": "There is nothing at the definitions' path that could be read.",
+    "unreadable": "There is nothing at the definitions' path that could be read; or Redis does not give a tenant's "
+    "rules out, because a key is of the wrong type.",
     "unreachable": "Redis does not answer, or refuses the password.",
+    "replica": "Redis is a replica: perhaps a master that was replaced; the connection is made anew.",
     "truncated": "A snapshot was damaged on its way.",
     "corrupt": "Likewise; or a pointer is not one of this release.",
     "foreign": "A snapshot of another format: loader and server are of different releases.",
@@ -228,6 +230,10 @@ METRICS: dict[str, Description] = {
     ),
     "rightcall_redis_up": Description(
         "gauge", "1 while Redis answers, 0 while it does not; absent where the server does not follow one."
+    ),
+    "rightcall_redis_replica": Description(
+        "gauge",
+        "1 while the Redis that is followed is a replica, 0 while it is a master; absent where none is followed.",
     ),
     "rightcall_build_info": Description(
         "gauge", "Always 1; the label tells the version.", {"version": "the program's version"}

@@ -174,6 +174,10 @@ class Metrics:
         """Redis answers, or does not. Until the first call there is no such metric."""
         self._state.redis_up = up
 
+    def redis_replica(self, *, replica: bool) -> None:
+        """Redis is a replica, or is not. Until the first call there is no such metric."""
+        self._state.redis_replica = replica
+
     def _counter(self, name: str) -> Counter:
         return Counter(name, METRICS[name].help, tuple(METRICS[name].labels), registry=self.registry)
 
@@ -215,6 +219,7 @@ class _StateCollector(Collector):
         self._version = version
         self._workers = workers
         self.redis_up: bool | None = None
+        self.redis_replica: bool | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, as prometheus_client asks for them."""
@@ -225,6 +230,8 @@ class _StateCollector(Collector):
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
         if self.redis_up is not None:
             yield _gauge("rightcall_redis_up", {(): self.redis_up})
+        if self.redis_replica is not None:
+            yield _gauge("rightcall_redis_replica", {(): self.redis_replica})
         yield from _by_tenant(held) if len(held) <= MAX_TENANT_SERIES else _together(held)
 
 

@@ -1,10 +1,11 @@
 """Follows what a loader publishes in Redis, and never takes away what is loaded because Redis is.
 
 A notification says which tenant's pointer moved; every few seconds all pointers are looked at besides, since a
-notification can be lost. A blob is fetched (see ``fetching``), checked and opened here, in the follower's own thread,
-becomes current by one assignment, and is freed here when the next one has taken its place. What cannot be used is
-refused, counted by cause and told in the log, and the tenant keeps the snapshot that it had. A pointer that is missing
-means that Redis lost it; only a pointer that says so removes a tenant.
+notification can be lost. What they lead to is taken over in the follower's own thread (see ``uptake``). A pointer that
+is missing means that Redis lost it; only a pointer that says so removes a tenant.
+
+Once a second the server at the other end is asked whether it still is a master: behind an address that moves, a master
+that was replaced goes on answering, and tells of no edit any more. Its connections are closed then, and made anew.
 """
 
 from __future__ import annotations
@@ -12,24 +13,22 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import structlog
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
-
-from pdp.rules.errors import (
-    SnapshotCorrupt,
-    SnapshotError,
-    SnapshotForeign,
-    SnapshotTruncated,
-    SnapshotUntrusted,
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,  # noqa: A004 - redis-py's own
+    NoPermissionError,
+    RedisError,
+    ResponseError,
 )
+
 from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
-from pdp.rules.publication.pointer import Pointer
-from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.fetch import Fetcher
+from pdp.snapshots.notices import Notices
 from pdp.snapshots.priority import stand_back
+from pdp.snapshots.uptake import Uptake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,10 +37,7 @@ if TYPE_CHECKING:
     from redis.client import PubSub
 
     from pdp.metrics.registry import Metrics
-    from pdp.rules.model import Revision
-    from pdp.rules.snapshot.blob import Blob
-    from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.snapshots.current import CurrentSnapshots, Held
+    from pdp.snapshots.current import CurrentSnapshots
     from pdp.snapshots.disk import SnapshotStore
 
 _log = structlog.get_logger()
@@ -51,32 +47,16 @@ _POLL = 0.25
 """Seconds that the follower may take to notice that it shall stop."""
 _BACKOFF = (0.1, 5.0)
 """Seconds before the first attempt to reach Redis again, and at most."""
-_RETRY = (5.0, 300.0)
-"""Seconds before the same refused revision is fetched again, and at most: a blob can be large."""
-_CAUSES: tuple[tuple[type[SnapshotError], str], ...] = (
-    (SnapshotTruncated, "truncated"),
-    (SnapshotForeign, "foreign"),
-    (SnapshotCorrupt, "corrupt"),
-    (SnapshotUntrusted, "untrusted"),
-)
+_ROLE_SECONDS = 1.0
+"""Between two questions whether Redis still is a master."""
+_REPLICA = "it is a replica: edits may not arrive, and no password is accepted; give the master's address"
 
 
-class _Refused(Exception):
-    """What was published of a tenant cannot be used."""
+class _Demoted(ConnectionError):
+    """The Redis at the other end is a replica; perhaps the address leads to its master by now."""
 
-    def __init__(self, cause: str, problem: str) -> None:
-        self.cause = cause
-        super().__init__(problem)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A pointer that led to nothing usable, and when it is worth another look, by ``time.monotonic``."""
-
-    raw: bytes
-    problem: str
-    retry_at: float
-    delay: float
+    def __init__(self) -> None:
+        super().__init__(_REPLICA)
 
 
 class Follower:
@@ -107,22 +87,19 @@ class Follower:
         self._current = current
         self._metrics = metrics
         self._keys = Keys(prefix)
-        self._fetcher = Fetcher(client, self._keys, metrics, current.memory)
-        self._secrets = tuple(secrets)
+        fetcher = Fetcher(client, self._keys, metrics, current.memory)
+        self._uptake = Uptake(fetcher, current, metrics, secrets=secrets, store=store)
         self._recheck = recheck
         self._store = store
-        self._refusals: dict[str, _Refusal] = {}
-        self._serials: dict[str, int] = {}
-        """Of each tenant, the serial of the last pointer that was followed."""
-        self._leaving: list[Held] = []
-        """What was current until a moment ago: a call that is being decided must not be the one to free it."""
+        self._replica = False
+        """Whether the Redis at the other end was a replica at the last look."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self) -> None:
         """Begins to follow, without waiting for Redis, which may be down; what is on disk is loaded at once."""
         if self._store:
-            self._load_stored(self._store)
+            self._uptake.load_stored(self._store)
         self._thread.start()
 
     def stop(self) -> None:
@@ -130,19 +107,6 @@ class Follower:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-
-    def _load_stored(self, store: SnapshotStore) -> None:
-        """Takes what the store has. It is as old as it is; Redis has the last word as soon as it is reached."""
-        for pointer, snapshot, error in store.load(self._current.memory):
-            if error is not None:
-                self._metrics.reload("disk", "failure", _cause(error))
-                _log.error("stored_rules_refused", tenant=pointer.tenant, problem=str(error))
-                continue
-            self._serials[pointer.tenant] = pointer.serial
-            if snapshot is not None:
-                self._current.replace(snapshot, "disk")
-                self._metrics.reload("disk", "success")
-                _log.info("stored_rules_loaded", tenant=pointer.tenant, revision=str(pointer.revision))
 
     def _run(self) -> None:
         backoff = _BACKOFF[0]
@@ -153,6 +117,7 @@ class Follower:
             try:
                 with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call] # redis
                     pubsub.subscribe(self._keys.changes)  # before the first look, so that nothing falls in between
+                    self._note_role(replica=self._is_replica())
                     self._check_all()
                     connected = True
                     self._stand_back()
@@ -165,11 +130,6 @@ class Follower:
             backoff = _BACKOFF[0] if connected else min(backoff * 2, _BACKOFF[1])
             self._stop.wait(backoff * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
 
-    @property
-    def _gently(self) -> bool:
-        """Whether calls are being answered by this very process."""
-        return self._current.ready and not self._current.answered_elsewhere
-
     def _stand_back(self) -> None:
         """Leaves the processor to workers.
 
@@ -180,25 +140,52 @@ class Follower:
             stand_back()
 
     def _follow(self, pubsub: PubSub) -> None:
-        """Notification by notification, and all pointers every ``recheck`` seconds, until told to stop."""
-        due = time.monotonic() + self._recheck
+        """Notification by notification, and all pointers every ``recheck`` seconds, until told to stop.
+
+        Raises:
+            RedisError: Redis cannot be asked any more, or is no master any more.
+        """
+        notices = Notices(pubsub)
+        due, role_due = time.monotonic() + self._recheck, time.monotonic() + _ROLE_SECONDS
         while not self._stop.is_set():
-            message = pubsub.get_message(timeout=min(_POLL, max(due - time.monotonic(), 0.001)))
-            self._leaving.clear()
-            changed: set[str] = set()
-            while message is not None:
-                changed.add(message["data"].decode("utf-8", "replace"))
-                message = pubsub.get_message(timeout=0)
+            changed = notices.wait(min(_POLL, max(due - time.monotonic(), 0.001)))
+            self._uptake.release()
             if changed:
                 self._check(changed)
+            if time.monotonic() >= role_due:
+                self._note_role(replica=self._is_replica())
+                if self._replica:
+                    raise _Demoted
+                role_due = time.monotonic() + _ROLE_SECONDS
             if time.monotonic() >= due:
                 self._check_all()
                 due = time.monotonic() + self._recheck
 
+    def _is_replica(self) -> bool:
+        """Whether the Redis at the other end says that it is a replica. A cluster's client looks after that itself."""
+        if getattr(self._client, "connection_pool", None) is None:
+            return False
+        try:
+            told = self._client.execute_command("HELLO")  # type: ignore[no-untyped-call] # redis
+        except ResponseError:  # before Redis 6 there is no such command
+            return False
+        return b"replica" in (told if isinstance(told, list) else told.values())
+
+    def _note_role(self, *, replica: bool) -> None:
+        """Tells once that the Redis at the other end is a replica."""
+        if replica and not self._replica:
+            _log.warning("redis_is_replica", source=self._current.source, problem=_REPLICA)
+            self._metrics.reload("redis", "failure", "replica")
+        self._replica = replica
+        self._metrics.redis_replica(replica=replica)
+
     def _lost(self, error: Exception) -> None:
         """Tells once that Redis cannot be reached; what is loaded goes on answering."""
+        if isinstance(error, _Demoted):
+            self._client.connection_pool.disconnect()  # the next ones may lead to a master
+            return
         if isinstance(error, AuthenticationError):
-            problem = "it refused the credentials; check user and password in the Redis URL"
+            problem = f"it refused the credentials; check user and password in the Redis URL ({error})"
         elif isinstance(error, NoPermissionError):
             problem = f"it refused a command ({error}); give the server's Redis user its rights"
         else:
@@ -214,7 +201,7 @@ class Follower:
     def _check_all(self) -> None:
         """Looks at every pointer."""
         pointers = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.pointers))
-        if self._current.source_error and not self._refusals:
+        if self._current.source_error and not self._replica and not self._uptake.problems:
             _log.info("redis_reached", source=self._current.source)
         self._metrics.redis_up(up=True)
         self._take({tenant.decode("utf-8", "replace"): raw for tenant, raw in pointers.items()})
@@ -229,114 +216,7 @@ class Follower:
         for tenant, raw in pointers.items():
             if self._stop.is_set():
                 return
-            refusal = self._refusals.get(tenant)
-            if refusal and refusal.raw == raw and time.monotonic() < refusal.retry_at:
-                continue
-            try:
-                self._follow_pointer(tenant, raw)
-                self._refusals.pop(tenant, None)
-            except _Refused as refused:
-                self._refuse(tenant, raw, refused)
+            self._uptake.take(tenant, raw)
         self._current.contacted_at = time.time()
-        self._current.source_error = "; ".join(refusal.problem for refusal in self._refusals.values())
-
-    def _follow_pointer(self, tenant: str, raw: bytes) -> None:
-        """Makes what a pointer says current, if it is not yet.
-
-        Raises:
-            _Refused: it, or what it leads to, cannot be used.
-        """
-        try:
-            pointer = Pointer.load(tenant, raw, self._secrets)
-        except SnapshotError as error:
-            raise _Refused(_cause(error), str(error)) from error
-        held = self._current.get(tenant)
-        has = held.snapshot.revision if held else None
-        known = self._serials.get(tenant)
-        settled = (
-            held is None if pointer.removed else has == pointer.revision and held is not None and held.origin == "redis"
-        )
-        if pointer.serial == known and settled:
-            return
-        newest = known if known is not None else has.number if has else 0
-        if pointer.serial < newest or (pointer.serial == newest and has not in (None, pointer.revision)):
-            raise _Refused("rolled_back", f"its pointer to {pointer.revision} is not newer than what was followed")
-        blob = None
-        if held is not None:
-            self._leaving.append(held)
-        if pointer.removed:
-            self._remove(tenant, has)
-        elif held is None or pointer.revision != has:
-            blob = self._load(pointer, held)
-        else:  # the very revision that came from disk
-            self._current.replace(held.snapshot, "redis")
-        self._serials[tenant] = pointer.serial
-        if self._store:
-            self._store.save(pointer, raw, blob)
-
-    def _remove(self, tenant: str, has: Revision | None) -> None:
-        if has is not None:
-            self._current.remove(tenant)
-            self._metrics.reload("redis", "success")
-            _log.info("tenant_removed", tenant=tenant, last_revision=str(has))
-
-    def _load(self, pointer: Pointer, held: Held | None) -> Blob:
-        """Makes a revision current that is not the one held."""
-        begun = time.perf_counter()
-        tenant, revision = pointer.tenant, pointer.revision
-        snapshot = self._patched(pointer, held.snapshot) if held else None
-        if snapshot is None:
-            try:
-                blob = self._fetcher.whole(pointer, gently=self._gently)
-                if blob is None:
-                    raise _Refused("missing", f"revision {revision} is not in Redis; the loader will publish it again")
-                snapshot = self._opened(blob, pointer)
-            except SnapshotError as error:
-                raise _Refused(_cause(error), str(error)) from error
-        # A rollback moves the pointer long after the revision was compiled, and its serial is the time of that.
-        since = snapshot.compiled_at if pointer.serial == revision.number else pointer.serial / 1000
-        self._current.replace(snapshot, "redis", since)
-        self._metrics.synced(since)
-        self._metrics.reload("redis", "success")
-        seconds = round(time.perf_counter() - begun, 3)
-        permissions = snapshot.counts.permissions
-        _log.info("rules_loaded", tenant=tenant, revision=str(revision), permissions=permissions, seconds=seconds)
-        return snapshot.blob
-
-    def _patched(self, pointer: Pointer, held: Snapshot) -> Snapshot | None:
-        """The snapshot that deltas make of the one that is held; None where they do not: the blob is there as well."""
-        try:
-            blob = self._fetcher.patched(pointer, held, gently=self._gently)
-            return self._opened(blob, pointer) if blob is not None else None
-        except (SnapshotError, _Refused, ResponseError) as error:  # the last: the Redis user may read no deltas
-            _log.warning("delta_refused", tenant=pointer.tenant, revision=str(pointer.revision), problem=str(error))
-            return None
-
-    def _opened(self, blob: Blob, pointer: Pointer) -> Snapshot:
-        """Opens a blob.
-
-        Raises:
-            SnapshotError: it cannot be used.
-            _Refused: it is not what the pointer says.
-        """
-        snapshot = decode(blob, secrets=self._secrets, gently=self._gently)
-        if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
-            found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
-            expected = f"the snapshot of revision {pointer.revision}"
-            raise _Refused("mismatch", f"{expected} is of {found}; publish the rules again")
-        return snapshot
-
-    def _refuse(self, tenant: str, raw: bytes, refused: _Refused) -> None:
-        """Remembers, counts and tells that a tenant's newest rules cannot be used."""
-        last = self._refusals.get(tenant)
-        delay = min(last.delay * 2, _RETRY[1]) if last and last.raw == raw else _RETRY[0]
-        held = self._current.get(tenant)
-        kept = str(held.snapshot.revision) if held else "none"
-        problem = f"tenant {tenant}: {refused}"
-        self._refusals[tenant] = _Refusal(raw, problem, time.monotonic() + delay, delay)
-        self._metrics.reload("redis", "failure", refused.cause)
-        _log.error("rules_refused", tenant=tenant, cause=refused.cause, problem=str(refused), revision_kept=kept)
-
-
-def _cause(error: SnapshotError) -> str:
-    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "unusable")
+        problems = [f"{self._current.source}: {_REPLICA}"] if self._replica else []
+        self._current.source_error = "; ".join([*problems, *self._uptake.problems])

@@ -19,12 +19,19 @@ def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
         settings: as of ``open_redis``.
 
     Raises:
-        Failure: the URL cannot be read.
+        Failure: the URL cannot be used, or leads to another kind of Redis than it says.
     """
-    from rightcall.redis_url import RedisUrlError, open_redis  # noqa: PLC0415 - who has definitions needs no Redis
+    from rightcall.redis_url import (  # noqa: PLC0415 - who has definitions needs no Redis
+        RedisUrlError,
+        mistake_of,
+        open_redis,
+    )
 
     try:
         client = open_redis(url, **settings)
+        mistake = mistake_of(url)
     except RedisUrlError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
+    if mistake:
+        raise Failure(str(RedisUrlError(mistake)), ExitCode.USAGE)
     return client, without_credentials(url)

@@ -17,6 +17,7 @@ from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.redis_client import opened_redis
 from rightcall.programs.serving import serve_until_stopped
+from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def serve_redis(
         recheck=DEFAULT_RECHECK if recheck is None else recheck,
         store=_opened_store(state_dir, secrets),
     )
-    counting, _ = opened_redis(url, answer_timeout=_COUNTING_TIMEOUT)
+    counting = open_redis(url, answer_timeout=_COUNTING_TIMEOUT)
     attempts = RedisAttempts(counting, Limits(settings.challenge_attempts, settings.lockout_seconds), prefix=prefix)
     with client, counting:
         log = decision_log(metrics)

@@ -11,7 +11,7 @@ from typing import Self
 
 from redis import Redis
 from redis.exceptions import RedisError
-from redis_server import free_port
+from redis_server import free_ports
 from waiting import until
 
 NODES = 3
@@ -27,7 +27,7 @@ class _Processes:
         self._directory = tempfile.mkdtemp(prefix="rightcall-redis-")
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(self, port: int, *options: str, config: str | None = None) -> None:
+    def start(self, port: int, *options: str, config: str | None = None, password: str = "") -> None:
         """Starts a process and waits until it answers."""
         directory = Path(self._directory, str(port))
         directory.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ class _Processes:
         command += ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), *options]
         with (directory / "log").open("ab") as log:
             self._running[port] = subprocess.Popen(command, stdout=log, stderr=log)
-        with Redis(port=port) as client:
+        with Redis(port=port, password=password or None) as client:
             until(lambda: _answers(client), f"port {port} answers")
 
     def kill(self, port: int) -> None:
@@ -56,15 +56,22 @@ class _Processes:
 
 
 class SentinelSet:
-    """One master, two replicas, three sentinels."""
+    """One master, two replicas, three sentinels.
+
+    Args:
+        password: of the sentinels alone; empty: none.
+        tls: files of the sentinels' certificate, its key and its authority: clients ask them over TLS then.
+    """
 
     name = "rightcall-master"
 
-    def __init__(self) -> None:
+    def __init__(self, *, password: str = "", tls: tuple[Path, Path, Path] | None = None) -> None:
         self._processes = _Processes()
-        self.servers = [free_port() for _ in range(NODES)]
-        self.sentinels = [free_port() for _ in range(NODES)]
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
+        self._password = password
+        self._tls = tls
+        ports = free_ports(3 * NODES)
+        self.servers, self.sentinels, self._tls_ports = ports[:NODES], ports[NODES:-NODES], ports[-NODES:]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in (self._tls_ports if tls else self.sentinels))
         self.url = f"redis+sentinel://{hosts}/{self.name}/0"
 
     def __enter__(self) -> Self:
@@ -81,8 +88,10 @@ class SentinelSet:
                 f"sentinel failover-timeout {self.name} 3000",
             )
         )
-        for sentinel in self.sentinels:
-            self._processes.start(sentinel, config=config)
+        if self._password:
+            config += f"\nrequirepass {self._password}\nsentinel sentinel-pass {self._password}"
+        for sentinel, tls_port in zip(self.sentinels, self._tls_ports, strict=True):
+            self._processes.start(sentinel, *self._tls_options(tls_port), config=config, password=self._password)
         until(self._complete, "the sentinels know each other")
         return self
 
@@ -90,10 +99,17 @@ class SentinelSet:
         """Kills all."""
         self._processes.end()
 
+    def _tls_options(self, port: int) -> tuple[str, ...]:
+        if self._tls is None:
+            return ()
+        chain, key, authority = map(str, self._tls)
+        files = ("--tls-cert-file", chain, "--tls-key-file", key, "--tls-ca-cert-file", authority)
+        return ("--tls-port", str(port), "--tls-auth-clients", "no", *files)
+
     def master(self) -> int:
         """The port of the master, as the sentinels know it."""
         for sentinel in self.sentinels:
-            with Redis(port=sentinel) as client:
+            with Redis(port=sentinel, password=self._password or None) as client:
                 found = client.sentinel_get_master_addr_by_name(self.name)
                 return int(found[1])
         raise AssertionError
@@ -106,7 +122,7 @@ class SentinelSet:
 
     def _complete(self) -> bool:
         for sentinel in self.sentinels:
-            with Redis(port=sentinel) as client:
+            with Redis(port=sentinel, password=self._password or None) as client:
                 state = client.sentinel_masters()[self.name]
                 if (state["num-slaves"], state["num-other-sentinels"]) != (NODES - 1, NODES - 1):
                     return False
@@ -118,8 +134,8 @@ class ClusterSet:
 
     def __init__(self) -> None:
         self._processes = _Processes()
-        self.nodes = [free_port() for _ in range(NODES)]
-        self._buses = [str(free_port()) for _ in range(NODES)]
+        ports = free_ports(2 * NODES)
+        self.nodes, self._buses = ports[:NODES], list(map(str, ports[NODES:]))
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in self.nodes)
 
     def __enter__(self) -> Self:

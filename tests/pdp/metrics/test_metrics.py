@@ -23,7 +23,7 @@ from pdp.metrics.counters import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, Refusal
 from pdp.metrics.registry import MAX_TENANT_SERIES, Metrics
 from pdp.rules.model import Decision, Stage
 from pdp.rules.snapshot.verdict import Verdict
-from pdp.snapshots.follower import _CAUSES
+from pdp.snapshots.uptake import _CAUSES
 from pdp.workers.pipe import Channel
 from rightcall import v1
 
@@ -42,6 +42,7 @@ def complete_metrics() -> Metrics:
     metrics.reload("redis", "failure", "corrupt")
     metrics.rejected("overload")
     metrics.redis_up(up=True)
+    metrics.redis_replica(replica=False)
     return metrics
 
 
@@ -74,7 +75,7 @@ def test_all_causes_that_the_programs_tell_are_described() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("metrics.reload"):
                 told["source"] |= constants(node.args[0])
                 told["cause"] |= set().union(*map(constants, node.args[2:]))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "_Refused":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refused":
                 told["cause"] |= constants(node.args[0])
 
     described = METRICS["rightcall_reloads_total"].labels

@@ -1,0 +1,54 @@
+"""Notifications of changes: waited for, put together, and bounded, since every writer of Redis can send them."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redis.client import PubSub
+
+_MOST_MESSAGES = 1000
+"""That are taken in one go; what is behind them waits for the next one, after the other work."""
+_MOST_TENANTS = 256
+"""That are told of in one go; the next look at all pointers has the others."""
+_MOST_SECONDS = 0.05
+_TENANT = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+class Notices:
+    """The tenants whose pointers moved, as they are told.
+
+    Args:
+        pubsub: is subscribed.
+    """
+
+    def __init__(self, pubsub: PubSub) -> None:
+        self._pubsub = pubsub
+
+    def wait(self, seconds: float) -> set[str]:
+        """Waits for notifications, and takes those that have come; what names no tenant is dropped unread.
+
+        Args:
+            seconds: to wait for the first one.
+
+        Returns:
+            The tenants; none where nothing came.
+
+        Raises:
+            RedisError: Redis cannot be listened to any more.
+        """
+        tenants: set[str] = set()
+        message = self._pubsub.get_message(timeout=seconds)
+        end = time.monotonic() + _MOST_SECONDS
+        for _ in range(_MOST_MESSAGES):
+            if message is None:
+                break
+            data = message["data"]
+            if isinstance(data, bytes) and _TENANT.fullmatch(data) and len(tenants) < _MOST_TENANTS:
+                tenants.add(data.decode())
+            if time.monotonic() >= end:
+                break
+            message = self._pubsub.get_message(timeout=0)
+        return tenants

@@ -1,0 +1,248 @@
+"""Taking over what a pointer leads to: fetched, checked, opened and current by one assignment, or refused with a cause.
+
+What cannot be used is refused, counted by cause and told in the log; the tenant keeps the snapshot that it had. A
+failure of one tenant's keys is that tenant's alone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from redis.exceptions import NoPermissionError, ResponseError
+
+from pdp.rules.errors import (
+    SnapshotCorrupt,
+    SnapshotError,
+    SnapshotForeign,
+    SnapshotTruncated,
+    SnapshotUntrusted,
+)
+from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pdp.metrics.registry import Metrics
+    from pdp.rules.model import Revision
+    from pdp.rules.snapshot.blob import Blob
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.snapshots.current import CurrentSnapshots, Held
+    from pdp.snapshots.disk import SnapshotStore
+    from pdp.snapshots.fetch import Fetcher
+
+_log = structlog.get_logger()
+
+_RETRY = (5.0, 300.0)
+"""Seconds before the same refused revision is fetched again, and at most: a blob can be large."""
+_CAUSES: tuple[tuple[type[SnapshotError], str], ...] = (
+    (SnapshotTruncated, "truncated"),
+    (SnapshotForeign, "foreign"),
+    (SnapshotCorrupt, "corrupt"),
+    (SnapshotUntrusted, "untrusted"),
+)
+
+
+class Refused(Exception):
+    """What was published of a tenant cannot be used.
+
+    Attributes:
+        cause: one of ``RELOAD_CAUSES`` in ``metrics``.
+    """
+
+    def __init__(self, cause: str, problem: str) -> None:
+        self.cause = cause
+        super().__init__(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A pointer that led to nothing usable, and when it is worth another look, by ``time.monotonic``."""
+
+    raw: bytes
+    problem: str
+    retry_at: float
+    delay: float
+
+
+class Uptake:
+    """Makes current what pointers lead to, tenant by tenant. It is called by one thread.
+
+    Args:
+        fetcher: fetches blobs.
+        current: where snapshots become current.
+        metrics: counts what was loaded and what was refused.
+        secrets: the deployment's keys, of which one must have signed what is loaded; none: no signature is asked for.
+        store: keeps what is loaded on disk; None: nothing is kept.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        current: CurrentSnapshots,
+        metrics: Metrics,
+        *,
+        secrets: Sequence[bytes] = (),
+        store: SnapshotStore | None = None,
+    ) -> None:
+        self._fetcher = fetcher
+        self._current = current
+        self._metrics = metrics
+        self._secrets = tuple(secrets)
+        self._store = store
+        self._refusals: dict[str, _Refusal] = {}
+        self._serials: dict[str, int] = {}
+        """Of each tenant, the serial of the last pointer that was followed."""
+        self._leaving: list[Held] = []
+        """What was current until a moment ago: a call that is being decided must not be the one to free it."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with tenants whose newest rules cannot be used, a sentence each."""
+        return [refusal.problem for refusal in self._refusals.values()]
+
+    @property
+    def _gently(self) -> bool:
+        """Whether calls are being answered by this very process."""
+        return self._current.ready and not self._current.answered_elsewhere
+
+    def release(self) -> None:
+        """Frees the snapshots that were replaced by the last round."""
+        self._leaving.clear()
+
+    def load_stored(self, store: SnapshotStore) -> None:
+        """Takes what a store has. It is as old as it is; Redis has the last word as soon as it is reached."""
+        for pointer, snapshot, error in store.load(self._current.memory):
+            if error is not None:
+                self._metrics.reload("disk", "failure", cause_of(error))
+                _log.error("stored_rules_refused", tenant=pointer.tenant, problem=str(error))
+                continue
+            self._serials[pointer.tenant] = pointer.serial
+            if snapshot is not None:
+                self._current.replace(snapshot, "disk")
+                self._metrics.reload("disk", "success")
+                _log.info("stored_rules_loaded", tenant=pointer.tenant, revision=str(pointer.revision))
+
+    def take(self, tenant: str, raw: bytes) -> None:
+        """Makes what a pointer says current, if it is not yet; what cannot be used is refused, and tried again later.
+
+        Raises:
+            RedisError: Redis cannot be asked, or not by this account.
+        """
+        refusal = self._refusals.get(tenant)
+        if refusal and refusal.raw == raw and time.monotonic() < refusal.retry_at:
+            return
+        try:
+            self._follow(tenant, raw)
+            self._refusals.pop(tenant, None)
+        except Refused as refused:
+            self._refuse(tenant, raw, refused)
+        except NoPermissionError:
+            raise
+        except ResponseError as error:  # a key of this tenant holds another type, say
+            self._refuse(tenant, raw, Refused("unreadable", f"Redis does not give its rules out: {error}"))
+
+    def _follow(self, tenant: str, raw: bytes) -> None:
+        """Makes what a pointer says current, if it is not yet.
+
+        Raises:
+            Refused: it, or what it leads to, cannot be used.
+        """
+        try:
+            pointer = Pointer.load(tenant, raw, self._secrets)
+        except SnapshotError as error:
+            raise Refused(cause_of(error), str(error)) from error
+        held = self._current.get(tenant)
+        has = held.snapshot.revision if held else None
+        known = self._serials.get(tenant)
+        settled = (
+            held is None if pointer.removed else has == pointer.revision and held is not None and held.origin == "redis"
+        )
+        if pointer.serial == known and settled:
+            return
+        newest = known if known is not None else has.number if has else 0
+        if pointer.serial < newest or (pointer.serial == newest and has not in (None, pointer.revision)):
+            raise Refused("rolled_back", f"its pointer to {pointer.revision} is not newer than what was followed")
+        blob = None
+        if held is not None:
+            self._leaving.append(held)
+        if pointer.removed:
+            self._remove(tenant, has)
+        elif held is None or pointer.revision != has:
+            blob = self._load(pointer, held)
+        else:  # the very revision that came from disk
+            self._current.replace(held.snapshot, "redis")
+        self._serials[tenant] = pointer.serial
+        if self._store:
+            self._store.save(pointer, raw, blob)
+
+    def _remove(self, tenant: str, has: Revision | None) -> None:
+        if has is not None:
+            self._current.remove(tenant)
+            self._metrics.reload("redis", "success")
+            _log.info("tenant_removed", tenant=tenant, last_revision=str(has))
+
+    def _load(self, pointer: Pointer, held: Held | None) -> Blob:
+        """Makes a revision current that is not the one held."""
+        begun = time.perf_counter()
+        tenant, revision = pointer.tenant, pointer.revision
+        snapshot = self._patched(pointer, held.snapshot) if held else None
+        if snapshot is None:
+            try:
+                blob = self._fetcher.whole(pointer, gently=self._gently)
+                if blob is None:
+                    raise Refused("missing", f"revision {revision} is not in Redis; the loader will publish it again")
+                snapshot = self._opened(blob, pointer)
+            except SnapshotError as error:
+                raise Refused(cause_of(error), str(error)) from error
+        # A rollback moves the pointer long after the revision was compiled, and its serial is the time of that.
+        since = snapshot.compiled_at if pointer.serial == revision.number else pointer.serial / 1000
+        self._current.replace(snapshot, "redis", since)
+        self._metrics.synced(since)
+        self._metrics.reload("redis", "success")
+        seconds = round(time.perf_counter() - begun, 3)
+        permissions = snapshot.counts.permissions
+        _log.info("rules_loaded", tenant=tenant, revision=str(revision), permissions=permissions, seconds=seconds)
+        return snapshot.blob
+
+    def _patched(self, pointer: Pointer, held: Snapshot) -> Snapshot | None:
+        """The snapshot that deltas make of the one that is held; None where they do not: the blob is there as well."""
+        try:
+            blob = self._fetcher.patched(pointer, held, gently=self._gently)
+            return self._opened(blob, pointer) if blob is not None else None
+        except (SnapshotError, Refused, ResponseError) as error:  # the last: the Redis user may read no deltas
+            _log.warning("delta_refused", tenant=pointer.tenant, revision=str(pointer.revision), problem=str(error))
+            return None
+
+    def _opened(self, blob: Blob, pointer: Pointer) -> Snapshot:
+        """Opens a blob.
+
+        Raises:
+            SnapshotError: it cannot be used.
+            Refused: it is not what the pointer says.
+        """
+        snapshot = decode(blob, secrets=self._secrets, gently=self._gently)
+        if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
+            found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
+            expected = f"the snapshot of revision {pointer.revision}"
+            raise Refused("mismatch", f"{expected} is of {found}; publish the rules again")
+        return snapshot
+
+    def _refuse(self, tenant: str, raw: bytes, refused: Refused) -> None:
+        """Remembers, counts and tells that a tenant's newest rules cannot be used."""
+        last = self._refusals.get(tenant)
+        delay = min(last.delay * 2, _RETRY[1]) if last and last.raw == raw else _RETRY[0]
+        held = self._current.get(tenant)
+        kept = str(held.snapshot.revision) if held else "none"
+        problem = f"tenant {tenant}: {refused}"
+        self._refusals[tenant] = _Refusal(raw, problem, time.monotonic() + delay, delay)
+        self._metrics.reload("redis", "failure", refused.cause)
+        _log.error("rules_refused", tenant=tenant, cause=refused.cause, problem=str(refused), revision_kept=kept)
+
+
+def cause_of(error: SnapshotError) -> str:
+    """As which of ``RELOAD_CAUSES`` an error counts."""
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "unusable")
