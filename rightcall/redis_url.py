@@ -88,7 +88,7 @@ class RedisUrlError(ValueError):
     """A Redis URL that cannot be used; the message names the mistake and repeats nothing that may be a password."""
 
     def __init__(self, mistake: str) -> None:
-        super().__init__(f"the Redis URL cannot be used: {mistake}; write it as {_FORMS}")
+        super().__init__(f"the Redis URL cannot be read: {mistake}; write it as {_FORMS}")
 
 
 class _Parts(NamedTuple):
@@ -195,11 +195,12 @@ def _open_sentinel(parts: _Parts, options: dict[str, Any]) -> Redis:
         sentinel_kwargs={
             "socket_connect_timeout": _CONNECT_TIMEOUT,
             "socket_timeout": _CONNECT_TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),  # there are others to ask
             **parts.sentinel,
         },
     )
     kind = LeavingMasterTlsConnection if parts.tls else LeavingMasterConnection
-    options |= {"connection_class": kind}
+    options |= {"connection_class": kind, "retry": Retry(NoBackoff(), 1)}
     return cast("Redis", sentinel.master_for(parts.path[0], **options))  # type: ignore[no-untyped-call] # redis-py
 
 
