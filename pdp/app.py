@@ -108,6 +108,7 @@ class Server:
         decisions = DecisionService(
             seen,
             metrics,
+            policy=settings.policy,
             rules=rules,
             challenges=challenges,
             max_calls=settings.max_calls,

@@ -6,6 +6,7 @@ ServerError                   the server cannot do its work
 ├── SecurityError             what was said about who may ask cannot be put into effect
 └── CallError                 a question that gets a gRPC status instead of an answer
     ├── InvalidCall           INVALID_ARGUMENT: the question itself is at fault
+    │   ├── AmbiguousCaller   no tenant was named, and more than one has a user with this alias
     │   ├── AmbiguousOutcall  no tenant was named, and more than one has this outcall
     │   └── ForgedChallenge   what came back as a challenge is none that this deployment made
     ├── Unauthenticated       UNAUTHENTICATED: nobody knows who asks
@@ -80,6 +81,13 @@ class InvalidCall(CallError):
     """The question itself is at fault: the same question will never get an answer."""
 
     code = Code.INVALID_ARGUMENT
+
+
+class AmbiguousCaller(InvalidCall):
+    """No tenant was named, and more than one has a user with this alias."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"users of more than one tenant are called {alias[:64]!r}; name the tenant in the request")
 
 
 class AmbiguousOutcall(InvalidCall):

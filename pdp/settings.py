@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pdp.rules.snapshot.ruling import Policy
 from pdp.security.settings import SecuritySettings
 
 
@@ -19,6 +20,15 @@ class Transport(StrEnum):
     """Everything."""
     CORE = "core"
     """HTTP/2, TLS and plain decisions in Rust, everything else by GRPCIO behind it. Experimental."""
+
+
+class Unknown(StrEnum):
+    """What becomes of a call whose caller or outcall is not known."""
+
+    WAZO = "wazo"
+    """Its stages are skipped, as Wazo does; most such calls are allowed."""
+    DENY = "deny"
+    """It is denied, in the stage POLICY."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +66,8 @@ class ServerSettings:
         lockout_seconds: of the first lockout; each further one is twice as long, up to a day.
         max_staleness: seconds without contact to the source of rules after which the server is not ready any more; it
             goes on answering whoever asks. 0: it stays ready.
+        unknown_caller: what becomes of calls by a UUID that no user has; one of ``Unknown``.
+        unknown_outcall: what becomes of calls through an outcall that the tenant does not have; one of ``Unknown``.
         security: who may ask, and over which connections.
     """
 
@@ -83,4 +95,14 @@ class ServerSettings:
     challenge_attempts: int = 3
     lockout_seconds: float = 900.0
     max_staleness: float = 0.0
+    unknown_caller: Unknown = Unknown.WAZO
+    unknown_outcall: Unknown = Unknown.WAZO
     security: SecuritySettings = field(default_factory=SecuritySettings)
+
+    @property
+    def policy(self) -> Policy:
+        """What is denied besides what permissions deny."""
+        return Policy(
+            deny_unknown_callers=self.unknown_caller == Unknown.DENY,
+            deny_unknown_outcalls=self.unknown_outcall == Unknown.DENY,
+        )

@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from pdp.challenges.tokens import Challenge
     from pdp.decision_log.log import Recorder
+    from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.rules.snapshot.verdict import Verdict
-    from rightcall import v1
+    from pdp.rules.snapshot.verdict import Outcome
 
     _Handler = grpc.RpcMethodHandler[Any, Any]
     _Continuation = Callable[[grpc.HandlerCallDetails], _Handler | None]
@@ -68,8 +67,9 @@ class _Traced:
         self._several = several
         self._counts: Counter[Decision] = Counter()
 
-    def decided(self, snapshot: Snapshot | None, verdict: Verdict, challenge: str) -> None:
+    def decided(self, snapshot: Snapshot | None, outcome: Outcome, challenge: str) -> None:
         """Notes a decision."""
+        verdict = outcome.verdict
         said: dict[str, str] = {}
         if not self._counts:
             client = ASKING.get()
@@ -79,6 +79,7 @@ class _Traced:
             said |= {
                 "decision": verdict.decision.name,
                 "stage": verdict.stage.name,
+                "reason": outcome.reason.name,
                 "permission_id": "" if verdict.permission_id is None else str(verdict.permission_id),
                 "tenant": snapshot.tenant if snapshot is not None else "",
                 "revision": str(snapshot.revision) if snapshot is not None else "",
@@ -224,17 +225,17 @@ class _Decisions:
     def record(
         self,
         snapshot: Snapshot | None,
-        call: v1.CheckCallRequest | Challenge,
-        verdict: Verdict,
+        call: Call,
+        outcome: Outcome,
         seconds: float,
         challenge: str = "",
     ) -> None:
         """As ``DecisionLog.record``."""
         traced = _TRACED.get()
         if traced is not None:
-            traced.decided(snapshot, verdict, challenge)
+            traced.decided(snapshot, outcome, challenge)
         if self._record is not None:
-            self._record(snapshot, call, verdict, seconds, challenge)
+            self._record(snapshot, call, outcome, seconds, challenge)
 
 
 def _single(behavior: Callable[..., Any], spanned: Callable[..., AbstractContextManager[None]]) -> Callable[..., Any]:

@@ -79,6 +79,7 @@ class Client(AsyncDirectoryQuestions):
         outcall: str = "",
         tenant: str = "",
         at_least_revision: int = 0,
+        forwarded_by: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
     ) -> Answer:
         """May ``caller`` dial ``extension`` through ``outcall``? See ``rightcall.Client.check``."""
@@ -89,6 +90,7 @@ class Client(AsyncDirectoryQuestions):
                 outcall=outcall,
                 tenant=tenant,
                 at_least_revision=at_least_revision,
+                forwarded_by=forwarded_by,
             )
         )
         response, trailing = await self._told(self._decisions.CheckCall, request, timeout)
@@ -142,10 +144,13 @@ class Client(AsyncDirectoryQuestions):
         caller: str = "",
         outcall: str = "",
         tenant: str = "",
+        forwarded_by: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
     ) -> Explanation:
         """Why ``check`` with the same arguments answers as it does. See ``rightcall.Client.explain``."""
-        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        request = wire.to_request(
+            Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
+        )
         response = await self._ask(self._decisions.ExplainCall, v1.ExplainCallRequest(call=request), timeout)
         return wire.to_explanation(response)
 

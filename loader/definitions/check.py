@@ -25,6 +25,9 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 REFERABLE = ("users", "groups", "outcalls")
 """The lists whose members permissions refer to."""
 
+NUMBERED = "user:"
+"""What stands before a user's number in the alias that it makes, as in Wazo's ``WAZO_FWD_REFERER``."""
+
 _MOST_PROPOSALS = 20
 """Unknown references of a tenant for which a similar id is looked up: each look-up reads all that are known."""
 
@@ -92,6 +95,7 @@ class _TenantCheck:
         self._memory.settle(self._known)
         users, groups, outcalls, permissions = (tuple(self._items(key, declared[key])) for key in LONG_LISTS)
         expectations = self._expectations()
+        self._check_aliases(users)
         tenant = None
         if self._head is not None and not any(found.severity is Severity.ERROR for found in self._findings):
             tenant = Tenant(
@@ -157,11 +161,28 @@ class _TenantCheck:
 
     def _user(self, raw: object, path: Path) -> User | None:
         shape = self._shape(UserShape, raw, path)
-        return (
-            shape
-            if shape is None
-            else User(self._known["users"][shape.uuid], shape.call_permission_password, shape.name, shape.extension)
-        )
+        if shape is None:
+            return None
+        aliases = () if shape.id is None else (f"{NUMBERED}{shape.id}",)
+        uuid = self._known["users"][shape.uuid]
+        aliases = (*aliases, *dict.fromkeys(shape.aliases))
+        return User(uuid, shape.call_permission_password, shape.name, shape.extension, aliases)
+
+    def _check_aliases(self, users: tuple[User, ...]) -> None:
+        """Adds a finding for each alias that another user of the tenant has already."""
+        owners: dict[str, str] = {}
+        for user in users:
+            for alias in user.aliases:
+                owner = owners.setdefault(alias, user.uuid)
+                if owner != user.uuid:
+                    path = (*self._path, "users", self._index_of(user.uuid), "aliases")
+                    problem = f"'{printable(alias)}' is another name of user {owner} already"
+                    self._findings.append(Finding(path, problem, "give it to one of the two"))
+
+    def _index_of(self, uuid: str) -> int:
+        """The place of a user in its list."""
+        raws = self._raws("users")
+        return next(index for index, raw in enumerate(raws) if _id_of("users", raw) == uuid)
 
     def _group(self, raw: object, path: Path) -> Group | None:
         shape = self._shape(GroupShape, raw, path)

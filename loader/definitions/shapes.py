@@ -13,13 +13,14 @@ from pydantic_core import PydanticCustomError
 
 from loader.definitions.text.tokens import printable
 from pdp.rules.errors import PatternError
-from pdp.rules.model import MAX_PASSWORD_LENGTH, Mode
+from pdp.rules.model import MAX_CALLER_LENGTH, MAX_PASSWORD_LENGTH, Mode
 from pdp.rules.patterns.parser import parse
 
 FAULT = "fault"
 """The type of the pydantic errors made here; their context has ``problem`` and ``remedy``."""
 
 MAX_PERMISSION_ID = 2**63 - 1
+"""Of a user's number, too."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _PASSWORD = re.compile(rf"[0-9*#]{{1,{MAX_PASSWORD_LENGTH}}}", re.ASCII)
@@ -90,6 +91,20 @@ def _mode(text: str) -> Mode:
     return mode
 
 
+def _alias(text: str) -> str:
+    if canonical_uuid(text) is not None:
+        _refuse("an alias is a UUID", "write another name of the user; the UUID is known already")
+    if not 0 < len(text) <= MAX_CALLER_LENGTH or not text.isprintable():
+        _refuse("an alias cannot be sent as a caller", f"write 1 to {MAX_CALLER_LENGTH} printable characters")
+    return text
+
+
+def _user_id(number: int) -> int:
+    if not 0 < number <= MAX_PERMISSION_ID:
+        _refuse("the id of a user is out of range", f"write a number from 1 to {MAX_PERMISSION_ID}, or leave it out")
+    return number
+
+
 def _permission_id(number: int) -> int:
     if not 0 < number <= MAX_PERMISSION_ID:
         _refuse("the id of a permission is out of range", f"write a number from 1 to {MAX_PERMISSION_ID}")
@@ -135,6 +150,8 @@ class UserShape(_Shape):
     call_permission_password: _Password | None = None
     name: _Text = ""
     extension: _Text = ""
+    id: Annotated[int, AfterValidator(_user_id)] | None = None
+    aliases: list[Annotated[str, AfterValidator(_alias)]] = []
 
 
 class GroupShape(_Shape):

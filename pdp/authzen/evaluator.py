@@ -138,6 +138,7 @@ def _call(evaluation: Mapping[str, Any]) -> v1.CheckCallRequest:
             outcall=_text(context, "context", "outcall", ""),
             tenant=_text(context, "context", "tenant", ""),
             at_least_revision=_revision(context),
+            forwarded_by=_text(context, "context", "forwarded_by", ""),
         )
     except ValueError:
         raise InvalidCall("a text of the evaluation is no valid Unicode; send it without lone surrogates") from None
@@ -206,6 +207,9 @@ def _decision(response: v1.CheckCallResponse) -> dict[str, Any]:
     context: dict[str, Any] = {
         "decision": v1.Decision.Name(response.decision).removeprefix("DECISION_"),
         "stage": v1.Stage.Name(response.stage).removeprefix("STAGE_"),
+        "reason": v1.Reason.Name(response.reason).removeprefix("REASON_"),
+        "caller_known": response.caller_known,
+        "outcall_known": response.outcall_known,
     }
     if response.HasField("permission"):
         context["permission"] = {"id": response.permission.id, "name": response.permission.name}

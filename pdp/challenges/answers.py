@@ -16,6 +16,7 @@ import structlog
 from pdp.challenges.attempts import TurnState
 from pdp.errors import AttemptsUnavailable, CallError, ChallengeOver, InvalidCall, NotReady, RulesBehind, UnknownTenant
 from pdp.rules.model import Decision
+from pdp.rules.snapshot.ruling import rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ class Challenges:
         self._metrics = metrics
         self._record = decision_log.record if decision_log is not None else None
         self.make = seal.make
-        """From snapshot, caller, extension and outcall to the challenge that a CHALLENGE is answered with."""
+        """From a snapshot and a call to the challenge that a CHALLENGE is answered with."""
         self.signing = seal.signing
         """As ``ChallengeSeal.signing``."""
 
@@ -103,14 +104,14 @@ class Challenges:
         started = perf_counter()
         check_password(password)
         challenge = self._seal.open(text)
-        _, caller, extension, outcall, *_ = challenge
+        call = challenge.call
         # One that is older than the challenge might still have a password that was changed since.
-        snapshot = self._rules.resolve(caller, outcall, challenge.tenant, challenge.number, self._rules.deadline())
-        verdict = snapshot.decide(caller, extension, outcall)
-        result, answer = self._decided(snapshot, challenge, verdict, password)
+        snapshot = self._rules.resolve(call.caller, call.outcall, call.tenant, challenge.number, self._rules.deadline())
+        outcome = rule(snapshot, call)
+        result, answer = self._decided(snapshot, challenge, outcome.verdict, password)
         if self._record is not None:
-            decided = verdict._replace(decision=answer.decision)
-            self._record(snapshot, challenge, decided, perf_counter() - started, result)
+            decided = outcome._replace(verdict=outcome.verdict._replace(decision=answer.decision))
+            self._record(snapshot, call, decided, perf_counter() - started, result)
         return result, answer
 
     def _decided(

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.errors import ChallengeOver, ForgedChallenge
+from pdp.rules.model import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,11 @@ class Challenge(NamedTuple):
     nonce: str
 
     @property
+    def call(self) -> Call:
+        """The call that it was made for."""
+        return Call(self.caller, self.extension, self.outcall, self.tenant)
+
+    @property
     def subject(self) -> str:
         """Whose attempts are counted together: the caller's, else all those of the outcall by callers unknown.
 
@@ -80,14 +86,14 @@ class ChallengeSeal:
         """For others who make the same challenges: the key that signs, and for how many milliseconds they are good."""
         return self._keys[0], self._milliseconds
 
-    def make(self, snapshot: Snapshot, caller: str, extension: str, outcall: str) -> str:
+    def make(self, snapshot: Snapshot, call: Call) -> str:
         """A challenge for a question that ``snapshot`` answered with CHALLENGE."""
         fields = Challenge(
             tenant=snapshot.tenant,
             # What the tenant does not know has no part in the decision, and can be of any length.
-            caller=caller.lower() if snapshot.knows_caller(caller) else "",
-            extension=extension,
-            outcall=outcall if snapshot.knows_outcall(outcall) else "",
+            caller=call.caller.lower() if snapshot.knows_caller(call.caller) else "",
+            extension=call.extension,
+            outcall=call.outcall if snapshot.knows_outcall(call.outcall) else "",
             number=snapshot.revision.number,
             expires_at=self._milliseconds_now() + self._milliseconds,
             nonce=random.token_urlsafe(_NONCE_SIZE),

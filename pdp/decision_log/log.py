@@ -25,11 +25,10 @@ from pdp.security.identity import ASKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pdp.challenges.tokens import Challenge
     from pdp.metrics.registry import Metrics
+    from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.rules.snapshot.verdict import Verdict
-    from rightcall import v1
+    from pdp.rules.snapshot.verdict import Outcome
 
 _log = structlog.get_logger()
 
@@ -61,8 +60,8 @@ class Recorder(Protocol):
     def record(
         self,
         snapshot: Snapshot | None,
-        call: v1.CheckCallRequest | Challenge,
-        verdict: Verdict,
+        call: Call,
+        outcome: Outcome,
         seconds: float,
         challenge: str = "",
     ) -> None:
@@ -90,9 +89,9 @@ class _Entry(NamedTuple):
     at: float
     id: str
     client: str
-    call: v1.CheckCallRequest | Challenge
+    call: Call
     snapshot: Snapshot | None
-    verdict: Verdict
+    outcome: Outcome
     seconds: float
     challenge: str
 
@@ -119,8 +118,8 @@ class DecisionLog:
     def record(
         self,
         snapshot: Snapshot | None,
-        call: v1.CheckCallRequest | Challenge,
-        verdict: Verdict,
+        call: Call,
+        outcome: Outcome,
         seconds: float,
         challenge: str = "",
     ) -> None:
@@ -128,13 +127,13 @@ class DecisionLog:
 
         Args:
             snapshot: by which rules; None: the call belongs to no tenant.
-            call: what was asked; or the challenge that came back with a password.
-            verdict: what was answered.
+            call: what was asked, now or when the challenge was made that came back with a password.
+            outcome: what was answered.
             seconds: how long that took.
             challenge: what came of the password, if there was one.
         """
         name = decision_id()  # even where it is not logged: those of a batch have its position
-        share = self._samples[verdict.decision]
+        share = self._samples[outcome.verdict.decision]
         if share < 1 and random.random() >= share:  # noqa: S311 - which ones are logged is no secret
             return
         if self._queue.qsize() >= self._settings.queue:
@@ -142,7 +141,7 @@ class DecisionLog:
             return
         client = ASKING.get()
         who = client.name if client is not None else ""
-        self._queue.put(_Entry(time.time(), name, who, call, snapshot, verdict, seconds, challenge))
+        self._queue.put(_Entry(time.time(), name, who, call, snapshot, outcome, seconds, challenge))
 
     def start(self) -> None:
         """Writes from now on; what was recorded before waits."""
@@ -195,8 +194,8 @@ class DecisionLog:
 
 def document(entry: _Entry, mask: int) -> dict[str, Any]:
     """An entry as it is written; docs/decision-log.md describes each member."""
-    call, snapshot = entry.call, entry.snapshot
-    decision, stage, permission, name = entry.verdict
+    call, snapshot, outcome = entry.call, entry.snapshot, entry.outcome
+    decision, stage, permission, name = outcome.verdict
     written = {
         "time": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds"),
         "decision_id": entry.id,
@@ -205,8 +204,12 @@ def document(entry: _Entry, mask: int) -> dict[str, Any]:
         "caller": call.caller,
         "extension": masked(call.extension, mask),
         "outcall": call.outcall,
+        "forwarded_by": call.forwarded_by,
+        "caller_known": outcome.caller_known,
+        "outcall_known": outcome.outcall_known,
         "decision": decision.name,
         "stage": stage.name,
+        "reason": outcome.reason.name,
         "permission": None if permission is None else {"id": str(permission), "name": name},
         "revision": str(snapshot.revision) if snapshot is not None else "",
         "latency_us": round(entry.seconds * 1e6),

@@ -70,6 +70,11 @@ REJECTIONS = {
     "overload": "All of them together do.",
 }
 
+STRANGERS = {
+    "caller": "A UUID that no user of the tenant has.",
+    "outcall": "An id that the tenant has no outcall with.",
+}
+
 LOG_RESULTS = {
     "written": "They are where they should be.",
     "dropped": "The queue was full.",
@@ -144,6 +149,13 @@ METRICS: dict[str, Description] = {
         },
         "The first 100 permissions that refuse a call have a series each; what others refuse is counted together, with "
         "the other labels empty.",
+    ),
+    "rightcall_unknown_total": Description(
+        "counter",
+        "Calls decided whose caller or outcall is not known.",
+        {"part": STRANGERS},
+        "Most are allowed, unless `--unknown-caller deny` or `--unknown-outcall deny` is set: rules that should apply "
+        "may not. A call without a caller or outcall does not count.",
     ),
     "rightcall_check_duration_seconds": Description(
         "histogram",

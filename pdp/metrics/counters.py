@@ -114,9 +114,20 @@ class Tally:
         answering: how long requests took, by method, likewise.
         rejections: how many calls were refused because there were too many, by reason.
         refusals: how many calls were denied or challenged, by permission.
+        strangers: how many calls had a caller, or an outcall, that is not known; by which of the two.
     """
 
-    __slots__ = ("_admit", "answering", "deciding", "decisions", "plain", "refusals", "rejections", "requests")
+    __slots__ = (
+        "_admit",
+        "answering",
+        "deciding",
+        "decisions",
+        "plain",
+        "refusals",
+        "rejections",
+        "requests",
+        "strangers",
+    )
 
     def __init__(self, admit: Callable[[Refusal], Refusal] | None = None) -> None:
         self._admit = admit
@@ -127,6 +138,7 @@ class Tally:
         self.answering: dict[str, Durations] = {}
         self.rejections: dict[str, int] = {}
         self.refusals: dict[Refusal, int] = {}
+        self.strangers: dict[str, int] = {}
 
     def decided(self, decision: Decision, stage: Stage, seconds: float) -> None:
         """A call was decided, and that took so long."""
@@ -161,6 +173,10 @@ class Tally:
             refusal = self._admit(refusal)
         refusals[refusal] = refusals.get(refusal, 0) + count
 
+    def unknown(self, part: str, count: int = 1) -> None:
+        """Calls had a ``caller`` or an ``outcall`` that is not known."""
+        self.strangers[part] = self.strangers.get(part, 0) + count
+
     def add(self, other: Tally) -> None:
         """Adds what another one counted. Its thread may be adding keys meanwhile, so they are copied first."""
         self.decisions = [mine + theirs for mine, theirs in zip(self.decisions, other.decisions, strict=True)]
@@ -174,6 +190,8 @@ class Tally:
             self.rejected(reason, count)
         for refusal, count in list(other.refusals.items()):
             self.refused(refusal, count)
+        for part, count in list(other.strangers.items()):
+            self.unknown(part, count)
 
     def spread(self) -> None:
         """Counts the plain calls where they belong: among the decisions' times, the requests and their times."""
@@ -193,6 +211,7 @@ class Tally:
             "answering": {method: durations.dump() for method, durations in list(self.answering.items())},
             "rejections": self.rejections,
             "refusals": [[*refusal, count] for refusal, count in list(self.refusals.items())],
+            "strangers": self.strangers,
         }
 
     @classmethod
@@ -205,6 +224,7 @@ class Tally:
         tally.answering = {method: Durations.load(durations) for method, durations in dumped["answering"].items()}
         tally.rejections = dict(dumped["rejections"])
         tally.refusals = {Refusal(*refusal): count for *refusal, count in dumped["refusals"]}
+        tally.strangers = dict(dumped["strangers"])
         return tally
 
 

@@ -20,6 +20,7 @@ from pdp.metrics.catalog import (
     METHODS,
     METRICS,
     REJECTIONS,
+    STRANGERS,
 )
 from pdp.metrics.counters import BUCKETS, Durations, Refusal, Tallies, outcome
 from pdp.metrics.processes import ProcessesCollector
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_TENANT_SERIES = 50
 """With more tenants than these, snapshots are told of together: a series for each would swamp who scrapes them."""
+
+_ONLY = {Stage.NONE: Decision.ALLOW, Stage.EMERGENCY: Decision.ALLOW, Stage.POLICY: Decision.DENY}
+"""The stages that decide in one way only."""
 
 LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 """Upper bounds of how long a change takes to be in force, in seconds."""
@@ -83,6 +87,13 @@ class Metrics:
     def refused(self, tenant: str, verdict: Verdict) -> None:
         """A call was denied or challenged by a permission of a tenant."""
         self.tallies.mine().refused(Refusal.of(tenant, verdict))
+
+    def unknown(self, *, caller: bool, outcall: bool) -> None:
+        """A call was decided whose caller, or whose outcall, is not known."""
+        if caller:
+            self.tallies.mine().unknown("caller")
+        if outcall:
+            self.tallies.mine().unknown("outcall")
 
     def requested(self, method: str, code: str, seconds: float | None = None) -> None:
         """A gRPC request was answered.
@@ -196,7 +207,7 @@ class _TallyCollector(Collector):
         decided = {
             (decision.name.lower(), stage.name.lower()): total.decisions[outcome(decision, stage)]
             for decision, stage in product(Decision, Stage)
-            if stage is not Stage.NONE or decision is Decision.ALLOW
+            if decision is _ONLY.get(stage, decision)
         }
         yield _counters("rightcall_decisions_total", decided)
         refused = {(decision, "", "", ""): 0 for decision in ("deny", "challenge")}
@@ -209,6 +220,7 @@ class _TallyCollector(Collector):
         yield _histograms("rightcall_grpc_request_duration_seconds", answering)
         rejected = {(reason,): total.rejections.get(reason, 0) for reason in REJECTIONS}
         yield _counters("rightcall_rejected_total", rejected)
+        yield _counters("rightcall_unknown_total", {(part,): total.strangers.get(part, 0) for part in STRANGERS})
 
 
 class _StateCollector(Collector):

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 MAX_EXTENSION_LENGTH = 128
+MAX_CALLER_LENGTH = 128
+"""Of a caller and of an alias."""
+MAX_OUTCALL_LENGTH = 128
 MAX_PATTERN_LENGTH = 128
 MAX_PASSWORD_LENGTH = 40
 
@@ -45,16 +49,62 @@ class Stage(IntEnum):
     USER = 2
     GROUP = 3
     OUTCALL = 4
+    EMERGENCY = 5
+    """Before all others: an emergency number."""
+    POLICY = 6
+    """Before the permissions: callers or outcalls that are not known are denied."""
+
+
+class Reason(IntEnum):
+    """Why a call is decided so. Numbers and names are the API's (``REASON_…``)."""
+
+    PERMISSION = 1
+    NO_PERMISSION = 2
+    EMERGENCY = 3
+    UNKNOWN_CALLER = 4
+    UNKNOWN_OUTCALL = 5
+    CHALLENGE_UNANSWERABLE = 6
+
+
+class Call(NamedTuple):
+    """A call that is to be decided.
+
+    Attributes:
+        caller: the user who calls, a UUID or an alias; empty: no user.
+        extension: what was dialled.
+        outcall: the outgoing call's id; empty: none.
+        tenant: the tenant's UUID; empty: the asker's tenant, else the outcall's.
+        forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; empty: it is not sent on.
+    """
+
+    caller: str
+    extension: str
+    outcall: str = ""
+    tenant: str = ""
+    forwarded_by: str = ""
+
+    @property
+    def asker(self) -> str:
+        """The user whose permissions decide: who forwards the call, else who calls."""
+        return self.forwarded_by or self.caller
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who calls; ``name`` and ``extension`` are for people and decide nothing."""
+    """A user of the telephone system.
+
+    Attributes:
+        uuid: what requests name the user by.
+        call_permission_password: replaces the passwords of permissions.
+        name, extension: for people; they decide nothing.
+        aliases: other names in requests, unique in the tenant.
+    """
 
     uuid: str
     call_permission_password: str | None = field(default=None, repr=False)
     name: str = ""
     extension: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +185,27 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Dialling:
+    """How a tenant dials.
+
+    Attributes:
+        country: two letters; empty: numbers have one form only.
+        outside_line: the digits in front of an outside number; empty: none.
+    """
+
+    country: str = ""
+    outside_line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer, and all that belongs to it. UUIDs are in canonical lower case; references are known to exist."""
+    """One customer, and all that belongs to it. UUIDs are in canonical lower case; references are known to exist.
+
+    Attributes:
+        emergency: numbers that are always allowed, those of a country among them.
+        dialling: how extensions are read; None: as they are.
+        closed: how many faults keep the tenant from having rules; 0: none. A closed tenant has no permissions.
+    """
 
     uuid: str
     name: str = ""
@@ -145,6 +214,9 @@ class Tenant:
     outcalls: tuple[Outcall, ...] = ()
     call_permissions: tuple[CallPermission, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    emergency: tuple[str, ...] = ()
+    dialling: Dialling | None = None
+    closed: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,10 +9,20 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pdp.errors import CallError, ForgedChallenge, InvalidCall
-from pdp.rules.analysis.explain import UNKNOWN_TENANT, explain
+from pdp.rules.analysis.explain import explain_outcome
 from pdp.rules.model import Decision
-from pdp.rules.snapshot.verdict import UNRESTRICTED
-from pdp.services.messages import DECISIONS, check_extension, error_of, explanation_of, response_of
+from pdp.rules.snapshot.ruling import AS_WAZO, rule
+from pdp.services.messages import (
+    DECISIONS,
+    call_of,
+    check_form,
+    check_printable,
+    error_of,
+    explanation_of,
+    is_anonymous_or_uuid,
+    no_caller,
+    response_of,
+)
 from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
@@ -22,6 +32,8 @@ if TYPE_CHECKING:
     from pdp.challenges.answers import Challenges
     from pdp.decision_log.log import Recorder
     from pdp.metrics.registry import Metrics
+    from pdp.rules.model import Call
+    from pdp.rules.snapshot.ruling import Policy
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots
 
@@ -37,7 +49,8 @@ class DecisionService:
     Args:
         current: what it answers from.
         metrics: where each decision is counted.
-        rules: finds rules that are as new as a question asks for; None: such questions do not wait.
+        policy: what it denies besides.
+        rules: finds rules that are as new as a request asks for; None: such requests do not wait.
         challenges: checks passwords; None: it cannot, and hands out no challenges.
         max_calls: questions that one CheckCalls may hold.
         decision_log: told of each decision; None: nobody is.
@@ -48,6 +61,7 @@ class DecisionService:
         current: CurrentSnapshots,
         metrics: Metrics,
         *,
+        policy: Policy = AS_WAZO,
         rules: FreshRules | None = None,
         challenges: Challenges | None = None,
         max_calls: int = MAX_CALLS,
@@ -55,9 +69,9 @@ class DecisionService:
     ) -> None:
         self._record = decision_log.record if decision_log is not None else None
         self._current = current.resolve
+        self._policy = policy
         self._fresh = rules or FreshRules(current.resolve)
-        self._decided = metrics.decided
-        self._refused = metrics.refused
+        self._metrics = metrics
         self._challenges = challenges
         self._max_calls = max_calls
 
@@ -65,17 +79,19 @@ class DecisionService:
         """One call, one decision.
 
         Raises:
-            CallError: the question has no answer.
+            CallError: the request has no response.
         """
         started = perf_counter()
-        check_extension(request.extension)
-        return self._answer(self._resolve(request), request, started)
+        call = call_of(request)
+        check_form(call)
+        snapshot = self._resolve(call, request.at_least_revision)
+        return self._response(snapshot, identified(snapshot, call), started)
 
     def check_calls(self, request: v1.CheckCallsRequest) -> v1.CheckCallsResponse:
-        """Many decisions, in the order of the questions; all those of a tenant by the same revision.
+        """Many decisions, in the order of the requests; all those of a tenant by the same revision.
 
         Raises:
-            InvalidCall: there are too many questions. What is wrong with one of them is its answer.
+            InvalidCall: there are too many requests. What is wrong with one of them is its response.
         """
         if len(request.calls) > self._max_calls:
             raise InvalidCall(f"{len(request.calls)} calls are more than {self._max_calls}; send them in more requests")
@@ -84,7 +100,7 @@ class DecisionService:
         found = [self._resolve_one_of_many(call, deadline, revisions) for call in request.calls]
         return v1.CheckCallsResponse(
             answers=[
-                self._one_of_many(call, snapshot, revisions)
+                self._one_of_many(call_of(call), snapshot, revisions)
                 for call, snapshot in zip(request.calls, found, strict=True)
             ]
         )
@@ -125,55 +141,87 @@ class DecisionService:
         """The derivation of a decision; not counted as one.
 
         Raises:
-            CallError: the question has no answer.
+            CallError: the request has no response.
         """
-        call = request.call
-        check_extension(call.extension)
-        snapshot = self._resolve(call)
-        if snapshot is None:
-            return explanation_of(None, UNKNOWN_TENANT)
-        return explanation_of(snapshot, explain(snapshot, call.caller, call.extension, call.outcall))
+        call = call_of(request.call)
+        check_form(call)
+        snapshot = self._resolve(call, request.call.at_least_revision)
+        call = identified(snapshot, call)
+        check_printable(call.extension)
+        outcome = rule(snapshot, call, self._policy)
+        return explanation_of(snapshot, outcome, explain_outcome(snapshot, call, outcome))
 
-    def _resolve(self, call: v1.CheckCallRequest, deadline: float | None = None) -> Snapshot | None:
-        at_least = call.at_least_revision
+    def _resolve(self, call: Call, at_least: int, deadline: float | None = None) -> Snapshot | None:
         if at_least <= 0:
-            return self._current(call.caller, call.outcall, call.tenant)
+            return self._current(call.asker, call.outcall, call.tenant)
         until = self._fresh.deadline() if deadline is None else deadline
-        return self._fresh.resolve(call.caller, call.outcall, call.tenant, at_least, until)
+        return self._fresh.resolve(call.asker, call.outcall, call.tenant, at_least, until)
 
     def _resolve_one_of_many(
-        self, call: v1.CheckCallRequest, deadline: float, revisions: dict[str, Snapshot]
+        self, request: v1.CheckCallRequest, deadline: float, revisions: dict[str, Snapshot]
     ) -> Snapshot | CallError | None:
-        """Finds the rules for one of many questions; those of its tenant stay, unless it asks for newer ones."""
+        """Finds the rules for one of many requests; those of its tenant stay, unless it asks for newer ones."""
+        call, at_least = call_of(request), request.at_least_revision
         try:
-            check_extension(call.extension)
-            snapshot = self._resolve(call, deadline)
+            check_form(call)
+            snapshot = self._resolve(call, at_least, deadline)
         except CallError as error:
             return error
         if snapshot is not None:
             first = revisions.setdefault(snapshot.tenant, snapshot)
-            if first.revision.number < call.at_least_revision:
+            if first.revision.number < at_least:
                 revisions[snapshot.tenant] = snapshot
         return snapshot
 
     def _one_of_many(
-        self, call: v1.CheckCallRequest, found: Snapshot | CallError | None, revisions: dict[str, Snapshot]
+        self, call: Call, found: Snapshot | CallError | None, revisions: dict[str, Snapshot]
     ) -> v1.CheckCallsAnswer:
         started = perf_counter()
         if isinstance(found, CallError):
             return v1.CheckCallsAnswer(error=error_of(found))
         snapshot = revisions[found.tenant] if found is not None else None
-        return v1.CheckCallsAnswer(response=self._answer(snapshot, call, started))
+        try:
+            return v1.CheckCallsAnswer(response=self._response(snapshot, identified(snapshot, call), started))
+        except CallError as error:
+            return v1.CheckCallsAnswer(error=error_of(error))
 
-    def _answer(self, snapshot: Snapshot | None, call: v1.CheckCallRequest, started: float) -> v1.CheckCallResponse:
-        verdict = snapshot.decide(call.caller, call.extension, call.outcall) if snapshot is not None else UNRESTRICTED
-        response = response_of(snapshot, verdict)
+    def _response(self, snapshot: Snapshot | None, call: Call, started: float) -> v1.CheckCallResponse:
+        check_printable(call.extension)
+        outcome = rule(snapshot, call, self._policy)
+        verdict = outcome.verdict
+        response = response_of(snapshot, outcome)
         if verdict.decision is Decision.CHALLENGE and self._challenges is not None and snapshot is not None:
-            response.challenge = self._challenges.make(snapshot, call.caller, call.extension, call.outcall)
+            response.challenge = self._challenges.make(snapshot, call)
         seconds = perf_counter() - started
-        self._decided(verdict.decision, verdict.stage, seconds)
-        if verdict.decision is not Decision.ALLOW and snapshot is not None:
-            self._refused(snapshot.tenant, verdict)
+        self._metrics.decided(verdict.decision, verdict.stage, seconds)
+        if verdict.decision is not Decision.ALLOW and snapshot is not None and verdict.permission_id is not None:
+            self._metrics.refused(snapshot.tenant, verdict)
+        self._metrics.unknown(
+            caller=bool(call.asker) and not outcome.caller_known,
+            outcall=bool(call.outcall) and not outcome.outcall_known,
+        )
         if self._record is not None:
-            self._record(snapshot, call, verdict, seconds)
+            self._record(snapshot, call, outcome, seconds)
         return response
+
+
+def identified(snapshot: Snapshot | None, call: Call) -> Call:
+    """The call with the UUIDs of users in the place of their aliases.
+
+    Raises:
+        InvalidCall: a caller is neither a UUID nor an alias of a user of the tenant.
+    """
+    if is_anonymous_or_uuid(call.caller) and is_anonymous_or_uuid(call.forwarded_by):
+        return call
+    return call._replace(
+        caller=_user(snapshot, "caller", call.caller), forwarded_by=_user(snapshot, "forwarded_by", call.forwarded_by)
+    )
+
+
+def _user(snapshot: Snapshot | None, name: str, text: str) -> str:
+    if is_anonymous_or_uuid(text):
+        return text
+    uuid = snapshot.user_of(text) if snapshot is not None else ""
+    if not uuid:
+        raise no_caller(name, text)
+    return uuid

@@ -2,8 +2,9 @@
 
 The same answers as ``DecisionService`` gives, by a shorter way: a response is put together from a verdict's number and
 the permission's row in the snapshot, without a message between them, and what was counted goes to lists of this thread.
-Of a server's only tenant, a plain CheckCall is not even read into a message (``Matching.match_request``). Whatever is
-not plain (a question that is refused, one that asks for a revision) takes the long way, through the service.
+Of a server's only tenant, a plain CheckCall is not even read into a message (``Matching.match_request``). It
+falls back to ``DecisionService`` for requests that are not plain: those that are rejected, ask for a revision, are of
+forwarded calls, or have a caller or outcall that is not known.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, InvalidCall, TooLarge
 from pdp.metrics.counters import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
-from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision
+from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision, Reason
 from pdp.rules.snapshot.automaton import NO_VERDICT
-from pdp.rules.snapshot.protobuf import NOT_PLAIN, delimited
-from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict, verdict_parts
-from pdp.services.messages import response_of
+from pdp.rules.snapshot.layout import UUID_LENGTH
+from pdp.rules.snapshot.protobuf import CALLER_KNOWN, NOT_PLAIN, OUTCALL_KNOWN, delimited
+from pdp.rules.snapshot.verdict import UNRESTRICTED, Outcome, Verdict, verdict_parts
+from pdp.services.messages import call_of, response_of
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from pdp.metrics.counters import Tallies, Tally
+    from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.services.decisions import DecisionService
     from pdp.snapshots.current import CurrentSnapshots
@@ -52,12 +55,23 @@ _ALLOWED, _CHALLENGED = int(Decision.ALLOW), int(Decision.CHALLENGE)
 """As plain numbers: an enumeration is slow to look into."""
 _OUTCOMES = tuple(outcome(*verdict_parts(low)[1:]) if low else outcome(*UNRESTRICTED[:2]) for low in range(_LOW + 1))
 """Where the low bits of a verdict's number are counted."""
-_HEADS = tuple(
-    response_of(None, Verdict(*verdict_parts(low)[1:], None, "")).SerializeToString() + _PERMISSION
-    for low in range(_LOW + 1)
-)
-"""What stands before the permission, by the low bits of a verdict's number."""
-_UNRESTRICTED = response_of(None, UNRESTRICTED).SerializeToString()
+_KNOWN = 32
+"""The bits from here on are CALLER_KNOWN and OUTCALL_KNOWN."""
+_NUMBER = CALLER_KNOWN - 1
+"""The bits of the verdict's number itself."""
+
+
+def _heads() -> tuple[bytes, ...]:
+    """What stands before the permission, by the low bits of a verdict's number."""
+    verdicts = (Verdict(*verdict_parts(low)[1:], None, "") for low in range(_LOW + 1))
+    outcomes = (Outcome(verdict, Reason.PERMISSION, caller_known=False, outcall_known=False) for verdict in verdicts)
+    return tuple(response_of(None, outcome).SerializeToString() + _PERMISSION for outcome in outcomes)
+
+
+_HEADS = _heads()
+_UNRESTRICTED = response_of(
+    None, Outcome(UNRESTRICTED, Reason.NO_PERMISSION, caller_known=False, outcall_known=False)
+).SerializeToString()
 
 
 class _Known:
@@ -65,17 +79,22 @@ class _Known:
 
     Attributes:
         of: the snapshot, or None when that has gone.
-        end: what stands behind the permission.
-        unrestricted: the response where no permission matches, by the tags around it.
+        ends: what stands behind the permission, by who is known: neither, the caller, the outcall, both.
+        unrestricted: the response where no permission matches, by the same, and then by the tags around it.
         refusals: what a verdict is counted as, by its number.
     """
 
-    __slots__ = ("end", "of", "refusals", "unrestricted")
+    __slots__ = ("ends", "of", "refusals", "unrestricted")
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.of = ref(snapshot)
-        self.end = messages.CheckCallResponse(revision=str(snapshot.revision)).SerializeToString()
-        self.unrestricted = _unrestricted(self.end)
+        self.ends = [
+            messages.CheckCallResponse(
+                revision=str(snapshot.revision), caller_known=bool(known & 1), outcall_known=bool(known & 2)
+            ).SerializeToString()
+            for known in range(4)
+        ]
+        self.unrestricted = [_unrestricted(end) for end in self.ends]
         self.refusals: dict[int, Refusal] = {}
 
 
@@ -86,8 +105,7 @@ class HotCalls:
         decisions: takes the long way.
         current: what it answers from.
         tallies: where decisions are counted.
-        challenge: makes the challenge that a CHALLENGE carries, from snapshot, caller, extension and outcall; None: it
-            carries none.
+        challenge: makes the challenge that a CHALLENGE carries, from snapshot and call; None: it carries none.
         max_message_size: of one request, in bytes.
         max_calls: questions that one CheckCalls may hold.
     """
@@ -98,7 +116,7 @@ class HotCalls:
         current: CurrentSnapshots,
         tallies: Tallies,
         *,
-        challenge: Callable[[Snapshot, str, str, str], str] | None,
+        challenge: Callable[[Snapshot, Call], str] | None,
         max_message_size: int,
         max_calls: int,
     ) -> None:
@@ -127,7 +145,7 @@ class HotCalls:
         def check_call(data: bytes) -> bytes | None:
             started = perf_counter()
             snapshot = current.only
-            number = snapshot.match_request(data) if snapshot is not None and len(data) <= most else NOT_PLAIN
+            number = snapshot.match_request(data, 0) if snapshot is not None and len(data) <= most else NOT_PLAIN
             if number == NOT_PLAIN:
                 found = read(data)
                 if found is None:
@@ -136,6 +154,7 @@ class HotCalls:
                     tally.served(CHECK_CALL, perf_counter() - started)
                     return found
                 snapshot, number = found
+            assert snapshot is not None  # noqa: S101 - tells mypy that a number is a snapshot's
             response = answer(snapshot, number, tally, _ALONE)
             if challenging and number & _DECISION == _CHALLENGED:
                 response = challenged(response, snapshot, messages.CheckCallRequest.FromString(data))
@@ -198,7 +217,7 @@ class HotCalls:
         _count(tally, verdicts, perf_counter() - started)
         return b"".join(answers)
 
-    def _read(self, data: bytes) -> tuple[Snapshot | None, int] | bytes | None:
+    def _read(self, data: bytes) -> tuple[Snapshot, int] | bytes | None:
         """A request that protobuf has to read: the rules that decide it and the number of their verdict.
 
         Bytes: it went the long way, and this is the response. None: it may have to wait.
@@ -209,10 +228,7 @@ class HotCalls:
         request = self._parsed(messages.CheckCallRequest, data)
         if request.at_least_revision > 0:
             return None
-        extension = request.extension
-        if not _is_plain(extension):
-            return self._one_slowly(request)
-        return self._decide(request.caller, extension, request.outcall, request.tenant)
+        return self._decide(request) or self._one_slowly(request)
 
     def _parsed(self, message: type[_Request], data: bytes) -> _Request:
         if len(data) > self._max_message_size:
@@ -222,53 +238,62 @@ class HotCalls:
         except DecodeError:
             raise _unreadable(message) from None
 
-    def _decide(self, caller: str, extension: str, outcall: str, tenant: str) -> tuple[Snapshot | None, int]:
-        """The rules that decide a call, and the number of their verdict.
+    def _decide(self, request: messages.CheckCallRequest) -> tuple[Snapshot, int] | None:
+        """The rules that decide a plain call, and the number of their verdict with who is known; None: it is not plain.
 
         Raises:
             CallError: as ``CurrentSnapshots.resolve``.
         """
+        caller, extension, outcall, tenant = request.caller, request.extension, request.outcall, request.tenant
+        if not _is_plain(extension) or request.forwarded_by or (caller and len(caller) != UUID_LENGTH):
+            return None
         current = self._current
-        only = current.only if not tenant else None
-        if only is not None and (number := only.match(caller, extension, outcall)):
-            return only, number  # it has a verdict, so the call is its tenant's: nobody needs to look for that
-        snapshot = current.resolve(caller, outcall, tenant)
-        if snapshot is None or snapshot is only:
-            return snapshot, NO_VERDICT
-        return snapshot, snapshot.match(caller, extension, outcall)
+        snapshot = current.only if not tenant else None
+        if snapshot is None or not (caller or outcall):
+            snapshot = current.resolve(caller, outcall, tenant)
+        known = 0
+        if caller:
+            if snapshot is None or not snapshot.knows_caller(caller):
+                return None
+            known = CALLER_KNOWN
+        if outcall:
+            if snapshot is None or not snapshot.knows_outcall(outcall):
+                return None
+            known |= OUTCALL_KNOWN
+        if snapshot is None:
+            return None
+        return snapshot, snapshot.match(caller, extension, outcall) | known
 
-    def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot | None, int]] | None:
-        """The verdicts on many questions; None where one of them is not plain, so that nothing is decided yet."""
+    def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot, int]] | None:
+        """The verdicts on many requests; None where one of them is not plain, so that nothing is decided yet."""
         decide = self._decide
         revisions: dict[str, Snapshot] = {}
-        verdicts: list[tuple[Snapshot | None, int]] = []
+        verdicts: list[tuple[Snapshot, int]] = []
         for call in request.calls:
-            extension = call.extension
-            if not _is_plain(extension) or call.at_least_revision > 0:
-                return None
             try:
-                verdict = decide(call.caller, extension, call.outcall, call.tenant)
+                verdict = decide(call) if call.at_least_revision <= 0 else None
             except CallError:
+                return None
+            if verdict is None:
                 return None
             snapshot, _ = verdict
             # All those of a tenant are answered by one revision, so a swap in between means to start again.
-            if snapshot is not None and revisions.setdefault(snapshot.tenant, snapshot) is not snapshot:
+            if revisions.setdefault(snapshot.tenant, snapshot) is not snapshot:
                 return None
             verdicts.append(verdict)
         return verdicts
 
-    def _answer(self, snapshot: Snapshot | None, number: int, tally: Tally, around: bytes) -> bytes:
+    def _answer(self, snapshot: Snapshot, number: int, tally: Tally, around: bytes) -> bytes:
         """A CheckCallResponse within these tags; what refuses is counted."""
-        if snapshot is None:
-            return _BY_NOBODY[around]
-        known = self._known.get(snapshot.tenant)
-        if known is None or known.of() is not snapshot:
-            known = self._known[snapshot.tenant] = _Known(snapshot)
+        common = self._known.get(snapshot.tenant)
+        if common is None or common.of() is not snapshot:
+            common = self._known[snapshot.tenant] = _Known(snapshot)
+        known, number = number >> _KNOWN, number & _NUMBER
         if number == NO_VERDICT:
-            return known.unrestricted[around]
+            return common.unrestricted[known][around]
         if number & _DECISION != _ALLOWED:
-            tally.refused(known.refusals.get(number) or self._refusal(known, snapshot, number))
-        return snapshot.message(number, _HEADS[number & _LOW], known.end, around)
+            tally.refused(common.refusals.get(number) or self._refusal(common, snapshot, number))
+        return snapshot.message(number, _HEADS[number & _LOW], common.ends[known], around)
 
     def _refusal(self, known: _Known, snapshot: Snapshot, number: int) -> Refusal:
         refusal = self._tallies.admit(Refusal.of(snapshot.tenant, snapshot.verdict(number)))
@@ -276,12 +301,11 @@ class HotCalls:
             known.refusals[number] = refusal
         return refusal
 
-    def _challenged(self, response: bytes, snapshot: Snapshot | None, call: messages.CheckCallRequest) -> bytes:
+    def _challenged(self, response: bytes, snapshot: Snapshot, request: messages.CheckCallRequest) -> bytes:
         """A response of CHALLENGE with its challenge, which is a new one each time."""
-        if self._challenge is None or snapshot is None:
+        if self._challenge is None:
             return response
-        challenge = self._challenge(snapshot, call.caller, call.extension, call.outcall).encode()
-        return response + delimited(_CHALLENGE, challenge)
+        return response + delimited(_CHALLENGE, self._challenge(snapshot, call_of(request)).encode())
 
     def _one_slowly(self, request: messages.CheckCallRequest) -> bytes:
         return self._decisions.check_call(request).SerializeToString()
@@ -299,11 +323,7 @@ def _among_many(response: bytes) -> bytes:
     return response
 
 
-_BY_NOBODY = _unrestricted(b"")
-"""The response where no tenant knows the call."""
-
-
-def _count(tally: Tally, verdicts: list[tuple[Snapshot | None, int]], seconds: float) -> None:
+def _count(tally: Tally, verdicts: list[tuple[Snapshot, int]], seconds: float) -> None:
     """Counts many decisions, each with its share of the time."""
     for low, count in Counter([number & _LOW for _, number in verdicts]).items():
         tally.decisions[_OUTCOMES[low]] += count

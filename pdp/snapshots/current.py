@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pdp.errors import AmbiguousOutcall, NotReady, UnknownTenant
+from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotReady, UnknownTenant
 from pdp.rules.snapshot.layout import UUID_LENGTH
 from pdp.snapshots.memory import Memory
 
@@ -49,6 +49,8 @@ class _State:
     """Callers that no tenant knows."""
     outcalls: dict[str, Snapshot | None] = field(default_factory=dict)
     """The one tenant that has an outcall, or None where no tenant has it."""
+    aliases: dict[str, Snapshot | None] = field(default_factory=dict)
+    """The one tenant that has a user with an alias, or None where no tenant has one."""
     only: Snapshot | None = None
     """As ``CurrentSnapshots.only``."""
 
@@ -128,7 +130,7 @@ class CurrentSnapshots:
         """The snapshot that decides a call.
 
         Args:
-            caller: a user's UUID, or nothing.
+            caller: a user's UUID or alias, or nothing.
             outcall: an outgoing call's id, or nothing.
             tenant: a tenant's UUID; empty: the caller's own tenant, else the outcall's.
 
@@ -138,6 +140,7 @@ class CurrentSnapshots:
         Raises:
             NotReady: there is no snapshot at all.
             UnknownTenant: ``tenant`` is not known.
+            AmbiguousCaller: no tenant was named, and more than one has a user with this alias.
             AmbiguousOutcall: no tenant was named, none knows the caller, and more than one has the outcall.
         """
         state = self._state
@@ -153,6 +156,8 @@ class CurrentSnapshots:
             snapshot = self._of_caller(state, caller) if only is None else only if only.knows_caller(caller) else None
             if snapshot is not None:
                 return snapshot
+        if caller and (snapshot := _of_alias(state, caller)) is not None:
+            return snapshot
         return _of_outcall(state, outcall) if outcall else None
 
     def _of_caller(self, state: _State, caller: str) -> Snapshot | None:
@@ -181,6 +186,18 @@ class CurrentSnapshots:
         if self.ready is not was_ready:
             for callback in self._on_ready:
                 callback(self.ready)
+
+
+def _of_alias(state: _State, alias: str) -> Snapshot | None:
+    if alias in state.aliases:
+        return state.aliases[alias]
+    having = [held.snapshot for held in state.held.values() if held.snapshot.has_alias(alias)]
+    if len(having) > 1:
+        raise AmbiguousCaller(alias)
+    snapshot = having[0] if having else None
+    if len(state.aliases) < _REMEMBERED_CALLERS:
+        state.aliases[alias] = snapshot
+    return snapshot
 
 
 def _of_outcall(state: _State, outcall: str) -> Snapshot | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pdp.errors import AmbiguousOutcall, NotAllowed, NotReady
+from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotAllowed, NotReady
 from pdp.security.identity import ASKING
 from pdp.snapshots.current import CurrentSnapshots
 
@@ -84,6 +84,7 @@ class ScopedSnapshots(CurrentSnapshots):
             NotReady: there is no snapshot at all.
             NotAllowed: ``tenant`` is not the client's.
             UnknownTenant: ``tenant`` is, and has no rules here.
+            AmbiguousCaller: no tenant was named, and more than one has a user with this alias.
             AmbiguousOutcall: no tenant was named, none knows the caller, and more than one has the outcall.
         """
         tenants = self._tenants()
@@ -125,6 +126,11 @@ def _among(snapshots: list[Snapshot], caller: str, outcall: str) -> Snapshot | N
     for snapshot in snapshots:
         if snapshot.knows_caller(caller):
             return snapshot
+    known = [snapshot for snapshot in snapshots if caller and snapshot.has_alias(caller)]
+    if len(known) > 1:
+        raise AmbiguousCaller(caller)
+    if known:
+        return known[0]
     having = [snapshot for snapshot in snapshots if outcall and snapshot.knows_outcall(outcall)]
     if len(having) > 1:
         raise AmbiguousOutcall(outcall)

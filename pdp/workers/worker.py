@@ -137,7 +137,14 @@ class Worker:
             attempts = MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))
             seal = ChallengeSeal(secrets, seconds=settings.challenge_seconds)
             challenges = Challenges(seal, attempts, rules, secrets=secrets, metrics=metrics)
-        decisions = DecisionService(current, metrics, rules=rules, challenges=challenges, max_calls=settings.max_calls)
+        decisions = DecisionService(
+            current,
+            metrics,
+            policy=settings.policy,
+            rules=rules,
+            challenges=challenges,
+            max_calls=settings.max_calls,
+        )
         return HotCalls(
             decisions,
             current,

@@ -92,16 +92,18 @@ class Client(DirectoryQuestions):
         outcall: str = "",
         tenant: str = "",
         at_least_revision: int = 0,
+        forwarded_by: str = "",
         timeout: float | None = None,
     ) -> Answer:
         """May ``caller`` dial ``extension`` through ``outcall``?
 
         Args:
             extension: what was dialled, 1 to 128 printable characters.
-            caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
+            caller: the user who calls, a UUID or an alias; empty: only the outcall's permissions apply.
             outcall: the id of the outgoing call; empty: the call leaves through none.
             tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
             at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
+            forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; empty: it is not sent on.
             timeout: seconds that it may take; None: as the client was made with.
 
         Raises:
@@ -116,6 +118,7 @@ class Client(DirectoryQuestions):
                 outcall=outcall,
                 tenant=tenant,
                 at_least_revision=at_least_revision,
+                forwarded_by=forwarded_by,
             )
         )
         response, trailing = self._told(self._decisions.CheckCall, request, timeout)
@@ -201,10 +204,19 @@ class Client(DirectoryQuestions):
         return wire.to_challenge_answer(self._ask(self._decisions.AnswerChallenge, request, timeout))
 
     def explain(
-        self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", timeout: float | None = None
+        self,
+        *,
+        extension: str,
+        caller: str = "",
+        outcall: str = "",
+        tenant: str = "",
+        forwarded_by: str = "",
+        timeout: float | None = None,
     ) -> Explanation:
         """Why ``check`` with the same arguments answers as it does: the whole derivation. It raises the same."""
-        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        request = wire.to_request(
+            Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
+        )
         response = self._ask(self._decisions.ExplainCall, v1.ExplainCallRequest(call=request), timeout)
         return wire.to_explanation(response)
 

@@ -31,6 +31,7 @@ from rightcall.client.values import (
     Explanation,
     Mode,
     Permission,
+    Reason,
     Stage,
     StageExplanation,
     StageResult,
@@ -73,7 +74,10 @@ def to_request(call: Call) -> CheckCallRequest:
 
     Raises:
         InvalidCall: it holds text that has no UTF-8 form, or a number that is no revision's.
+        TypeError: what should be text is something else.
     """
+    for name in _TEXTS:
+        _check_text(name, getattr(call, name))
     try:
         return CheckCallRequest(
             caller=call.caller,
@@ -81,12 +85,25 @@ def to_request(call: Call) -> CheckCallRequest:
             outcall=call.outcall,
             tenant=call.tenant,
             at_least_revision=call.at_least_revision,
+            forwarded_by=call.forwarded_by,
         )
     except UnicodeEncodeError as error:
         message = f"{call!r} holds text that has no UTF-8 form; send what was dialled, decoded"
         raise InvalidCall(message) from error
     except ValueError as error:
         raise InvalidCall(f"{call!r} asks for a revision that is none; send its number") from error
+
+
+_TEXTS = ("caller", "extension", "outcall", "tenant", "forwarded_by")
+
+
+def _check_text(name: str, value: object) -> None:
+    """Rejects what is no text: None would pass for nothing, and nothing for a caller without permissions."""
+    if isinstance(value, str):
+        return
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise TypeError(f"{name} is a number; write '{value}'")
+    raise TypeError(f"{name} is {type(value).__name__}, not text; leave it out, or write '', where there is none")
 
 
 def to_challenge_request(challenge: str, password: str) -> AnswerChallengeRequest:
@@ -150,6 +167,9 @@ def to_answer(response: v1.CheckCallResponse, decision_id: str = "") -> Answer:
         response.revision,
         response.challenge,
         decision_id,
+        member(Reason, response.reason),
+        response.caller_known,
+        response.outcall_known,
     )
 
 

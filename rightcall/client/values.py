@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +27,24 @@ class Stage(IntEnum):
     USER = 2
     GROUP = 3
     OUTCALL = 4
+    EMERGENCY = 5
+    """Before all others: an emergency number."""
+    POLICY = 6
+    """Before the permissions: the server denies callers or outcalls that are not known."""
+
+
+class Reason(IntEnum):
+    """Why the call is decided so. Numbers and names are the API's (``REASON_…``)."""
+
+    UNSPECIFIED = 0
+    """The server is of a release that does not say."""
+    PERMISSION = 1
+    NO_PERMISSION = 2
+    EMERGENCY = 3
+    UNKNOWN_CALLER = 4
+    UNKNOWN_OUTCALL = 5
+    CHALLENGE_UNANSWERABLE = 6
+    """A password is asked for, and the call is forwarded, so that the one who knows it is not on the line."""
 
 
 class Mode(IntEnum):
@@ -62,10 +80,12 @@ class Call:
 
     Attributes:
         extension: what was dialled, 1 to 128 printable characters.
-        caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
+        caller: the user who calls, a UUID or an alias; empty: only the outcall's permissions apply.
         outcall: the id of the outgoing call; empty: the call leaves through none.
         tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
         at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
+        forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; that user's permissions
+            decide then. Empty: it is not sent on.
     """
 
     extension: str
@@ -73,6 +93,7 @@ class Call:
     outcall: str = ""
     tenant: str = ""
     at_least_revision: int = 0
+    forwarded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +111,13 @@ class Answer:
     Attributes:
         decision: what to do with the call.
         stage: the stage that decided.
-        permission: the permission that decided; None in the stage NONE.
+        permission: the permission that decided; None in the stages NONE, EMERGENCY and POLICY.
         revision: the state of the rules that decided; empty where the call belongs to no tenant.
         challenge: with CHALLENGE, what ``answer_challenge`` takes; empty where the server cannot check passwords.
         decision_id: of its entry in the server's decision log; empty where the server keeps none, and for one of many.
+        reason: why, in one word.
+        caller_known: whether the caller, or the user who forwards the call, is a user of the tenant.
+        outcall_known: whether the outcall is one of the tenant's.
     """
 
     decision: Decision
@@ -102,11 +126,22 @@ class Answer:
     revision: str
     challenge: str
     decision_id: str = ""
+    reason: Reason = Reason.UNSPECIFIED
+    caller_known: bool = False
+    outcall_known: bool = False
 
     @property
     def allowed(self) -> bool:
         """Whether the call may go ahead now, without a password."""
         return self.decision is Decision.ALLOW
+
+    def __bool__(self) -> NoReturn:
+        """Nothing: an answer that denies is an object as well, so its truth would let every call through.
+
+        Raises:
+            TypeError: always.
+        """
+        raise _no_truth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +164,18 @@ class ChallengeAnswer:
     def allowed(self) -> bool:
         """Whether the call may go ahead now."""
         return self.decision is Decision.ALLOW
+
+    def __bool__(self) -> NoReturn:
+        """Nothing, as of ``Answer``.
+
+        Raises:
+            TypeError: always.
+        """
+        raise _no_truth()
+
+
+def _no_truth() -> TypeError:
+    return TypeError("an answer is neither true nor false, since DENY is an answer; ask .allowed")
 
 
 @dataclass(frozen=True, slots=True)

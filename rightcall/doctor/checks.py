@@ -104,6 +104,7 @@ CHECKS: Final = (
     Check("server proxies", _server(lambda it: network.check_proxies(it.place))),
     Check("server readiness", _http(http.check_ready)),
     Check("server contact with source", _http(http.check_contact)),
+    Check("server unknown callers", _http(http.check_unknown)),
     Check("server clock", _http(lambda it: http.check_offset(it.get("/healthz"), "the server's clock"))),
     Check("loader readiness", _loader(http.check_ready)),
     Check("loader lead", _loader(loader.check_lead)),

@@ -155,6 +155,23 @@ def check_contact(part: HttpPart) -> Finding:
     return Finding(verdict, seen, advice)
 
 
+def check_unknown(part: HttpPart) -> Finding:
+    """Whether many calls have a caller or outcall that is not known: their rules have no part in the decision."""
+    decided = sum(part.metrics.get("rightcall_decisions_total", {}).values())
+    unknown = {labels[0]: count for labels, count in part.metrics.get("rightcall_unknown_total", {}).items()}
+    if not unknown:
+        raise NotExamined("there is no such metric: it is no server's port, or one of an earlier release")
+    seen = f"callers in {unknown['caller']:.0f} and outcalls in {unknown['outcall']:.0f} of {decided:.0f} calls"
+    if max(unknown.values()) <= UNKNOWN_SHARE * decided:
+        return ok(seen)
+    advice = "see what call control sends (the decision log has caller_known): permissions of those do not apply"
+    return warning(seen, f"{advice}; RightcallUnknownCallers in the runbook")
+
+
+UNKNOWN_SHARE: Final = 0.05
+"""Of all calls, as of the alert RightcallUnknownCallers."""
+
+
 def check_offset(page: Page, whose: str) -> Finding:
     """Whether another clock, which says whole seconds, agrees with ours."""
     if page.date is None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from pdp.rules.snapshot.blob import FORMAT_VERSION, MAGIC
+from pdp.rules.snapshot.blob import FORMAT_VERSION, MAGIC, READABLE
 from rightcall.doctor.findings import NotExamined, counted, failure, listed, ok, warning
 from rightcall.doctor.redis_part import HEAD_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rightcall.doctor.findings import Finding
     from rightcall.doctor.redis_part import RedisPart
     from rightcall.doctor.server import ServerPart
@@ -56,11 +58,16 @@ def check_snapshots(redis: RedisPart) -> Finding:
     if foreign:
         advice = "bring servers, loader and this program to the same release: servers first, the loader last"
         return failure(f"of another format, of {counted(len(foreign), 'tenant')}: {listed(foreign)}", advice)
-    return ok(f"those of {counted(len(heads), 'tenant')} are there, of format {FORMAT_VERSION}")
+    return ok(f"those of {counted(len(heads), 'tenant')} are there, of format {_formats(heads.values())}")
 
 
 def _is_ours(head: bytes) -> bool:
-    return len(head) == HEAD_SIZE and _HEAD.unpack(head) == (MAGIC, FORMAT_VERSION)
+    return len(head) == HEAD_SIZE and head.startswith(MAGIC) and _HEAD.unpack(head)[1] in READABLE
+
+
+def _formats(heads: Iterable[bytes]) -> str:
+    """The versions of the format that there are."""
+    return " and ".join(map(str, sorted({_HEAD.unpack(head)[1] for head in heads}))) or str(FORMAT_VERSION)
 
 
 def check_leader(redis: RedisPart) -> Finding:

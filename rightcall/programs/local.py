@@ -97,17 +97,25 @@ class LocalClient:
         self._service = DecisionService(local.current, local.metrics)
         self._directory = DirectoryService(local.current, version())
 
-    def check(self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "") -> Answer:
+    def check(
+        self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", forwarded_by: str = ""
+    ) -> Answer:
         """As ``rightcall.Client.check``."""
-        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        request = wire.to_request(
+            Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
+        )
         try:
             return wire.to_answer(self._service.check_call(request))
         except CallError as error:
             raise wire.to_error(self._target, error.code, error.message, 0) from error
 
-    def explain(self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "") -> Explanation:
+    def explain(
+        self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", forwarded_by: str = ""
+    ) -> Explanation:
         """As ``rightcall.Client.explain``."""
-        request = wire.to_request(Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant))
+        request = wire.to_request(
+            Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
+        )
         try:
             return wire.to_explanation(self._service.explain_call(v1.ExplainCallRequest(call=request)))
         except CallError as error:

@@ -5,7 +5,7 @@
 - *wazo*: what Wazo's agid does for each call: it reads every pattern from PostgreSQL, translates and tries each of
   them in turn, and asks for the caller's permissions. Here the connection stays open; agid makes a new one for each
   call. *wazo, memory* is the same without a database.
-- *rightcall*: ``pdp.decision.decide``.
+- *rightcall*: ``Snapshot.decide``.
 
 All of them answer the same calls, and ``measure`` fails where they disagree.
 """

@@ -19,9 +19,9 @@ from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
 from pdp.app import Server, ServerSettings
 from pdp.metrics.registry import Metrics
-from pdp.rules.model import Decision, Stage
+from pdp.rules.model import Decision, Reason, Stage
 from pdp.rules.snapshot.snapshot import decode
-from pdp.rules.snapshot.verdict import Verdict
+from pdp.rules.snapshot.verdict import Outcome, Verdict
 from pdp.services.messages import response_of
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.transports.choice import Transport
@@ -42,7 +42,8 @@ def serve_nothing(address: str, snapshot: str) -> None:
     """A front of the native library that answers each CheckCall with the same bytes, and does nothing else."""
     front = NativeGrpcFront(address, [("/rightcall.v1.DecisionService/CheckCall", False)], io_threads=1)
     verdict = Verdict(Decision.DENY, Stage.USER, 1, "as long as another")
-    response = response_of(decode(Path(snapshot).read_bytes()), verdict).SerializeToString()
+    outcome = Outcome(verdict, Reason.PERMISSION, caller_known=True, outcall_known=False)
+    response = response_of(decode(Path(snapshot).read_bytes()), outcome).SerializeToString()
 
     def answer() -> None:
         receive, respond = front.recv_batch, front.respond

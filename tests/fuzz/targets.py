@@ -33,7 +33,7 @@ from pdp.errors import CallError, SecurityError, Unauthenticated
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import SnapshotError
-from pdp.rules.model import Revision
+from pdp.rules.model import Call, Revision
 from pdp.rules.publication.delta import Delta, make_delta
 from pdp.rules.snapshot.blob import Section, seal, unseal
 from pdp.rules.snapshot.snapshot import decode
@@ -212,9 +212,9 @@ def _definitions() -> Target:
 def _challenges(server: _Server) -> Target:
     """What comes back as a challenge."""
     snapshot = server.current.held()[0].snapshot
-    made = server.seal.make(snapshot, ALICE, "0033", "1")
+    made = server.seal.make(snapshot, Call(ALICE, "0033", "1"))
     known = server.seal.open(made)
-    foreign = ChallengeSeal((b"another key of another site",), seconds=60).make(snapshot, ALICE, "0033", "1")
+    foreign = ChallengeSeal((b"another key of another site",), seconds=60).make(snapshot, Call(ALICE, "0033", "1"))
 
     def run(data: bytes) -> None:
         try:

@@ -18,9 +18,8 @@ from watched import DASHBOARDS, RULES, Query, Watched, panels, queries, watched_
 from loader.metrics.catalog import METRICS as LOADER_METRICS
 from pdp.decision_log.log import _Entry, document
 from pdp.metrics.catalog import METRICS
-from pdp.rules.model import Decision
-from pdp.rules.snapshot.verdict import UNRESTRICTED
-from rightcall import v1
+from pdp.rules.model import Call, Decision, Reason
+from pdp.rules.snapshot.verdict import UNRESTRICTED, Outcome
 from rightcall.agi.catalog import METRICS as AGI_METRICS
 
 if TYPE_CHECKING:
@@ -147,8 +146,8 @@ def test_prometheus_finds_nothing_wrong_with_the_metrics(watched: Watched) -> No
 def test_queries_of_the_decision_log_use_members_that_it_has() -> None:
     """Those for Loki, which is not here: what they take from an entry is there, and is what they compare it with."""
     log = [panel for path in DASHBOARDS for panel in panels(path) if panel.get("datasource", {}).get("type") == "loki"]
-    call = v1.CheckCallRequest(caller="c", extension="1", outcall="")
-    entry = document(_Entry(0.0, "id", "", call, None, UNRESTRICTED, 0.0, ""), mask=0)
+    outcome = Outcome(UNRESTRICTED, Reason.NO_PERMISSION, caller_known=False, outcall_known=False)
+    entry = document(_Entry(0.0, "id", "", Call("c", "1"), None, outcome, 0.0, ""), mask=0)
 
     assert len(log) == 3
     for text in [target["expr"] for panel in log for target in panel["targets"]]:

@@ -11,14 +11,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.closest import Closest, closest
-from pdp.rules.model import Decision, Mode, Stage
+from pdp.rules.model import Decision, Mode, Reason, Stage
 from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import GroupRecord, PermissionRecord, Snapshot
+    from pdp.rules.snapshot.verdict import Outcome
 
 
 class StageResult(IntEnum):
@@ -109,6 +111,47 @@ def explain(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Ex
             decisive = report.candidates[0]
             verdict = Verdict(_decision(decisive), stage, decisive.permission_id, decisive.permission_name)
     return Explanation(verdict, known, known_outcall, tuple(stages), _summary(verdict, stages))
+
+
+def explain_outcome(snapshot: Snapshot | None, call: Call, outcome: Outcome) -> Explanation:
+    """The derivation of an outcome of ``rule`` or of an emergency number.
+
+    Args:
+        snapshot: the rules of the call's tenant; None: it belongs to none.
+        call: as ``rule`` had it.
+        outcome: what came of it.
+    """
+    explanation = UNKNOWN_TENANT if snapshot is None else explain(snapshot, call.asker, call.extension, call.outcall)
+    if outcome.reason in _SUMMARIES:
+        stages = tuple(map(_overruled, explanation.stages))
+        summary = f"{outcome.verdict.decision.name}: {_SUMMARIES[outcome.reason]}"
+        return replace(explanation, verdict=outcome.verdict, stages=stages, summary=summary)
+    if outcome.reason is Reason.CHALLENGE_UNANSWERABLE:
+        asked = explanation.summary.partition(": ")[2]
+        summary = f"DENY: the call is forwarded, so the user cannot be asked for the password; {asked}"
+        return replace(explanation, verdict=outcome.verdict, summary=summary)
+    return explanation
+
+
+_SUMMARIES = {
+    Reason.EMERGENCY: "the extension is an emergency number, which no permission can take away.",
+    Reason.UNKNOWN_CALLER: "no user has this caller's UUID, and the server denies callers that are not known.",
+    Reason.UNKNOWN_OUTCALL: "the tenant does not have this outcall, and the server denies outcalls that are not known.",
+}
+"""Of what is decided before any permission is looked at."""
+
+
+def _overruled(report: StageReport) -> StageReport:
+    """A stage of a call that was decided before it."""
+    if report.result is StageResult.NOT_APPLICABLE:
+        return report
+    candidates = [
+        replace(candidate, result=CandidateResult.NOT_REACHED, reason="It matches, but the call was decided before.")
+        if candidate.result in (CandidateResult.DECIDED, CandidateResult.OUTWEIGHED)
+        else candidate
+        for candidate in report.candidates
+    ]
+    return StageReport(report.stage, StageResult.NOT_REACHED, tuple(candidates), "The call was decided before.")
 
 
 def _of_user(snapshot: Snapshot, caller: str, extension: str) -> list[CandidateReport]:

@@ -70,7 +70,8 @@ class Digester:
         self._permissions = _Kind[int, "CallPermission"]()
 
     def _user(self, user: User) -> list[object]:
-        return [user.uuid, self._password(user_owner(self._tenant, user), user.call_permission_password)]
+        password = self._password(user_owner(self._tenant, user), user.call_permission_password)
+        return [user.uuid, password, user.aliases]
 
     def _permission(self, permission: CallPermission) -> list[object]:
         return [

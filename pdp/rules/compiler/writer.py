@@ -74,6 +74,7 @@ def encode(
         Section.PATTERNS: _bytes(tables.patterns),
         Section.STRINGS: tables.strings,
         Section.SECRETS: tables.secrets,
+        Section.ALIASES: tables.aliases.section() if len(tables.aliases) else b"",
     }
     return seal(sections, secret)
 
@@ -91,6 +92,7 @@ class Tables:
         self.builder = builder
         self.users = TableBuilder(UUID_LENGTH)
         self.outcalls = TableBuilder()
+        self.aliases = TableBuilder()
         self.records = array("I")
         self.permissions = bytearray()
         self.patterns = array("I")
@@ -99,6 +101,9 @@ class Tables:
         self._tenant = tenant
         self._secret = secret
         self._pattern_numbers: dict[str, int] = {}
+        # By user, where there are any; and by alias, whose it is.
+        self._aliases: dict[str, tuple[str, ...]] = {}
+        self._alias_owners: dict[str, str] = {}
         # Where a group's record starts, and for how many slots it has room.
         self._groups: dict[str, tuple[int, int]] = {}
         # By what they belong to: the numbers of secrets; and those that are free to use again.
@@ -153,10 +158,12 @@ class Tables:
         self.records.append(self._password(user_owner(self._tenant, user), user.call_permission_password))
         self._list(slots)
         self._list([self._groups[group][0] for group in groups])
+        self._set_aliases(user.uuid, user.aliases)
 
     def remove_user(self, user: User) -> None:
         """Takes out a user."""
         self.users.remove(user.uuid.encode("ascii"))
+        self._set_aliases(user.uuid, ())
         self._password(user_owner(self._tenant, user), None)
 
     def set_outcall(self, outcall: Outcall, root: int, slots: Sequence[int]) -> None:
@@ -168,6 +175,22 @@ class Tables:
     def remove_outcall(self, outcall: Outcall) -> None:
         """Takes out an outcall."""
         self.outcalls.remove(outcall.id.encode())
+
+    def _set_aliases(self, user: str, aliases: tuple[str, ...]) -> None:
+        """Gives a user these aliases, in place of those that it had."""
+        before = self._aliases.pop(user, ())
+        if aliases:
+            self._aliases[user] = aliases
+        if aliases == before:
+            return
+        for alias in before:
+            if self._alias_owners.get(alias) == user:  # else another user of the same edit has it by now
+                del self._alias_owners[alias]
+                self.aliases.remove(alias.encode())
+        place = self._string(user)
+        for alias in aliases:
+            self._alias_owners[alias] = user
+            self.aliases.set(alias.encode(), *place)
 
     def _pattern(self, pattern: Pattern) -> int:
         """The number of a pattern in PATTERNS."""

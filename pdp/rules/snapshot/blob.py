@@ -14,8 +14,9 @@ A section gets room to grow before the next one starts, so that the sections beh
 they lay: what an edit changed is then a few places of the blob (see ``delta``).
 
 The content's digest is the SHA-256 of everything before 24 and after 88. All numbers are little-endian and unsigned.
-Sections are found by position: ``Section`` is the format. A change to them, or to what is in them, is a new
-FORMAT_VERSION; a reader refuses every version but its own, and keeps what it had.
+Sections are found by position: ``Section`` is the format, and FORMAT.md beside this file describes it. A change to
+them, or to what is in them, is a new FORMAT_VERSION. A reader takes the versions in READABLE, so that servers can be
+upgraded before loaders; it refuses every other one, and keeps what it had.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ Buffer: TypeAlias = "bytes | bytearray | memoryview"
 """Bytes, wherever they lie."""
 
 MAGIC = b"RIGHTCAL"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+"""What is written."""
+READABLE = {2: 14, 3: 15}
+"""The versions that are read, each with its number of sections: those that come later are empty in it."""
 ALIGNMENT = 64
 _ROOM_BITS = 5
 """A section's room is a multiple of the power of two that is this many bits below its size: at most a 16th is spare."""
@@ -80,6 +84,8 @@ class Section(IntEnum):
     """UTF-8 text, end to end."""
     SECRETS = 13
     """Salted, keyed hashes of passwords."""
+    ALIASES = 14
+    """Hash table: alias → offset and length of the user's UUID in STRINGS. Empty where there are none."""
 
 
 class Extent(NamedTuple):
@@ -183,7 +189,7 @@ def _head(view: memoryview) -> _Head:
     head = _Head(*_HEADER.unpack_from(view))
     if head.magic != MAGIC:
         raise SnapshotForeign("magic", MAGIC, head.magic)
-    if head.version != FORMAT_VERSION:
+    if head.version not in READABLE:
         raise SnapshotForeign("format version", FORMAT_VERSION, head.version)
     if sys.byteorder != "little":  # the tables are used where they lie
         raise SnapshotForeign("byte order", sys.byteorder, "little")
@@ -193,11 +199,13 @@ def _head(view: memoryview) -> _Head:
 
 
 def _sections(view: memoryview, head: _Head) -> dict[Section, Extent]:
-    if head.sections != len(Section):
-        raise SnapshotCorrupt(f"{head.sections} sections where there are {len(Section)}")
-    if head.size < _HEADER.size + _ENTRY.size * len(Section):
+    count = READABLE[head.version]
+    if head.sections != count:
+        raise SnapshotCorrupt(f"{head.sections} sections where there are {count}")
+    if head.size < _HEADER.size + _ENTRY.size * count:
         raise SnapshotCorrupt("it ends within its list of sections")
-    return {section: _section(view, section) for section in Section}
+    missing = Extent(0, view[:0])
+    return {section: _section(view, section) if section < count else missing for section in Section}
 
 
 def _section(view: memoryview, section: Section) -> Extent:

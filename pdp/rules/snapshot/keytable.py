@@ -140,9 +140,9 @@ def find_user(users: KeyTable, caller: str) -> int:
     return at if at != MISSING else users.find(caller.lower().encode("ascii", "replace"))
 
 
-def find_outcall(outcalls: KeyTable, outcall: str) -> int:
-    """Where the table of outcalls has one, or MISSING."""
-    return outcalls.find(outcall.encode("utf-8", "surrogatepass"))
+def find_text(table: KeyTable, text: str) -> int:
+    """Where a table of outcalls or aliases has one, or MISSING."""
+    return table.find(text.encode("utf-8", "surrogatepass"))
 
 
 def _hash_of(width: int, part: int) -> Hash:

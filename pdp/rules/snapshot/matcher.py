@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from pdp.rules.snapshot.automaton import NO_VERDICT
-from pdp.rules.snapshot.keytable import MISSING, find_outcall, find_user
+from pdp.rules.snapshot.keytable import MISSING, find_text, find_user
 from pdp.rules.snapshot.protobuf import NOT_PLAIN, permission_message
 from pdp.rules.snapshot.verdict import UNRESTRICTED, read_verdict
 
@@ -30,12 +30,19 @@ class Matching(Protocol):
     def match(self, caller: str, extension: str, outcall: str) -> int:
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
 
-    def match_request(self, data: bytes) -> int:
+    def match_request(self, data: bytes, plain_from: int) -> int:
         """``match`` for a request in protobuf's form, whose fields 1, 2 and 3 are caller, extension and outcall.
 
-        It is for plain ones, which need no objects of their own that way. NOT_PLAIN where the request has other fields,
-        is none, has an extension that may be no good, or where its caller is not known here and it gets no verdict:
-        whether it is this tenant's is then for others to tell.
+        It is for plain ones, which need no objects of their own that way. To the verdict's number it adds CALLER_KNOWN
+        and OUTCALL_KNOWN, where there is a caller or an outcall. NOT_PLAIN where the request has other fields, is none,
+        has an extension that may be no good, or a caller or outcall that is not known here; where it has no caller and
+        gets no verdict, since whether it is this tenant's is then for others to tell; and where the extension may be
+        an emergency number.
+
+        Args:
+            data: the request.
+            plain_from: extensions of at least so many ASCII digits, and nothing else, are no emergency numbers; 0: no
+                extension is one.
         """
 
     def verdict(self, number: int) -> Verdict:
@@ -78,10 +85,10 @@ class Matcher:
         at = find_user(self._users, caller) if caller else MISSING
         if at != MISSING and (verdict := self._automaton.run(self._users.words[at], word)) != NO_VERDICT:
             return verdict
-        at = find_outcall(self._outcalls, outcall) if outcall else MISSING
+        at = find_text(self._outcalls, outcall) if outcall else MISSING
         return self._automaton.run(self._outcalls.words[at], word) if at != MISSING else NO_VERDICT
 
-    def match_request(self, data: bytes) -> int:  # noqa: ARG002 - here nothing is gained by reading it
+    def match_request(self, data: bytes, plain_from: int) -> int:  # noqa: ARG002 - here nothing is gained by reading it
         """No request is plain: protobuf's own reader is faster than this language."""
         return NOT_PLAIN
 

@@ -19,9 +19,9 @@ from pdp.rules.patterns.alphabet import END
 from pdp.rules.snapshot.automaton import LEAF, LITERAL, NO_VERDICT, VERDICT
 from pdp.rules.snapshot.blob import FORMAT_VERSION
 from pdp.rules.errors import SnapshotCorrupt
-from pdp.rules.snapshot.keytable import HASHED_BY_CHECKSUM, find_outcall, find_user
+from pdp.rules.snapshot.keytable import HASHED_BY_CHECKSUM, find_text, find_user
 from pdp.rules.snapshot.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW, UUID_LENGTH
-from pdp.rules.snapshot.protobuf import NOT_PLAIN, permission_message
+from pdp.rules.snapshot.protobuf import CALLER_KNOWN, NOT_PLAIN, OUTCALL_KNOWN, permission_message
 from pdp.rules.snapshot.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
 
 cdef extern from "Python.h":
@@ -43,7 +43,7 @@ cdef extern from *:
     void prefetch "rightcall_prefetch"(const void*) noexcept
 
 cdef enum:
-    BUILT_FOR = 2  # FORMAT_VERSION
+    BUILT_FOR = 3  # FORMAT_VERSION
     FIRST_VERDICT = 1 << 29
     FIRST_LITERAL = 3 << 28
     FIRST_LEAF = 7 << 27
@@ -63,9 +63,11 @@ cdef enum:
     UUID = 36  # UUID_LENGTH
     LONGEST_FIELD = 127  # bytes, of those whose length is one byte
     UNREAD = -1  # NOT_PLAIN
+    UNKNOWN = -2  # in place of a root
+    KNOWN_SHIFT = 32  # CALLER_KNOWN; OUTCALL_KNOWN is twice that
 
-if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT, NOT_PLAIN, UUID_LENGTH) != (
-    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0, UNREAD, UUID
+if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT, NOT_PLAIN, UUID_LENGTH, CALLER_KNOWN, OUTCALL_KNOWN) != (
+    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0, UNREAD, UUID, 4294967296, 8589934592
 ):
     raise ImportError("matcher_native was built for another format of snapshots; install this release again")
 
@@ -121,9 +123,9 @@ cdef class NativeMatcher:
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
         return self._match(caller, extension, outcall)
 
-    def match_request(self, bytes data not None):
+    def match_request(self, bytes data not None, size_t plain_from):
         """The number of the verdict on a request in protobuf's form; see ``matcher.Matching``."""
-        return self._match_request(<const uint8_t*> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return self._match_request(<const uint8_t*> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), plain_from)
 
     def verdict(self, uint32_t number):
         """The verdict that ``match`` returned the number of."""
@@ -190,15 +192,16 @@ cdef class NativeMatcher:
             word, length = <const uint8_t*> PyBytes_AS_STRING(long), PyBytes_GET_SIZE(long)
         verdict = self._run(root, word, length)
         if not verdict and PyUnicode_GET_LENGTH(outcall):
-            verdict = self._run(self._outcall_root(outcall), word, length)
+            root = self._outcall_root(outcall)
+            verdict = self._run(root, word, length) if root != UNKNOWN else 0
         return verdict
 
-    cdef int64_t _match_request(self, const uint8_t* at, size_t left) except? -2:
+    cdef int64_t _match_request(self, const uint8_t* at, size_t left, size_t plain_from) except? -2:
         cdef const uint8_t* caller = at
         cdef const uint8_t* extension = at
         cdef const uint8_t* outcall = at
         cdef size_t caller_length = 0, extension_length = 0, outcall_length = 0, length
-        cdef int64_t user = 0, root, verdict
+        cdef int64_t user = 0, root, verdict, outcall_root = UNKNOWN, known = 0
         cdef uint8_t[SHORT] word
         cdef uint8_t tag
         if not self._hashed_by_part:
@@ -221,18 +224,30 @@ cdef class NativeMatcher:
                 return UNREAD
             at += length
             left -= 2 + length
-        if caller_length == self._width:
+        if caller_length:
+            if caller_length != self._width or caller_length != UUID:
+                return UNREAD
             user = self._find_key(caller)
+            if not user:
+                return UNREAD
+            known = 1
         root = self._user_root(user)  # as in _match, before the word
         if not extension_length or not _is_printable(extension, extension_length):
             return UNREAD
+        if plain_from and (extension_length < plain_from or not _is_digits(extension, extension_length)):
+            return UNREAD
+        if outcall_length:
+            name = PyUnicode_DecodeASCII(<const char*> outcall, outcall_length, NULL)
+            outcall_root = self._outcall_root(name)
+            if outcall_root == UNKNOWN:
+                return UNREAD
+            known |= 2
         length = self._translate(extension, extension_length, word)
         verdict = self._run(root, word, length)
         if not verdict and outcall_length:
-            name = PyUnicode_DecodeASCII(<const char*> outcall, outcall_length, NULL)
-            verdict = self._run(self._outcall_root(name), word, length)
+            verdict = self._run(outcall_root, word, length)
         # Whether a call without a verdict is this tenant's at all, only its caller tells.
-        return verdict if verdict or user and caller_length == UUID else UNREAD
+        return verdict | known << KNOWN_SHIFT if verdict or user else UNREAD
 
     cdef object _read(self, int64_t number):
         """The verdict with this number."""
@@ -297,13 +312,13 @@ cdef class NativeMatcher:
         return root
 
     cdef int64_t _outcall_root(self, str outcall) except -1:
-        """Where walks for an outcall start; for what is none, a verdict that is none."""
+        """Where walks for an outcall start; UNKNOWN for what is none."""
         known = PyDict_GetItem(self._outcall_roots, outcall)
         if known is not NULL:
             return <object> known
-        found = find_outcall(self._outcalls, outcall)
+        found = find_text(self._outcalls, outcall)
         if found < 0:
-            return FIRST_VERDICT
+            return UNKNOWN
         root = self._outcalls.words[found]
         if PyDict_Size(self._outcall_roots) < REMEMBERED_OUTCALLS:
             PyDict_SetItem(self._outcall_roots, outcall, root)
@@ -369,6 +384,14 @@ cdef inline bint _is_printable(const uint8_t* text, size_t length) noexcept:
     cdef size_t index
     for index in range(length):
         if text[index] < 32 or text[index] > 126:
+            return False
+    return True
+
+
+cdef inline bint _is_digits(const uint8_t* text, size_t length) noexcept:
+    cdef size_t index
+    for index in range(length):
+        if text[index] < 48 or text[index] > 57:
             return False
     return True
 

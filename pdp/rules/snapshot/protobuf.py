@@ -8,6 +8,8 @@ from __future__ import annotations
 
 NOT_PLAIN = -1
 """Instead of a verdict's number: the request is for protobuf's own reader."""
+CALLER_KNOWN, OUTCALL_KNOWN = 1 << 32, 1 << 33
+"""Added to the number of the verdict on a plain request: it has a caller, or an outcall, and the tenant knows it."""
 _SEVEN_BITS = 0x7F
 _MORE = 0x80
 _ID, _NAME = b"\x0a", b"\x12"

@@ -17,8 +17,16 @@ from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.patterns.alphabet import COMMON_WIDTH, END, FULL_WIDTH
 from pdp.rules.snapshot.automaton import Automaton
 from pdp.rules.snapshot.blob import Section, unseal, unseal_verified
-from pdp.rules.snapshot.keytable import MISSING, KeyTable, find_outcall, find_user
-from pdp.rules.snapshot.layout import ALLOWS, ENABLED, HAS_PASSWORD, NO_SECRET, PATTERN_WORDS, PERMISSION_ROW
+from pdp.rules.snapshot.keytable import MISSING, KeyTable, find_text, find_user
+from pdp.rules.snapshot.layout import (
+    ALLOWS,
+    ENABLED,
+    HAS_PASSWORD,
+    NO_SECRET,
+    PATTERN_WORDS,
+    PERMISSION_ROW,
+    UUID_LENGTH,
+)
 from pdp.rules.snapshot.matcher import make_matcher
 from pdp.rules.snapshot.passwords import RECORD_SIZE, verify_password
 from pdp.rules.snapshot.verdict import permission_name, verdict_parts
@@ -111,6 +119,8 @@ class Snapshot:
         self._blob = blob
         self._users = _table(blob, sections[Section.USERS])
         self._outcalls = _table(blob, sections[Section.OUTCALLS])
+        aliases = sections[Section.ALIASES]
+        self._aliases = _table(blob, aliases) if len(aliases.view) else None
         self._records = _words(sections[Section.RECORDS])
         self._permissions = sections[Section.PERMISSIONS].start
         self._patterns = _words(sections[Section.PATTERNS])
@@ -173,11 +183,26 @@ class Snapshot:
         # A list, so that every key is tried and the time does not tell which one fits.
         return any([verify_password(key, record, password) for key in secrets])  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
 
+    def user_of(self, asker: str) -> str:
+        """The UUID, in lower case, of the user with a UUID or an alias; empty where there is no such user."""
+        if len(asker) == UUID_LENGTH and self.knows_caller(asker):
+            return asker.lower()
+        at = self._find_alias(asker)
+        return self._string(*self._aliases.words[at : at + 2]) if self._aliases is not None and at != MISSING else ""
+
+    def has_alias(self, alias: str) -> bool:
+        """Whether a user of the tenant has an alias."""
+        return self._find_alias(alias) != MISSING
+
+    def _find_alias(self, alias: str) -> int:
+        """Where the table of aliases has one, or MISSING."""
+        return find_text(self._aliases, alias) if self._aliases is not None else MISSING
+
     # Looking things up, for those who explain and report.
 
     def knows_outcall(self, outcall: str) -> bool:
         """Whether ``outcall`` is an outgoing call of the tenant."""
-        return find_outcall(self._outcalls, outcall) != MISSING
+        return find_text(self._outcalls, outcall) != MISSING
 
     def callers(self) -> Iterator[str]:
         """The UUIDs of the tenant's users, in no order."""
@@ -202,7 +227,7 @@ class Snapshot:
 
     def outcall_permissions(self, outcall: str) -> Sequence[int]:
         """The slots of the permissions that an outcall is associated with; none where nobody knows it."""
-        at = find_outcall(self._outcalls, outcall)
+        at = find_text(self._outcalls, outcall)
         return self._list(self._outcalls.words[at + 1] + 4) if at != MISSING else ()
 
     def permission(self, slot: int) -> PermissionRecord:

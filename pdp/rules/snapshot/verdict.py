@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.model import Decision, Stage
+from pdp.rules.model import Decision, Reason, Stage
 from pdp.rules.snapshot.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class Verdict(NamedTuple):
     Attributes:
         decision: ALLOW, DENY or CHALLENGE.
         stage: the stage that decided; NONE where no permission matched.
-        permission_id: of the permission that decided; None in the stage NONE.
-        permission_name: its name; empty in the stage NONE.
+        permission_id: of the permission that decided; None in the stages NONE, EMERGENCY and POLICY.
+        permission_name: its name; empty in those stages.
     """
 
     decision: Decision
@@ -33,6 +33,25 @@ class Verdict(NamedTuple):
 
 UNRESTRICTED = Verdict(Decision.ALLOW, Stage.NONE, None, "")
 """No permission of any stage matches: the call is allowed."""
+EMERGENCY = Verdict(Decision.ALLOW, Stage.EMERGENCY, None, "")
+DENIED_BY_POLICY = Verdict(Decision.DENY, Stage.POLICY, None, "")
+
+
+class Outcome(NamedTuple):
+    """What was decided, and all that a response says about it.
+
+    Attributes:
+        verdict: what was decided.
+        reason: why, in one word.
+        caller_known: whether the asker is a user of the tenant.
+        outcall_known: whether the outcall is one of the tenant's.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    caller_known: bool
+    outcall_known: bool
+
 
 _LOW = {
     decision | stage - Stage.USER << 2: (decision, stage)

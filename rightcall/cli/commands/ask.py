@@ -13,8 +13,8 @@ from rightcall.cli.options.asking import server_options
 from rightcall.cli.options.common import json_option
 from rightcall.cli.output import decision_text, draw, permission_text, print_json, say
 from rightcall.client.channel import DEFAULT_TIMEOUT
-from rightcall.client.values import Call
-from rightcall.programs.exits import ExitCode
+from rightcall.client.values import Call, Reason
+from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,18 +31,31 @@ def _question(function: Decorated) -> Decorated:
     """The options that a question has, passed to the command as whom to ask and what."""
 
     @wraps(function)
-    def asking(*, asked: Asked, caller: str, extension: str, outcall: str, tenant: str, as_json: bool) -> object:
-        return function(
-            asked, Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant), as_json=as_json
-        )
+    def asking(
+        *, asked: Asked, caller: str, extension: str, outcall: str, tenant: str, forwarded_by: str, **params: bool
+    ) -> object:
+        call = Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
+        return function(asked, call, **params)
 
     options = (
         option(
-            "--caller", default="", help="UUID of the user who calls. Without it only the outcall's permissions apply."
+            "--caller",
+            default="",
+            help="The user who calls: a UUID or an alias. Without it only the outcall's permissions apply.",
         ),
         option("--extension", required=True, help="What was dialled."),
         option("--outcall", default="", help="Id of the outgoing call. Without it the call leaves through none."),
         option("--tenant", default="", help="UUID of the tenant. Without it: the caller's own, else the outcall's."),
+        option(
+            "--forwarded-by",
+            default="",
+            help="The user whose forward or transfer sends the call on; that user's permissions decide.",
+        ),
+        option(
+            "--allow-unknown",
+            is_flag=True,
+            help="Exit as decided, although nobody knows the caller or the outcall; without it that ends with 2.",
+        ),
         server_options(DEFAULT_TIMEOUT),
         json_option,
     )
@@ -54,47 +67,78 @@ def _question(function: Decorated) -> Decorated:
 
 @command("rightcall check --caller da4e0000-0000-4000-8000-000000000004 --extension 0033123456789 --outcall 2")
 @_question
-def check(asked: Asked, call: Call, *, as_json: bool) -> None:
+def check(asked: Asked, call: Call, *, allow_unknown: bool, as_json: bool) -> None:
     """May a caller dial an extension?
 
-    Exit code 0: allowed; 1: denied, or a password is asked for.
+    Exit code 0: allowed; 1: denied, or a password is asked for; 2: the caller or the outcall is not known.
     """
     with asked as client:
-        answer = client.check(extension=call.extension, caller=call.caller, outcall=call.outcall, tenant=call.tenant)
+        answer = client.check(
+            extension=call.extension,
+            caller=call.caller,
+            outcall=call.outcall,
+            tenant=call.tenant,
+            forwarded_by=call.forwarded_by,
+        )
     if as_json:
         print_json(answer)
     else:
         say(_line(answer))
-    _exit(answer)
+    _exit(call, answer, allow_unknown=allow_unknown)
 
 
 @command("rightcall explain --definitions company.yaml --extension 0900123456 --outcall 1")
 @_question
-def explain(asked: Asked, call: Call, *, as_json: bool) -> None:
+def explain(asked: Asked, call: Call, *, allow_unknown: bool, as_json: bool) -> None:
     """Why may a caller dial an extension, or not?
 
     Shows every stage, the permissions in it, the patterns that match, and what decided. Exit codes are those of check.
     """
     with asked as client:
         explanation = client.explain(
-            extension=call.extension, caller=call.caller, outcall=call.outcall, tenant=call.tenant
+            extension=call.extension,
+            caller=call.caller,
+            outcall=call.outcall,
+            tenant=call.tenant,
+            forwarded_by=call.forwarded_by,
         )
     if as_json:
         print_json(explanation)
     else:
         draw(derivation(call, explanation))
-    _exit(explanation.answer)
+    _exit(call, explanation.answer, allow_unknown=allow_unknown)
 
 
 def _line(answer: Answer) -> Text:
     line = decision_text(answer.decision)
     if answer.permission is None:
-        line.append("  no permission matches", style="default")
+        line.append(f"  {_REASONS.get(answer.reason, 'no permission matches')}", style="default")
     else:
         line.append(f"  by {permission_text(answer.permission)} in stage {answer.stage.name}", style="default")
     line.append(f"  [revision {answer.revision or 'none'}]", style="dim")
     return line
 
 
-def _exit(answer: Answer) -> None:
+_UNKNOWN = "check it, or give --allow-unknown"
+_REASONS = {
+    Reason.EMERGENCY: "an emergency number",
+    Reason.UNKNOWN_CALLER: "the caller is not known",
+    Reason.UNKNOWN_OUTCALL: "the outcall is not known",
+}
+
+
+def _exit(call: Call, answer: Answer, *, allow_unknown: bool) -> None:
+    """Ends the command.
+
+    Raises:
+        Failure: what was asked about is not known, so that its rules had no part in a decision by permissions.
+    """
+    # A server of an earlier release does not say who is known; emergency numbers and denials do not rest on it.
+    said = answer.reason not in (Reason.UNSPECIFIED, Reason.EMERGENCY, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_OUTCALL)
+    if said and not allow_unknown:
+        asker = call.forwarded_by or call.caller
+        if asker and not answer.caller_known:
+            raise Failure(f"no tenant's user is {asker}; {_UNKNOWN}", ExitCode.USAGE)
+        if call.outcall and not answer.outcall_known:
+            raise Failure(f"the tenant has no outcall with the id {call.outcall}; {_UNKNOWN}", ExitCode.USAGE)
     raise Exit(ExitCode.DONE if answer.allowed else ExitCode.NOT_ALLOWED)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.core import ParameterSource
 
-from pdp.settings import ServerSettings
+from pdp.settings import ServerSettings, Unknown
 from rightcall.cli.command import command, one_of, option
 from rightcall.cli.options.common import log_options, password_override_option, redis_prefix_option, secret_option
 from rightcall.cli.options.decision_log import decision_log_options
@@ -66,8 +66,24 @@ _SETTINGS = {
         "SECONDS",
         "Time without contact to the source of rules after which /readyz fails; answers go on. 0: it never does.",
     ),
+    "unknown_caller": (
+        "wazo|deny",
+        "Calls by a UUID that no user has: decide them as Wazo does, without the caller's stages, or deny them.",
+    ),
+    "unknown_outcall": (
+        "wazo|deny",
+        "Calls through an outcall that the tenant does not have: as Wazo does, without its stage, or deny them.",
+    ),
     "drain_delay": ("SECONDS", "Time for which a stopping server still takes calls, so that load balancers notice."),
 }
+
+
+_TYPES: dict[type, click.ParamType[Any]] = {
+    int: click.IntRange(min=0),
+    float: click.FloatRange(min=0),
+    Unknown: click.Choice([choice.value for choice in Unknown]),
+}
+_DECISIONS = {"unknown_caller", "unknown_outcall"}
 
 
 def _settings_options(function: Decorated) -> Decorated:
@@ -85,7 +101,8 @@ def _settings_options(function: Decorated) -> Decorated:
     for field in reversed([field for field in fields(ServerSettings) if field.name != "security"]):
         metavar, text = _SETTINGS[field.name]
         default = getattr(defaults, field.name)
-        kind = {int: click.IntRange(min=0), float: click.FloatRange(min=0)}.get(type(default))
+        kind = _TYPES.get(type(default))
+        default = default.value if isinstance(default, Unknown) else default
         name = "--" + field.name.replace("_", "-")
         decorated = option(
             name,
@@ -94,7 +111,7 @@ def _settings_options(function: Decorated) -> Decorated:
             show_default=True,
             metavar=metavar,
             help=text,
-            panel="Addresses and limits",
+            panel="Decisions" if field.name in _DECISIONS else "Addresses and limits",
         )(decorated)
     return decorated
 

@@ -12,6 +12,7 @@ from loader.faults import Severity
 ACME = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 GOOD = "54eb71f8-1f4b-4ae4-8730-638062fbe522"
 ALICE = "2c34c282-433e-4bb8-8d56-fec14ff7e1e9"
+BOB = "5a1d3f5c-9f0b-4a7e-8c1d-2b3c4d5e6f70"
 SECRET = "8642"
 
 TEN_IN_YAML = f"""\
@@ -162,6 +163,19 @@ def test_a_fault_reads_as_one_line_that_tells_what_to_do() -> None:
         (tenant(groups=["7"]), "'groups[0]' must be a mapping, but is text"),
         (tenant(groups=[{"id": "7"}, {"id": "7"}]), "group 7 is there already, as groups[0]"),
         (tenant(groups=[{"id": "7", "users": [ALICE]}]), f"there is no user '{ALICE}' in this tenant"),
+        (tenant(users=[{"uuid": ALICE, "aliases": [BOB]}]), "an alias is a UUID"),
+        (tenant(users=[{"uuid": ALICE, "aliases": [""]}]), "an alias cannot be sent as a caller"),
+        (tenant(users=[{"uuid": ALICE, "aliases": ["a\nb"]}]), "write 1 to 128 printable characters"),
+        (
+            tenant(users=[{"uuid": ALICE, "aliases": ["x"]}, {"uuid": BOB, "aliases": ["x"]}]),
+            f"'x' is another name of user {ALICE} already; give it to one of the two",
+        ),
+        (
+            tenant(users=[{"uuid": ALICE, "id": 7}, {"uuid": BOB, "id": 7}]),
+            f"'user:7' is another name of user {ALICE} already",
+        ),
+        (tenant(users=[{"uuid": ALICE, "id": 0}]), "the id of a user is out of range"),
+        (tenant(users=[{"uuid": ALICE, "id": "7"}]), "'users[0].id' must be a whole number, but is text"),
         (tenant(name=None), "'name' must be text, but is nothing (null); leave it out"),
         (tenant(user=[]), "'user' is not known here; did you mean 'users'?"),
         (tenant(xyz=[]), "'xyz' is not known here; use one of uuid, name, users"),
@@ -209,6 +223,14 @@ def test_what_is_probably_not_meant_is_a_warning(checked: Checked, words: str) -
     assert words in only(checked)
     assert checked.faults[0].severity is Severity.WARNING
     assert checked.entries[0].tenant is not None
+
+
+def test_a_user_may_have_other_names() -> None:
+    """Its number is one of them; what stands twice is taken once."""
+    (entry,) = tenant(users=[{"uuid": ALICE, "id": 42, "aliases": ["sip:a@b", "1001", "1001"]}]).entries
+
+    assert entry.tenant is not None
+    assert entry.tenant.users[0].aliases == ("user:42", "sip:a@b", "1001")
 
 
 def test_what_stands_twice_in_a_list_is_taken_once() -> None:

@@ -48,6 +48,9 @@ def test_a_denied_call_is_a_false_decision_and_no_error(running: Running) -> Non
     assert answer.document["context"] == {
         "decision": "DENY",
         "stage": "USER",
+        "reason": "PERMISSION",
+        "caller_known": True,
+        "outcall_known": False,
         "permission": {"id": "1", "name": "premium"},
         "revision": f"1-{'ab' * 6}",
     }

@@ -25,9 +25,9 @@ from pdp.decision_log.log import DecisionLog, DecisionLogSettings, masked
 from pdp.decision_log.sinks import FileSink, RedisSink, SinkError, TextSink
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler
-from pdp.rules.model import Decision, Revision
+from pdp.rules.model import Call, Decision, Reason, Revision
 from pdp.rules.snapshot.snapshot import decode
-from pdp.rules.snapshot.verdict import UNRESTRICTED
+from pdp.rules.snapshot.verdict import UNRESTRICTED, Outcome
 from pdp.security.identity import ASKING, Client
 from rightcall import v1
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from server import Running
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900123456")
+ALLOWED = Outcome(UNRESTRICTED, Reason.NO_PERMISSION, caller_known=True, outcall_known=False)
 
 
 class Kept:
@@ -106,8 +107,12 @@ def test_a_decision_is_logged_with_all_that_it_was_about() -> None:
         "caller": ALICE,
         "extension": "0900123456",
         "outcall": "3",
+        "forwarded_by": "",
+        "caller_known": True,
+        "outcall_known": False,
         "decision": "DENY",
         "stage": "USER",
+        "reason": "PERMISSION",
         "permission": {"id": "1", "name": "no"},
         "revision": f"1-{'ab' * 6}",
     }
@@ -213,7 +218,7 @@ def test_a_sample_is_about_its_share() -> None:
     sink = Kept()
     log, _ = standing(sink, samples={Decision.ALLOW: 0.1})
     for _ in range(1000):
-        log.record(None, CALL, UNRESTRICTED, 0)
+        log.record(None, Call(ALICE, "0900123456"), ALLOWED, 0)
     log.start()
     log.stop()
 
@@ -244,7 +249,7 @@ def test_the_client_is_named() -> None:
     sink = Kept()
     log, _ = standing(sink)
     token = ASKING.set(Client("switchboard"))
-    log.record(None, CALL, UNRESTRICTED, 0.0000427)
+    log.record(None, Call(ALICE, "0900123456"), ALLOWED, 0.0000427)
     ASKING.reset(token)
     log.start()
     log.stop()
@@ -292,7 +297,7 @@ def test_a_file_is_put_aside_when_it_is_full(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     log, metrics = standing(FileSink(path, max_bytes=2000, keep=2))
     for _ in range(100):
-        log.record(None, CALL, UNRESTRICTED, 0)
+        log.record(None, Call(ALICE, "0900123456"), ALLOWED, 0)
     log.start()
     log.stop()
     files = sorted(one.name for one in tmp_path.iterdir())
@@ -327,7 +332,7 @@ def test_a_file_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path) 
 def test_a_full_disk_loses_entries_and_nothing_else() -> None:
     """It does not end up as a traceback on the terminal, and the log still stops in order."""
     log, metrics = standing(FileSink(Path("/dev/full"), max_bytes=0, keep=0))
-    log.record(None, CALL, UNRESTRICTED, 0)
+    log.record(None, Call(ALICE, "0900123456"), ALLOWED, 0)
     with capture_logs() as logs:
         log.start()
         log.stop()
@@ -351,7 +356,7 @@ def test_a_redis_stream_keeps_the_youngest_entries() -> None:
     with RedisServer() as server, Redis.from_url(server.url) as reader:
         log, metrics = standing(RedisSink(Redis.from_url(server.url), "decisions", name="redis", max_length=100))
         for _ in range(500):
-            log.record(None, CALL, UNRESTRICTED, 0)
+            log.record(None, Call(ALICE, "0900123456"), ALLOWED, 0)
         log.start()
         log.stop()
         length = reader.xlen("decisions")
@@ -367,7 +372,7 @@ def test_a_redis_that_is_away_loses_entries_and_nothing_else() -> None:
     with RedisServer() as server:
         url = server.url
     log, metrics = standing(RedisSink(Redis.from_url(url), "decisions", name="redis", max_length=100))
-    log.record(None, CALL, UNRESTRICTED, 0)
+    log.record(None, Call(ALICE, "0900123456"), ALLOWED, 0)
     with capture_logs() as logs:
         log.start()
         until(lambda: counted(metrics, "failed") == 1, "the entry failed")

@@ -108,7 +108,7 @@ def test_every_series_of_decisions_is_there_before_the_first_decision() -> None:
         if sample.name == "rightcall_decisions_total"
     ]
 
-    assert len(series) == len(set(series)) == 10
+    assert len(series) == len(set(series)) == 12
     assert ("allow", "none") in series
 
 

@@ -118,7 +118,9 @@ def test_a_call_that_belongs_to_no_tenant_is_allowed_without_a_revision(running:
     """Nobody knows the caller, and there is no outcall."""
     answer = check(running, "0033", caller="7e57ab1e-0000-4000-8000-000000000000")
 
-    assert answer == v1.CheckCallResponse(decision=v1.Decision.DECISION_ALLOW, stage=v1.Stage.STAGE_NONE)
+    assert answer == v1.CheckCallResponse(
+        decision=v1.Decision.DECISION_ALLOW, stage=v1.Stage.STAGE_NONE, reason=v1.Reason.REASON_NO_PERMISSION
+    )
 
 
 def test_uuids_mean_the_same_in_either_case(running: Running) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 COMPANY = str(ROOT / "examples" / "company.yaml")
+STRANGER = "7e57ab1e-0000-4000-8000-000000000000"
 MANUAL = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 COMMANDS = (
     "serve",
@@ -196,6 +197,9 @@ def test_check_tells_programs_the_same() -> None:
         "decision": "DENY",
         "stage": "OUTCALL",
         "permission": {"id": "11", "name": "premium"},
+        "reason": "PERMISSION",
+        "caller_known": True,
+        "outcall_known": True,
         "challenge": "",
         "decision_id": "",
     }
@@ -394,3 +398,24 @@ def test_the_demo_shows_every_decision_and_stage() -> None:
         answers.add((document["decision"], document["stage"]))
     assert {decision for decision, _ in answers} == {"ALLOW", "DENY", "CHALLENGE"}
     assert {stage for _, stage in answers} == {"NONE", "USER", "GROUP", "OUTCALL"}
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "text"),
+    [
+        (("--caller", STRANGER, "--extension", "101"), ExitCode.USAGE, f"no tenant's user is {STRANGER}"),
+        (("--extension", "101", "--outcall", "world"), ExitCode.USAGE, "no outcall with the id world"),
+        (("--caller", "alice", "--extension", "101"), ExitCode.USAGE, "neither a UUID nor an alias of a user"),
+        (("--caller", STRANGER, "--extension", "101", "--allow-unknown"), ExitCode.DONE, "ALLOW"),
+        (("--caller", STRANGER, *PREMIUM, "--allow-unknown"), ExitCode.NOT_ALLOWED, "DENY"),
+    ],
+)
+@pytest.mark.parametrize("name", ["check", "explain"])
+def test_callers_and_outcalls_that_are_not_known_end_with_2(
+    name: str, question: tuple[str, ...], code: ExitCode, text: str
+) -> None:
+    """A script with a typing error in it must not take that for an answer."""
+    result = run(name, "--definitions", COMPANY, *question)
+
+    assert result.exit_code == code
+    assert text in " ".join((result.stdout + result.stderr).split())

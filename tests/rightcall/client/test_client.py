@@ -112,7 +112,15 @@ def test_a_check_tells_decision_stage_permission_and_revision(connect: Connect) 
     with running_server(TENANT) as running:
         answer = connect(running.server.address).check(caller=ALICE, extension="0900123")
         revision = str(running.current.held()[0].snapshot.revision)
-    assert answer == answers.Answer(Decision.DENY, Stage.GROUP, Permission("11", "no-premium"), revision, "")
+    assert answer == answers.Answer(
+        Decision.DENY,
+        Stage.GROUP,
+        Permission("11", "no-premium"),
+        revision,
+        "",
+        answers.Reason.PERMISSION,
+        caller_known=True,
+    )
     assert not answer.allowed
 
 
@@ -384,3 +392,29 @@ def test_every_public_name_exists_and_is_exported() -> None:
     assert set(rightcall.__all__) <= set(dir(rightcall))
     with pytest.raises(AttributeError, match="no attribute 'Server'"):
         _ = rightcall.Server  # type: ignore[attr-defined] # that is the point
+
+
+def test_an_answer_has_no_truth() -> None:
+    """A denial is an object as well, so the obvious one-liner would let every call through."""
+    denied = answers.Answer(Decision.DENY, Stage.USER, None, "", "")
+    wrong = answers.ChallengeAnswer(Decision.DENY, 0, "", 0)
+
+    for answer in (denied, wrong):
+        with pytest.raises(TypeError, match=r"ask \.allowed"):
+            bool(answer)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"caller": None}, "caller is NoneType, not text"),
+        ({"outcall": 1}, "outcall is a number; write '1'"),
+        ({"extension": 118}, "extension is a number; write '118'"),
+        ({"tenant": b"x"}, "tenant is bytes, not text"),
+        ({"forwarded_by": True}, "forwarded_by is bool, not text"),
+    ],
+)
+def test_what_is_no_text_is_no_question(connect: Connect, arguments: dict[str, Any], message: str) -> None:
+    """None would pass for a caller without permissions."""
+    with pytest.raises(TypeError, match=message):
+        connect("localhost:1").check(**{"extension": "118"} | arguments)

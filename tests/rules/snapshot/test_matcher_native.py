@@ -15,7 +15,7 @@ from pdp.rules.model import MAX_EXTENSION_LENGTH, CallPermission, Outcall, Revis
 from pdp.rules.snapshot.automaton import NO_VERDICT
 from pdp.rules.snapshot.blob import Section, seal, unseal
 from pdp.rules.snapshot.matcher import Matcher, make_matcher
-from pdp.rules.snapshot.protobuf import NOT_PLAIN
+from pdp.rules.snapshot.protobuf import CALLER_KNOWN, NOT_PLAIN, OUTCALL_KNOWN
 from pdp.rules.snapshot.snapshot import Snapshot, decode
 from pdp.services.messages import check_extension
 from rightcall import v1
@@ -112,8 +112,24 @@ FIELDS = st.one_of(
     st.builds(v1.CheckCallRequest, extension=strategies.extensions | st.text(max_size=140)),
     st.builds(v1.CheckCallRequest, outcall=st.sampled_from([*strategies.OUTCALLS, "unknown", "ö"])),
     st.builds(v1.CheckCallRequest, tenant=st.sampled_from(["", strategies.TENANT])),
+    st.builds(v1.CheckCallRequest, forwarded_by=st.sampled_from(["", *strategies.USERS])),
     st.builds(v1.CheckCallRequest, at_least_revision=st.integers(-1, 2)),
 ).map(v1.CheckCallRequest.SerializeToString)
+
+
+def plain(verdict: int, *, caller: str, outcall: str) -> int:
+    """What ``match_request`` makes of a verdict's number, where caller and outcall are known or empty."""
+    return verdict | (CALLER_KNOWN if caller else 0) | (OUTCALL_KNOWN if outcall else 0)
+
+
+@native
+@given(st.text("0123456789*-", min_size=1, max_size=20), st.integers(0, 12))
+def test_what_may_be_an_emergency_number_is_not_plain(extension: str, plain_from: int) -> None:
+    """Extensions that are shorter than the plain ones, and those with anything else than digits."""
+    data = v1.CheckCallRequest(caller=ALICE, extension=extension).SerializeToString()
+    number = matchers(decode(BLOB))[1].match_request(data, plain_from)
+
+    assert (number == NOT_PLAIN) == bool(plain_from and (len(extension) < plain_from or not extension.isdigit()))
 
 
 @native
@@ -121,16 +137,21 @@ FIELDS = st.one_of(
 @given(strategies.tenants(), st.lists(st.lists(FIELDS | st.binary(max_size=4), max_size=5).map(b"".join), max_size=20))
 def test_a_request_that_is_plain_is_what_protobuf_reads(tenant: Tenant, requests: list[bytes]) -> None:
     """Whatever the bytes, in whatever order and however often the fields: nothing else is decided by this way."""
-    readable, compiled = matchers(decode(Compiler().compile(tenant, REVISION, compiled_at=0.0)))
+    snapshot = decode(Compiler().compile(tenant, REVISION, compiled_at=0.0))
+    readable, compiled = matchers(snapshot)
     for data in requests:
-        assert readable.match_request(data) == NOT_PLAIN
-        if (number := compiled.match_request(data)) == NOT_PLAIN:
+        assert readable.match_request(data, 0) == NOT_PLAIN
+        if (number := compiled.match_request(data, 0)) == NOT_PLAIN:
             continue
         request = v1.CheckCallRequest.FromString(data)
         check_extension(request.extension)
-        assert (request.tenant, request.at_least_revision) == ("", 0)
-        assert number == readable.match(request.caller, request.extension, request.outcall)
-        assert number != NO_VERDICT or readable.knows_caller(request.caller)
+        assert (request.tenant, request.at_least_revision, request.forwarded_by) == ("", 0, "")
+        outcall_known = snapshot.knows_outcall(request.outcall)
+        verdict = readable.match(request.caller, request.extension, request.outcall)
+        assert number == plain(verdict, caller=request.caller, outcall=request.outcall)
+        assert readable.knows_caller(request.caller) or not request.caller
+        assert outcall_known or not request.outcall
+        assert verdict != NO_VERDICT or request.caller
 
 
 @native
@@ -164,12 +185,16 @@ def _field(number: int, text: str) -> bytes:
 @given(strategies.tenants(), strategies.call_lists)
 def test_what_most_callers_send_is_plain(tenant: Tenant, calls: list[Call]) -> None:
     """Known callers who dial what telephones have keys for."""
-    readable, compiled = matchers(decode(Compiler().compile(tenant, REVISION, compiled_at=0.0)))
+    snapshot = decode(Compiler().compile(tenant, REVISION, compiled_at=0.0))
+    readable, compiled = matchers(snapshot)
     for call in calls:
         data = v1.CheckCallRequest(caller=call[0], extension=call[1], outcall=call[2]).SerializeToString()
-        known = readable.match(*call) != NO_VERDICT or readable.knows_caller(call[0])
+        verdict = readable.match(*call)
+        known = readable.knows_caller(call[0]) if call[0] else verdict != NO_VERDICT
+        known = known and (not call[2] or snapshot.knows_outcall(call[2]))
         if call[1].isascii() and call[1].isprintable() and 0 < len(call[1]) < MAX_EXTENSION_LENGTH:
-            assert compiled.match_request(data) == (readable.match(*call) if known else NOT_PLAIN)
+            expected = plain(verdict, caller=call[0], outcall=call[2]) if known else NOT_PLAIN
+            assert compiled.match_request(data, 0) == expected
 
 
 @native
@@ -192,7 +217,7 @@ def test_what_most_callers_send_is_plain(tenant: Tenant, calls: list[Call]) -> N
 )
 def test_a_request_that_is_not_plain_is_left_to_protobuf(data: bytes) -> None:
     """What is wrong with it, or whose it is, is told by who reads it next."""
-    assert matchers(decode(BLOB))[1].match_request(data) == NOT_PLAIN
+    assert matchers(decode(BLOB))[1].match_request(data, 0) == NOT_PLAIN
 
 
 def test_a_request_has_the_fields_that_the_matcher_takes_it_to_have() -> None:
@@ -211,7 +236,7 @@ def test_it_takes_nothing_but_texts() -> None:
             compiled.decide(*call)
     for data in ("118", None, bytearray(b"118")):
         with pytest.raises(TypeError):
-            compiled.match_request(data)  # type: ignore[arg-type]
+            compiled.match_request(data, 0)  # type: ignore[arg-type]
 
 
 @native
@@ -234,4 +259,4 @@ def test_values_that_lead_outside_are_errors(section: Section, places: list[tupl
     caller, extension, outcall = call
     request = v1.CheckCallRequest(caller=caller, extension=extension[:120], outcall=outcall).SerializeToString()
     with suppress(Exception):
-        decode(seal(sections, None)).match_request(request)
+        decode(seal(sections, None)).match_request(request, 0)

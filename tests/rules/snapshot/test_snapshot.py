@@ -75,6 +75,13 @@ def test_the_committed_snapshot_still_opens() -> None:
     assert answers(decode(BLOB)) == [case["answer"] for case in DOCUMENT["cases"]]
 
 
+def test_a_snapshot_of_the_format_before_is_read() -> None:
+    """Servers are upgraded before loaders."""
+    before = decode((DATA / "snapshot-v2.bin").read_bytes(), secrets=[SECRET])
+    assert answers(before) == [case["answer"] for case in DOCUMENT["cases"]]
+    assert not before.has_alias("alice")
+
+
 def test_the_same_rules_make_the_same_bytes() -> None:
     """A loader that restarts publishes nothing new; neither time nor chance is in a blob."""
     assert Compiler(secret=SECRET).compile(TENANT, REVISION, compiled_at=1.5e9) == BLOB

@@ -1,0 +1,64 @@
+"""From a call and a tenant's rules to the outcome: policy about who is not known, then the permissions.
+
+Pure, without clock, input or output. What comes before (emergency numbers, identity, the tenant) needs all tenants and
+is the services' work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pdp.rules.model import Decision, Reason
+from pdp.rules.snapshot.verdict import DENIED_BY_POLICY, UNRESTRICTED, Outcome
+
+if TYPE_CHECKING:
+    from pdp.rules.model import Call
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a server does where Wazo allows.
+
+    Attributes:
+        deny_unknown_callers: calls of a UUID that no user of the tenant has.
+        deny_unknown_outcalls: calls through an outcall that the tenant does not have.
+    """
+
+    deny_unknown_callers: bool = False
+    deny_unknown_outcalls: bool = False
+
+
+AS_WAZO = Policy()
+"""Callers and outcalls that are not known skip their stages."""
+
+
+def rule(snapshot: Snapshot | None, call: Call, policy: Policy = AS_WAZO) -> Outcome:
+    """The outcome of a call.
+
+    Args:
+        snapshot: the rules of the call's tenant; None: it belongs to none.
+        call: the call, with UUIDs in the place of aliases; its extension has 1 to 128 printable characters.
+        policy: what is denied besides.
+    """
+    asker = call.asker
+    caller_known = bool(asker) and snapshot is not None and snapshot.knows_caller(asker)
+    outcall_known = bool(call.outcall) and snapshot is not None and snapshot.knows_outcall(call.outcall)
+    if policy.deny_unknown_callers and asker and not caller_known:
+        return Outcome(DENIED_BY_POLICY, Reason.UNKNOWN_CALLER, caller_known, outcall_known)
+    if policy.deny_unknown_outcalls and call.outcall and not outcall_known:
+        return Outcome(DENIED_BY_POLICY, Reason.UNKNOWN_OUTCALL, caller_known, outcall_known)
+    verdict = snapshot.decide(asker, call.extension, call.outcall) if snapshot is not None else UNRESTRICTED
+    verdict, reason = _answerable(verdict, forwarded=bool(call.forwarded_by))
+    return Outcome(verdict, reason, caller_known, outcall_known)
+
+
+def _answerable(verdict: Verdict, *, forwarded: bool) -> tuple[Verdict, Reason]:
+    """The verdict and its reason; of a forwarded call no password is asked for, since the user is not on the line."""
+    if verdict.permission_id is None:
+        return verdict, Reason.NO_PERMISSION
+    if forwarded and verdict.decision is Decision.CHALLENGE:
+        return verdict._replace(decision=Decision.DENY), Reason.CHALLENGE_UNANSWERABLE
+    return verdict, Reason.PERMISSION
