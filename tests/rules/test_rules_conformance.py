@@ -97,5 +97,5 @@ def test_a_mapped_file_answers_as_wazo_does() -> None:
 def test_every_stage_and_decision_occurs() -> None:
     """The cases would not prove much if they all ended in the same place."""
     ends = {(case.decision, case.stage) for suite in SUITES for case in suite.cases}
-    stages = [stage.name for stage in Stage if stage is not Stage.NONE]
+    stages = [stage.name for stage in (Stage.USER, Stage.GROUP, Stage.OUTCALL)]
     assert ends >= {(decision.name, stage) for decision in Decision for stage in stages}
