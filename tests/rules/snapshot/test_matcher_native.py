@@ -173,7 +173,8 @@ def test_a_field_that_is_there_twice_counts_as_protobuf_counts_it(
     expected = readable.match(request.caller, request.extension, request.outcall)
     texts = {1: request.caller, 2: request.extension, 3: request.outcall, number: first}
     assert readable.match(texts[1], texts[2], texts[3]) != expected, "the first one would be decided otherwise"
-    assert compiled.match_request(data) in (expected, NOT_PLAIN)
+    known = plain(expected, caller=request.caller, outcall=request.outcall)
+    assert compiled.match_request(data, 0) in (known, NOT_PLAIN)
 
 
 def _field(number: int, text: str) -> bytes:
