@@ -6,7 +6,7 @@ use crate::challenge::Seal;
 use crate::current::{Decides, NotPlain, Remembered, State};
 use crate::rules::automaton::NO_VERDICT;
 use crate::rules::snapshot::{
-    ALLOW, CHALLENGE, Question, Snapshot, UNRESTRICTED, field, is_plain, outcome, varint, varint_size,
+    ALLOW, CHALLENGE, Question, Snapshot, field, is_plain, outcome, varint, varint_size,
 };
 use crate::rules::wire::{Call, call, next_call};
 
@@ -87,8 +87,7 @@ pub fn check_calls<'a>(
 /// By which rules a call is decided, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Verdict<'a> {
-    /// `None`: no tenant knows the call.
-    pub snapshot: Option<&'a Arc<Snapshot>>,
+    pub snapshot: &'a Arc<Snapshot>,
     pub number: u32,
 }
 
@@ -98,25 +97,23 @@ impl<'a> Verdict<'a> {
         if !is_plain(call.extension) || !call.caller.is_ascii() {
             return Err(NotPlain);
         }
-        match by.state.resolve(call, by.tenants, seen)? {
-            Decides::Nothing => Ok(Self { snapshot: None, number: NO_VERDICT }),
-            Decides::Rules(snapshot) => {
-                let number = snapshot.decide(question(call))?;
-                if number != NO_VERDICT {
-                    outcome(number)?;
-                }
-                Ok(Self { snapshot: Some(snapshot), number })
-            }
+        // What is not known may be denied, or be no caller at all, and is counted: Python does that.
+        let Decides::Rules(snapshot) = by.state.resolve(call, by.tenants, seen)? else { return Err(NotPlain) };
+        let stranger = !call.caller.is_empty() && !snapshot.knows_caller(call.caller)?;
+        if stranger || !call.outcall.is_empty() && !snapshot.knows_outcall(call.outcall)? {
+            return Err(NotPlain);
         }
+        let number = snapshot.decide(question(call))?;
+        if number != NO_VERDICT {
+            outcome(number)?;
+        }
+        Ok(Self { snapshot, number })
     }
 
     #[inline]
     fn respond(&self, call: &Call<'_>, by: By<'_>, out: &mut Vec<u8>) -> Result<(), NotPlain> {
-        let Some(snapshot) = self.snapshot else {
-            out.extend_from_slice(UNRESTRICTED);
-            return Ok(());
-        };
-        snapshot.respond(self.number, out)?;
+        let snapshot = self.snapshot;
+        snapshot.respond(self.number, (!call.caller.is_empty(), !call.outcall.is_empty()), out)?;
         if self.number != NO_VERDICT
             && outcome(self.number)?.0 == CHALLENGE
             && let Some(seal) = by.seal

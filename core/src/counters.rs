@@ -118,10 +118,8 @@ impl Counters {
     pub fn decided(&self, verdict: Verdict<'_>) {
         let (decision, stage) = verdict.outcome();
         add(&self.decisions[usize::from(decision & 3)][usize::from(stage & 7)], 1);
-        if decision != ALLOW
-            && let Some(snapshot) = verdict.snapshot
-        {
-            self.denied(snapshot, verdict.number);
+        if decision != ALLOW {
+            self.denied(verdict.snapshot, verdict.number);
         }
     }
 

@@ -7,15 +7,16 @@ use super::automaton::{Automaton, COMMON_WIDTH, END, FULL_WIDTH, NO_VERDICT};
 use super::bytes::{index, long, slice, word};
 use super::table::Table;
 
-/// The format of snapshots that is understood here; those of another are decided in Python.
-pub const FORMAT_VERSION: u32 = 2;
+/// The latest format of snapshots that is understood here; those of another are decided in Python.
+pub const FORMAT_VERSION: u32 = 3;
 /// Characters of the longest extension that is taken.
 pub const LONGEST_EXTENSION: usize = 128;
 
 const MAGIC: &[u8] = b"RIGHTCAL";
 const HEADER: usize = 88;
 const ENTRY: usize = 16;
-const SECTIONS: u32 = 14;
+/// The formats that are understood, each with its number of sections; those that came later are for Python.
+const READABLE: [(u32, u32); 2] = [(2, 14), (3, 15)];
 const SYMBOLS: usize = 256;
 const ROW: usize = 64;
 const NAME: usize = 8;
@@ -77,7 +78,7 @@ impl Snapshot {
     /// Opens a blob whose checksum and signature have been verified.
     pub fn open(memory: Box<dyn Memory>, tenant: &str, number: u64, revision: &str) -> Result<Self, Corrupt> {
         let blob = memory.bytes();
-        if blob.get(..8) != Some(MAGIC) || word(blob, 8)? != FORMAT_VERSION || word(blob, 12)? != SECTIONS {
+        if blob.get(..8) != Some(MAGIC) || !READABLE.contains(&(word(blob, 8)?, word(blob, 12)?)) {
             return Err(Corrupt);
         }
         if long(blob, 16)? != blob.len() as u64 {
@@ -166,11 +167,24 @@ impl Snapshot {
     }
 
     /// Writes the response that a verdict makes; a challenge, where it has one, is to follow.
+    ///
+    /// `known`: whether the call has a caller, and whether it has an outcall; the tenant knows both.
     #[inline]
-    pub fn respond(&self, verdict: u32, out: &mut Vec<u8>) -> Result<(), Corrupt> {
+    pub fn respond(&self, verdict: u32, known: (bool, bool), out: &mut Vec<u8>) -> Result<(), Corrupt> {
+        self.decision(verdict, out)?;
+        out.extend_from_slice(&self.end);
+        for (tag, set) in [(CALLER_KNOWN, known.0), (OUTCALL_KNOWN, known.1)] {
+            if set {
+                out.extend_from_slice(&[tag, 1]);
+            }
+        }
+        out.extend_from_slice(&[REASON, if verdict == NO_VERDICT { NO_PERMISSION } else { PERMISSION }]);
+        Ok(())
+    }
+
+    fn decision(&self, verdict: u32, out: &mut Vec<u8>) -> Result<(), Corrupt> {
         if verdict == NO_VERDICT {
             out.extend_from_slice(UNRESTRICTED);
-            out.extend_from_slice(&self.end);
             return Ok(());
         }
         let (decision, stage) = outcome(verdict)?;
@@ -188,13 +202,19 @@ impl Snapshot {
             varint(permission.name.len(), out);
             out.extend_from_slice(permission.name);
         }
-        out.extend_from_slice(&self.end);
         Ok(())
     }
 }
 
-/// The response to a call that no tenant knows, and the start of those that no permission decides.
-pub const UNRESTRICTED: &[u8] = &[0x08, ALLOW, 0x10, 1];
+/// The start of the responses that no permission decides.
+const UNRESTRICTED: &[u8] = &[0x08, ALLOW, 0x10, 1];
+/// The tags of CheckCallResponse's fields of these names.
+const CALLER_KNOWN: u8 = 0x30;
+const OUTCALL_KNOWN: u8 = 0x38;
+const REASON: u8 = 0x40;
+/// Values of `reason`.
+const PERMISSION: u8 = 1;
+const NO_PERMISSION: u8 = 2;
 
 pub const ALLOW: u8 = 1;
 pub const CHALLENGE: u8 = 3;

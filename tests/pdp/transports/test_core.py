@@ -181,7 +181,7 @@ def test_a_rate_counts_calls_wherever_they_are_answered(tmp_path: Path) -> None:
     with served(denying("0900"), security=security) as running:
         before = in_python(running)
         answered = 0
-        while refusal(lambda: check(running, "token-a")) is grpc.StatusCode.OK:
+        while refusal(lambda: check(running, "token-a", caller=ALICE)) is grpc.StatusCode.OK:
             answered += 1
             time.sleep(0.02)  # the token is judged meanwhile
         explained = refusal(
