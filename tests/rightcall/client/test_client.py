@@ -118,7 +118,7 @@ def test_a_check_tells_decision_stage_permission_and_revision(connect: Connect) 
         Permission("11", "no-premium"),
         revision,
         "",
-        answers.Reason.PERMISSION,
+        reason=answers.Reason.PERMISSION,
         caller_known=True,
     )
     assert not answer.allowed
