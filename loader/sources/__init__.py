@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from loader.errors import SourceError
@@ -12,7 +13,10 @@ from loader.sources.wazo.database.url import SCHEMES as POSTGRESQL_SCHEMES
 from loader.sources.wazo.rest.settings import SCHEMES as WAZO_SCHEMES
 from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 
-__all__ = ["RECHECK_SECONDS", "Reading", "Source", "WazoOptions", "open_source"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["RECHECK_SECONDS", "SOURCES", "Reading", "Source", "WazoOptions", "open_source"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
@@ -32,21 +36,36 @@ def open_source(url: str, *, recheck: float = RECHECK_SECONDS, wazo: WazoOptions
     scheme = _SCHEME.match(url)
     if scheme is None:
         return FileSource(_path(url), recheck=recheck)
-    if scheme[1].lower() in POSTGRESQL_SCHEMES:
-        from loader.sources.wazo.database.source import (  # noqa: PLC0415 - who reads files needs no client
-            PostgresqlSource,
-        )
-
-        return PostgresqlSource(url, recheck=recheck)
-    if scheme[1].lower() in WAZO_SCHEMES:
-        from loader.sources.wazo.rest.source import WazoSource  # noqa: PLC0415 - likewise
-
-        return WazoSource(settings_from(url, wazo, poll_seconds=recheck))
-    if scheme[1].lower() != "file":
+    opener = SOURCES.get(scheme[1].lower())
+    if opener is None:
         raise SourceError(
             f"source scheme '{scheme[1]}' is not known; write file:PATH, or ./PATH for a file with such a name"
         )
-    return FileSource(_path(_local(url[scheme.end() :])), recheck=recheck)
+    return opener(url, recheck, wazo)
+
+
+def _open_file(url: str, recheck: float, _: WazoOptions | None) -> Source:
+    return FileSource(_path(_local(url.partition(":")[2])), recheck=recheck)
+
+
+def _open_database(url: str, recheck: float, _: WazoOptions | None) -> Source:
+    from loader.sources.wazo.database.source import PostgresqlSource  # noqa: PLC0415 - files need no client
+
+    return PostgresqlSource(url, recheck=recheck)
+
+
+def _open_wazo(url: str, recheck: float, wazo: WazoOptions | None) -> Source:
+    from loader.sources.wazo.rest.source import WazoSource  # noqa: PLC0415 - files need no client
+
+    return WazoSource(settings_from(url, wazo, poll_seconds=recheck))
+
+
+SOURCES: Final[dict[str, Callable[[str, float, WazoOptions | None], Source]]] = {
+    "file": _open_file,
+    **dict.fromkeys(POSTGRESQL_SCHEMES, _open_database),
+    **dict.fromkeys(WAZO_SCHEMES, _open_wazo),
+}
+"""By the scheme of a URL, in lower case: the function that makes its source."""
 
 
 def _local(rest: str) -> str:
