@@ -6,7 +6,6 @@ up it does the same, and reads the rules. Until its supervisor tells it to serve
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -73,9 +72,3 @@ class Recruits:
             number = theirs.fileno()
             process = subprocess.Popen([*self._command, str(number)], pass_fds=[number], stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
         return Recruit(process, channel, time.monotonic())
-
-
-def raise_open_files() -> None:
-    """Allows this process and its workers as many open files as the system lets them: each tenant's rules are some."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

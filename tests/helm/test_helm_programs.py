@@ -176,6 +176,8 @@ def test_the_sidecars_of_asterisk_work_as_they_are_written(tmp_path: Path) -> No
             until(lambda: node.healthy(container, probe), probe)
         adapter = running.enter_context(node.started("asterisk", "rightcall-agi").program())
         adapter.wait_for("agi_started")
+        for probe in ("startupProbe", "livenessProbe"):
+            until(lambda: node.healthy(node.container("asterisk", "rightcall-agi"), probe), probe)
         address = f"127.0.0.1:{node.ports['4573']}"
         for dialled, verdict in (("112", "ALLOW"), ("0900123456", "DENY")):
             caller = trial["test"]["caller"]

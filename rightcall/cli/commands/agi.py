@@ -11,6 +11,7 @@ import rich_click as click
 import structlog
 
 from pdp.errors import ListenError
+from pdp.runtime.open_files import raise_open_files
 from rightcall.agi.server import AgiServer
 from rightcall.agi.settings import LOOPBACK, AgiSettings, OnFailure, UnknownTenant
 from rightcall.aio import Client
@@ -177,6 +178,7 @@ def agi(
         **settings,
     )
     _check(connection)
+    raise_open_files()
     stopping = Stopping()
     signal.signal(signal.SIGHUP, _note_hangup)
     try:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click import get_current_context
 
+from pdp.runtime.open_files import raise_open_files
 from pdp.settings import Transport
 from pdp.transports.choice import fitting_workers
-from pdp.workers.processes import Recruits, raise_open_files
+from pdp.workers.processes import Recruits
 from rightcall.cli.command import option
 from rightcall.programs import worker
 from rightcall.programs.processes import Processes

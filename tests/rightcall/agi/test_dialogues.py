@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from waiting import until
 from pdp.errors import ListenError
 from rightcall.agi.dialogues import Dialogue, Dialogues
 from rightcall.agi.server import AgiServer
-from rightcall.agi.settings import AgiSettings
+from rightcall.agi.settings import AgiSettings, OnFailure
 from rightcall.aio import Client
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def test_there_are_never_too_many(steps: list[tuple[str, bool, bool]]) -> None:
 
 def test_a_thousand_connections_may_wait(running: Running) -> None:
     """They are made before anything is accepted, and each gets its verdict."""
-    agi = AgiServer(AgiSettings(listen="127.0.0.1:0", deadline=DEADLINE), lambda: Client(running.server.address))
+    chosen = AgiSettings(listen="127.0.0.1:0", deadline=DEADLINE, drain_seconds=0)
+    agi = AgiServer(chosen, lambda: Client(running.server.address))
     with ExitStack() as opened:
         waiting = [
             opened.enter_context(connected(agi, b"agi_network_script: user_set_call_rights\n\n")) for _ in range(1000)
@@ -154,6 +156,28 @@ def test_a_thousand_connections_may_wait(running: Running) -> None:
         opened.enter_context(agi)
         for connection in waiting:
             assert connection.recv(17) == b"GET FULL VARIABLE"
+
+
+def test_four_hundred_calls_at_once_are_decided_by_the_rules(running: Running) -> None:
+    """None of them by the failure mode, however long the others take."""
+    denied = {**FROM_ALICE, "WAZO_DSTNUM": "0900123", "WAZO_OUTCALLID": "3"}
+    with adapter(running.server.address, on_failure=OnFailure.CLOSED) as agi, ThreadPoolExecutor(400) as callers:
+        channels = [Asterisk(ALLOWED if number % 2 else denied) for number in range(400)]
+        found = list(callers.map(lambda channel: channel.call(agi.address), channels))
+
+    reasons = [(variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) for variables in found]
+    assert reasons == [("DENY", "rule"), ("ALLOW", "no-rule")] * 200
+
+
+def test_many_calls_without_an_answer_all_get_a_verdict() -> None:
+    """More than the server is asked about at the same time; the others do not wait behind them."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(400) as callers:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        with adapter(target, deadline=0.5, on_failure=OnFailure.INTERNAL) as agi:
+            found = list(callers.map(lambda _: Asterisk(ALLOWED).call(agi.address), range(400)))
+
+    reasons = {(variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) for variables in found}
+    assert reasons == {("ALLOW", "no-answer")}
 
 
 def test_only_the_networks_that_are_allowed_may_connect(running: Running) -> None:

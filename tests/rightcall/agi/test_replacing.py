@@ -108,6 +108,26 @@ def test_a_new_adapter_takes_over_while_the_old_one_drains(start: tuple[str, Cal
     assert slow.variables["WAZO_AUTHORIZATION"] == "ALLOW"
 
 
+def test_an_adapter_that_dies_leaves_the_call_to_the_next_one() -> None:
+    """The channel is denied, without a reason: that is the dialplan's sign to ask another adapter."""
+
+    def thinking() -> Iterator[str]:
+        assert dying.stop(signal.SIGKILL) == -signal.SIGKILL
+        yield "4321"
+
+    stale = {"WAZO_AUTHORIZATION": "ALLOW", "WAZO_PASSWORD": "1111", "RIGHTCALL_REASON": "rule"}
+    channel = Asterisk({**stale, **FROM_ALICE, "WAZO_DSTNUM": "0033123"}, dialled=thinking())
+    with rules() as running:
+        options = ("--listen", "127.0.0.1:0", "--http", "none", "--target", running.server.address)
+        with Program("agi", *options) as dying, Program("agi", *options) as other:
+            first, second = (str(program.wait_for("agi_started")["agi"]) for program in (dying, other))
+            left = dict(channel.call(first))
+            variables = Asterisk(left, dialled=["4321"]).call(second)
+
+    assert (left["WAZO_AUTHORIZATION"], left["WAZO_PASSWORD"], left["RIGHTCALL_REASON"]) == ("DENY", "", "")
+    assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == ("ALLOW", "pin")
+
+
 def test_a_hangup_ends_no_calls() -> None:
     """SIGHUP is what a closed terminal sends, and who wants settings to be read again."""
     with (
