@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -24,16 +24,14 @@ from pdp.metrics.catalog import (
 )
 from pdp.metrics.counters import BUCKETS, Durations, Refusal, Tallies, outcome
 from pdp.metrics.processes import ProcessesCollector
+from pdp.metrics.state import StateCollector
 from pdp.rules.model import Decision, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pdp.metrics.state import HeldState
     from pdp.rules.snapshot.verdict import Verdict
-    from pdp.snapshots.current import CurrentSnapshots, Held
-
-MAX_TENANT_SERIES = 50
-"""With more tenants than these, snapshots are told of together: a series for each would swamp who scrapes them."""
 
 _ONLY = {Stage.NONE: Decision.ALLOW, Stage.EMERGENCY: Decision.ALLOW, Stage.POLICY: Decision.DENY}
 """The stages that decide in one way only."""
@@ -54,13 +52,13 @@ class Metrics:
         tallies: what is counted for each call, by each thread for itself.
     """
 
-    def __init__(self, current: CurrentSnapshots, version: str) -> None:
+    def __init__(self, current: HeldState, version: str) -> None:
         # When a counter was made, a second series for each counter: that of the process is enough.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
         self._began = time.time()
         self._watched: Callable[[], Sequence[int]] = tuple
-        self._state = _StateCollector(current, version, self.workers)
+        self._state = StateCollector(current, version, self.workers)
         self.registry.register(self._state)
         self.registry.register(ProcessesCollector(self.workers))
         self.tallies = Tallies()
@@ -223,51 +221,6 @@ class _TallyCollector(Collector):
         yield _counters("rightcall_unknown_total", {(part,): total.strangers.get(part, 0) for part in STRANGERS})
 
 
-class _StateCollector(Collector):
-    """Gauges that are read where they are at each scrape, so that none of them can be out of date."""
-
-    def __init__(self, current: CurrentSnapshots, version: str, workers: Callable[[], Sequence[int]]) -> None:
-        self._current = current
-        self._version = version
-        self._workers = workers
-        self.redis_up: bool | None = None
-        self.redis_replica: bool | None = None
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges, as prometheus_client asks for them."""
-        held = self._current.held()
-        yield _gauge("rightcall_build_info", {(self._version,): 1})
-        yield _gauge("rightcall_workers", {(): len(self._workers())})
-        yield _gauge("rightcall_tenants", {(): len(held)})
-        yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
-        if self.redis_up is not None:
-            yield _gauge("rightcall_redis_up", {(): self.redis_up})
-        if self.redis_replica is not None:
-            yield _gauge("rightcall_redis_replica", {(): self.redis_replica})
-        yield from _by_tenant(held) if len(held) <= MAX_TENANT_SERIES else _together(held)
-
-
-def _by_tenant(held: list[Held]) -> Iterable[GaugeMetricFamily]:
-    now = time.time()
-    snapshots = {(one.snapshot.tenant,): one.snapshot for one in held}
-    yield _gauge("rightcall_snapshot_revision", {key: one.revision.number for key, one in snapshots.items()})
-    ages: dict[tuple[str, ...], float] = {
-        (one.snapshot.tenant, one.origin): now - one.snapshot.compiled_at for one in held
-    }
-    yield _gauge("rightcall_snapshot_age_seconds", ages)
-    yield _gauge("rightcall_snapshot_bytes", {key: one.size for key, one in snapshots.items()})
-    yield _gauge("rightcall_snapshot_permissions", {key: one.counts.permissions for key, one in snapshots.items()})
-
-
-def _together(held: list[Held]) -> Iterable[GaugeMetricFamily]:
-    """The age of the oldest and the sums of the others; revisions of different tenants have nothing to say together."""
-    snapshots = [one.snapshot for one in held]
-    oldest = min(snapshot.compiled_at for snapshot in snapshots)
-    yield _gauge("rightcall_snapshot_age_seconds", {("", ""): time.time() - oldest})
-    yield _gauge("rightcall_snapshot_bytes", {("",): sum(one.size for one in snapshots)})
-    yield _gauge("rightcall_snapshot_permissions", {("",): sum(one.counts.permissions for one in snapshots)})
-
-
 def _counters(name: str, values: dict[Any, int]) -> CounterMetricFamily:
     """A metric, with the values of its labels and what each is at."""
     family = CounterMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
@@ -283,11 +236,4 @@ def _histograms(name: str, values: dict[Any, Durations]) -> HistogramMetricFamil
     for labels, durations in values.items():
         counts = list(zip(bounds, accumulate(durations.buckets), strict=True))
         family.add_metric(labels, counts, durations.seconds)
-    return family
-
-
-def _gauge(name: str, values: dict[tuple[str, ...], float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
-    for labels, value in values.items():
-        family.add_metric(labels, value)
     return family

@@ -20,7 +20,8 @@ from server import DEADLINE, current_of, snapshot_of
 
 from pdp.metrics.catalog import METHODS, METRICS
 from pdp.metrics.counters import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, Refusal, Tallies, Tally
-from pdp.metrics.registry import MAX_TENANT_SERIES, Metrics
+from pdp.metrics.registry import Metrics
+from pdp.metrics.state import MAX_TENANT_SERIES
 from pdp.rules.model import Decision, Stage
 from pdp.rules.snapshot.verdict import Verdict
 from pdp.snapshots.uptake import _CAUSES

@@ -128,8 +128,8 @@ def test_any_bytes_are_a_request_or_refused(data: bytes) -> None:
 
 def test_an_edit_counts_at_once_and_remembered_responses_go() -> None:
     """The same question, before and after."""
-    decisions, hot, metrics = two_ways(denying("0900"))
-    current = metrics._state._current
+    decisions, hot, _ = two_ways(denying("0900"))
+    current = hot._current
     check = hot.check_call()
     before = v1.CheckCallResponse.FromString(check(CALL.SerializeToString()) or b"")
     current.replace(decode(Compiler().compile(denying("0901"), Revision(2, "cd" * 32), compiled_at=1.5e9)))

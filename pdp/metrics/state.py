@@ -1,0 +1,101 @@
+"""Gauges of the state that a server holds, read at each scrape.
+
+The snapshots are known by their shape alone, so that this folder stands below the one that holds them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pdp.metrics.catalog import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pdp.rules.snapshot.snapshot import Snapshot
+
+MAX_TENANT_SERIES = 50
+"""With more tenants than these, snapshots are told of together: a series for each would swamp who scrapes them."""
+
+
+class Held(Protocol):
+    """One tenant's snapshot as a server holds it; ``pdp.snapshots.current`` has what the attributes mean."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Where it came from."""
+        ...
+
+
+class HeldState(Protocol):
+    """All that a server holds."""
+
+    def held(self) -> Sequence[Held]:
+        """The snapshots, one a tenant."""
+        ...
+
+    @property
+    def contacted_at(self) -> float:
+        """When the source of rules was last heard of, in Unix time."""
+        ...
+
+
+class StateCollector(Collector):
+    """Gauges that are read where they are at each scrape, so that none of them can be out of date."""
+
+    def __init__(self, current: HeldState, version: str, workers: Callable[[], Sequence[int]]) -> None:
+        self._current = current
+        self._version = version
+        self._workers = workers
+        self.redis_up: bool | None = None
+        self.redis_replica: bool | None = None
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The gauges, as prometheus_client asks for them."""
+        held = self._current.held()
+        yield _gauge("rightcall_build_info", {(self._version,): 1})
+        yield _gauge("rightcall_workers", {(): len(self._workers())})
+        yield _gauge("rightcall_tenants", {(): len(held)})
+        yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
+        if self.redis_up is not None:
+            yield _gauge("rightcall_redis_up", {(): self.redis_up})
+        if self.redis_replica is not None:
+            yield _gauge("rightcall_redis_replica", {(): self.redis_replica})
+        yield from _by_tenant(held) if len(held) <= MAX_TENANT_SERIES else _together(held)
+
+
+def _by_tenant(held: Sequence[Held]) -> Iterable[GaugeMetricFamily]:
+    now = time.time()
+    snapshots = {(one.snapshot.tenant,): one.snapshot for one in held}
+    yield _gauge("rightcall_snapshot_revision", {key: one.revision.number for key, one in snapshots.items()})
+    ages: dict[tuple[str, ...], float] = {
+        (one.snapshot.tenant, one.origin): now - one.snapshot.compiled_at for one in held
+    }
+    yield _gauge("rightcall_snapshot_age_seconds", ages)
+    yield _gauge("rightcall_snapshot_bytes", {key: one.size for key, one in snapshots.items()})
+    yield _gauge("rightcall_snapshot_permissions", {key: one.counts.permissions for key, one in snapshots.items()})
+
+
+def _together(held: Sequence[Held]) -> Iterable[GaugeMetricFamily]:
+    """The age of the oldest and the sums of the others; revisions of different tenants have nothing to say together."""
+    snapshots = [one.snapshot for one in held]
+    oldest = min(snapshot.compiled_at for snapshot in snapshots)
+    yield _gauge("rightcall_snapshot_age_seconds", {("", ""): time.time() - oldest})
+    yield _gauge("rightcall_snapshot_bytes", {("",): sum(one.size for one in snapshots)})
+    yield _gauge("rightcall_snapshot_permissions", {("",): sum(one.counts.permissions for one in snapshots)})
+
+
+def _gauge(name: str, values: dict[tuple[str, ...], float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
