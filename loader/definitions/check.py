@@ -15,10 +15,18 @@ from loader.definitions import wording
 from loader.definitions.expectations import ExpectationCheck
 from loader.definitions.findings import PERMISSION_DEPTH, Finding, permission_label, tenant_label
 from loader.definitions.items import Entity, Item, TenantMemory
-from loader.definitions.shapes import GroupShape, OutcallShape, PermissionShape, TenantShape, UserShape, canonical_uuid
+from loader.definitions.shapes import (
+    GroupShape,
+    IgnoredShape,
+    OutcallShape,
+    PermissionShape,
+    TenantShape,
+    UserShape,
+    canonical_uuid,
+)
 from loader.definitions.text.tokens import LONG_LISTS, Path, printable
 from loader.faults import Severity
-from pdp.rules.model import CallPermission, Expectation, Group, Mode, Outcall, Tenant, User
+from pdp.rules.model import CallPermission, Expectation, Group, Ignored, Mode, Outcall, Tenant, User
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
@@ -94,18 +102,40 @@ class _TenantCheck:
         self._known = {key: {id_: id_ for id_ in declared[key] if isinstance(id_, str) and id_} for key in REFERABLE}
         self._memory.settle(self._known)
         users, groups, outcalls, permissions = (tuple(self._items(key, declared[key])) for key in LONG_LISTS)
-        expectations = self._expectations()
+        expectations, ignored = self._expectations(), self._ignored()
         self._check_aliases(users)
         tenant = None
         if self._head is not None and not any(found.severity is Severity.ERROR for found in self._findings):
             tenant = Tenant(
-                self._head.uuid, self._head.name, users, groups, outcalls, permissions, expectations=expectations
+                self._head.uuid,
+                self._head.name,
+                users,
+                groups,
+                outcalls,
+                permissions,
+                expectations=expectations,
+                lint=ignored,
             )
         return Entry(self._path, tenant_label(self._raw), uuid, tenant, tuple(map(str, declared["users"])))
 
     def _expectations(self) -> tuple[Expectation, ...]:
         check = ExpectationCheck(self._known, self._remedy, len(self._path), self._findings)
         return check.expectations(self._raws("expectations"), (*self._path, "expectations"))
+
+    def _ignored(self) -> tuple[Ignored, ...]:
+        found = []
+        permissions = {item for item in self._declared("call_permissions") if item != ""}
+        for index, raw in enumerate(self._raws("lint")):
+            path = (*self._path, "lint", index)
+            shape = self._shape(IgnoredShape, raw, path)
+            if shape is None:
+                continue
+            found.append(Ignored(shape.ignore, shape.reason, tuple(shape.permissions)))
+            for at, id_ in enumerate(shape.permissions):
+                if id_ not in permissions:
+                    problem = f"there is no permission {id_} in this tenant"
+                    self._warn((*path, "permissions", at), problem, "remove it here")
+        return tuple(found)
 
     def _raws(self, key: str) -> list[object]:
         """The members of one of the tenant's lists."""

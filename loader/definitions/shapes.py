@@ -6,12 +6,14 @@ What values say about each other (references, ids that stand twice) is in ``chec
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from loader.definitions.text.tokens import printable
+from pdp.rules.analysis.lint.finding import CODES
 from pdp.rules.errors import PatternError
 from pdp.rules.model import MAX_CALLER_LENGTH, MAX_PASSWORD_LENGTH, Mode
 from pdp.rules.patterns.parser import parse
@@ -69,6 +71,20 @@ def _not_empty(patterns: list[str]) -> list[str]:
     return patterns
 
 
+def _reason(text: str) -> str:
+    if not text.strip():
+        _refuse("it is not said why a mistake is meant", "write the reason for who reads it later")
+    return text
+
+
+def _code(text: str) -> str:
+    if text not in CODES:
+        found = get_close_matches(text, CODES, n=1)
+        remedy = f"did you mean '{found[0]}'?" if found else "write a code that rightcall validate shows"
+        _refuse(f"there is no mistake '{printable(text)}'", remedy)
+    return text
+
+
 def _password(text: str) -> str:
     if not _PASSWORD.fullmatch(text):
         problem = "the password cannot be dialled" if text else "the password is empty"
@@ -117,6 +133,8 @@ _Id = Annotated[str, AfterValidator(_id)]
 _Password = Annotated[str, AfterValidator(_password)]
 _Pattern = Annotated[str, AfterValidator(_pattern)]
 _Name = Annotated[str, AfterValidator(_text), AfterValidator(_name)]
+_Reason = Annotated[str, AfterValidator(_text), AfterValidator(_reason)]
+_Code = Annotated[str, AfterValidator(_code)]
 
 
 class _Shape(BaseModel):
@@ -141,6 +159,7 @@ class TenantShape(_Shape):
     outcalls: list[Any] = []
     call_permissions: list[Any] = []
     expectations: list[Any] = []
+    lint: list[Any] = []
 
 
 class UserShape(_Shape):
@@ -194,6 +213,14 @@ class ExpectationShape(_Shape):
     through: Any = "any"
     must: Any
     enforce: bool = True
+
+
+class IgnoredShape(_Shape):
+    """Mistakes of meaning that are meant."""
+
+    ignore: _Code
+    reason: _Reason
+    permissions: list[int] = []
 
 
 class PeopleShape(_Shape):

@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from loader.definitions.across import Found, check_across
 from loader.definitions.document import ENDINGS, Checked, FollowedDocument, unreadable
@@ -22,8 +22,9 @@ from loader.sources.base import Reading
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from loader.definitions.check import Entry
     from loader.definitions.text.tokens import Path
 
 RECHECK_SECONDS = 30.0
@@ -37,6 +38,13 @@ _COARSE_NS = 100_000_000
 """A file that changed less than this before it was read may change again without getting another time."""
 
 Signature: TypeAlias = tuple[int, ...]
+
+
+class Place(NamedTuple):
+    """Where something stands: a file, as people know it, and a line of it, where it has one."""
+
+    file: str
+    line: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,24 @@ class FileSource:
                 continue
             yield
             due = time.monotonic() + self._recheck
+
+    def places(self, tenant: str, wanted: Iterable[tuple[str, str | int]]) -> dict[tuple[str, str | int], Place]:
+        """Where things of a tenant stand in the files that were read last.
+
+        Args:
+            tenant: its UUID.
+            wanted: names of the tenant's lists, each with the id of one of its members.
+        """
+        for file, held in self._held.items():
+            for entry in held.checked.entries:
+                if entry.uuid == tenant and entry.tenant is not None:
+                    paths = _paths(entry, wanted)
+                    lines = held.document.lines(paths.values())
+                    return {
+                        key: Place(_shown(file), lines.of(path, key=False) if lines else None)
+                        for key, path in paths.items()
+                    }
+        return {}
 
     def close(self) -> None:
         """Nothing is open between two readings."""
@@ -174,6 +200,16 @@ class FileSource:
             paths.setdefault(file, []).append(finding.path)
         lines = {file: self._held[file].document.lines(its) for file, its in paths.items()}
         return [finding.fault(_shown(file), lines[file], entry.label) for file, entry, finding in found]
+
+
+def _paths(entry: Entry, wanted: Iterable[tuple[str, str | int]]) -> dict[tuple[str, str | int], Path]:
+    """The ways to members of a tenant's lists; to the tenant itself for those that it does not have."""
+    tenant = entry.tenant
+    if tenant is None:
+        return {}
+    at: dict[tuple[str, str | int], int] = {("users", each.uuid): index for index, each in enumerate(tenant.users)}
+    at |= {("call_permissions", each.id): index for index, each in enumerate(tenant.call_permissions)}
+    return {key: (*entry.path, key[0], at[key]) if key in at else entry.path for key in wanted}
 
 
 def _shown(file: str) -> str:

@@ -198,6 +198,21 @@ class Dialling:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """Mistakes of meaning that are meant.
+
+    Attributes:
+        code: their kind.
+        reason: why, for people.
+        permissions: the ids of the permissions at fault; empty: of any.
+    """
+
+    code: str
+    reason: str
+    permissions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """One customer, and all that belongs to it. UUIDs are in canonical lower case; references are known to exist.
 
@@ -217,6 +232,7 @@ class Tenant:
     emergency: tuple[str, ...] = ()
     dialling: Dialling | None = None
     closed: int = 0
+    lint: tuple[Ignored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,4 +1,4 @@
-"""``rightcall validate``: every fault of definitions, with its origin and what to do about it."""
+"""``rightcall validate``: every fault of definitions, of form and of meaning, with its origin and a remedy."""
 
 from __future__ import annotations
 
@@ -10,50 +10,83 @@ from rich.text import Text
 
 from loader.errors import SourceError
 from loader.faults import Severity
-from rightcall.cli.command import command
+from rightcall.cli.command import command, option
 from rightcall.cli.options.common import json_option
 from rightcall.cli.output import print_json, say
+from rightcall.cli.remarks import github_annotations, remarks, sarif
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.sources import opened_source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loader.faults import Fault
     from loader.sources import Reading
+    from rightcall.cli.remarks import Remark
 
+FORMATS = ("human", "json", "sarif", "github")
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 
-@command("rightcall validate company.yaml")
+@command("rightcall validate company.yaml", "rightcall validate --lint error --format github definitions")
 @click.argument("path", metavar="PATH")
+@option(
+    "--lint",
+    "strictness",
+    type=click.Choice(("off", "warn", "error")),
+    default="warn",
+    help="Look for mistakes of meaning too; error: those of the ranks critical and high make it fail.",
+)
+@option("--emergency", default="", metavar="NUMBERS", help="As of the server: its emergency numbers.")
+@option("--format", "form", type=click.Choice(FORMATS), default="human", help="sarif and github: for pipelines.")
 @json_option
 @click.pass_context
-def validate(ctx: click.Context, *, path: str, as_json: bool) -> None:
+def validate(ctx: click.Context, *, path: str, strictness: str, emergency: str, form: str, as_json: bool) -> None:
     """Looks for faults in the definitions at PATH, a file or a directory, and changes nothing.
 
-    Exit code 0: no errors (there may be warnings); 3: errors, each of which keeps its tenant from being published.
+    Faults of form keep a tenant from being published. Mistakes of meaning are ranked by the harm that they do: a call
+    for help that does not go through, a deny that another rule opens, a permission that decides nothing.
+
+    Exit code 0: no errors (there may be warnings); 3: errors.
     """
+    numbers = [number for number in (each.strip() for each in emergency.split(",")) if number]
     try:
         with closing(opened_source(path, None)) as source:
             reading = source.read()
+            found = remarks(source, reading.tenants, numbers) if strictness != "off" else []
     except SourceError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
     errors = sum(fault.severity is Severity.ERROR for fault in reading.faults)
-    if as_json:
-        print_json(_document(reading, errors))
+    _print("json" if as_json else form, reading, errors, found)
+    serious = strictness == "error" and any(remark.serious for remark in found)
+    ctx.exit(ExitCode.FAULTY if errors or serious else ExitCode.DONE)
+
+
+def _print(form: str, reading: Reading, errors: int, found: Sequence[Remark]) -> None:
+    shown = [remark for remark in found if remark.shown]
+    if form == "json":
+        print_json(_document(reading, errors, found))
+    elif form == "sarif":
+        print_json(sarif(reading.faults, found))
+    elif form == "github":
+        for annotation in github_annotations(reading.faults, shown):
+            say(annotation)
     else:
         for fault in reading.faults:
             say(_line(fault))
-        say(_summary(reading, errors))
-    ctx.exit(ExitCode.FAULTY if errors else ExitCode.DONE)
+        for remark in shown:
+            say(remark.line())
+        say(_summary(reading, errors, shown, sum(bool(remark.reason) for remark in found)))
 
 
-def _document(reading: Reading, errors: int) -> dict[str, object]:
+def _document(reading: Reading, errors: int, found: Sequence[Remark]) -> dict[str, object]:
     return {
         "errors": errors,
         "warnings": len(reading.faults) - errors,
         "good_tenants": [tenant.uuid for tenant in reading.tenants],
         "faulty_tenants": sorted(reading.faulty),
         "faults": [fault.as_dict() for fault in reading.faults],
+        "lint": [remark.as_dict() for remark in found],
     }
 
 
@@ -61,12 +94,15 @@ def _line(fault: Fault) -> Text:
     return Text.assemble((f"{fault.severity.value}: ", _STYLES[fault.severity]), str(fault))
 
 
-def _summary(reading: Reading, errors: int) -> Text:
+def _summary(reading: Reading, errors: int, found: Sequence[Remark], ignored: int) -> Text:
     warnings = len(reading.faults) - errors
     permissions = sum(len(tenant.call_permissions) for tenant in reading.tenants)
     good = f"{_count(len(reading.tenants), 'good tenant')} with {_count(permissions, 'permission')}"
-    style = "bold red" if errors else "bold yellow" if warnings else "bold green"
-    return Text.assemble((f"{_count(errors, 'error')}, {_count(warnings, 'warning')}", style), f"; {good}")
+    serious = sum(remark.serious for remark in found)
+    style = "bold red" if errors or serious else "bold yellow" if warnings or found else "bold green"
+    counts = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
+    meaning = f"; {_count(len(found), 'mistake')} of meaning ({serious} serious)" if found else ""
+    return Text.assemble((counts, style), f"; {good}{meaning}{f'; {ignored} ignored' if ignored else ''}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,127 @@
+"""What lint finds, and what each code stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pdp.rules.model import Decision
+
+
+class Rank(IntEnum):
+    """How much harm a mistake does, worst first."""
+
+    CRITICAL = 1
+    """Somebody cannot call for help, though a rule was written for that."""
+    HIGH = 2
+    """A line is open, or closed, that a rule was written to close, or open."""
+    MEDIUM = 3
+    """A rule does not do what it seems to, though no call shows harm."""
+    LOW = 4
+    """Something is superfluous or missing."""
+
+
+class Code(NamedTuple):
+    """A kind of mistake.
+
+    Attributes:
+        rank: how much harm it does.
+        title: what it is, in a few words.
+    """
+
+    rank: Rank
+    title: str
+
+
+CODES: Final[dict[str, Code]] = {
+    "deny-all-on-user-beats-group-emergency": Code(
+        Rank.CRITICAL, "A deny of the user's own closes an emergency number that its group is allowed."
+    ),
+    "emergency-permission-disabled": Code(
+        Rank.CRITICAL, "The permission that allows an emergency number is disabled, and the number is denied."
+    ),
+    "premium-opened-by-another-stage": Code(
+        Rank.HIGH, "An allow of an earlier stage opens all that a narrower deny closes."
+    ),
+    "allow-beats-narrower-deny": Code(
+        Rank.HIGH, "An allow prevails over a narrower deny of the same stage, which closes nothing."
+    ),
+    "missing-tail": Code(Rank.HIGH, "A pattern without its dot matches one number and not all that begin so."),
+    "literal-star": Code(Rank.HIGH, "A star is a key of the telephone and stands for nothing else."),
+    "other-notation-open": Code(Rank.MEDIUM, "What is denied with 00 in front is open with +, or the other way round."),
+    "other-outcall-open": Code(Rank.MEDIUM, "What an outcall denies is allowed through another one."),
+    "only-a-disabled-group": Code(Rank.MEDIUM, "Only disabled groups have the permission, so it never applies."),
+    "group-without-members": Code(Rank.MEDIUM, "Only groups without members have the permission, so it never applies."),
+    "one-permission-on-user-and-outcall": Code(
+        Rank.MEDIUM, "A permission on a user and on an outcall applies to each alone; it does not join the two."
+    ),
+    "always-decided-by-an-earlier-stage": Code(Rank.MEDIUM, "Permissions of an earlier stage take all its extensions."),
+    "never-decides": Code(Rank.MEDIUM, "Other permissions of its stage take all its extensions."),
+    "password-never-asked": Code(
+        Rank.MEDIUM, "Instead of its PIN, that of a permission with a higher id is asked for."
+    ),
+    "two-passwords-in-one-stage": Code(
+        Rank.MEDIUM, "Where two permissions of a stage ask for a PIN, only that of the higher id is asked for."
+    ),
+    "short-pin": Code(Rank.MEDIUM, "A PIN of less than four digits is soon guessed."),
+    "pin-is-the-extension": Code(Rank.MEDIUM, "A user's PIN is the user's own extension."),
+    "shared-pin": Code(Rank.MEDIUM, "Several users have the same PIN of their own."),
+    "untypable-pin": Code(Rank.MEDIUM, "A # ends the typing of a PIN on a telephone."),
+    "no-pattern": Code(Rank.LOW, "A permission without extensions never applies."),
+    "no-association": Code(Rank.LOW, "A permission without users, groups and outcalls never applies."),
+    "duplicate-permissions": Code(Rank.LOW, "Two permissions say the same to the same callers."),
+    "emergency-list-decides-first": Code(Rank.LOW, "The emergency list allows all that the permission matches."),
+    "pattern-never-decides": Code(Rank.LOW, "A pattern of a permission decides nothing; its other patterns do."),
+    "pattern-covered": Code(Rank.LOW, "The other patterns of its permission match all that a pattern does."),
+    "not-looked-at": Code(Rank.MEDIUM, "The patterns take too many states to tell apart; nothing was looked for."),
+    "no-emergency-list": Code(Rank.LOW, "The tenant has no list of emergency numbers."),
+}
+"""Every code, worst first."""
+
+
+class Call(NamedTuple):
+    """A call that shows a mistake.
+
+    Attributes:
+        caller: a user's UUID; empty: a caller that is no user.
+        outcall: None: through none.
+        extension: what is dialled.
+        decision: how it is decided.
+    """
+
+    caller: str
+    outcall: str | None
+    extension: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake.
+
+    Attributes:
+        code: its kind, one of ``CODES``.
+        text: what is wrong, a sentence.
+        remedy: what to do about it.
+        permissions: the ids of the permissions that it is about, the first one at fault.
+        users: the UUIDs of the users that it is about, where no permission is at fault.
+        pattern: the pattern at fault, if it is one.
+        call: a call that shows it.
+        less: its rank, where it does less harm than its kind; None: the rank of its kind.
+    """
+
+    code: str
+    text: str
+    remedy: str
+    permissions: tuple[int, ...] = ()
+    users: tuple[str, ...] = ()
+    pattern: str = ""
+    call: Call | None = None
+    less: Rank | None = None
+
+    @property
+    def rank(self) -> Rank:
+        """How much harm it does."""
+        return self.less or CODES[self.code].rank

@@ -1,0 +1,63 @@
+"""All checks of lint over a tenant, worst first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pdp.rules.analysis.lint.emergency import emergency, no_list
+from pdp.rules.analysis.lint.idle import idle, idle_patterns
+from pdp.rules.analysis.lint.notation import counterparts, other_notations, seeming_prefixes
+from pdp.rules.analysis.lint.pins import pins
+from pdp.rules.analysis.lint.stages import (
+    beaten_denies,
+    duplicates,
+    joined_in_vain,
+    opened_denies,
+    other_outcalls,
+    passwords,
+)
+from pdp.rules.analysis.lint.subject import Subject
+from pdp.rules.analysis.proving import emergency_texts, rule_texts
+from pdp.rules.analysis.regions import MAX_STATES, Regions
+from pdp.rules.analysis.rulings import Rulings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pdp.rules.analysis.lint.finding import Mistake
+    from pdp.rules.model import Tenant
+
+_CHECKS = (
+    emergency,
+    opened_denies,
+    beaten_denies,
+    seeming_prefixes,
+    other_notations,
+    other_outcalls,
+    joined_in_vain,
+    idle,
+    passwords,
+    pins,
+    duplicates,
+    idle_patterns,
+    no_list,
+)
+
+
+def lint(tenant: Tenant, *, emergency_numbers: Iterable[str] = (), max_states: int = MAX_STATES) -> list[Mistake]:
+    """The mistakes of a tenant, worst first.
+
+    Args:
+        tenant: its rules.
+        emergency_numbers: those of the server.
+        max_states: what telling the patterns apart may take.
+
+    Raises:
+        TooManyStatesError: they take more.
+    """
+    numbers = emergency_texts(emergency_numbers)
+    others = counterparts(tenant).values()
+    regions = Regions((*rule_texts(tenant), *others, *numbers), max_states=max_states)
+    subject = Subject(Rulings(tenant, regions, regions.any_of(numbers)))
+    found = [mistake for check in _CHECKS for mistake in check(subject)]
+    return sorted(found, key=lambda mistake: (mistake.rank, mistake.code, mistake.permissions, mistake.pattern))
