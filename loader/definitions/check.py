@@ -102,7 +102,7 @@ class _TenantCheck:
         self._known = {key: {id_: id_ for id_ in declared[key] if isinstance(id_, str) and id_} for key in REFERABLE}
         self._memory.settle(self._known)
         users, groups, outcalls, permissions = (tuple(self._items(key, declared[key])) for key in LONG_LISTS)
-        expectations, ignored = self._expectations(), self._ignored()
+        expectations, ignored = self._expectations(), self._ignored({*declared["call_permissions"]})
         self._check_aliases(users)
         tenant = None
         if self._head is not None and not any(found.severity is Severity.ERROR for found in self._findings):
@@ -122,9 +122,9 @@ class _TenantCheck:
         check = ExpectationCheck(self._known, self._remedy, len(self._path), self._findings)
         return check.expectations(self._raws("expectations"), (*self._path, "expectations"))
 
-    def _ignored(self) -> tuple[Ignored, ...]:
+    def _ignored(self, permissions: set[str | int]) -> tuple[Ignored, ...]:
+        """The mistakes that are meant, given the ids of the permissions."""
         found = []
-        permissions = {item for item in self._declared("call_permissions") if item != ""}
         for index, raw in enumerate(self._raws("lint")):
             path = (*self._path, "lint", index)
             shape = self._shape(IgnoredShape, raw, path)

@@ -12,7 +12,7 @@ from pdp.rules.analysis.rulings import Policy, Rulings
 from pdp.rules.model import PasswordOverride
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pdp.rules.analysis.counterexample import Pair
     from pdp.rules.analysis.rulings import Decided
@@ -84,17 +84,17 @@ class Comparison:
         old: Tenant,
         new: Tenant,
         *,
-        emergency: Iterable[str] = (),
+        emergency: Sequence[str] = (),
         policy: Policy | None = None,
         override: PasswordOverride = PasswordOverride.ALL,
         max_states: int = MAX_STATES,
     ) -> None:
         self.old = old
         self.new = new
-        numbers = emergency_texts(emergency)
-        self.regions = Regions((*rule_texts(old), *rule_texts(new), *numbers), max_states=max_states)
-        first = self.regions.any_of(numbers)
-        before, now = Rulings(old, self.regions, first), Rulings(new, self.regions, first)
+        versions = [(each, emergency_texts(each, emergency)) for each in (old, new)]
+        texts = [text for each, numbers in versions for text in (*rule_texts(each), *numbers)]
+        self.regions = Regions(texts, max_states=max_states)
+        before, now = (Rulings(each, self.regions, self.regions.any_of(numbers)) for each, numbers in versions)
         self._difference = Difference(before, now, policy, override)
         self.lines = tuple(sorted(self._lines(), key=_order))
         self.passwords = tuple(self._password_lines())

@@ -40,10 +40,21 @@ class Bounds:
     walks: int = MAX_WALKS
 
 
-def emergency_texts(numbers: Iterable[str]) -> tuple[str, ...]:
-    """The extensions that count as one of some emergency numbers: itself, with one ``#`` behind, without caller id."""
+def emergency_texts(tenant: Tenant, numbers: Iterable[str]) -> tuple[str, ...]:
+    """The extensions that count as an emergency number, those of the tenant and these of the server.
+
+    Such an extension is the number, also behind the outside line, behind a prefix that hides the caller's number, and
+    with one ``#`` at its end.
+    """
     hidden = ("", "*31#", "#31#")
-    return tuple(f"{prefix}{number}{end}" for number in numbers for prefix in hidden for end in ("", "#"))
+    line = tenant.dialling.outside_line if tenant.dialling else ""
+    return tuple(
+        f"{prefix}{outside}{number}{end}"
+        for number in dict.fromkeys((*tenant.emergency, *numbers))
+        for outside in dict.fromkeys(("", line))
+        for prefix in hidden
+        for end in ("", "#")
+    )
 
 
 def rule_texts(tenant: Tenant) -> list[str]:
@@ -73,7 +84,7 @@ class Prover:
         """What comes of each expectation, in the order of the definitions."""
         if not tenant.expectations:
             return ()
-        emergency = emergency_texts(self._emergency)
+        emergency = emergency_texts(tenant, self._emergency)
         try:
             regions = self._divided((*rule_texts(tenant), *emergency))
         except TooManyStatesError:

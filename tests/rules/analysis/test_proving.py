@@ -30,7 +30,7 @@ def violations(proof: Proof) -> dict[object, object]:
 def test_looking_at_classes_singly_comes_to_the_same(number: int) -> None:
     """Truths, pairs and extensions."""
     read = Vector(number)
-    prover, emergency = Prover(emergency=read.emergency), emergency_texts(read.emergency)
+    prover, emergency = Prover(emergency=read.emergency), emergency_texts(read.tenant, read.emergency)
     whole = prover.prove(read.tenant)
     parts = [prover._in_parts(read.tenant, expectation, emergency) for expectation in read.tenant.expectations]
     for one, other in zip(whole, parts, strict=True):

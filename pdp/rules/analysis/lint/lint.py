@@ -55,7 +55,7 @@ def lint(tenant: Tenant, *, emergency_numbers: Iterable[str] = (), max_states: i
     Raises:
         TooManyStatesError: they take more.
     """
-    numbers = emergency_texts(emergency_numbers)
+    numbers = emergency_texts(tenant, emergency_numbers)
     others = counterparts(tenant).values()
     regions = Regions((*rule_texts(tenant), *others, *numbers), max_states=max_states)
     subject = Subject(Rulings(tenant, regions, regions.any_of(numbers)))
