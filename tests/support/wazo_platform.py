@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     Event = dict[str, Any]
 
@@ -30,6 +30,9 @@ class WazoPlatform:
         self._members: set[tuple[int, str]] = set()
         self._local_members: set[tuple[int, str]] = set()
         self._dangling: list[int] = []
+        self._dangling_permissions: set[int] = set()
+        self.extensions: dict[str, int] = {}
+        """How many extensions a user's line has, by the user's UUID, where that is not one."""
         self._associations: set[tuple[int, str, str | int]] = set()
         self._ids = count(1)
         self.add_tenant("master", uuid=MASTER)
@@ -42,11 +45,11 @@ class WazoPlatform:
         self._tell("auth_tenant_added", uuid, uuid=uuid)
         return uuid
 
-    def delete_tenant(self, uuid: str) -> None:
-        """Removes a tenant and all that is in it; there is one event."""
+    def delete_tenant(self, uuid: str, *, confd: bool = True) -> None:
+        """Removes a tenant and all that is in it; there is one event. Without ``confd`` its things stay, unseen."""
         with self.lock:
             del self.tenants[uuid]
-            for things in (self.users, self.groups, self.outcalls, self.callpermissions):
+            for things in (self.users, self.groups, self.outcalls, self.callpermissions) if confd else ():
                 for key in [key for key, thing in things.items() if thing["tenant_uuid"] == uuid]:
                     del things[key]  # type: ignore[arg-type]  # likewise
         self._tell("auth_tenant_deleted", uuid, uuid=uuid)
@@ -64,7 +67,7 @@ class WazoPlatform:
         """Changes columns of a user."""
         with self.lock:
             self.users[uuid].update(changes)
-        self._tell("user_edited", self.users[uuid]["tenant_uuid"], uuid=uuid)
+        self._tell("user_edited", self.users[uuid]["tenant_uuid"], id=self.users[uuid]["id"], uuid=uuid)
 
     def delete_user(self, uuid: str) -> None:
         """Removes a user, and silently its memberships and associations."""
@@ -95,12 +98,47 @@ class WazoPlatform:
         """Makes a user a member; ``local``: of one whose interface is a ``Local/`` channel."""
         with self.lock:
             (self._local_members if local else self._members).add((group, user))
-        self._tell("group_member_users_associated", self.groups[group]["tenant_uuid"], group_id=group)
+        self._tell_members("extensions" if local else "users", group)
 
     def dangle(self, group: int) -> None:
         """A row of ``queuemember`` whose user is gone; nothing tells of it."""
         with self.lock:
             self._dangling.append(group)
+
+    def dangle_permission(self, permission: int, *, mended: bool = False) -> None:
+        """A row of ``rightcallmember`` whose user is gone, or its end; nothing tells of it."""
+        with self.lock:
+            (self._dangling_permissions.discard if mended else self._dangling_permissions.add)(permission)
+
+    def set_groups(self, user: str, groups: Collection[int]) -> None:
+        """Makes these, of any tenant, all the groups of a user."""
+        with self.lock:
+            self._members = {each for each in self._members if each[1] != user} | {(group, user) for group in groups}
+            self._local_members = {each for each in self._local_members if each[1] != user}
+        tenant = self.users[user]["tenant_uuid"]
+        self._tell("user_groups_associated", tenant, user_uuid=user, group_ids=list(groups))
+
+    def set_members(self, group: int, users: Collection[str]) -> None:
+        """Makes these all the members of a group that have a line; those of ``Local/`` channels stay."""
+        with self.lock:
+            self._members = {each for each in self._members if each[0] != group} | {(group, user) for user in users}
+        self._tell_members("users", group, user_uuids=list(users))
+
+    def end_line(self, user: str) -> None:
+        """Takes the line of a user away, and with it every membership but those of ``Local/`` channels."""
+        with self.lock:
+            self._members = {each for each in self._members if each[1] != user}
+        tenant = self.users[user]["tenant_uuid"]
+        self._tell("user_line_dissociated", tenant, user={"uuid": user}, line={"id": 1}, main_line=True)
+
+    def delete_group(self, number: int) -> None:
+        """Removes a group, and silently its members and associations."""
+        with self.lock:
+            tenant = self.groups.pop(number)["tenant_uuid"]
+            self._members = {each for each in self._members if each[0] != number}
+            self._local_members = {each for each in self._local_members if each[0] != number}
+            self._associations = {each for each in self._associations if each[1:] != ("groups", number)}
+        self._tell("group_deleted", tenant, id=number)
 
     def add_outcall(self, tenant: str, name: str) -> int:
         """An outcall; its id."""
@@ -138,28 +176,50 @@ class WazoPlatform:
         with self.lock:
             self._associations.add((permission, kind, member))
         name = f"{kind[:-1]}_call_permission_associated"
-        self._tell(name, self.callpermissions[permission]["tenant_uuid"], call_permission_id=permission)
+        self._tell(name, self._tenant_of(kind, member), call_permission_id=permission)
 
     def dissociate(self, permission: int, kind: str, member: str | int) -> None:
         """Undoes an association."""
         with self.lock:
             self._associations.discard((permission, kind, member))
         name = f"{kind[:-1]}_call_permission_dissociated"
-        self._tell(name, self.callpermissions[permission]["tenant_uuid"], call_permission_id=permission)
+        self._tell(name, self._tenant_of(kind, member), call_permission_id=permission)
 
-    def rendered(self, resource: str, tenants: set[str]) -> list[dict[str, Any]]:
-        """The things of a resource with what is embedded in them, as wazo-confd shows them."""
-        render = getattr(self, f"_{resource}")
+    def _tenant_of(self, kind: str, member: str | int) -> str:
+        tenant: str = getattr(self, kind)[member]["tenant_uuid"]
+        return tenant
+
+    def rendered(
+        self, kind: str, tenants: set[str], wanted: Mapping[str, Collection[str]] | None = None
+    ) -> list[dict[str, Any]]:
+        """The things of a resource with what is embedded in them, as wazo-confd shows them.
+
+        Args:
+            kind: the resource, or ``summary`` for that view of users.
+            tenants: whose.
+            wanted: by column, the values of those to be shown.
+        """
+        render = getattr(self, f"_{kind}")
         with self.lock:
-            things = getattr(self, resource).values()
-            return [render(thing) for thing in things if thing["tenant_uuid"] in tenants]
+            things = getattr(self, "users" if kind == "summary" else kind).values()
+            return [
+                render(thing)
+                for thing in things
+                if thing["tenant_uuid"] in tenants
+                and all(str(thing.get(key)) in values for key, values in (wanted or {}).items())
+            ]
 
     def _callpermissions(self, permission: dict[str, Any]) -> dict[str, Any]:
+        if permission["id"] in self._dangling_permissions:
+            raise AttributeError("'NoneType' object has no attribute 'uuid'")
         mine = [each[1:] for each in self._associations if each[0] == permission["id"]]  # in no order, as in Wazo
         users = [_some(self.users[member], "uuid", "firstname") for kind, member in mine if kind == "users"]  # type: ignore[index]  # a user's key is text
         groups = [_some(self.groups[member], "uuid", "id", "name") for kind, member in mine if kind == "groups"]  # type: ignore[index]  # a group's key is a number
         outcalls = [_some(self.outcalls[member], "id", "name") for kind, member in mine if kind == "outcalls"]  # type: ignore[index]  # likewise
         return {**permission, "users": users, "groups": groups, "outcalls": outcalls}
+
+    def _summary(self, user: dict[str, Any]) -> dict[str, Any]:
+        return _some(user, "id", "uuid", "firstname", "lastname", "enabled")
 
     def _users(self, user: dict[str, Any]) -> dict[str, Any]:
         mine = [group for group, member in self._members | self._local_members if member == user["uuid"]]
@@ -178,6 +238,11 @@ class WazoPlatform:
 
     def _outcalls(self, outcall: dict[str, Any]) -> dict[str, Any]:
         return {**outcall, "extensions": [], "schedules": [], "call_permissions": []}
+
+    def _tell_members(self, what: str, group: int, **data: object) -> None:
+        thing = self.groups[group]
+        name = f"group_member_{what}_associated"
+        self._tell(name, thing["tenant_uuid"], group_id=group, group_uuid=thing["uuid"], **data)
 
     def _tell(self, name: str, tenant: str, **data: object) -> None:
         """Publishes an event, after the edit is done."""

@@ -1,5 +1,45 @@
 """An HTTP server that behaves as wazo-confd and wazo-auth do, and misbehaves when asked to.
 
+What it does as they do, and under each row the place in Wazo's sources (of August 2026):
+
+- a list answers ``{total, items}``; parameters that name a column filter exactly; no default limit
+    | wazo-confd `helpers/restful.py` `ListResource`, xivo-dao `resources/utils/search.py` `_filter_exact_match`
+- ``uuid=a,b`` of users names several
+    | xivo-dao `resources/user/search.py` `_filter_exact_match_uuids`
+- a user whose line has several extensions counts several times in ``total``; ``view=summary`` lists it as often
+    | xivo-dao `resources/user/search.py` `_search_on_extension`
+- every user that a list of users loads costs processor time, whatever page is asked for; ``view=summary`` does not
+    | xivo-dao `search.py` `search_from_query_collated`, `resources/user/strategy.py`, `view.py` `SummaryView`
+- ``recurse=true`` and ``Wazo-Tenant`` choose tenants that wazo-auth shows
+    | wazo-confd `helpers/restful.py` `_build_tenant_list`
+- a group's name is made, people give its label
+    | wazo-confd `plugins/group/resource.py` `group_name_fmt`
+- a user may be put into another tenant's group by its number
+    | wazo-confd `plugins/user_group/middleware.py`: no tenants are given to the look-up
+- a group shows users without those of ``Local/`` channels; a user shows all of its groups
+    | xivo-dao `alchemy/groupfeatures.py` `user_queue_members`, `alchemy/userfeatures.py` `group_members`
+- a row of ``queuemember`` without its user shows as ``{"priority": 0}``
+    | wazo-confd `plugins/group/schema.py` `merge_user_group_member`
+- a row of ``rightcallmember`` without its user makes the list of permissions 500
+    | xivo-dao `alchemy/rightcall.py` `users` (a proxy to what is None)
+- the end of a user's line ends its membership, and tells ``user_line_dissociated`` alone
+    | xivo-dao `resources/user_line/persistor.py` `delete_queue_member`, wazo-confd
+      `plugins/user_line/notifier.py`
+- what is deleted takes its associations with it; one event tells
+    | xivo-dao `alchemy/rightcallmember.py`, `userfeatures.py`, cascades
+- events name what changed, are published after the commit, and are lost while nobody listens
+    | wazo-confd `_bus.py` `FlushMixin`, wazo-bus `resources/*/event.py`
+- while the bus is away an edit is committed, tells nothing, and answers 500
+    | wazo-confd `_bus.py` `flush` after the commit
+- a tenant goes from wazo-auth first; wazo-confd keeps its rows until it hears of that
+    | wazo-confd `plugins/event_handlers/plugin.py`, `sync_db.py`
+- a user may have a hundred sessions, then 429
+    | wazo-auth `max_user_concurrent_sessions`
+
+The price of a user, 4 to 5 ms in any list but ``view=summary``, was measured on real wazo-confd; the others are set by
+who asks for them. ``Behaviour.price`` makes a request wait for the one processor that wazo-confd has (Python's lock),
+for as long as all that it loads costs, in turns of 5 ms.
+
 As a program it serves an example for demonstrations: ``python tests/support/wazo_simulator.py [--port 9486]``.
 """
 
@@ -21,11 +61,12 @@ from wazo_platform import MASTER, WazoPlatform
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 CONFD = "/api/confd/1.1/"
 AUTH = "/api/auth/0.1/"
 RESOURCES = ("callpermissions", "users", "groups", "outcalls")
+_TURN = 0.005
 _NO_FILTERS = {"limit", "offset", "order", "direction", "search", "recurse", "view"}
 
 
@@ -46,6 +87,20 @@ class Behaviour:
     tokens: dict[str, float] = field(default_factory=dict)
     """Valid tokens, and the times of their ends."""
     sessions_peak: int = 0
+    price: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the processor by resource (``summary``: of users in that view), for each thing that is loaded."""
+    request_price: float = 0.0
+    spent: float = 0.0
+    """Seconds of the processor that were paid."""
+    core: threading.Lock = field(default_factory=threading.Lock)
+
+    def pay(self, seconds: float) -> None:
+        """Uses the one processor for so long, in turns with who else does."""
+        self.spent += seconds
+        while seconds > 0:
+            with self.core:
+                time.sleep(min(seconds, _TURN))
+            seconds -= _TURN
 
     def live(self) -> list[str]:
         """The tokens that are good now."""
@@ -138,12 +193,16 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length", 0))
         self.body = self.rfile.read(length) if length else b""
+        self.due = 0.0
         try:
             with self.platform.lock:
                 answer = handle(parts.path, dict(parse_qsl(parts.query)))
         except _Refused as refused:
             self._send(refused.status, [refused.reason])
+        except Exception as error:  # noqa: BLE001 - as wazo-confd answers whatever fails in it
+            self._send(500, [f"Unexpected error: {error}"])
         else:
+            self.behaviour.pay(self.due)
             self._send(204 if answer is None else 200, answer)
 
     def _send(self, status: int, value: object) -> None:
@@ -237,7 +296,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.behaviour.requests[resource] += 1
         self.behaviour.queries.append((resource, query))
         self.behaviour.before(resource)
-        return self._page(self.platform.rendered(resource, self._tenants(query)), query)
+        wanted = {key: _values(key, text) for key, text in query.items() if key not in _NO_FILTERS}
+        kind = "summary" if query.get("view") == "summary" else resource
+        items = self.platform.rendered(kind, self._tenants(query), wanted)
+        self.due = self.behaviour.request_price + self.behaviour.price.get(kind, 0.0) * len(items)
+        return self._page(kind, items, query)
 
     def _authorized(self) -> None:
         token = self.headers.get("X-Auth-Token", "")
@@ -252,16 +315,23 @@ class _Handler(BaseHTTPRequestHandler):
             return set(self.platform.tenants)
         return {tenant}
 
-    def _page(self, items: list[dict[str, Any]], query: dict[str, str]) -> object:
-        for key in query.keys() - _NO_FILTERS:
-            items = [item for item in items if str(item.get(key)) == query[key]]
+    def _page(self, kind: str, items: list[dict[str, Any]], query: dict[str, str]) -> object:
+        extensions = self.platform.extensions
+        rows = [item for item in items for _ in range(extensions.get(item.get("uuid", ""), 1))]
+        total = len(rows)  # of the rows of a join; things by themselves come once
+        items = rows if kind == "summary" else items
         order = query.get("order", "name")
         items.sort(key=lambda item: _place(item.get(order)))
         limit, offset = int(query.get("limit", len(items) or 1)), int(query.get("offset", 0))
         if limit <= 0:
             raise _Refused(400, "Input Error - limit: must be greater than 0")
         limit = min(limit, self.behaviour.largest_page or limit)
-        return {"items": items[offset : offset + limit], "total": len(items)}
+        return {"items": items[offset : offset + limit], "total": total}
+
+
+def _values(key: str, text: str) -> list[str]:
+    """What a parameter that names a column asks for."""
+    return text.split(",") if key == "uuid" else [text]
 
 
 def _place(value: object) -> tuple[bool, int, str]:

@@ -1,126 +1,153 @@
-"""The lists that are read from a Wazo stack: whole, as they came."""
+"""What is read from a Wazo stack: whole lists, the list of one tenant, and things by their ids.
+
+Things are asked for by the filters of lists, which need no rights but those of the lists, and answer that a thing is
+gone with an empty list. A user costs wazo-confd about five milliseconds in any list but ``view=summary``, which names
+them all for next to nothing; so users are read by their UUIDs, some at a time.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from loader.errors import SourceError
 from loader.sources.wazo.rest.client import Query, RefusedError, parsed
+from loader.sources.wazo.rest.mapping import seen, tenant_of
+from loader.sources.wazo.rest.picture import Kind, Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from loader.sources.wazo.rest.client import Client
     from loader.sources.wazo.rest.session import Session
-    from loader.sources.wazo.rest.settings import WazoSettings
+    from loader.sources.wazo.rest.settings import Patience, WazoSettings
+
+_Value = TypeVar("_Value")
+
+USERS_AT_ONCE: Final = 50
+"""A quarter of a second of wazo-confd's time, between which edits have their turn; and 2 kB of URL."""
 
 _TENANTS: Final = "tenants"
 _BY_ID: Final = {"order": "id"}
 """Without an order a list is sorted by name, which is unique within a tenant only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list.
-
-    Attributes:
-        items: the things of the list.
-        digest: of the answer that it was read from: equal digests, equal lists. Empty where it took several answers.
-    """
-
-    items: list[dict[str, Any]]
-    digest: bytes
+_ALL: Final = {"recurse": "true"}
 
 
 class Api:
-    """Reads lists, with a token that is good.
+    """Reads with a token that is good. Safe for threads.
+
+    Every method raises ``RefusedError`` where the user may not read what is asked for, ``ServerFailedError`` where the
+    server fails at it, and ``SourceError`` where it cannot be read for any other reason.
 
     Args:
         client: makes the requests.
         session: has the token.
         settings: where the lists are.
+        patience: with each request.
     """
 
-    def __init__(self, client: Client, session: Session, settings: WazoSettings) -> None:
+    def __init__(self, client: Client, session: Session, settings: WazoSettings, patience: Patience) -> None:
         self._client = client
         self._session = session
         self._settings = settings
+        self._patience = patience
+        self._held: dict[str, tuple[bytes, Any]] = {}
 
-    def tenants(self, *, known: bytes) -> Listing | None:
-        """The tenants that the user may see; None where the digest is the known one.
+    def tenants(self) -> dict[str, str]:
+        """The names of the tenants that the user may see, by UUID; the very object of the last time if it is equal."""
+        url = f"{self._settings.auth_url}/{_TENANTS}"
+        return self._held_list(_TENANTS, url, {"order": "name"}, _names)
 
-        Raises:
-            RefusedError: the user may not read them.
-            SourceError: they cannot be read.
-        """
-        return self._list(f"{self._settings.auth_url}/{_TENANTS}", {"order": "name"}, known)
+    def user_ids(self) -> tuple[str, ...]:
+        """The UUIDs of the users of all tenants, each once; the very object of the last time if it is equal."""
+        url, fields = f"{self._settings.confd_url}/{Kind.USERS}", {**_BY_ID, **_ALL, "view": "summary"}
+        return self._held_list(Kind.USERS, url, fields, _user_ids)
 
-    def resource(self, name: str, *, known: bytes) -> Listing | None:
-        """One of wazo-confd's lists, of all tenants that the user may see; None where the digest is the known one.
+    def everything(self, kind: Kind) -> list[Seen]:
+        """All things of a kind but users, of all tenants; the very object of the last time if it is equal."""
+        url = f"{self._settings.confd_url}/{kind}"
+        return self._held_list(kind, url, _BY_ID | _ALL, lambda items: [seen(kind, item) for item in items])
 
-        Args:
-            name: of the resource, as in ``users``.
-            known: the digest of the last time; empty: none.
+    def user_ids_of(self, tenant: str) -> tuple[str, ...]:
+        """The UUIDs of a tenant's users."""
+        url, fields = f"{self._settings.confd_url}/{Kind.USERS}", {**_BY_ID, "view": "summary"}
+        return _user_ids(self._list(url, fields, {"Wazo-Tenant": tenant}))
 
-        Raises:
-            RefusedError: the user may not read it.
-            SourceError: it cannot be read.
-        """
-        return self._list(f"{self._settings.confd_url}/{name}", _BY_ID | {"recurse": "true"}, known)
+    def of_tenant(self, kind: Kind, tenant: str) -> list[Seen]:
+        """All things of a kind but users, of one tenant."""
+        url = f"{self._settings.confd_url}/{kind}"
+        things = [seen(kind, item) for item in self._list(url, _BY_ID, {"Wazo-Tenant": tenant})]
+        if any(thing.tenant != tenant for thing in things):
+            raise SourceError(f"wazo-confd's {kind} of tenant {tenant} are another's; check the proxy before it")
+        return things
 
-    def resource_of(self, name: str, tenant: str) -> list[dict[str, Any]]:
-        """One of wazo-confd's lists, of one tenant.
+    def things(self, kind: Kind, ids: Sequence[str]) -> list[Seen]:
+        """Things by their ids; those that are gone with no tenant. Users all at once, others one by one."""
+        if kind is Kind.USERS:
+            found = self._filtered(kind, {"uuid": ",".join(ids)}, len(ids))
+        else:
+            found = [thing for id_ in ids for thing in self._filtered(kind, {"id": id_}, 1)]
+        there = {thing.id: thing for thing in found}
+        return [there.get(id_, Seen(kind, id_, "", {})) for id_ in ids]
 
-        Raises:
-            RefusedError: the tenant is unknown, or the user may not read it.
-            SourceError: it cannot be read.
-        """
-        url, headers = f"{self._settings.confd_url}/{name}", {"Wazo-Tenant": tenant}
-        fields = self._fields(_BY_ID)
-        items, total = _page(self._get(url, fields, headers), url)
-        return self._completed(items, total, url, fields, headers)
+    def _filtered(self, kind: Kind, fields: dict[str, str], enough: int) -> list[Seen]:
+        url = f"{self._settings.confd_url}/{kind}"
+        return [seen(kind, item) for item in self._list(url, {**fields, **_ALL}, {}, enough)]
 
-    def _list(self, url: str, fields: dict[str, str], known: bytes) -> Listing | None:
-        fields = self._fields(fields)
+    def _held_list(
+        self, key: str, url: str, fields: dict[str, str], read: Callable[[list[dict[str, Any]]], _Value]
+    ) -> _Value:
+        """What a list says; the very object of the last time where its answer is the same."""
         answer = self._get(url, fields, {})
         digest = hashlib.sha256(answer).digest()
-        if digest == known:
-            return None
-        items, total = _page(answer, url)
-        if len(items) < total:  # what the first answer says tells nothing about the further ones
-            digest = b""
-        return Listing(self._completed(items, total, url, fields, {}), digest)
+        held = self._held.get(key)
+        if held is not None and held[0] == digest:
+            return held[1]  # type: ignore[no-any-return]  # what is held under this key is of this kind
+        items, whole = self._completed(answer, url, fields, {})
+        value = read(items)
+        # what the first answer says tells nothing about the further ones
+        self._held[key] = (digest, value) if whole else (b"", value)
+        return value
 
-    def _fields(self, fields: dict[str, str]) -> dict[str, str]:
-        return fields | ({"limit": str(self._settings.page_size)} if self._settings.page_size else {})
+    def _list(self, url: str, fields: dict[str, str], headers: dict[str, str], enough: int = 0) -> list[dict[str, Any]]:
+        return self._completed(self._get(url, fields, headers), url, fields, headers, enough)[0]
 
     def _completed(
-        self, items: list[dict[str, Any]], total: int, url: str, fields: dict[str, str], headers: dict[str, str]
-    ) -> list[dict[str, Any]]:
-        """The items with those of the further pages, where the settings or the server cut the list."""
-        while len(items) < total:
+        self, answer: bytes, url: str, fields: dict[str, str], headers: dict[str, str], enough: int = 0
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """The items with those of the further pages, where the server cuts the list; whether it did not.
+
+        A user whose line has several extensions counts several times in the total and is listed once. So ``enough``
+        items are all there are, whatever the total says.
+        """
+        items, total = _page(answer, url)
+        whole = len(items) == total
+        while len(items) < total and len(items) != enough:
             page, again = _page(self._get(url, fields | {"offset": str(len(items))}, headers), url)
             items += page
+            if not page and enough:
+                break
             if again != total or not page:
                 raise SourceError(f"{url} changed between its pages, or is not complete; it is read again soon")
-        if len(items) != total:
+        if len(items) != total and not enough:
             raise SourceError(f"{url} says that it holds {total} things and gives {len(items)}; it is read again soon")
-        return items
+        return items, whole
 
     def _get(self, url: str, fields: dict[str, str], headers: dict[str, str]) -> bytes:
         """One answer. A token may end at any time, so one that is refused is replaced once."""
+        token = self._session.token()
         try:
-            return self._get_once(url, fields, headers)
+            return self._get_once(token, url, fields, headers)
         except RefusedError as error:
             if error.status != HTTPStatus.UNAUTHORIZED:
                 raise
-        self._session.end()
-        return self._get_once(url, fields, headers)
+        self._session.replace(token)
+        return self._get_once(self._session.token(), url, fields, headers)
 
-    def _get_once(self, url: str, fields: dict[str, str], headers: dict[str, str]) -> bytes:
-        own = {"X-Auth-Token": self._session.token(), "Accept": "application/json"}
-        return self._client.ask(Query("GET", url, own | headers, fields))
+    def _get_once(self, token: str, url: str, fields: dict[str, str], headers: dict[str, str]) -> bytes:
+        own = {"X-Auth-Token": token, "Accept": "application/json"}
+        return self._client.ask(Query("GET", url, own | headers, fields), self._patience)
 
 
 def explained(error: RefusedError) -> SourceError:
@@ -138,3 +165,14 @@ def _page(data: bytes, url: str) -> tuple[list[dict[str, Any]], int]:
             return items, total
         case _:
             raise SourceError(f"{url} answered with no list; check that the URL is that of Wazo's API")
+
+
+def _names(items: list[dict[str, Any]]) -> dict[str, str]:
+    names = {tenant_of(item, _TENANTS, "uuid"): item.get("name") for item in items}
+    if not names:
+        raise SourceError("wazo-auth names no tenant, not even the user's own; check that its answers are whole")
+    return {uuid: name if isinstance(name, str) else "" for uuid, name in names.items()}
+
+
+def _user_ids(items: list[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tenant_of(item, Kind.USERS, "uuid") for item in items))

@@ -1,7 +1,7 @@
-"""Wazo's message bus: which tenants have changed, as soon as they have.
+"""Wazo's message bus: what has changed, as soon as it has.
 
-Events are hints. They carry no state, they are lost while nobody listens, and whoever was cut off cannot know of which.
-So an event only marks its tenant, and a new connection marks everything.
+Events are hints. They carry no state, they are lost while nobody listens, and who was cut off cannot know of which.
+So an event only marks what it names, and a new connection marks everything.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
@@ -20,6 +21,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker, ProbableAccessDeni
 
 from loader.definitions.shapes import canonical_uuid
 from loader.errors import SourceError
+from loader.sources.wazo.rest.events import EVENTS, TENANT_EVENTS, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,24 +34,6 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 EXCHANGE: Final = "wazo-headers"
-
-TENANT_EVENTS: Final = ("auth_tenant_added", "auth_tenant_updated", "auth_tenant_deleted")
-"""After these, tenants are other ones than before; nothing says which tenants may be seen but the list of all."""
-
-EVENTS: Final = (
-    *(f"call_permission_{what}" for what in ("created", "edited", "deleted")),
-    *(
-        f"{kind}_call_permission_{what}"
-        for kind in ("user", "group", "outcall")
-        for what in ("associated", "dissociated")
-    ),
-    *(f"{kind}_{what}" for kind in ("user", "group", "outcall") for what in ("created", "edited", "deleted")),
-    "user_groups_associated",
-    "group_member_users_associated",
-    "group_member_extensions_associated",
-    *TENANT_EVENTS,
-)
-"""After all others of these, something that the rules depend on may be different in the event's tenant."""
 
 _LOOK_SECONDS: Final = 0.2
 _SHORTEST_WAIT: Final = 0.2
@@ -76,6 +60,7 @@ class Bus:
         self._pending = pending
         self._stop = threading.Event()
         self._connected = threading.Event()
+        self._since = 0.0
         self._thread: threading.Thread | None = None
         # What the library has to say of a lost connection is a dozen lines with tracebacks; here it is told in one.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -84,6 +69,11 @@ class Bus:
     def connected(self) -> bool:
         """Whether events arrive, as far as can be known."""
         return self._connected.is_set()
+
+    @property
+    def connected_since(self) -> float:
+        """When it was last connected, by the monotonic clock: of what happened before, no event may have come."""
+        return self._since
 
     def __enter__(self) -> Self:
         """Begins to listen."""
@@ -126,6 +116,7 @@ class Bus:
         self._subscribe(channel)
         _log.info("wazo_bus_connected", bus=self._place)
         # in this order: from here on no event is missed, and what came before is read
+        self._since = time.monotonic()
         self._connected.set()
         self._pending.mark_everything()
         while not stop.is_set() and channel.is_open and channel.consumer_tags:
@@ -142,14 +133,16 @@ class Bus:
             channel.queue_bind(queue, EXCHANGE, arguments={"x-match": "all", "name": event})
         channel.basic_consume(queue, self._on_message, auto_ack=True)
 
-    def _on_message(self, _channel: object, _method: object, properties: pika.BasicProperties, _body: bytes) -> None:
+    def _on_message(self, _channel: object, _method: object, properties: pika.BasicProperties, body: bytes) -> None:
         headers: Mapping[str, object] = properties.headers or {}
-        tenant = headers.get("tenant_uuid")
+        name, tenant = headers.get("name"), headers.get("tenant_uuid")
         uuid = canonical_uuid(tenant) if isinstance(tenant, str) else None
-        if uuid is None or headers.get("name") in TENANT_EVENTS:
+        if name in TENANT_EVENTS:
+            self._pending.mark_tenants()
+        elif uuid is None:
             self._pending.mark_everything()
         else:
-            self._pending.mark(uuid)
+            self._pending.mark(uuid, part_of(str(name), body))
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

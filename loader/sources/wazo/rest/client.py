@@ -24,12 +24,15 @@ from loader.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from loader.sources.wazo.rest.settings import WazoSettings
+    from loader.sources.wazo.rest.settings import Patience, WazoSettings
 
 _log = structlog.get_logger()
 
 MAX_REPLY_SIZE: Final = 2**30
 """Bytes."""
+
+CONNECTIONS: Final = 4
+"""To each server, at the most."""
 
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 5.0
@@ -38,7 +41,15 @@ _SUCCESS: Final = range(200, 300)
 
 
 class _TransientError(Exception):
-    """What may go better the next time."""
+    """What may go better the next time; ``status`` is that of the answer, if there was one."""
+
+    def __init__(self, problem: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(problem)
+
+
+class ServerFailedError(SourceError):
+    """The server failed at a request, as often as it was made."""
 
 
 class RefusedError(Exception):
@@ -75,7 +86,7 @@ class Query:
 
 
 class Client:
-    """Connections to one stack.
+    """Connections to one stack. Safe for threads.
 
     Args:
         settings: timeouts, attempts and trust.
@@ -88,7 +99,7 @@ class Client:
         self._settings = settings
         self._stop = threading.Event()
         self._pool = urllib3.PoolManager(
-            ssl_context=_trust(settings), retries=False, maxsize=1, headers={"User-Agent": "rightcall-loader"}
+            ssl_context=_trust(settings), retries=False, maxsize=CONNECTIONS, headers={"User-Agent": "rightcall-loader"}
         )
 
     @contextmanager
@@ -100,42 +111,51 @@ class Client:
         finally:
             self._stop = before
 
-    def ask(self, query: Query) -> bytes:
+    @property
+    def stopped(self) -> bool:
+        """Whether no request is to be made any more."""
+        return self._stop.is_set()
+
+    def ask(self, query: Query, patience: Patience | None = None) -> bytes:
         """The answer to a request, which is made again where it fails in passing.
+
+        Args:
+            query: what to ask.
+            patience: None: as the settings say.
 
         Raises:
             RefusedError: the server refuses it.
+            ServerFailedError: the server failed at each attempt.
             SourceError: no attempt led to an answer.
         """
+        patience = patience or self._settings.patience
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TransientError),
             wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
-            stop=tenacity.stop_after_attempt(self._settings.attempts) | tenacity.stop_when_event_set(self._stop),
+            stop=tenacity.stop_after_attempt(patience.attempts) | tenacity.stop_when_event_set(self._stop),
             sleep=tenacity.sleep_using_event(self._stop),
             before_sleep=lambda state: _tell(query, state),
             reraise=True,
         )
         try:
-            return retrying(self.ask_once, query)
+            return retrying(self.ask_once, query, patience)
         except _TransientError as error:
             self._give_up(query, error)
 
-    def ask_once(self, query: Query, *, seconds: float | None = None) -> bytes:
+    def ask_once(self, query: Query, patience: Patience) -> bytes:
         """The answer to a request that is made once only.
 
         Args:
             query: what to ask.
-            seconds: for the whole answer; None: as the settings say.
+            patience: how long an answer is waited for.
 
         Raises:
             RefusedError: the server refuses it.
             SourceError: this can never work.
             _TransientError: it may work the next time. ``ask`` lets none of these out.
         """
-        settings = self._settings
-        deadline = time.monotonic() + (settings.reply_seconds if seconds is None else seconds)
-        silence = settings.silence_seconds if seconds is None else min(seconds, settings.silence_seconds)
-        connect = settings.connect_seconds if seconds is None else min(seconds, settings.connect_seconds)
+        deadline = time.monotonic() + patience.whole
+        connect = min(patience.whole, self._settings.connect_seconds)
         try:
             reply = self._pool.request(
                 query.method,
@@ -145,7 +165,7 @@ class Client:
                 json=query.body,
                 redirect=False,  # a token goes where the person sent it, and nowhere else
                 preload_content=False,
-                timeout=urllib3.Timeout(connect=connect, read=silence),
+                timeout=urllib3.Timeout(connect=connect, read=patience.silence),
             )
         except SSLError as error:
             raise SourceError(
@@ -161,7 +181,8 @@ class Client:
 
     def _give_up(self, query: Query, error: _TransientError) -> NoReturn:
         message = f"{query.url} {error}; check that the Wazo stack is up and can be reached from here"
-        raise SourceError(message) from None
+        kind = ServerFailedError if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else SourceError
+        raise kind(message) from None
 
 
 def parsed(data: bytes, url: str) -> object:
@@ -194,7 +215,7 @@ def _read(reply: urllib3.BaseHTTPResponse, query: Query, deadline: float) -> byt
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise _TransientError("has too many sessions or requests (429); end those of the user that it need not have")
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _TransientError(f"failed ({reply.status})")
+        raise _TransientError(f"failed ({reply.status})", reply.status)
     raise RefusedError(reply.status, query.url)
 
 

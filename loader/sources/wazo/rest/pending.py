@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loader.sources.wazo.rest.events import Part
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be read.
+    """What is to be read, each with the time of the first mark, by the monotonic clock.
 
     Attributes:
-        everything: all tenants.
-        tenants: these, where it is not everything.
+        everything: since when everything is; None: it is not.
+        tenants: since when the list of tenants is; None: it is not.
+        whole: tenants of which nobody said what has changed.
+        parts: by tenant, the parts that have changed.
     """
 
-    everything: bool = False
-    tenants: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        """Whether anything is."""
-        return self.everything or bool(self.tenants)
+    everything: float | None = None
+    tenants: float | None = None
+    whole: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[Part, float]] = field(default_factory=dict)
 
 
 class Pending:
@@ -36,39 +42,56 @@ class Pending:
         self._silence = silence
         self._longest = longest
         self._changed = threading.Condition()
-        self._everything = False
-        self._tenants: set[str] = set()
+        self._everything: float | None = None
+        self._tenants: float | None = None
+        self._whole: dict[str, float] = {}
+        self._parts: dict[str, dict[Part, float]] = {}
         self._first: float | None = None
         self._last = 0.0
+        self._rung = False
 
-    def mark(self, tenant: str) -> None:
-        """Something of a tenant has changed."""
+    def mark(self, tenant: str, part: Part | None) -> None:
+        """A part of a tenant has changed; None: nobody knows which."""
         with self._changed:
-            self._tenants.add(tenant)
+            if part is None:
+                self._whole.setdefault(tenant, time.monotonic())
+            else:
+                self._parts.setdefault(tenant, {}).setdefault(part, time.monotonic())
+            self._marked()
+
+    def mark_tenants(self) -> None:
+        """Tenants came or went, or have other names."""
+        with self._changed:
+            self._tenants = self._tenants or time.monotonic()
             self._marked()
 
     def mark_everything(self) -> None:
         """Nobody knows what has changed."""
         with self._changed:
-            self._everything = True
+            self._everything = self._everything or time.monotonic()
             self._marked()
 
     def take(self) -> Wanted:
         """What is marked; the marks are gone then."""
         with self._changed:
-            wanted = Wanted(self._everything, frozenset(self._tenants))
-            self._everything, self._first = False, None
-            self._tenants.clear()
+            wanted = Wanted(self._everything, self._tenants, self._whole, self._parts)
+            self._everything = self._tenants = self._first = None
+            self._whole, self._parts = {}, {}
         return wanted
 
-    def put_back(self, wanted: Wanted) -> None:
-        """Marks again what could not be read. It becomes due with the next mark, or whenever somebody takes it."""
+    def since(self) -> float | None:
+        """The time of the first mark of what was not taken yet; None where nothing is marked."""
         with self._changed:
-            self._everything |= wanted.everything
-            self._tenants |= wanted.tenants
+            return self._first
+
+    def ring(self) -> None:
+        """Wakes who waits."""
+        with self._changed:
+            self._rung = True
+            self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
-        """Waits until something is due, at most so long; whether something is."""
+        """Waits until something is due or it rings, at most so long; whether something is due."""
         end = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -76,7 +99,8 @@ class Pending:
                 due = self._due()
                 if due is not None and now >= due:
                     return True
-                if now >= end:
+                if self._rung or now >= end:
+                    self._rung = False
                     return False
                 self._changed.wait((end if due is None else min(due, end)) - now)
 
@@ -85,7 +109,7 @@ class Pending:
         self._last = time.monotonic()
         if self._first is None:
             self._first = self._last
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _due(self) -> float | None:
         return None if self._first is None else min(self._last + self._silence, self._first + self._longest)

@@ -5,6 +5,7 @@ A user may have a hundred sessions, then wazo-auth refuses further ones. So the 
 
 from __future__ import annotations
 
+import threading
 import time
 from base64 import b64encode
 from http import HTTPStatus
@@ -15,6 +16,7 @@ import structlog
 
 from loader.errors import SourceError
 from loader.sources.wazo.rest.client import Query, RefusedError, parsed
+from loader.sources.wazo.rest.settings import Patience
 
 if TYPE_CHECKING:
     from loader.sources.wazo.rest.client import Client
@@ -25,11 +27,11 @@ _log = structlog.get_logger()
 _RENEW_AT: Final = 0.8
 """Part of a token's life after which it is renewed."""
 
-_REVOKE_SECONDS: Final = 2.0
+_REVOKING: Final = Patience(attempts=1, silence=2.0, whole=2.0)
 
 
 class Session:
-    """Holds a token, or none.
+    """Holds a token, or none. Safe for threads.
 
     Args:
         client: makes the requests.
@@ -40,6 +42,7 @@ class Session:
         self._client = client
         self._settings = settings
         self._url = f"{settings.auth_url}/token"
+        self._lock = threading.RLock()
         self._token = ""
         self._renew_at = 0.0
 
@@ -49,20 +52,28 @@ class Session:
         Raises:
             SourceError: wazo-auth gives none.
         """
-        if not self._token or time.monotonic() >= self._renew_at:
-            self.end()
-            self._begin()
-        return self._token
+        with self._lock:
+            if not self._token or time.monotonic() >= self._renew_at:
+                self.end()
+                self._begin()
+            return self._token
+
+    def replace(self, refused: str) -> None:
+        """Ends the session unless another thread has begun a new one since this token was refused."""
+        with self._lock:
+            if self._token == refused:
+                self.end()
 
     def end(self) -> None:
         """Revokes the token, if there is one. A failure is logged: the token ends by itself."""
-        token, self._token = self._token, ""
+        with self._lock:
+            token, self._token = self._token, ""
         if not token:
             return
         headers = {"X-Auth-Token": token, "Accept": "application/json"}
         query = Query("DELETE", f"{self._url}/{quote(token, safe='')}", headers)
         try:
-            self._client.ask_once(query, seconds=_REVOKE_SECONDS)
+            self._client.ask_once(query, _REVOKING)
         except RefusedError as error:
             _log.debug("session_ended_already", status=error.status)
         except Exception as error:  # noqa: BLE001 - no failure here may keep the loader from going on, or from ending

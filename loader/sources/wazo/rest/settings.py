@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from loader.errors import SourceError
@@ -15,8 +15,20 @@ _CONFD_PATH: Final = "/api/confd/1.1"
 _AUTH_PATH: Final = "/api/auth/0.1"
 _EXAMPLE: Final = "confd+https://wazo.example.com/api/confd/1.1"
 _PARAMETERS: Final = ("auth_url", "bus_url", "ca_file", "tenant")
-_SHORTEST_USER_PAGE: Final = 102
-"""Below that, wazo-confd reads what belongs to each user by itself, which is slow."""
+
+
+class Patience(NamedTuple):
+    """How long an answer is waited for.
+
+    Attributes:
+        attempts: how often the request is made before that is given up.
+        silence: seconds between two parts of the answer.
+        whole: seconds for the whole answer.
+    """
+
+    attempts: int
+    silence: float
+    whole: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +46,14 @@ class WazoSettings:
         bus_url: ``amqp://USER:PASSWORD@HOST:5672/`` or ``amqps://…``; empty: no bus, changes are noticed by polling.
         poll_seconds: between two readings while no bus is connected.
         resync_seconds: between two full readings while a bus is: an event may have been lost.
-        debounce_seconds: silence after an event before its tenant is read.
-        debounce_most_seconds: after an event its tenant is read at the latest, however many others follow.
+        debounce_seconds: silence after an event before what it names is read.
+        debounce_most_seconds: after an event that is read at the latest, however many others follow.
         token_seconds: lifetime asked for; the token is renewed before its end.
         connect_seconds: to reach a server.
         silence_seconds: between two parts of an answer. The first part of a list of many users takes its time.
         reply_seconds: for a whole answer.
         attempts: how often a request is made before a reading fails.
-        page_size: things asked for at once; 0: all, which is the cheapest way where the stack's proxy lets it pass.
+        part_seconds: for the answer about one thing that an event named.
     """
 
     confd_url: str
@@ -54,28 +66,36 @@ class WazoSettings:
     bus_url: str = field(default="", repr=False)
     poll_seconds: float = 30.0
     resync_seconds: float = 300.0
-    debounce_seconds: float = 0.2
-    debounce_most_seconds: float = 2.0
+    debounce_seconds: float = 0.1
+    debounce_most_seconds: float = 0.4
     token_seconds: int = 3600
     connect_seconds: float = 5.0
     silence_seconds: float = 60.0
     reply_seconds: float = 300.0
     attempts: int = 4
-    page_size: int = 0
+    part_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuses what cannot work.
 
         Raises:
-            SourceError: credentials are missing, or pages are too small.
+            SourceError: credentials are missing.
         """
         if not (self.username and self.password):
             raise SourceError(
                 "the Wazo source has no username or no password; give those of a Wazo user that may read, "
                 "as docs/wazo.md describes"
             )
-        if 0 < self.page_size < _SHORTEST_USER_PAGE:
-            raise SourceError(f"pages of {self.page_size} are slow to read; ask for {_SHORTEST_USER_PAGE} at least")
+
+    @property
+    def patience(self) -> Patience:
+        """With each request of a reading."""
+        return Patience(self.attempts, self.silence_seconds, self.reply_seconds)
+
+    @property
+    def quick(self) -> Patience:
+        """With a request about one thing: it is made again later, and nothing waits for it meanwhile."""
+        return Patience(1, self.part_seconds, self.part_seconds)
 
     @property
     def name(self) -> str:

@@ -8,19 +8,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
-import structlog
-
 from loader.definitions.shapes import canonical_uuid
 from loader.definitions.text.tokens import printable
 from loader.faults import Fault
 from loader.sources.values import PlainDefinitions, RawTenant
 from loader.sources.wazo.references import without_strangers
-from loader.sources.wazo.rest.api import Api
 from loader.sources.wazo.rest.bus import Bus
-from loader.sources.wazo.rest.client import Client, RefusedError
-from loader.sources.wazo.rest.mapping import tenant_definition
-from loader.sources.wazo.rest.pending import Pending, Wanted
-from loader.sources.wazo.rest.reader import Reader, State
+from loader.sources.wazo.rest.client import Client
+from loader.sources.wazo.rest.keeper import Keeper
+from loader.sources.wazo.rest.pending import Pending
 from loader.sources.wazo.rest.session import Session
 
 if TYPE_CHECKING:
@@ -30,15 +26,16 @@ if TYPE_CHECKING:
     from loader.sources.base import Reading
     from loader.sources.wazo.rest.settings import WazoSettings
 
-_log = structlog.get_logger()
-
-_MOST_SINGLE_TENANTS: Final = 8
-"""Tenants with changes up to which each is read by itself. To read all of them at once takes five requests."""
-
 _LOOK_SECONDS: Final = 0.25
+_WORK_SECONDS: Final = 1.0
+"""For what events named; what takes longer is taken over by a later reading."""
+
 _FIRST_RETRY_SECONDS: Final = 1.0
 _JITTER: Final = 0.1
 """Of the time between two readings, so that several loaders do not ask at the same moment."""
+
+_SHARE: Final = 10
+"""Everything is read for at most one part in so many of the time, however large the platform is."""
 
 
 class WazoSource:
@@ -59,36 +56,39 @@ class WazoSource:
         self._wanted_tenants = frozenset(_called(tenant) for tenant in settings.tenants)
         self._client = Client(settings)
         self._session = Session(self._client, settings)
-        self._reader = Reader(Api(self._client, self._session, settings))
         self._pending = Pending(settings.debounce_seconds, settings.debounce_most_seconds)
         self._bus = Bus(settings, self._pending) if settings.bus_url else None
+        self._keeper = Keeper(settings, self._client, self._session, self._pending, self._concerns)
         self._definitions = PlainDefinitions(self.name)
-        self._states: dict[str, State] = {}
         self._raw: dict[str, RawTenant] = {}
-        self._unsettled: frozenset[str] = frozenset()
+        self._strangers: dict[str, list[Fault]] = {}
         self._last: Reading | None = None
-        self._resync_at = 0.0
+        self._opened = time.monotonic()
         self._failures = 0
+        self._told = 0
 
     def read(self) -> Reading:
-        """Reads what has changed as far as events told, else everything.
+        """Reads what events named while a bus tells of changes, else everything.
 
         Raises:
-            SourceError: something could not be read. Nothing is lost by it: the next reading reads the same again.
+            SourceError: nothing could be read. Nothing is lost by it: the next reading goes on where this one stopped.
         """
-        wanted = self._pending.take()
-        if not wanted and self._last is not None and not self._unsettled and self._is_told():
-            return self._last
+        keeper = self._keeper
         self._failures += 1
-        try:
-            self._fetch(wanted)
-            reading = self._reading()
-        except BaseException:
-            self._pending.put_back(wanted or Wanted(everything=True))
-            raise
+        wanted = self._pending.take()
+        keeper.accept(wanted)
+        if keeper.swept is None or not self._is_listening():
+            keeper.begin_sweep(settle=True)
+            keeper.work(0.0, whole=True)
+        else:
+            if wanted.everything is not None or self._resync_due() or keeper.unsettled:
+                keeper.begin_sweep(settle=False)
+            keeper.work(_WORK_SECONDS)
+            if keeper.problem is not None and not keeper.ready:
+                self._told = keeper.failed
+                raise keeper.problem
         self._failures = 0
-        self._last = reading
-        return reading
+        return self._reading()
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Yields at once, when events told of changes, and at regular intervals. Returns soon after ``stop`` is set."""
@@ -100,14 +100,30 @@ class WazoSource:
                 stack.enter_context(self._bus)
             while not stop.is_set():
                 rest = max(0.0, due - time.monotonic())
-                if not self._pending.wait(min(_LOOK_SECONDS, rest)) and time.monotonic() < due:
+                marked = self._pending.wait(min(_LOOK_SECONDS, rest))
+                if not marked and time.monotonic() < due and not self._has_news():
                     continue
                 if not stop.is_set():
                     yield
                 due = time.monotonic() + self._interval()
 
+    def stale_seconds(self) -> float:
+        """For how long at most a change may have been made without being known here.
+
+        While a bus tells of changes: since the first event that was not read yet, so mostly zero. Else since everything
+        was last read, and before the first reading since this was made.
+        """
+        now, keeper = time.monotonic(), self._keeper
+        since = [now, *(at for at in (self._pending.since(), keeper.oldest) if at is not None)]
+        if keeper.swept is None:
+            since.append(self._opened)
+        elif not self._is_listening() or keeper.swept < self._listening_since():
+            since.append(keeper.swept)
+        return now - min(since)
+
     def close(self) -> None:
         """Ends the session with wazo-auth. The source can be read again; that begins another one."""
+        self._keeper.dismiss()
         self._session.end()
         self._client.close()
 
@@ -119,87 +135,95 @@ class WazoSource:
         """Closes it."""
         self.close()
 
-    def _is_told(self) -> bool:
-        """Whether a change would have been told of."""
-        return self._bus is not None and self._bus.connected and time.monotonic() < self._resync_at
+    def _is_listening(self) -> bool:
+        return self._bus is not None and self._bus.connected
+
+    def _listening_since(self) -> float:
+        return self._bus.connected_since if self._bus is not None else 0.0
+
+    def _resync_due(self) -> bool:
+        """Whether everything is read again: an event may have been lost."""
+        keeper = self._keeper
+        if keeper.swept is None or keeper.swept < self._listening_since():
+            return True
+        return time.monotonic() >= keeper.swept + max(self._settings.resync_seconds, 2 * _SHARE * keeper.sweep_seconds)
+
+    def _has_news(self) -> bool:
+        """Goes on with what is being read while everybody waits; whether something of it is to be taken over."""
+        if not self._is_listening() or self._keeper.swept is None:
+            return False
+        self._keeper.work(0.0)
+        return bool(self._keeper.ready) or self._keeper.failed != self._told
 
     def _interval(self) -> float:
         """Seconds until the next reading if nobody tells of a change before."""
         most = self._settings.poll_seconds
-        if self._failures or self._unsettled:
+        if self._failures or self._keeper.unsettled:
             most = min(most, _FIRST_RETRY_SECONDS * 2 ** min(max(self._failures - 1, 0), 16))
+        elif not self._is_listening():
+            most = max(most, (_SHARE - 1) * self._keeper.sweep_seconds)
         return most * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - nothing secret
 
-    def _fetch(self, wanted: Wanted) -> None:
-        """Reads the tenants wanted one by one where that is less work, and everything where it is not."""
-        tenants = sorted(tenant for tenant in wanted.tenants | self._unsettled if self._concerns(tenant))
-        single = self._last is not None and time.monotonic() < self._resync_at and not wanted.everything
-        single = single and (bool(wanted) or self._is_told())
-        if not single or len(tenants) > _MOST_SINGLE_TENANTS or not all(map(self._reader.knows, tenants)):
-            self._fetch_everything()
-            return
-        try:
-            for tenant in tenants:
-                self._keep({tenant: self._reader.one(tenant)})
-        except RefusedError as error:  # the tenant may just have been deleted
-            _log.info("wazo_tenant_refused", status=error.status)
-            self._fetch_everything()
-
-    def _fetch_everything(self) -> None:
-        resync_at = time.monotonic() + self._settings.resync_seconds
-        states = self._reader.everything()
-        for gone in self._states.keys() - states.keys():
-            del self._states[gone]
-            self._raw.pop(gone, None)
-        self._unsettled = frozenset()
-        self._keep(states)
-        self._resync_at = resync_at
-
-    def _keep(self, states: dict[str, State | None]) -> None:
-        """Takes what settled, and leaves what did not as it was."""
-        for tenant, state in states.items():
-            if state is None:
-                _log.warning("wazo_tenant_never_rests", tenant=tenant, advice="it is read again at once")
-                self._unsettled |= {tenant}
-                continue
-            self._unsettled -= {tenant}
-            if self._states.get(tenant) != state:
-                self._states[tenant] = state
-                self._raw[tenant] = tenant_definition(tenant, state.name, state.parts)
-
     def _reading(self) -> Reading:
-        """What is known now. A tenant that never was at rest is at fault, so that nobody takes it for gone."""
-        tenants, faults = [], []
-        for _, raw in sorted(self._raw.items()):
-            if self._is_wanted(raw["uuid"], str(raw["name"])):
-                tenant, strangers = without_strangers(raw, self.name)
-                tenants.append(tenant)
-                faults += strangers
-        never = [tenant for tenant in sorted(self._unsettled) if tenant not in self._states]
+        """What is known now. A tenant of which not all is known is at fault, so that nobody takes it for gone."""
+        keeper = self._keeper
+        if self._last is not None and not keeper.ready and not keeper.unsettled and not keeper.unreadable:
+            return self._last
+        self._refresh()
+        names = keeper.picture.tenants
+        tenants = [raw for tenant, raw in sorted(self._raw.items()) if self._is_wanted(tenant, names[tenant])]
+        faults = [fault for raw in tenants for fault in self._strangers[raw["uuid"]]]
+        unread = [each for each in sorted(names.keys() - self._raw.keys()) if self._is_wanted(each, names[each])]
         missing = self._missing()
-        faults += [self._restless(each) for each in never] + [self._unknown(wanted) for wanted in missing]
-        faulty = [*never, *(uuid for wanted in missing if (uuid := canonical_uuid(wanted)))]
+        faults += [self._restless(tenant) for tenant in unread if tenant in keeper.unsettled]
+        faults += [
+            self._unreadable(tenant, what)
+            for tenant, what in sorted(keeper.unreadable.items())
+            if self._is_wanted(tenant, names.get(tenant, ""))
+        ]
+        faults += [self._unknown(wanted) for wanted in missing]
+        faulty = [*unread, *(uuid for wanted in missing if (uuid := canonical_uuid(wanted)))]
         reading = self._definitions.reading(tenants, faults=faults, faulty=faulty)
         if any(canonical_uuid(wanted) is None for wanted in missing):
-            return replace(reading, complete=False)  # perhaps it has another name now
+            reading = replace(reading, complete=False)  # perhaps it has another name now
+        self._last = reading
         return reading
+
+    def _refresh(self) -> None:
+        """Takes over what is known of the tenants that changed, and are at rest."""
+        keeper = self._keeper
+        for gone in self._raw.keys() - keeper.picture.tenants.keys():
+            del self._raw[gone]
+        for tenant in sorted(keeper.ready & keeper.known):
+            raw = keeper.picture.definition(tenant)
+            self._raw[tenant], self._strangers[tenant] = without_strangers(raw, self.name)
+        keeper.ready.clear()
 
     def _concerns(self, tenant: str) -> bool:
         """Whether a change of the tenant may change the reading. Of one not known yet nobody can tell."""
-        state = self._states.get(tenant)
-        return state is None or self._is_wanted(tenant, state.name)
+        name = self._keeper.picture.tenants.get(tenant)
+        return name is None or self._is_wanted(tenant, name)
 
     def _is_wanted(self, tenant: str, name: str) -> bool:
         wanted = self._wanted_tenants
         return not wanted or tenant in wanted or _called(name) in wanted
 
     def _missing(self) -> list[str]:
-        there = self._raw.keys() | {_called(str(raw["name"])) for raw in self._raw.values()} | self._unsettled
-        return sorted(self._wanted_tenants - there)
+        names = self._keeper.picture.tenants
+        return sorted(self._wanted_tenants - names.keys() - {_called(name) for name in names.values()})
 
     def _restless(self, tenant: str) -> Fault:
         problem = "it was changed all the time while it was read, so nothing is known of it yet"
         return Fault(self.name, None, tenant, "", "", problem, "wait until it is read again, which is soon")
+
+    def _unreadable(self, tenant: str, what: str) -> Fault:
+        name = printable(self._keeper.picture.tenants.get(tenant, "") or tenant)
+        problem = f"wazo-confd fails at its {what}, so the tenant keeps the rules that it had"
+        remedy = (
+            "look into wazo-confd's log; a row of rightcallmember whose user, group or outcall is gone is one cause: "
+            "delete it"
+        )
+        return Fault(self.name, None, name, "", "", problem, remedy)
 
     def _unknown(self, wanted: str) -> Fault:
         problem = f"the tenant '{printable(wanted)}' was asked for, and is not there"

@@ -180,16 +180,36 @@ def test_a_chosen_tenant_that_is_not_there_is_told(simulator: WazoSimulator) -> 
 
 
 def test_where_nothing_changed_each_list_is_read_once(simulator: WazoSimulator) -> None:
-    """The first reading takes two rounds, the later ones one, and users are asked for all at once."""
+    """The first reading takes two rounds, the later ones one; users are named by a cheap list, and read by UUID."""
     with opened(simulator) as source:
         source.read()
-        assert counts(simulator) == [2, 2, 2, 2, 2]
+        assert counts(simulator) == [2, 2, 3, 2, 2]
         source.read()
-        assert counts(simulator) == [1, 1, 1, 1, 1]
+        assert counts(simulator) == [1, 1, 2, 1, 1]
         simulator.platform.add_user(BOLT)
         source.read()
-        assert sum(counts(simulator)) == 8
-    assert all(query == {"order": "id", "recurse": "true"} for _, query in simulator.behaviour.queries)
+        assert counts(simulator) == [2, 1, 3, 1, 1]
+    queries = simulator.behaviour.queries
+    assert all(query["recurse"] == "true" for _, query in queries)
+    assert {query.get("view", "uuid" in query) for resource, query in queries if resource == "users"} == {
+        "summary",
+        True,
+    }
+
+
+def test_many_users_are_read_some_at_a_time(simulator: WazoSimulator) -> None:
+    """Between two of these requests edits have their turn."""
+    for _ in range(120):
+        simulator.platform.add_user(BOLT)
+    assert [len(tenant.users) for tenant in read_once(simulator).tenants] == [2, 120, 0]
+    chunks = [query["uuid"].count(",") + 1 for _, query in simulator.behaviour.queries if "uuid" in query]
+    assert chunks == [50, 50, 22]
+
+
+def test_a_user_with_several_extensions_is_one_user(simulator: WazoSimulator) -> None:
+    """Wazo counts one for each extension of the line, and lists one in one view and all of them in another."""
+    simulator.platform.extensions = {ALICE: 3}
+    assert [user.uuid for user in read_once(simulator).tenants[0].users] == [ALICE, BOB]
 
 
 def test_what_the_rules_do_not_need_is_no_change(simulator: WazoSimulator) -> None:
@@ -199,7 +219,7 @@ def test_what_the_rules_do_not_need_is_no_change(simulator: WazoSimulator) -> No
         counts(simulator)
         simulator.platform.edit_user(ALICE, lines=[{"id": 7}])
         after = source.read()
-        assert sum(counts(simulator)) == 5
+        assert counts(simulator) == [1, 1, 2, 1, 1]
     assert all(one is other for one, other in zip(before.tenants, after.tenants, strict=True))
 
 
@@ -236,6 +256,58 @@ def test_a_tenant_that_never_rests_holds_up_no_other(simulator: WazoSimulator) -
         assert names(rested) == ["acme", "bolt", "master"]
         simulator.behaviour.before = edit
         assert source.read().tenants == rested.tenants
+
+
+def test_a_tenant_of_which_a_list_cannot_be_read_holds_up_no_other(simulator: WazoSimulator) -> None:
+    """A row whose user is gone makes wazo-confd fail at the list of all tenants; the tenant is found and told."""
+    platform = simulator.platform
+    number = platform.add_permission(BOLT, "no", ["118"])
+    with opened(simulator, attempts=1) as source:
+        before = source.read()
+        platform.dangle_permission(number)
+        platform.add_permission(ACME, "new", ["119"])
+        platform.edit_permission(number, name="edited")
+        reading = source.read()
+        assert [len(tenant.call_permissions) for tenant in reading.tenants] == [1, 1, 0]
+        assert reading.tenants[1] is before.tenants[1]
+        (fault,) = (fault for fault in reading.faults if "fails" in fault.problem)
+        assert (fault.tenant, "its callpermissions" in fault.problem) == ("bolt", True)
+        platform.dangle_permission(number, mended=True)
+        mended = source.read()
+        assert mended.tenants[1].call_permissions[0].name == "edited"
+        assert not [fault for fault in mended.faults if "fails" in fault.problem]
+    platform.dangle_permission(number)
+    fresh = read_once(simulator, attempts=1)
+    assert (names(fresh), fresh.faulty, fresh.complete) == (["acme", "master"], frozenset({BOLT}), True)
+
+
+def test_a_tenant_that_wazo_auth_has_deleted_is_gone(simulator: WazoSimulator) -> None:
+    """Also while wazo-confd has not heard of it and keeps what was in it."""
+    with opened(simulator) as source:
+        source.read()
+        simulator.platform.delete_tenant(BOLT, confd=False)
+        reading = source.read()
+    assert (names(reading), reading.complete, reading.faulty) == (["acme", "master"], True, frozenset())
+
+
+def test_a_reading_that_failed_goes_on_where_it_stopped(simulator: WazoSimulator) -> None:
+    """Users that were read already are not asked for again."""
+    for _ in range(120):
+        simulator.platform.add_user(BOLT)
+    asked = 0
+
+    def fail(resource: str) -> None:
+        nonlocal asked
+        asked += resource == "users"
+        simulator.behaviour.failures = ["drop"] if asked == 3 else []
+
+    simulator.behaviour.before = fail
+    with opened(simulator, attempts=1) as source:
+        with pytest.raises(SourceError, match="cannot be reached"):
+            source.read()
+        simulator.behaviour.before = lambda _: None
+        assert [len(tenant.users) for tenant in source.read().tenants] == [2, 120, 0]
+    assert sum("uuid" in query for _, query in simulator.behaviour.queries) == 4
 
 
 def test_a_tenant_that_is_gone_is_gone(simulator: WazoSimulator) -> None:
@@ -280,12 +352,10 @@ def test_a_token_is_renewed_before_its_end(simulator: WazoSimulator) -> None:
 
 def test_a_token_that_ends_in_the_midst_of_a_reading_is_replaced(simulator: WazoSimulator) -> None:
     """Somebody revoked it, or wazo-auth lost its sessions."""
-    times = 0
 
     def revoke(resource: str) -> None:
-        nonlocal times
-        times += 1
-        if resource == "groups" and times == 4:
+        if resource == "groups":
+            simulator.behaviour.before = lambda _: None
             simulator.behaviour.tokens.clear()
 
     simulator.behaviour.before = revoke
@@ -376,29 +446,21 @@ def test_a_list_that_the_server_cuts_is_read_page_by_page(simulator: WazoSimulat
         assert source.read().tenants[0].users[1].call_permission_password == "77"
 
 
-def test_pages_are_asked_for_where_the_settings_say_so(simulator: WazoSimulator) -> None:
-    """Small ones are refused: wazo-confd reads them slowly."""
-    read_once(simulator, page_size=102)
-    assert all(query["limit"] == "102" for _, query in simulator.behaviour.queries)
-    with pytest.raises(SourceError, match="102 at least"):
-        opened(simulator, page_size=50)
-
-
 def test_a_list_that_changes_between_its_pages_is_not_taken(simulator: WazoSimulator) -> None:
     """Something could be missing, or there twice."""
     simulator.behaviour.largest_page = 1
-    simulator.platform.add_user(BOLT)
-    seen = iter(range(10))
+    numbers = [simulator.platform.add_permission(ACME, name, ["118"]) for name in ("one", "two", "three")]
+    seen = iter(range(100))
 
     def go(resource: str) -> None:
-        if resource == "users" and next(seen) == 1:
-            simulator.platform.delete_user(BOB)
+        if resource == "callpermissions" and next(seen) == 1:
+            simulator.platform.delete_permission(numbers[0])
 
     simulator.behaviour.before = go
     with opened(simulator) as source:
         with pytest.raises(SourceError, match="changed between its pages"):
             source.read()
-        assert len(source.read().tenants[0].users) == 1
+        assert [each.name for each in source.read().tenants[0].call_permissions] == ["two", "three"]
 
 
 def test_nothing_secret_is_logged_raised_or_shown(simulator: WazoSimulator) -> None:

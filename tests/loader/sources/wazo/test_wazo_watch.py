@@ -19,8 +19,10 @@ from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.errors import SourceError
-from loader.sources.wazo.rest.bus import EVENTS, TENANT_EVENTS, Bus
-from loader.sources.wazo.rest.pending import Pending, Wanted
+from loader.sources.wazo.rest.bus import Bus
+from loader.sources.wazo.rest.events import PART_EVENTS, TENANT_EVENTS, Part
+from loader.sources.wazo.rest.pending import Pending
+from loader.sources.wazo.rest.picture import Kind
 from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 from loader.sources.wazo.rest.source import WazoSource
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loader.sources.base import Reading
+    from pdp.rules.model import User
 
 rabbitmq = pytest.fixture(running_rabbitmq, scope="module", name="rabbitmq")
 
@@ -54,10 +57,15 @@ class Watcher:
         tenants = self.readings[-1].tenants if self.readings else ()
         return next((len(each.users) for each in tenants if each.uuid == tenant), 0)
 
+    def user(self, uuid: str) -> User:
+        """A user of the first tenant, as it was last read."""
+        return next(user for user in self.readings[-1].tenants[0].users if user.uuid == uuid)
+
     def connected(self) -> bool:
         """Whether the bus is, and everything was read after it came to be."""
         bus = self.source._bus
-        return bus is not None and bus.connected and not self.source._pending._everything
+        keeper = self.source._keeper
+        return bus is not None and bus.connected and keeper.swept is not None and keeper.swept > bus.connected_since
 
 
 @pytest.fixture
@@ -86,7 +94,6 @@ def watching(simulator: WazoSimulator, broker: RabbitmqServer | None = None, **c
         until(lambda: watcher.readings, "the first reading")
         if broker is not None:
             until(watcher.connected, "the bus is connected")
-            until(lambda: len(watcher.readings) > 1, "the reading after that")
         yield watcher
     finally:
         watcher.stop.set()
@@ -94,16 +101,113 @@ def watching(simulator: WazoSimulator, broker: RabbitmqServer | None = None, **c
         assert not watcher.thread.is_alive()
 
 
-def test_an_edit_is_read_at_once_and_of_its_tenant_alone(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
-    """Five small requests: the list that changed is read twice, the others once."""
+def test_an_edit_costs_what_it_changes(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """Of a tenant with many users one request reads the permission that an event names, and another one the user."""
+    for _ in range(60):
+        simulator.platform.add_user(ACME)
     simulator.platform.publish = rabbitmq.publish
     with watching(simulator, rabbitmq) as watcher:
         simulator.behaviour.requests.clear()
         simulator.behaviour.queries.clear()
-        simulator.platform.add_permission(ACME, "no", ["118"])
+        number = simulator.platform.add_permission(ACME, "no", ["118"])
         until(lambda: watcher.readings[-1].tenants[0].call_permissions, "the permission is read")
-        assert simulator.behaviour.requests.total() == 5
-        assert all("recurse" not in query for _, query in simulator.behaviour.queries)
+        assert simulator.behaviour.queries == [("callpermissions", {"id": str(number), "recurse": "true"})]
+        simulator.platform.edit_user(ALICE, call_permission_password="77")
+        until(lambda: watcher.user(ALICE).call_permission_password == "77", "the user is read")
+        assert simulator.behaviour.queries[1:] == [("users", {"uuid": ALICE, "recurse": "true"})]
+        assert simulator.behaviour.requests.total() == 2
+
+
+def test_members_come_and_go(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """By the group, by the user, with the end of a line, and through ``Local/`` channels."""
+    platform = simulator.platform
+    bob = platform.add_user(ACME)
+    sales = platform.add_group(ACME, "sales")
+    platform.publish = rabbitmq.publish
+    with watching(simulator, rabbitmq) as watcher:
+
+        def members() -> set[str]:
+            return set(watcher.readings[-1].tenants[0].groups[0].users)
+
+        platform.set_members(sales, [ALICE, bob])
+        until(lambda: members() == {ALICE, bob}, "the group's members are read")
+        platform.set_groups(bob, [])
+        until(lambda: members() == {ALICE}, "the user has left")
+        platform.set_groups(bob, [sales])
+        until(lambda: members() == {ALICE, bob}, "the user is back")
+        platform.end_line(bob)
+        until(lambda: members() == {ALICE}, "the user without a line has left")
+        platform.join(sales, bob, local=True)
+        platform.edit_user(bob, firstname="Robert")
+        until(lambda: members() == {ALICE, bob}, "the member through a Local channel is there")
+        platform.set_members(sales, [])
+        until(lambda: members() == {bob}, "those with lines have left")
+
+
+def test_what_is_deleted_takes_its_associations_with_it(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """Wazo tells of the thing that is gone alone."""
+    platform = simulator.platform
+    sales, number = platform.add_group(ACME, "sales"), platform.add_permission(ACME, "no", ["118"])
+    bob = platform.add_user(ACME)
+    platform.join(sales, bob)
+    for kind, member in (("users", ALICE), ("users", bob), ("groups", sales)):
+        platform.associate(number, kind, member)
+    platform.publish = rabbitmq.publish
+    with watching(simulator, rabbitmq) as watcher:
+        simulator.behaviour.requests.clear()
+        platform.delete_user(bob)
+        until(lambda: watcher.users(ACME) == 1, "the user is gone")
+        platform.delete_group(sales)
+        until(lambda: not watcher.readings[-1].tenants[0].groups, "the group is gone")
+        permission = watcher.readings[-1].tenants[0].call_permissions[0]
+        assert (permission.users, permission.groups) == ((ALICE,), ())
+        assert watcher.readings[-1].faults == ()
+        assert simulator.behaviour.requests["callpermissions"] == 0
+
+
+def test_an_edit_is_read_while_everything_is_read(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """A platform that takes long to read again keeps no edit waiting, also not one of what was read already."""
+    platform = simulator.platform
+    for _ in range(500):
+        platform.add_user(BOLT)
+    platform.publish = rabbitmq.publish
+    with watching(simulator, rabbitmq) as watcher:
+        going, gate = threading.Event(), threading.Event()
+
+        def hold(resource: str) -> None:
+            if resource == "groups":
+                going.set()
+                platform.lock.release()
+                gate.wait(20)
+                platform.lock.acquire()
+
+        simulator.behaviour.before = hold
+        watcher.source._pending.mark_everything()
+        assert going.wait(20)
+        platform.edit_user(ALICE, call_permission_password="77")
+        until(lambda: watcher.user(ALICE).call_permission_password == "77", "the edit is read")
+        assert watcher.source._keeper.sweeping
+        simulator.behaviour.before = lambda _: None
+        gate.set()
+        until(lambda: not watcher.source._keeper.sweeping, "everything is read")
+        assert watcher.user(ALICE).call_permission_password == "77"
+
+
+def test_a_tenant_that_wazo_fails_at_holds_up_no_other(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """Its edit is tried again, and in force once that works."""
+    platform = simulator.platform
+    number = platform.add_permission(BOLT, "no", ["118"])
+    platform.publish = rabbitmq.publish
+    with watching(simulator, rabbitmq) as watcher, capture_logs():
+        platform.dangle_permission(number)
+        platform.edit_permission(number, name="edited")
+        platform.add_user(ACME)
+        until(lambda: watcher.users(ACME) == 2, "the other tenant's edit is read")
+        until(lambda: watcher.errors, "the failure is told")
+        assert watcher.source.stale_seconds() > 0
+        platform.dangle_permission(number, mended=True)
+        until(lambda: watcher.readings[-1].tenants[1].call_permissions[0].name == "edited", "the edit is read")
+        assert watcher.source.stale_seconds() == 0
 
 
 def test_tenants_come_and_go(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
@@ -122,8 +226,8 @@ def test_tenants_come_and_go(simulator: WazoSimulator, rabbitmq: RabbitmqServer)
 def test_a_tenant_that_is_gone_before_it_is_read_again_is_gone(
     simulator: WazoSimulator, rabbitmq: RabbitmqServer
 ) -> None:
-    """Wazo refuses to read it; then everything is read."""
-    with watching(simulator, rabbitmq) as watcher:
+    """Wazo refuses to read it; then the tenants are read."""
+    with watching(simulator, rabbitmq) as watcher, capture_logs():
         simulator.platform.delete_tenant(BOLT)
         rabbitmq.publish({"name": "user_deleted", "tenant_uuid": BOLT})
         until(lambda: BOLT not in {tenant.uuid for tenant in watcher.readings[-1].tenants}, "the tenant is gone")
@@ -133,7 +237,10 @@ def test_a_tenant_that_is_gone_before_it_is_read_again_is_gone(
 def test_a_storm_of_events_leads_to_few_requests(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
     """Ten thousand events about a few tenants, then an edit whose event comes last."""
     simulator.platform.edit_user(ALICE)
-    storm = [{"name": "user_edited", "tenant_uuid": (ACME, BOLT)[turn % 2]} for turn in range(10_000)]
+    storm = [
+        {"name": "user_edited", "tenant_uuid": (ACME, BOLT)[turn % 2], "data": {"uuid": ALICE}}
+        for turn in range(10_000)
+    ]
     with watching(simulator, rabbitmq) as watcher:
         simulator.behaviour.requests.clear()
         rabbitmq.publish(*storm)
@@ -162,6 +269,7 @@ def test_after_a_lost_connection_everything_is_read(simulator: WazoSimulator) ->
 def test_without_a_bus_changes_are_noticed_by_polling(simulator: WazoSimulator) -> None:
     """Each time everything is read."""
     with watching(simulator, poll_seconds=0.1) as watcher:
+        assert watcher.source.stale_seconds() > 0
         simulator.platform.add_user(BOLT)
         until(lambda: watcher.users(BOLT) == 1, "the edit is read")
 
@@ -183,7 +291,9 @@ def test_while_a_bus_is_connected_nothing_is_read_without_need(
         count = len(watcher.readings)
         until(lambda: len(watcher.readings) > count + 5, "further readings")
         assert not simulator.behaviour.requests
-        watcher.source._resync_at = 0.0
+        assert watcher.source.stale_seconds() == 0
+        assert watcher.source._keeper.swept is not None
+        watcher.source._keeper.swept -= 1000
         until(lambda: simulator.behaviour.requests, "a full reading")
 
 
@@ -209,22 +319,46 @@ def test_the_end_of_a_watch_ends_the_session(simulator: WazoSimulator) -> None:
     assert simulator.behaviour.live() == []
 
 
-def test_each_event_marks_its_tenant(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+def test_each_event_marks_what_it_names(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
     """All that Wazo publishes when something changes that the rules depend on, and none beside."""
     pending = Pending(0.0, 0.0)
     settings = settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=rabbitmq.url))
-    marks = {name: str(uuid4()) for name in EVENTS if name not in TENANT_EVENTS}
+    expected: dict[str, set[Part]] = {}
+    events: list[dict[str, Any]] = []
+    for number, (name, named) in enumerate(PART_EVENTS.items(), start=1):
+        tenant, value = str(uuid4()), str(uuid4()) if named.kind is Kind.USERS else number
+        data: Any = value
+        for key in reversed(named.keys):
+            data = {key: data}
+        events.append({"name": name, "tenant_uuid": tenant, "data": data})
+        expected[tenant] = {Part(named.kind, str(value))}
     with Bus(settings, pending) as bus:
         until(lambda: bus.connected, "the bus is connected")
-        assert pending.take() == Wanted(everything=True)
-        rabbitmq.publish({"name": "line_edited", "tenant_uuid": str(uuid4())})
-        rabbitmq.publish(*({"name": name, "tenant_uuid": tenant} for name, tenant in marks.items()))
-        until(lambda: len(pending._tenants) >= len(marks), "all have arrived")
-        assert pending.take() == Wanted(tenants=frozenset(marks.values()))
-        for event in (*({"name": name, "tenant_uuid": ACME} for name in TENANT_EVENTS), {"name": "user_created"}):
-            rabbitmq.publish(event)
-            until(lambda: pending._everything, "it has arrived")
-            pending.take()
+        assert pending.take().everything is not None
+        rabbitmq.publish({"name": "line_edited", "tenant_uuid": str(uuid4())}, *events)
+        until(lambda: len(pending._parts) >= len(events), "all have arrived")
+        wanted = pending.take()
+        assert {tenant: set(parts) for tenant, parts in wanted.parts.items()} == expected
+        assert (wanted.everything, wanted.tenants, wanted.whole) == (None, None, {})
+
+
+def test_events_that_name_nothing_mark_more(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """A tenant, the list of tenants, or everything: what is not understood is no reason to miss a change."""
+    pending = Pending(0.0, 0.0)
+    settings = settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=rabbitmq.url))
+    with Bus(settings, pending) as bus:
+        until(lambda: bus.connected, "the bus is connected")
+        pending.take()
+        rabbitmq.publish({"name": "user_edited", "tenant_uuid": ACME, "data": {"uuid": "not one"}})
+        rabbitmq.publish({"name": "call_permission_edited", "tenant_uuid": BOLT})
+        until(lambda: len(pending._whole) == 2, "both have arrived")
+        assert set(pending.take().whole) == {ACME, BOLT}
+        for name in TENANT_EVENTS:
+            rabbitmq.publish({"name": name, "tenant_uuid": ACME, "data": {"uuid": ACME}})
+            until(lambda: pending._tenants, "it has arrived")
+            assert pending.take().everything is None
+        rabbitmq.publish({"name": "user_created", "data": {"uuid": ALICE}})
+        until(lambda: pending._everything, "it has arrived")
 
 
 def test_the_documented_rights_on_the_bus_suffice(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
@@ -239,7 +373,7 @@ def test_the_documented_rights_on_the_bus_suffice(simulator: WazoSimulator, rabb
     with Bus(settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=bus_url)), pending) as bus:
         until(lambda: bus.connected, "the bus is connected")
         rabbitmq.publish({"name": "user_edited", "tenant_uuid": ACME})
-        until(lambda: ACME in pending._tenants, "the event has arrived")
+        until(lambda: ACME in pending._whole, "the event has arrived")
 
 
 @pytest.mark.parametrize("url", ["http://u:s3cret@w", "amqp://u:s3cret@w:port", "s3cret"])
@@ -254,23 +388,30 @@ def test_a_bus_url_that_cannot_be_used_is_told(simulator: WazoSimulator, url: st
 def test_a_mark_is_due_after_a_silence_but_not_much_later() -> None:
     """Many marks are one change, and marks that never end are many."""
     pending = Pending(0.05, 0.3)
+    part = Part(Kind.USERS, ALICE)
     assert not pending.wait(0.01)
-    pending.mark(ACME)
+    pending.mark(ACME, part)
     assert not pending.wait(0.0)
     stop = threading.Event()
 
     def storm() -> None:
         while not stop.wait(0.001):
-            pending.mark(BOLT)
+            pending.mark(BOLT, None)
 
     thread = threading.Thread(target=storm)
     thread.start()
     assert pending.wait(10)
     stop.set()
     thread.join()
-    assert pending.take() == Wanted(tenants=frozenset({ACME, BOLT}))
-    assert not pending.wait(0.01)
-    pending.put_back(Wanted(tenants=frozenset({ACME})))
+    since = pending.since()
+    wanted = pending.take()
+    assert (set(wanted.parts[ACME]), set(wanted.whole)) == ({part}, {BOLT})
+    assert since is not None
+    assert wanted.parts[ACME][part] <= since
+    assert (pending.since(), pending.wait(0.01)) == (None, False)
     pending.mark_everything()
+    pending.mark_tenants()
     assert pending.wait(10)
-    assert pending.take() == Wanted(everything=True, tenants=frozenset({ACME}))
+    wanted = pending.take()
+    assert wanted.everything is not None
+    assert wanted.tenants is not None

@@ -1,0 +1,97 @@
+"""Threads that make requests while the loader goes on: few of them, so that a stack sees few connections."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+_NO_MORE: Final = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job that came to its end.
+
+    Attributes:
+        key: that it was given with.
+        value: what it returned; None where it failed.
+        error: what it raised; None where it did not fail.
+    """
+
+    key: Hashable
+    value: Any
+    error: Exception | None
+
+
+class Crew:
+    """Does jobs side by side. One thread gives them and takes what they came to.
+
+    Its threads end no later than the process: one that waits for an answer keeps nobody from leaving.
+
+    Args:
+        size: threads at the most; each is started when it is first needed.
+        tell: called in a thread of the crew after each job.
+    """
+
+    def __init__(self, size: int, tell: Callable[[], None]) -> None:
+        self._size = size
+        self._tell = tell
+        self._jobs: queue.SimpleQueue[tuple[Hashable, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._threads = 0
+        self.busy: set[Hashable] = set()
+        """The keys of the jobs that were given and not taken back yet."""
+
+    def give(self, key: Hashable, job: Callable[[], Any]) -> None:
+        """Lets a job be done as soon as a thread is free; ``key`` tells it from the others."""
+        self.busy.add(key)
+        self._jobs.put((key, job))
+        if self._threads < min(self._size, len(self.busy)):
+            self._threads += 1
+            work = threading.Thread(target=self._work, args=(self._jobs,), name="wazo-reader", daemon=True)
+            work.start()
+
+    def take(self, seconds: float) -> Done | None:
+        """What a job came to; None where none ends within this time."""
+        try:
+            done = self._done.get(timeout=seconds) if seconds > 0 else self._done.get_nowait()
+        except queue.Empty:
+            return None
+        self.busy.discard(done.key)
+        return done
+
+    @property
+    def has_done(self) -> bool:
+        """Whether something can be taken at once."""
+        return not self._done.empty()
+
+    def dismiss(self) -> None:
+        """Ends the threads, each after the job that it is at. The crew can be used again."""
+        jobs, self._jobs, self._done = self._jobs, queue.SimpleQueue(), queue.SimpleQueue()
+        self.busy.clear()
+        for _ in range(self._threads):
+            jobs.put(_NO_MORE)
+        self._threads = 0
+
+    def __enter__(self) -> Self:
+        """The crew itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Dismisses it."""
+        self.dismiss()
+
+    def _work(self, jobs: queue.SimpleQueue[tuple[Hashable, Callable[[], Any]] | None]) -> None:
+        done = self._done
+        while (given := jobs.get()) is not _NO_MORE:
+            key, job = given
+            try:
+                done.put(Done(key, job(), None))
+            except Exception as error:  # noqa: BLE001 - it is told to who gave the job
+                done.put(Done(key, None, error))
+            self._tell()

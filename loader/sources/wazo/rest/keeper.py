@@ -1,0 +1,356 @@
+"""Keeps the picture of a platform true: reads what events name, and everything where nothing tells.
+
+Requests are made by a few threads. A tenant has one of them at a time, so a tenant that is edited without end, or whose
+things wazo-confd fails at, takes nothing from the others; a sweep has one, too.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from itertools import count, islice
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from loader.errors import SourceError
+from loader.sources.wazo.rest.api import Api, explained
+from loader.sources.wazo.rest.client import CONNECTIONS, RefusedError
+from loader.sources.wazo.rest.crew import Crew
+from loader.sources.wazo.rest.events import Part
+from loader.sources.wazo.rest.picture import Kind, Picture, Seen
+from loader.sources.wazo.rest.sweep import Answer, Memory, Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from loader.sources.wazo.rest.client import Client
+    from loader.sources.wazo.rest.crew import Done
+    from loader.sources.wazo.rest.pending import Pending, Wanted
+    from loader.sources.wazo.rest.session import Session
+    from loader.sources.wazo.rest.settings import WazoSettings
+
+_log = structlog.get_logger()
+
+_SWEEP: Final = "sweep"
+_TENANTS: Final = "tenants"
+_PARTS_AT_ONCE: Final = 20
+_MOST_PARTS: Final = 200
+"""Marked parts of a tenant above which all of it is read."""
+
+_MOST_ROUNDS: Final = 3
+_LOOK_SECONDS: Final = 0.2
+_RETRY: Final = (0.5, 30.0)
+"""Seconds until what failed is tried again: the first time, and at most."""
+
+_TELL_SECONDS: Final = 5.0
+
+
+class Keeper:
+    """Holds the picture, what is marked, and the requests that are being made. One thread uses it.
+
+    Args:
+        settings: how patiently.
+        client: makes the requests.
+        session: has the token.
+        pending: rung when a request was answered.
+        concerns: whether a tenant is one of those wanted.
+
+    Attributes:
+        picture: what is known.
+        ready: tenants of which something is another than when it was last taken.
+        known: tenants that were read as a whole.
+        unsettled: tenants that were changed all the time while everything was read.
+        unreadable: tenants of which something cannot be read, and what.
+        swept: when the last sweep that came to its end was begun, by the monotonic clock; None before the first.
+        sweep_seconds: how long that took.
+        problem: what failed since the last success; None where nothing did.
+        failed: how often something did.
+        oldest: since when something is marked and not read, by the monotonic clock; None where nothing is.
+    """
+
+    def __init__(
+        self,
+        settings: WazoSettings,
+        client: Client,
+        session: Session,
+        pending: Pending,
+        concerns: Callable[[str], bool],
+    ) -> None:
+        self.picture = Picture()
+        self.ready: set[str] = set()
+        self.known: set[str] = set()
+        self.unsettled: frozenset[str] = frozenset()
+        self.unreadable: dict[str, str] = {}
+        self.swept: float | None = None
+        self.sweep_seconds = 0.0
+        self.problem: SourceError | None = None
+        self.failed = 0
+        self.oldest: float | None = None
+        self._client = client
+        self._api = Api(client, session, settings, settings.patience)
+        self._quick = Api(client, session, settings, settings.quick)
+        self._crew = Crew(CONNECTIONS, pending.ring)
+        self._concerns = concerns
+        self._numbers = count(1)
+        self._asked: dict[object, int] = {}
+        self._marks: dict[str, dict[Part, float]] = {}
+        self._reading: dict[str, dict[Part, float]] = {}
+        self._whole: dict[str, float] = {}
+        self._tenants: float | None = None
+        self._failures: dict[object, tuple[int, float]] = {}
+        """By what failed: how often running, and when it is tried again."""
+        self._memory = Memory()
+        self._sweep: Sweep | None = None
+        self._changed_by_sweeps: set[str] = set()
+        """Tenants of which a sweep that may not be at its end, or that found them at no rest, changed something."""
+        self._told_at = 0.0
+
+    def accept(self, wanted: Wanted) -> None:
+        """Takes marks over."""
+        if wanted.tenants is not None:
+            self._tenants = self._tenants or wanted.tenants
+        for tenant, since in wanted.whole.items():
+            self._whole.setdefault(tenant, since)
+        for tenant, parts in wanted.parts.items():
+            if not self._concerns(tenant):
+                continue
+            for part, since in parts.items():
+                self._marks.setdefault(tenant, {}).setdefault(part, since)
+        self._note_oldest()
+
+    def begin_sweep(self, *, settle: bool) -> None:
+        """Begins to read everything, unless that is being done."""
+        if self._sweep is not None and not self._sweep.tenant:
+            return
+        if self._sweep is not None:
+            self._whole.setdefault(self._sweep.tenant, self._sweep.begun)
+        self._sweep = Sweep(self._api, self.picture, self._memory if settle else None)
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether everything is being read."""
+        return self._sweep is not None and not self._sweep.tenant
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing can be done before an answer comes or something is marked."""
+        return not self._crew.has_done and not self._due()
+
+    def _note_oldest(self) -> None:
+        times = [since for marks in (*self._marks.values(), *self._reading.values()) for since in marks.values()]
+        times += [*self._whole.values(), *([] if self._tenants is None else [self._tenants])]
+        if self._sweep is not None and self._sweep.tenant:
+            times.append(self._sweep.begun)
+        self.oldest = min(times, default=None)
+
+    def work(self, seconds: float, *, whole: bool = False) -> None:
+        """Reads what is marked, at most so long; ``whole``: until everything was read, however long that takes.
+
+        Raises:
+            SourceError: ``whole``, and something cannot be read. The next time it goes on from there.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self._give()
+            self._note_oldest()
+            reading = [key for key in self._crew.busy if not isinstance(key, Sweep)]
+            if whole and self._sweep is None:
+                return
+            if not whole and (not reading or time.monotonic() >= end) and not self._crew.has_done:
+                return
+            if self._client.stopped:
+                if whole:
+                    raise SourceError("the reading was ended")
+                return
+            rest = _LOOK_SECONDS if whole else min(_LOOK_SECONDS, end - time.monotonic())
+            done = self._crew.take(rest)
+            if done is not None:
+                self._finish(done, whole=whole)
+
+    def dismiss(self) -> None:
+        """Lets go of the threads, and marks again what they were reading."""
+        self._crew.dismiss()
+        for tenant, parts in self._reading.items():
+            self._put_back(tenant, parts)
+        self._reading.clear()
+
+    # giving
+
+    def _give(self) -> None:
+        """Gives every request that may be made now."""
+        now = time.monotonic()
+        if self._sweep is None and self._whole:
+            tenant = min(self._whole, key=lambda each: self._whole[each])
+            del self._whole[tenant]
+            if tenant in self.picture.tenants and self._concerns(tenant):
+                self._sweep = Sweep(self._api, self.picture, None, tenant)
+        sweep = self._sweep
+        if sweep is not None and sweep.step is not None and sweep not in self._crew.busy and self._may(_SWEEP, now):
+            self._ask(sweep, sweep.step.job)
+        if self._tenants is not None and self._may(_TENANTS, now):
+            self._ask(_TENANTS, self._quick.tenants)
+        for tenant in sorted(self._marks, key=lambda each: len(self._marks[each])):
+            if not self._may(tenant, now):
+                continue
+            parts = self._marks.pop(tenant)
+            if len(parts) > _MOST_PARTS:
+                self._whole.setdefault(tenant, min(parts.values()))
+                continue
+            given = dict(islice(parts.items(), _PARTS_AT_ONCE))
+            rest = {part: since for part, since in parts.items() if part not in given}
+            if rest:
+                self._marks[tenant] = rest
+            self._reading[tenant] = given
+            self._ask(tenant, partial(_read, self._quick, tuple(given)))
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        wants: list[object] = [*self._marks]
+        wants += [_SWEEP] if (self._sweep or self._whole) and self._sweep not in self._crew.busy else []
+        wants += [_TENANTS] if self._tenants is not None else []
+        return any(self._may(want, now) for want in wants)
+
+    def _may(self, key: object, now: float) -> bool:
+        return key not in self._crew.busy and now >= self._failures.get(key, (0, 0.0))[1]
+
+    def _ask(self, key: object, job: Callable[[], object]) -> None:
+        self._asked[key] = next(self._numbers)
+        self._crew.give(key, job)
+
+    # taking
+
+    def _finish(self, done: Done, *, whole: bool) -> None:
+        """Takes over what a request came to."""
+        key, asked, error = done.key, self._asked[done.key], done.error
+        if isinstance(key, Sweep):
+            if key is self._sweep:  # else it was given up while the request was made
+                self._finish_step(key, Answer(done.value if error is None else error, asked), whole=whole)
+        elif error is not None:
+            self._failed(key, error)
+            if key == _TENANTS:
+                return
+            self._put_back(str(key), self._reading.pop(str(key)))
+            if isinstance(error, RefusedError):  # the tenant may just have been deleted
+                self._tenants = self._tenants or time.monotonic()
+        elif key == _TENANTS:
+            self._succeeded(key)
+            self._tenants = None
+            self._put_tenants(done.value, asked)
+        else:
+            self._succeeded(key)
+            self._reading.pop(str(key))
+            self.picture.put(done.value, asked)
+            self._changed()
+            self._follow(str(key), done.value)
+
+    def _finish_step(self, sweep: Sweep, answer: Answer, *, whole: bool) -> None:
+        error = answer.value if isinstance(answer.value, Exception) else None
+        if error is not None and sweep.step is not None and not isinstance(error, sweep.step.takes):
+            if sweep.tenant and isinstance(error, RefusedError):  # the tenant may just have been deleted
+                self._sweep, self._tenants = None, self._tenants or time.monotonic()
+            self._sweep_failed(error, whole=whole)
+            return
+        self._succeeded(_SWEEP)
+        try:
+            sweep.go_on(answer)
+        except SourceError as failed:
+            self._sweep = None
+            if sweep.tenant:
+                self._whole.setdefault(sweep.tenant, sweep.begun)
+            self._sweep_failed(failed, whole=whole)
+            return
+        self._changed_by_sweeps |= self.picture.changed
+        self.picture.changed = set()
+        if sweep.step is None:
+            self._swept(sweep, answer.asked)
+        elif time.monotonic() >= self._told_at + _TELL_SECONDS and sweep.users[1]:
+            self._told_at = time.monotonic()
+            _log.info("wazo_reading", users_read=sweep.users[0], users=sweep.users[1])
+
+    def _sweep_failed(self, error: Exception, *, whole: bool) -> None:
+        if whole:  # the next reading goes on from there
+            raise _told(error) from None
+        self._failed(_SWEEP, error)
+
+    def _swept(self, sweep: Sweep, asked: int) -> None:
+        self._sweep = None
+        if sweep.tenant:
+            self.known.add(sweep.tenant)
+            self._changed_by_sweeps.add(sweep.tenant)
+            self._take_changed_by_sweeps()
+            return
+        self.swept, self.sweep_seconds = sweep.begun, time.monotonic() - sweep.begun
+        self.unsettled, self.unreadable = sweep.unsettled, sweep.unreadable
+        whole = (self.picture.tenants.keys() & sweep.tenants) - sweep.unsettled - sweep.unreadable.keys()
+        self._changed_by_sweeps |= whole - self.known
+        self._take_changed_by_sweeps()
+        self.known = (self.known & self.picture.tenants.keys()) | whole
+        self._whole = {tenant: since for tenant, since in self._whole.items() if since > sweep.begun}
+        self.picture.forget_gone(asked)
+        self.picture.missing = set()  # gone between two requests; what is not, an event or the next sweep finds
+        for tenant in sorted(sweep.unsettled):
+            _log.warning("wazo_tenant_never_rests", tenant=tenant, advice="it is read again at once")
+
+    def _take_changed_by_sweeps(self) -> None:
+        self.ready |= self._changed_by_sweeps - self.unsettled
+        self._changed_by_sweeps &= self.unsettled
+
+    def _put_tenants(self, names: dict[str, str], asked: int) -> None:
+        new = names.keys() - self.picture.tenants.keys()
+        self.picture.put_tenants(names, asked)
+        self.known &= names.keys()
+        self._changed()
+        now = time.monotonic()
+        for tenant in new:
+            self._whole.setdefault(tenant, now)
+
+    def _follow(self, tenant: str, read: Sequence[Seen]) -> None:
+        """Marks what the answers raise: users to be asked, things that are not known yet, unknown tenants."""
+        now = time.monotonic()
+        doubtful, self.picture.doubtful = self.picture.doubtful, set()
+        missing, self.picture.missing = self.picture.missing, set()
+        marks = {Part(Kind.USERS, user) for user in doubtful} | {Part(kind, id_) for kind, id_ in missing}
+        for part in marks:
+            self._marks.setdefault(tenant, {}).setdefault(part, now)
+        if any(each.tenant and each.tenant not in self.picture.tenants for each in read):
+            self._tenants = self._tenants or now
+
+    def _changed(self) -> None:
+        self.ready |= self.picture.changed
+        self.picture.changed = set()
+
+    def _put_back(self, tenant: str, parts: dict[Part, float]) -> None:
+        self._marks[tenant] = parts | self._marks.get(tenant, {})
+
+    def _failed(self, key: object, error: Exception) -> None:
+        times = self._failures.get(key, (0, 0.0))[0] + 1
+        self._failures[key] = times, time.monotonic() + min(_RETRY[0] * 2 ** (times - 1), _RETRY[1])
+        self.problem = _told(error)
+        self.failed += 1
+        _log.warning("wazo_not_read", what=str(key), problem=str(self.problem), times=times)
+
+    def _succeeded(self, key: object) -> None:
+        self._failures.pop(key, None)
+        self.problem = None
+
+
+def _told(error: Exception) -> SourceError:
+    if isinstance(error, RefusedError):
+        return explained(error)
+    if isinstance(error, SourceError):
+        return error
+    raise error
+
+
+def _read(api: Api, parts: Sequence[Part]) -> list[Seen]:
+    """The things by themselves. What takes several requests is read until it is the same twice running."""
+    kinds = {kind: [part.id for part in parts if part.kind is kind] for kind in Kind}
+    last: list[Seen] = []
+    for _ in range(_MOST_ROUNDS):
+        now = [thing for kind, ids in kinds.items() if ids for thing in api.things(kind, ids)]
+        single = len(parts) == 1 or all(part.kind is Kind.USERS for part in parts)
+        if single or now == last:
+            return now
+        last = now
+    return last

@@ -1,0 +1,277 @@
+"""The picture of a platform that the loader keeps: every thing as it was read last, by tenant.
+
+Things are read one by one, or a list at a time; each takes the place of what was known of it, unless that was asked for
+later. Who is in a group is said twice: the group names the members that it calls through their lines, and a user names
+all of its groups. The user's word counts: the members that a group does not name, though they name it, are called
+through a ``Local/`` channel, or have left it. So those users are asked (``doubtful``).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Thing: TypeAlias = dict[str, Any]
+"""A thing of wazo-confd, cut down to what the rules need."""
+
+
+class Kind(StrEnum):
+    """The things that are read, each with the name of wazo-confd's resource."""
+
+    USERS = "users"
+    GROUPS = "groups"
+    OUTCALLS = "outcalls"
+    PERMISSIONS = "callpermissions"
+
+
+class Seen(NamedTuple):
+    """A thing as it was read.
+
+    Attributes:
+        kind: what it is.
+        id: as in ``events.Part``.
+        tenant: the UUID of its tenant; empty where there is no such thing.
+        thing: its content; empty where there is no such thing.
+    """
+
+    kind: Kind
+    id: str
+    tenant: str
+    thing: Thing
+
+
+_REFERABLE: Final = (Kind.USERS, Kind.GROUPS, Kind.OUTCALLS)
+
+
+class _Shelf:
+    """The things of one kind and tenant, in the order of their ids."""
+
+    def __init__(self) -> None:
+        self.things: dict[str, Thing] = {}
+        self._order: list[tuple[int, str]] = []
+
+    def put(self, id_: str, thing: Thing) -> None:
+        """Adds a thing, or replaces it."""
+        if id_ not in self.things:
+            place = _place(id_)
+            self._order.insert(bisect_left(self._order, place), place)
+        self.things[id_] = thing
+
+    def drop(self, id_: str) -> None:
+        """Removes a thing."""
+        if self.things.pop(id_, None) is not None:
+            del self._order[bisect_left(self._order, _place(id_))]
+
+    def in_order(self) -> list[Thing]:
+        """The things: numbers by their size, texts after them."""
+        return [self.things[id_] for _, id_ in self._order]
+
+
+class Picture:
+    """What is known of a platform. One thread writes; others may look ids up.
+
+    Attributes:
+        tenants: the names of the tenants that there are, by UUID.
+        changed: tenants of which something became another since they were taken from here.
+        doubtful: users to be asked for the groups that they are in.
+        missing: things that a permission names and that are not known.
+    """
+
+    def __init__(self) -> None:
+        self.tenants: dict[str, str] = {}
+        self.changed: set[str] = set()
+        self.doubtful: set[str] = set()
+        self.missing: set[tuple[Kind, str]] = set()
+        self._shelves: dict[Kind, defaultdict[str, _Shelf]] = {kind: defaultdict(_Shelf) for kind in Kind}
+        self._tenant_of: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}
+        self._asked: dict[tuple[Kind, str], int] = {}
+        """The number of the request that each thing was read by last, also of what is gone."""
+        self._tenants_asked = 0
+        self._groups_of: dict[str, frozenset[str]] = {}
+        self._naming: defaultdict[str, set[str]] = defaultdict(set)
+        """The users that name a group, by the group's id."""
+        self._direct: dict[str, frozenset[str]] = {}
+        """The users that a group names."""
+        self._confirmed: set[tuple[str, str]] = set()
+        """Groups and users that name them, and said so again when they were asked."""
+        self._shown: dict[str, Thing] = {}
+        """Groups as they go into definitions, until something of them becomes another."""
+
+    def tenant_of(self, kind: Kind, id_: str) -> str:
+        """The tenant of a thing; empty where it is not known."""
+        return self._tenant_of[kind].get(id_, "")
+
+    def ids(self, kind: Kind, tenant: str | None = None) -> list[str]:
+        """The ids of the known things of a kind, of one tenant or of all."""
+        return list(self._tenant_of[kind] if tenant is None else self._shelves[kind][tenant].things)
+
+    def put_tenants(self, names: dict[str, str], asked: int) -> None:
+        """These tenants there are, by UUID, unless they were asked for later. Of the others nothing stays."""
+        if asked < self._tenants_asked:
+            return
+        self._tenants_asked = asked
+        for gone in self.tenants.keys() - names.keys():
+            self.changed.add(gone)
+            for kind in (Kind.PERMISSIONS, Kind.OUTCALLS, Kind.GROUPS, Kind.USERS):  # in this order it is little work
+                for id_ in self.ids(kind, gone):
+                    self._drop(kind, id_)
+        self.changed |= {uuid for uuid, name in names.items() if self.tenants.get(uuid) != name}
+        self.tenants = names
+
+    def put(self, seen: Iterable[Seen], asked: int, *, sweeping: bool = False) -> None:
+        """Takes over what was read.
+
+        Args:
+            seen: it.
+            asked: a number that grows from request to request; what was asked for later than this stays.
+            sweeping: the users were read shortly before the groups, so only new contradictions between them count.
+        """
+        for each in seen:
+            if asked < self._asked.get((each.kind, each.id), 0):
+                continue
+            self._asked[each.kind, each.id] = asked
+            if not each.tenant:
+                self._drop(each.kind, each.id)
+                continue
+            before = self._tenant_of[each.kind].get(each.id)
+            if before is not None and before != each.tenant:
+                self._drop(each.kind, each.id)
+            self._tenant_of[each.kind][each.id] = each.tenant
+            if each.kind is Kind.USERS:
+                self._put_user(each)
+            elif each.kind is Kind.GROUPS:
+                self._put_group(each, sweeping=sweeping)
+            else:
+                self._replace(each.kind, each.tenant, each.id, each.thing)
+
+    def put_list(self, kind: Kind, seen: list[Seen], asked: int, tenant: str | None = None) -> None:
+        """Takes over a whole list: what it lacks is gone, unless that was asked for later. Of one tenant, or of all."""
+        there = {each.id for each in seen}
+        gone = [Seen(kind, id_, "", {}) for id_ in self.ids(kind, tenant) if id_ not in there]
+        self.put([*seen, *gone], asked, sweeping=True)
+
+    def definition(self, tenant: str) -> dict[str, Any]:
+        """The tenant in the definitions format; what did not change are the objects of the last time."""
+        groups = self._shelves[Kind.GROUPS][tenant]
+        return {
+            "uuid": tenant,
+            "name": self.tenants.get(tenant, ""),
+            "users": self._shelves[Kind.USERS][tenant].in_order(),
+            "groups": [self._group(group) for group in groups.in_order()],
+            "outcalls": self._shelves[Kind.OUTCALLS][tenant].in_order(),
+            "call_permissions": self._shelves[Kind.PERMISSIONS][tenant].in_order(),
+        }
+
+    def forget_gone(self, asked: int) -> None:
+        """Lets go of what is remembered of things that are gone, and were asked for before this request."""
+        self._asked = {key: at for key, at in self._asked.items() if at >= asked or key[1] in self._tenant_of[key[0]]}
+
+    def _replace(self, kind: Kind, tenant: str, id_: str, thing: Thing) -> None:
+        shelf = self._shelves[kind][tenant]
+        if shelf.things.get(id_) == thing:
+            return
+        shelf.put(id_, thing)
+        self.changed.add(tenant)
+        if kind is Kind.PERMISSIONS:
+            for referable in _REFERABLE:
+                references = thing[referable] if isinstance(thing[referable], list) else ()
+                known = self._tenant_of[referable]
+                named = {(referable, each) for each in references if isinstance(each, str) and each not in known}
+                self.missing |= {each for each in named if each not in self._asked}
+
+    def _put_user(self, seen: Seen) -> None:
+        user, thing = seen.id, dict(seen.thing)
+        groups = thing.pop("groups", [])
+        now = frozenset(each for each in groups if isinstance(each, str)) if isinstance(groups, list) else frozenset()
+        before = self._groups_of.get(user, frozenset())
+        for group in before - now:
+            self._leave(group, user)
+        for group in now - before:
+            self._naming[group].add(user)
+            self._show_again(group)
+        self._confirmed |= {(group, user) for group in now if user not in self._direct.get(group, (user,))}
+        self._groups_of[user] = now
+        self._replace(Kind.USERS, seen.tenant, user, thing)
+
+    def _put_group(self, seen: Seen, *, sweeping: bool) -> None:
+        group = seen.id
+        known = self._tenant_of[Kind.USERS]
+        direct = self._direct[group] = frozenset(_texts(seen.thing["users"]))
+        for user in (direct & known.keys()) - self._naming[group]:
+            self._groups_of[user] = self._groups_of.get(user, frozenset()) | {group}
+            self._naming[group].add(user)
+            self._show_again(group)
+        others = self._naming[group] - direct
+        if sweeping:
+            others = {user for user in others if (group, user) not in self._confirmed}
+        self.doubtful |= others & known.keys()
+        if self._shelves[Kind.GROUPS][seen.tenant].things.get(group) != seen.thing:
+            self._show_again(group)
+        self._replace(Kind.GROUPS, seen.tenant, group, seen.thing)
+
+    def _leave(self, group: str, user: str) -> None:
+        """The user is in the group no longer, whatever the group said before."""
+        self._naming[group].discard(user)
+        self._confirmed.discard((group, user))
+        tenant = self._tenant_of[Kind.GROUPS].get(group)
+        if tenant is None:
+            return
+        if user in self._direct[group]:
+            shelf = self._shelves[Kind.GROUPS][tenant]
+            thing = shelf.things[group]
+            shelf.put(group, {**thing, "users": [each for each in thing["users"] if each != user]})
+            self._direct[group] -= {user}
+        self._show_again(group)
+
+    def _drop(self, kind: Kind, id_: str) -> None:
+        """Removes a thing, and every reference to it, as Wazo does."""
+        tenant = self._tenant_of[kind].pop(id_, None)
+        if tenant is None:
+            return
+        self._shelves[kind][tenant].drop(id_)
+        self.changed.add(tenant)
+        if kind is Kind.USERS:
+            for group in self._groups_of.pop(id_, frozenset()):
+                self._leave(group, id_)
+        elif kind is Kind.GROUPS:
+            self._shown.pop(id_, None)
+            self._direct.pop(id_, None)
+        if kind is not Kind.PERMISSIONS:
+            shelf = self._shelves[Kind.PERMISSIONS][tenant]
+            naming = [(key, each) for key, each in shelf.things.items() if id_ in _texts(each[kind])]
+            for key, each in naming:
+                shelf.put(key, {**each, kind.value: [reference for reference in each[kind] if reference != id_]})
+
+    def _show_again(self, group: str) -> None:
+        self._shown.pop(group, None)
+        if group in self._tenant_of[Kind.GROUPS]:
+            self.changed.add(self._tenant_of[Kind.GROUPS][group])
+
+    def _group(self, thing: Thing) -> Thing:
+        """The group with all its members, whoever named them."""
+        id_ = str(thing["id"])
+        shown = self._shown.get(id_)
+        if shown is None:
+            members = thing["users"]
+            if isinstance(members, list):
+                named = set(_texts(members))
+                members = _sorted([*members, *(user for user in self._naming[id_] if user not in named)])
+            shown = self._shown[id_] = {**thing, "users": members}
+        return shown
+
+
+def _texts(values: object) -> list[str]:
+    return [each for each in values if isinstance(each, str)] if isinstance(values, list) else []
+
+
+def _sorted(values: list[Any]) -> list[Any]:
+    return sorted(values, key=lambda value: (type(value).__name__, str(value)))
+
+
+def _place(id_: str) -> tuple[int, str]:
+    return (len(id_), id_) if id_.isdecimal() else (1 << 30, id_)
