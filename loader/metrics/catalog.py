@@ -2,29 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from loader.faults import Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class Description(NamedTuple):
-    """What a metric is.
-
-    Attributes:
-        kind: ``counter``, ``gauge`` or ``histogram``.
-        help: one sentence, which a scrape shows as well.
-        labels: by name, its values with what each means ("": its name says it); a text where there is no list of them.
-        more: what the manual says besides.
-    """
-
-    kind: str
-    help: str
-    labels: Mapping[str, Mapping[str, str] | str] = {}
-    more: str = ""
-
+from pdp.runtime.metric import Description
 
 RESULTS = {
     "success": "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdp.metrics.catalog import Description
+from pdp.runtime.metric import Description
 from rightcall.agi.reasons import MEANINGS
 
 VERDICTS = {"allow": "", "deny": ""}

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from loader.metrics.catalog import Description as LoaderDescription
-    from pdp.metrics.catalog import Description as ServerDescription
+    from pdp.runtime.metric import Description
 
-    Description = ServerDescription | LoaderDescription
 
 DOCS: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 PROGRAMS: Final[dict[str, Mapping[str, Description]]] = {
