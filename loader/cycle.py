@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from loader.errors import PublishError, SourceError
 from loader.faults import Fault, Severity
+from loader.proofs import Proofs
 from loader.publishing.publish import Standing
+from pdp.rules.analysis.expectations import Truth
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.compiler.digest import Digester
 from pdp.rules.model import PasswordOverride, Revision
@@ -72,7 +74,8 @@ class SyncReport:
         complete: all tenants of the source were read, good or faulty; if not, nothing was removed.
         problems: what went wrong with the source or in publishing, and what to do; empty where all went well.
         source_failed: nothing could be read at all.
-        read_seconds: how long reading the source took.
+        read_seconds: how long reading the source, and proving its expectations, took.
+        expectations: how many there are, by what came of their proofs.
     """
 
     published: tuple[Published, ...] = ()
@@ -86,6 +89,7 @@ class SyncReport:
     problems: tuple[str, ...] = ()
     source_failed: bool = False
     read_seconds: float = 0.0
+    expectations: Mapping[Truth, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Fault, ...]:
@@ -127,9 +131,10 @@ class Synchronizer:
         accept_removal: an operator confirmed the removals of the first cycle that does all that it should.
         limits: what one profile may cost; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
+        prove: whether a tenant whose expectations fail is left as it is.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of who composes a program
         self,
         source: Source,
         publisher: Publisher,
@@ -140,6 +145,7 @@ class Synchronizer:
         accept_removal: bool = False,
         limits: Limits | None = None,
         progress: Callable[[str, int, int], None] | None = None,
+        prove: bool = True,
     ) -> None:
         self._source = source
         self._publisher = publisher
@@ -151,15 +157,19 @@ class Synchronizer:
         self._progress = progress
         self._compilers: dict[str, Compiler] = {}
         self._digesters: dict[str, Digester] = {}
+        self._proofs = Proofs(source)
+        self._prove = prove
 
     def sync(self) -> SyncReport:
         """One cycle. What fails is in the report, and is tried again by the next cycle."""
         begun = time.perf_counter()
         try:
             reading = self._source.read()
+            if self._prove:
+                reading = self._proofs.checked(reading)
         except SourceError as error:
             return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
-        cycle = _Cycle(reading, time.perf_counter() - begun)
+        cycle = _Cycle(reading, time.perf_counter() - begun, {truth: self._proofs.count(truth) for truth in Truth})
         try:
             standing = self._publisher.standing()
         except PublishError as error:
@@ -292,6 +302,7 @@ class _Cycle:
 
     reading: Reading
     read_seconds: float
+    expectations: dict[Truth, int]
     published: list[Published] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -312,6 +323,7 @@ class _Cycle:
             complete=self.reading.complete,
             problems=tuple(self.problems),
             read_seconds=self.read_seconds,
+            expectations=self.expectations,
         )
 
 

@@ -30,6 +30,13 @@ OUTCOMES = (
 )
 """What a cycle can come to, and why."""
 
+TRUTHS = {
+    "holds": "",
+    "broken": "Some call is decided otherwise; where it is enforced, the tenant keeps its last good rules.",
+    "not proven": "The patterns take too many states; counts as one that is broken.",
+}
+"""By what came of the proof of an expectation."""
+
 _LAST = "Of the last cycle that did not fail; absent while this loader does not lead."
 
 METRICS: dict[str, Description] = {
@@ -59,6 +66,12 @@ METRICS: dict[str, Description] = {
         "gauge",
         "Faults of the definitions, errors and warnings.",
         {"severity": {severity.value: "" for severity in Severity}},
+        _LAST,
+    ),
+    "rightcall_loader_expectations": Description(
+        "gauge",
+        "Expectations of the definitions by what came of their proofs.",
+        {"truth": TRUTHS},
         _LAST,
     ),
     "rightcall_loader_faulty_tenants": Description(

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from loader.faults import Severity
 from loader.metrics.catalog import METRICS, OUTCOMES
+from pdp.rules.analysis.expectations import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -117,6 +118,10 @@ class _StateCollector(Collector):
             (Severity.WARNING,): len(report.faults) - errors,
         }
         yield _gauge("rightcall_loader_faults", counts)
+        expectations: dict[tuple[str, ...], float] = {
+            (truth.value,): report.expectations.get(truth, 0) for truth in Truth
+        }
+        yield _gauge("rightcall_loader_expectations", expectations)
         yield _gauge("rightcall_loader_faulty_tenants", {(): len(report.faulty)})
         yield _gauge("rightcall_loader_held_back", {(): len(report.held_back)})
         yield _gauge("rightcall_loader_pinned_tenants", {(): len(report.pinned)})

@@ -209,6 +209,7 @@ def _paths(entry: Entry, wanted: Iterable[tuple[str, str | int]]) -> dict[tuple[
         return {}
     at: dict[tuple[str, str | int], int] = {("users", each.uuid): index for index, each in enumerate(tenant.users)}
     at |= {("call_permissions", each.id): index for index, each in enumerate(tenant.call_permissions)}
+    at |= {("expectations", each.name): index for index, each in enumerate(tenant.expectations)}
     return {key: (*entry.path, key[0], at[key]) if key in at else entry.path for key in wanted}
 
 
