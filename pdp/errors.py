@@ -14,6 +14,7 @@ ServerError                   the server cannot do its work
     ├── TooManyCalls          RESOURCE_EXHAUSTED: one client, or all together, ask more than they may
     ├── TooLarge              RESOURCE_EXHAUSTED: the request has more bytes than are taken
     ├── UnknownTenant         NOT_FOUND: a tenant was named that nobody knows
+    ├── UnknownService        NOT_FOUND: health was asked for of a service that is not here
     ├── TooManyStreams        RESOURCE_EXHAUSTED: no further stream can be served
     ├── RulesBehind           FAILED_PRECONDITION: the rules here are older than the question asks for
     ├── ChallengeOver         ABORTED: the challenge has expired, or opened a call before
@@ -164,6 +165,15 @@ class UnknownTenant(CallError):
 
     def __init__(self, tenant: str) -> None:
         super().__init__(f"tenant {tenant[:64]!r} is not known here; send its UUID, or leave the tenant empty")
+
+
+class UnknownService(CallError):
+    """Health was asked for of a service that is not here."""
+
+    code = Code.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("no service of this name is here; ask for one that reflection lists, or for the empty name")
 
 
 class TooManyStreams(CallError):

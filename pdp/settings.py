@@ -43,7 +43,8 @@ class ServerSettings:
         threads: calls that are worked on at the same time.
         io_threads: threads of the core that serve connections and decide plain calls; 0: one for each core of the
             machine. Other transports have none.
-        max_message_size: of one request, in bytes.
+        max_message_size: of one request, in bytes; one that asks about a single call has 16 kB at the most.
+        message_timeout: seconds within which the message of a call has to come, once its headers have.
         keepalive_time: seconds without traffic after which a connection is asked whether it lives.
         keepalive_timeout: seconds that it has to answer.
         max_connection_idle: seconds without a call after which a connection is closed; 0: never.
@@ -76,7 +77,8 @@ class ServerSettings:
     http_url: str = ""
     threads: int = 8
     io_threads: int = 0
-    max_message_size: int = 4 * 1024 * 1024
+    max_message_size: int = 512 * 1024
+    message_timeout: float = 5.0
     keepalive_time: float = 60.0
     keepalive_timeout: float = 20.0
     max_connection_idle: float = 0.0

@@ -24,6 +24,7 @@ from pdp.authzen.evaluator import EVALUATIONS
 from pdp.decision_log.ids import request_id
 from pdp.rules.model import Decision
 from pdp.security.identity import ASKING
+from pdp.services.methods import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,6 +98,8 @@ class _Traced:
         """
         self._span.set_attribute(status, value)
         if self._several:
+            if (calls := CALLS.get()) > 0:
+                self._span.set_attribute("rightcall.calls", calls)
             for decision in Decision:
                 self._span.set_attribute(f"rightcall.decisions.{decision.name.lower()}", self._counts[decision])
         if fault:
@@ -196,14 +199,10 @@ class _Interceptor(grpc.ServerInterceptor):
         return made
 
     @contextmanager
-    def _spanned(
-        self, details: grpc.HandlerCallDetails, at: int, request: Any, context: grpc.ServicerContext
-    ) -> Iterator[None]:
+    def _spanned(self, details: grpc.HandlerCallDetails, at: int, context: grpc.ServicerContext) -> Iterator[None]:
         """The span of a call, from its arrival to its end."""
         method = details.method.removeprefix("/")
         about: dict[str, Any] = {"rpc.system.name": "grpc", "rpc.method": method}
-        if (calls := getattr(request, "calls", None)) is not None:
-            about["rightcall.calls"] = len(calls)
         carrier = {key: value for key, value in details.invocation_metadata or () if isinstance(value, str)}
         several = method.rpartition("/")[2] in _SEVERAL
         opened = self._begin(method, carrier, about, several=several, at=at)
@@ -241,7 +240,7 @@ class _Decisions:
 def _single(behavior: Callable[..., Any], spanned: Callable[..., AbstractContextManager[None]]) -> Callable[..., Any]:
     @wraps(behavior)  # a thread pool of its own, too
     def traced(request: Any, context: grpc.ServicerContext) -> Any:
-        with spanned(request, context):
+        with spanned(context):
             return behavior(request, context)
 
     return traced
@@ -252,7 +251,7 @@ def _streaming(
 ) -> Callable[..., Any]:
     @wraps(behavior)
     def traced(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with spanned(request, context):
+        with spanned(context):
             yield from behavior(request, context)
 
     return traced

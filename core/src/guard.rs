@@ -176,6 +176,13 @@ impl Limits {
         Ok(())
     }
 
+    /// What a client asked holds so many more calls than were taken for it when it entered; it owes them.
+    pub fn charge(&self, client: &str, cost: u32, now: Instant) {
+        if self.rate > 0.0 {
+            self.bucket(&mut self.lock(), client, now).tokens -= f64::from(cost);
+        }
+    }
+
     /// What it asked is answered.
     pub fn leave(&self, client: &str) {
         if let Some(bucket) = self.lock().get_mut(client) {

@@ -42,6 +42,11 @@ impl Limits {
         }
     }
 
+    /// What a client asked holds so many more calls; it owes them.
+    fn charge(&self, client: &str, cost: u32) {
+        self.0.charge(client, cost, Instant::now());
+    }
+
     /// What a client asked is answered.
     fn leave(&self, client: &str) {
         self.0.leave(client);

@@ -85,9 +85,9 @@ class DecisionIds(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_DECIDING):
             return handler
-        if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                _one(handler.unary_unary), handler.request_deserializer, handler.response_serializer
+        if handler.stream_unary is not None:
+            return grpc.stream_unary_rpc_method_handler(
+                _one(handler.stream_unary), handler.request_deserializer, handler.response_serializer
             )
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(

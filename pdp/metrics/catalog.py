@@ -46,6 +46,8 @@ AUTH_FAILURES = {
 REJECTIONS = {
     "rate": "One client asks too often.",
     "concurrency": "One client asks too much at once.",
+    "unfinished": "Messages from one address did not come, and held every thread.",
+    "watches": "Too many watches of health are open.",
     "overload": "All of them together do.",
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import NotAllowed, TooManyCalls, Unauthenticated
-from pdp.security.identity import DECISION, Client
+from pdp.security.identity import ASKING, DECISION, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,6 +149,12 @@ class Guard:
         """What credentials are judged by now; where an object in it is another one, all have to be judged again."""
         header = self._authenticator.basis() if self._authenticator is not None else None
         return (header, *(self._peers.basis() if self._peers is not None else ()))
+
+    def charge(self, more: int) -> None:
+        """Takes further questions of the request that is being answered from what its client may ask."""
+        client = ASKING.get()
+        if self.limits is not None and client is not None:
+            self.limits.charge(client.name, more)
 
     def pace(self, client: Client) -> float:
         """One more question of a stream: 0, or the seconds after which to call this again."""

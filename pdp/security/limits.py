@@ -24,6 +24,9 @@ class ClientLimits(Protocol):
     def enter(self, client: str, cost: int = 1) -> None:
         """As ``Limits.enter``."""
 
+    def charge(self, client: str, cost: int) -> None:
+        """As ``Limits.charge``."""
+
     def leave(self, client: str) -> None:
         """As ``Limits.leave``."""
 
@@ -81,6 +84,11 @@ class Limits:
             if (wait := self._take(state, cost)) > 0:
                 raise TooManyCalls("rate", wait)
             state.active += 1
+
+    def charge(self, client: str, cost: int) -> None:
+        """What a client asked holds so many more questions than were taken for it when it entered."""
+        with self._guard:
+            self._state(client).tokens -= cost
 
     def leave(self, client: str) -> None:
         """What it asked is answered."""

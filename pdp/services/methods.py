@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pdp.errors import InvalidCall
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ class Kind(Enum):
     REPORT = "one request, one response that takes long to make, so it takes no thread from decisions either"
     ONE_TO_MANY = "one request, a stream of responses"
     MANY_TO_MANY = "a stream of requests, a stream of responses"
+
+
+CALLS: ContextVar[int] = ContextVar("calls", default=0)
+"""The number of calls in the request that is being answered, where it may hold several."""
 
 
 class Method(NamedTuple):
@@ -71,8 +77,57 @@ def methods(
         Method(
             decision_service, "AnswerChallenge", v1.AnswerChallengeRequest, decisions.answer_challenge, Kind.WAITING
         ),
-        Method(decision_service, "ExplainCall", v1.ExplainCallRequest, decisions.explain_call),
+        Method(decision_service, "ExplainCall", v1.ExplainCallRequest, decisions.explain_call, Kind.REPORT),
         Method(directory_service, "ListCallers", v1.ListCallersRequest, directory.list_callers, Kind.ONE_TO_MANY),
         Method(directory_service, "ListReach", v1.ListReachRequest, directory.list_reach, Kind.REPORT),
         Method(directory_service, "GetStatus", v1.GetStatusRequest, directory.get_status),
     )
+
+
+_DELIMITED: Final = 2
+_WIDTHS: Final = {1: 8, 5: 4}
+"""Bytes of the kinds of a fixed width."""
+_CALLS_TAG: Final = v1.CheckCallsRequest.DESCRIPTOR.fields_by_name["calls"].number << 3 | _DELIMITED
+_LONGEST_VARINT: Final = 70
+"""Bits, with those that protobuf ignores."""
+
+
+def count_calls(data: bytes, most: int) -> int:
+    """The number of calls in a CheckCallsRequest, from its bytes: two of them can stand for an object of a hundred.
+
+    Raises:
+        InvalidCall: there are more than ``most``; or the bytes are no such message.
+    """
+    count = at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        kind = tag & 7
+        if kind == _DELIMITED:
+            length, at = _varint(data, at)
+            at += length
+        elif kind in _WIDTHS:
+            at += _WIDTHS[kind]
+        elif kind == 0:
+            _, at = _varint(data, at)
+        else:
+            raise _unreadable()
+        count += tag == _CALLS_TAG
+        if count > most:
+            raise InvalidCall(f"there are more than {most} calls; send them in more requests")
+    return count
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number, and where the next thing begins; past the end, zeros."""
+    value = 0
+    for shift in range(0, _LONGEST_VARINT, 7):
+        byte = data[at] if at < len(data) else 0
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follow
+            return value, at
+    raise _unreadable()
+
+
+def _unreadable() -> InvalidCall:
+    return InvalidCall("the request's bytes are no rightcall.v1.CheckCallsRequest")

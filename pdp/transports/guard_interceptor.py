@@ -7,7 +7,6 @@ hold threads. What the connection alone knows (its certificate, its address) is 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +18,7 @@ from pdp.security.identity import ASKING, DECISION, DIRECTORY
 from pdp.transports.retry_info import retry_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pdp.metrics.registry import Metrics
     from pdp.security.guard import Guard
@@ -129,11 +128,9 @@ class GuardInterceptor(grpc.ServerInterceptor):
         @wraps(behavior)  # a thread pool of its own, too
         def guarded(request: Any, context: grpc.ServicerContext) -> Any:
             try:
-                with self._guard.admit(
-                    ASKING.get(), service, **self._connection(context), cost=_cost(request)
-                ) as client:
+                with self._guard.admit(ASKING.get(), service, **self._connection(context)) as client:
                     ASKING.set(client)
-                    return behavior(self._paced(request, context), context)
+                    return behavior(request, context)
             except CallError as error:
                 self._metrics.requested(name, error.code.name)
                 refuse(context, error)
@@ -141,14 +138,14 @@ class GuardInterceptor(grpc.ServerInterceptor):
         return guarded
 
     def _stream(self, behavior: Callable[..., Any], service: str, name: str) -> Callable[..., Any]:
+        paced = not getattr(behavior, "takes_one", False)
+
         @wraps(behavior)
         def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             try:
-                with self._guard.admit(
-                    ASKING.get(), service, **self._connection(context), cost=_cost(request)
-                ) as client:
+                with self._guard.admit(ASKING.get(), service, **self._connection(context)) as client:
                     ASKING.set(client)
-                    yield from behavior(self._paced(request, context), context)
+                    yield from behavior(self._paced(request, context) if paced else request, context)
             except CallError as error:
                 self._metrics.requested(name, error.code.name)
                 refuse(context, error)
@@ -157,8 +154,6 @@ class GuardInterceptor(grpc.ServerInterceptor):
 
     def _paced(self, request: Any, context: grpc.ServicerContext) -> Any:
         """A stream of questions, no faster than its client may ask; gRPC slows down the other end."""
-        if not isinstance(request, Iterator):
-            return request
         client = ASKING.get()
         return _paced(request, context, lambda: self._guard.pace(client) if client else 0.0)
 
@@ -174,11 +169,6 @@ def _service(method: str) -> tuple[str, str]:
     """What a client must be allowed to ask for a method, and the method's own name."""
     _, service, name = method.split("/", 2)
     return _SERVICES.get(service.rpartition(".")[2], ""), name
-
-
-def _cost(request: Any) -> int:
-    """Questions in a request; a stream's are counted as they come."""
-    return max(1, len(getattr(request, "calls", ())))
 
 
 def _connection(context: grpc.ServicerContext) -> dict[str, Any]:

@@ -33,3 +33,7 @@ class CoreLimits:
         """
         if (refused := self.buckets.enter(client, cost)) is not None:
             raise TooManyCalls(*refused)
+
+    def charge(self, client: str, cost: int) -> None:
+        """What a client asked holds so many more calls than were taken for it when it entered; it owes them."""
+        self.buckets.charge(client, cost)

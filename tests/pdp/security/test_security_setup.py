@@ -103,8 +103,8 @@ def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_security_nothing_stands_between_calls_and_services() -> None:
-    """No interceptor and no view of the rules, so none of it costs anything."""
+    """Admission alone looks at calls, and there is no view of the rules, so none of it costs anything."""
     with running_server(denying("0900"), transport=Transport.GRPCIO) as running:
         assert running.server._security.guard is None
         transport: Any = running.server._transport
-        assert transport._server._state.interceptor_pipeline is None
+        assert transport._server._state.interceptor_pipeline.interceptors == (transport._admission,)

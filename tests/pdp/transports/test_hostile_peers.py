@@ -251,27 +251,6 @@ def test_messages_that_never_come_hold_up_nobody_else(target: Target) -> None:
             crowd.join().send(calls(200, HALF, path=path, end=False))
 
 
-def test_messages_that_never_come_hold_threads_of_grpcio_until_their_connection_is_too_old() -> None:
-    """A known limit, during which health is answered, and which --max-connection-age puts an end to."""
-    with (
-        attacked(GRPCIO, "--max-connection-age", "2", "--max-connection-age-grace", "1") as target,
-        Client(target.address, timeout=0.2) as good,
-        Crowd(target.address) as crowd,
-    ):
-        assert good.check(caller=LOBBY, extension="0900", timeout=DEADLINE).decision is Decision.DENY
-        crowd.join().send(calls(200, HALF, end=False))
-
-        def answered() -> bool:
-            try:
-                return good.check(caller=LOBBY, extension="0900").decision is Decision.DENY
-            except NoAnswer:
-                return False
-
-        until(lambda: not answered(), "all threads are held")
-        assert health(target.address) == HealthCheckResponse.SERVING
-        until(answered, "the connections that held the threads are gone")
-
-
 def test_strangers_hold_no_thread_that_decides(tmp_path: Path) -> None:
     """Not by calls without credentials, and not by health checks, which need none."""
     clients = clients_file(tmp_path, client_of("pbx", "token-of-pbx"))

@@ -1,0 +1,218 @@
+"""gRPC's handlers of methods: reading, statuses, counting, streams."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from pdp.errors import CallError, Code, InvalidCall, TooManyCalls
+from pdp.services.methods import CALLS, Kind, count_calls
+from pdp.transports.guard_interceptor import refuse
+from pdp.transports.reception import Reception
+from rightcall import v1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import ThreadPoolExecutor
+
+    from google.protobuf.message import Message
+
+    from pdp.metrics.registry import Metrics
+    from pdp.services.methods import Method
+    from pdp.settings import ServerSettings
+    from pdp.transports.reception import Receptions
+    from pdp.transports.streams import Streams
+
+    _Handler = grpc.RpcMethodHandler[Any, Any]
+
+_log = structlog.get_logger()
+
+MAX_SINGLE_BYTES: Final = 16 * 1024
+"""Bytes of a request that asks about one call; the longest that means something has a quarter of that."""
+_UNREADABLE = object()
+"""In place of a request whose bytes are none. grpcio would log a traceback for each, and answer INTERNAL."""
+
+
+class Handlers:
+    """Makes gRPC's handlers of methods.
+
+    A method of one request gets the stream of messages, and takes the first: who may not ask is rejected before.
+
+    Args:
+        settings: the limits.
+        metrics: where requests are counted.
+        streams: where streams run.
+        waiting: where methods run that may wait for another program, and the number of its threads.
+        reports: where methods run that compute for long, and the number of its threads.
+        receptions: looks after messages that do not come.
+        charge: takes further calls of a request from what its client may ask; None: nothing is limited.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        metrics: Metrics,
+        streams: Streams,
+        *,
+        waiting: tuple[ThreadPoolExecutor, int],
+        reports: tuple[ThreadPoolExecutor, int],
+        receptions: Receptions,
+        charge: Callable[[int], None] | None,
+    ) -> None:
+        self._metrics = metrics
+        self._streams = streams
+        self._waiting, waiting_threads = waiting
+        self._reports, report_threads = reports
+        self._max_calls = settings.max_calls
+        self._charge = charge
+
+        def reception(threads: int, most: int) -> Reception:
+            return receptions.add(
+                Reception(threads=threads, most=min(most, settings.max_message_size), seconds=settings.message_timeout)
+            )
+
+        self._small = reception(settings.threads, MAX_SINGLE_BYTES)
+        self._batch = reception(settings.threads, settings.max_message_size)
+        self._aside = reception(waiting_threads, MAX_SINGLE_BYTES)
+        self._report = reception(report_threads, MAX_SINGLE_BYTES)
+        self._stream_of_answers = reception(settings.max_streams, MAX_SINGLE_BYTES)
+
+    def make(self, method: Method) -> _Handler:
+        """The handler of a method."""
+        if method.kind in (Kind.ONE_TO_MANY, Kind.MANY_TO_MANY):
+            read = _reader(method.request) if method.kind is Kind.MANY_TO_MANY else None
+            return grpc.stream_stream_rpc_method_handler(self._stream(method), read, _serialize)
+        call = self._call(method, method.raw or _parsing(method))
+        if method.kind is Kind.WAITING:
+            call.experimental_thread_pool = self._waiting  # type: ignore[attr-defined] # where grpcio looks for it
+        elif method.kind is Kind.REPORT:
+            call.experimental_thread_pool = self._reports  # type: ignore[attr-defined] # likewise
+        return grpc.stream_unary_rpc_method_handler(call)
+
+    def _take(self, method: Method) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+        """What takes the message of a call in, and looks at how many calls it holds before anything is made of it."""
+        if method.request is v1.CheckCallsRequest:
+            take, most, charge = self._batch.take, self._max_calls, self._charge
+
+            def counted(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+                data = take(messages, context)
+                count = count_calls(data, most)
+                if charge is not None and count > 1:
+                    charge(count - 1)
+                return data
+
+            return counted
+        by_kind = {Kind.WAITING: self._aside, Kind.REPORT: self._report, Kind.ONE_TO_MANY: self._stream_of_answers}
+        return by_kind.get(method.kind, self._small).take
+
+    def _call(
+        self, method: Method, answer: Callable[[bytes], bytes]
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+        name, take, counts = method.name, self._take(method), method.raw is None
+
+        def call(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            started = None
+            try:
+                data = take(messages, context)
+                started = time.perf_counter()
+                response = answer(data)
+            except grpc.RpcError:  # the client went away, or its message did not come
+                self._metrics.requested(name, "CANCELLED")
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+                self._refuse(name, context, error, time.perf_counter() - started if started is not None else None)
+            if counts:
+                self._metrics.requested(name, "OK", time.perf_counter() - started)
+            return response
+
+        call.takes_one = True  # type: ignore[attr-defined] # for the guard: its messages are not calls of a stream
+        return call
+
+    def _stream(self, method: Method) -> Callable[[Any, grpc.ServicerContext], Iterator[Message]]:
+        name, streams = method.name, self._streams
+        take, read = self._take(method), _parser(method)
+
+        def session(asked: Any, context: grpc.ServicerContext) -> Iterator[Message]:
+            try:
+                stream = streams.enter(context)
+                if method.kind is Kind.MANY_TO_MANY:
+                    asked = stream.requests(asked, _UNREADABLE)
+                else:
+                    stream.idle = False
+                    asked = read(take(asked, context))
+                for response in method.answer(asked):
+                    if method.kind is Kind.MANY_TO_MANY:  # it lasts as long as its client likes; each answer is timed
+                        self._metrics.answered(name, time.perf_counter() - stream.since)
+                    yield response
+                    if method.kind is Kind.MANY_TO_MANY:  # one answer is let finish, questions have no end
+                        streams.check_serving()
+                if method.kind is Kind.ONE_TO_MANY:
+                    self._metrics.answered(name, time.perf_counter() - stream.since)
+            except (grpc.RpcError, GeneratorExit):  # the client went away, between requests or between responses
+                self._metrics.requested(name, "CANCELLED")
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                self._refuse(name, context, error)
+            self._metrics.requested(name, "OK" if context.is_active() else "CANCELLED")
+
+        session.takes_one = method.kind is Kind.ONE_TO_MANY  # type: ignore[attr-defined] # as above
+        session.experimental_thread_pool = streams.pool  # type: ignore[attr-defined] # where grpcio looks for it
+        return session
+
+    def _refuse(
+        self, name: str, context: grpc.ServicerContext, error: Exception, seconds: float | None = None
+    ) -> NoReturn:
+        """Ends a call with a status; where the error is none of ours, the log has it and the client does not."""
+        if isinstance(error, CallError):
+            if isinstance(error, TooManyCalls):
+                self._metrics.rejected(error.reason)
+            self._metrics.requested(name, error.code.name, seconds)
+            refuse(context, error)
+        _log.error("call_failed", method=name, exc_info=True)
+        self._metrics.requested(name, Code.INTERNAL.name, seconds)
+        context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+
+def _parsing(method: Method) -> Callable[[bytes], bytes]:
+    """From the bytes of a request to those of the response, by way of messages."""
+    read, answer = _parser(method), method.answer
+
+    def parsing(data: bytes) -> bytes:
+        response: bytes = answer(read(data)).SerializeToString()
+        return response
+
+    return parsing
+
+
+def _parser(method: Method) -> Callable[[bytes], Any]:
+    read = method.request.FromString
+
+    def parser(data: bytes) -> Any:
+        try:
+            request = read(data)
+        except DecodeError:
+            raise InvalidCall(f"the request's bytes are no {method.request.DESCRIPTOR.full_name}") from None
+        CALLS.set(len(getattr(request, "calls", ())))
+        return request
+
+    return parser
+
+
+def _serialize(response: Message) -> bytes:
+    return response.SerializeToString()
+
+
+def _reader(message: type[Message]) -> Callable[[bytes], object]:
+    read = message.FromString
+
+    def reader(data: bytes) -> object:
+        try:
+            return read(data)
+        except DecodeError:
+            return _UNREADABLE
+
+    return reader

@@ -1,0 +1,128 @@
+"""Reception of the one message of a call: how long it may take, and how many bytes it may have.
+
+grpcio holds a thread for a call until its message has come. Handlers of single requests are therefore given the stream
+of messages and take the first one here: whether the call is admitted is known by then, and a message that does not come
+ends its call and not the service.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from pdp.errors import InvalidCall, TooLarge, TooManyCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import grpc
+
+_CHECK_SECONDS = 0.25
+"""Interval between two looks for messages that do not come."""
+_SLOW_SECONDS = 0.5
+"""After so long a message that has not come is late: it is sent together with the headers."""
+_RETRY_SECONDS = 1.0
+_REJECTED_SECONDS = 5.0
+"""For so long nothing is taken from an address whose late messages held every thread."""
+
+
+class Reception:
+    """Takes messages from calls, on the threads of one pool.
+
+    Args:
+        threads: of the pool. Where late messages hold all of them, their calls end, and for a while nothing is taken
+            from the addresses that they came from.
+        most: bytes that a message may have; further ones are not looked at.
+        seconds: that a message may take.
+        per_peer: messages of one address that may be awaited at the same time; 0: any number. Only for calls that need
+            no credentials.
+    """
+
+    def __init__(self, *, threads: int, most: int, seconds: float, per_peer: int = 0) -> None:
+        self._threads = threads
+        self._most = most
+        self._seconds = seconds
+        self._per_peer = per_peer
+        self._awaited: dict[grpc.ServicerContext, float] = {}
+        self._rejected: dict[str, float] = {}
+        """Addresses, and until when nothing is taken from them."""
+
+    def take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """The message of a call.
+
+        Raises:
+            InvalidCall: there is none.
+            TooLarge: it has too many bytes.
+            TooManyCalls: too many messages are awaited from this address, or messages from it held every thread.
+            grpc.RpcError: the call has ended.
+        """
+        if self._per_peer or self._rejected:
+            self._check_peer(context)
+        self._awaited[context] = time.monotonic()
+        try:
+            data = next(messages, None)
+        finally:
+            del self._awaited[context]
+        if data is None:
+            raise InvalidCall("the call has no message; send one request")
+        if len(data) > self._most:
+            raise TooLarge(len(data), self._most)
+        return data
+
+    def end_late(self) -> None:
+        """Ends calls whose message is overdue, and all late ones where they hold every thread."""
+        now = time.monotonic()
+        late = sorted(
+            ((since, context) for context, since in list(self._awaited.items()) if now - since > _SLOW_SECONDS),
+            key=lambda one: one[0],
+        )
+        scarce = len(late) >= self._threads
+        for since, context in late:
+            if scarce or now - since > self._seconds:
+                context.cancel()
+            if scarce and (peer := host(context.peer())):
+                self._rejected[peer] = now + _REJECTED_SECONDS
+        for peer, until in list(self._rejected.items()):
+            if until < now:
+                del self._rejected[peer]
+
+    def _check_peer(self, context: grpc.ServicerContext) -> None:
+        peer = host(context.peer())
+        if not peer:
+            return
+        awaited = sum(1 for other in list(self._awaited) if host(other.peer()) == peer) if self._per_peer else -1
+        if awaited >= self._per_peer or peer in self._rejected:
+            raise TooManyCalls("unfinished", _RETRY_SECONDS)
+
+
+def host(peer: str) -> str:
+    """The host of a peer as gRPC writes it (``ipv4:1.2.3.4:5``); empty for one without an address of its own."""
+    return peer.rpartition(":")[0] if peer.startswith("ip") else ""
+
+
+class Receptions:
+    """The receptions of a server, and the thread that ends late calls."""
+
+    def __init__(self) -> None:
+        self._receptions: list[Reception] = []
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="late-calls", daemon=True)
+
+    def add(self, reception: Reception) -> Reception:
+        """Looks after one more; before ``start``."""
+        self._receptions.append(reception)
+        return reception
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_CHECK_SECONDS):
+            for reception in self._receptions:
+                reception.end_late()
