@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_USER: Final = "user:"
+"""What stands before a user's number, in ``WAZO_FWD_REFERER`` and in the alias that it makes."""
 
 
 class ChannelCall(NamedTuple):
@@ -14,22 +18,39 @@ class ChannelCall(NamedTuple):
 
     Attributes:
         outcall: id of the outcall; empty: the call leaves through none.
-        caller: UUID of the user who calls; empty: none, or it is not known.
-        user: the user's number in Wazo; empty: no user.
+        uuid: of the user who calls; empty: no user, or one whose UUID the channel lacks.
+        user: that user's number in Wazo; empty: no user.
         tenant: the tenant's UUID.
+        referer: what forwarded the call last, such as ``user:42`` or ``group:7``; empty: nothing did.
         extension: what was dialled.
     """
 
     outcall: str
-    caller: str
+    uuid: str
     user: str
     tenant: str
+    referer: str
     extension: str
+
+    @property
+    def caller(self) -> str:
+        """The user who calls, by UUID or else by the alias that the number makes; empty: no user."""
+        return self.uuid or (f"{_USER}{self.user}" if self.user else "")
+
+    @property
+    def forwarded_by(self) -> str:
+        """The user whose forward or transfer sends the call out, by alias; empty: no user's does."""
+        return self.referer if self.outcall and self.referer.startswith(_USER) else ""
+
+    @property
+    def named_tenant(self) -> str:
+        """The tenant to name in a request; empty: the one that the caller's UUID belongs to."""
+        return "" if self.uuid and not self.forwarded_by else self.tenant
 
     @property
     def unchecked(self) -> bool:
         """Whether no rule can apply: it is no user's, and leaves through no outcall."""
-        return not (self.caller or self.user or self.outcall)
+        return not (self.caller or self.outcall)
 
     @property
     def garbled(self) -> bool:
@@ -48,7 +69,7 @@ class CallVariables:
     """
 
     def __init__(self, prefix: str) -> None:
-        names = ("OUTCALLID", "USERUUID", "USERID", "TENANT_UUID", "DSTNUM")
+        names = ("OUTCALLID", "USERUUID", "USERID", "TENANT_UUID", "FWD_REFERER", "DSTNUM")
         self.expressions = tuple(f"${{{prefix}{name}}}" for name in names)
 
     def call(self, values: Sequence[str]) -> ChannelCall:

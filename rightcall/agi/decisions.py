@@ -10,7 +10,7 @@ import structlog
 
 from rightcall.agi.reasons import Reason, Verdict
 from rightcall.agi.settings import OnFailure, UnknownTenant
-from rightcall.client import errors
+from rightcall.client import errors, values
 from rightcall.client.values import Decision, Stage
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
+_REASONS: Final = {
+    values.Reason.EMERGENCY: Reason.EMERGENCY,
+    values.Reason.UNKNOWN_CALLER: Reason.UNKNOWN_CALLER,
+    values.Reason.UNKNOWN_OUTCALL: Reason.UNKNOWN_OUTCALL,
+    values.Reason.CHALLENGE_UNANSWERABLE: Reason.UNANSWERABLE,
+}
+"""The channel's words for the server's reasons, where they say more than the stage does."""
 _MAX_ASKED: Final = 128
 """Calls that the server is asked about at the same time."""
 
@@ -52,8 +59,8 @@ class Decisions:
             return self._without_answer(call, error)
         if answer.decision is Decision.CHALLENGE:
             return answer
-        reason = Reason.NO_RULE if answer.stage is Stage.NONE else Reason.RULE
         permission = answer.permission.id if answer.permission else ""
+        reason = _REASONS.get(answer.reason) or (Reason.NO_RULE if answer.stage is Stage.NONE else Reason.RULE)
         return Verdict(allowed=answer.allowed, reason=reason, permission=permission, decision_id=answer.decision_id)
 
     async def _asked(self, call: ChannelCall) -> Answer:
@@ -70,8 +77,8 @@ class Decisions:
                 extension=call.extension,
                 caller=call.caller,
                 outcall=call.outcall,
-                # A caller's own tenant prevails; a call without a caller has that of its channel.
-                tenant="" if call.caller else call.tenant,
+                tenant=call.named_tenant,
+                forwarded_by=call.forwarded_by,
                 timeout=deadline,
             )
         finally:
@@ -86,12 +93,6 @@ class Decisions:
             return Verdict(allowed=False, reason=Reason.INVALID)
         if call.unchecked:
             return Verdict(allowed=True, reason=Reason.NOT_CHECKED)
-        if call.user and not call.caller:
-            prefix = self._settings.variable_prefix
-            verdict = Verdict(allowed=self._on_failure(call), reason=Reason.UNKNOWN_CALLER)
-            advice = f"set {prefix}USERUUID on the channel, as Wazo does; {prefix}USERID alone names no user here"
-            _log.error("agi_caller_unknown", **_described(call, verdict), advice=advice)
-            return verdict
         return None
 
     def _without_answer(self, call: ChannelCall, error: Exception) -> Verdict:
@@ -121,4 +122,10 @@ class Decisions:
 
 def _described(call: ChannelCall, verdict: Verdict) -> dict[str, str]:
     """What log lines tell of a call. What was dialled is for the decision log."""
-    return {"caller": call.caller, "outcall": call.outcall, "tenant": call.tenant, "verdict": verdict.word}
+    return {
+        "caller": call.caller,
+        "outcall": call.outcall,
+        "tenant": call.tenant,
+        "forwarded_by": call.forwarded_by,
+        "verdict": verdict.word,
+    }

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no-answer"
     UNKNOWN_TENANT = "unknown-tenant"
     UNKNOWN_CALLER = "unknown-caller"
+    UNKNOWN_OUTCALL = "unknown-outcall"
     INVALID = "invalid"
     UNANSWERABLE = "unanswerable"
 
@@ -34,9 +35,11 @@ MEANINGS: Final = {
     Reason.NO_SOUND: "No PIN was dialled, and the sound that asks for one could not be played.",
     Reason.NO_ANSWER: "The server has not decided: `--on-failure` did. With a PIN that was not checked: DENY.",
     Reason.UNKNOWN_TENANT: "The server does not know the channel's tenant: `--unknown-tenant` decided.",
-    Reason.UNKNOWN_CALLER: "The channel has a user without a UUID: `--on-failure` decided.",
+    Reason.UNKNOWN_CALLER: "The server denies callers that it does not know (`--unknown-caller deny`).",
+    Reason.UNKNOWN_OUTCALL: "The server denies outcalls that it does not know (`--unknown-outcall deny`).",
     Reason.INVALID: "What was dialled is no number, or the server rejects the request: denied.",
-    Reason.UNANSWERABLE: "A PIN is needed, and the server has no secret key to check one with.",
+    Reason.UNANSWERABLE: "A PIN is needed that cannot be asked for: the call is forwarded, and the user who knows it "
+    "is not on the line; or the server has no secret key to check one with.",
 }
 """By reason, for the manual and for the metrics."""
 

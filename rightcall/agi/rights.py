@@ -91,6 +91,7 @@ class CallRights:
             retry_after=verdict.retry_after,
             caller=call.caller,
             outcall=call.outcall,
+            forwarded_by=call.forwarded_by,
         )
         return verdict, asked
 

@@ -34,7 +34,7 @@ def rules(**settings: Any) -> Iterator[Running]:
     tenant = tenant_from(
         {
             "uuid": ACME,
-            "users": [{"uuid": ALICE}, {"uuid": BOB}],
+            "users": [{"uuid": ALICE, "id": 5}, {"uuid": BOB, "id": 6}],
             "outcalls": [{"id": "3"}],
             "call_permissions": [
                 {"id": 1, "extensions": ["_0900."], "users": [ALICE]},

@@ -54,10 +54,7 @@ def tenant_from(data: Mapping[str, Any]) -> Tenant:
     return Tenant(
         uuid=data["uuid"],
         name=data.get("name", ""),
-        users=tuple(
-            User(user["uuid"], user.get("call_permission_password"), user.get("name", ""))
-            for user in data.get("users", ())
-        ),
+        users=tuple(map(_user, data.get("users", ()))),
         groups=tuple(_group(group) for group in data.get("groups", ())),
         outcalls=tuple(Outcall(outcall["id"], outcall.get("name", "")) for outcall in data.get("outcalls", ())),
         call_permissions=tuple(_permission(permission) for permission in data.get("call_permissions", ())),
@@ -89,6 +86,12 @@ def _case(data: Mapping[str, Any]) -> ConformanceCase:
         stage=expected["stage"],
         passwords=expected.get("password", {}),
     )
+
+
+def _user(data: Mapping[str, Any]) -> User:
+    numbered = (f"user:{data['id']}",) if "id" in data else ()
+    aliases = (*numbered, *data.get("aliases", ()))
+    return User(data["uuid"], data.get("call_permission_password"), data.get("name", ""), "", aliases)
 
 
 def _group(data: Mapping[str, Any]) -> Group:

@@ -95,7 +95,8 @@ class WazoDatabase:
         if self._names:
             self.insert("auth_tenant", "uuid name", [(uuid, tenant.get("name", ""))])
         users = tenant.get("users", [])
-        self._users |= {user["uuid"]: len(self._users) + index for index, user in enumerate(users, 1)}
+        numbers = enumerate(users, len(self._users) + 1)
+        self._users |= {user["uuid"]: user.get("id", number) for number, user in numbers}
         rows = [
             (self._users[user["uuid"]], user["uuid"], uuid, user.get("name", ""), user.get("call_permission_password"))
             for user in users

@@ -216,14 +216,61 @@ def test_a_dialplan_without_functions_is_set_line_by_line(agi: AgiServer) -> Non
     assert 'SET VARIABLE WAZO_AUTHORIZATION "DENY"' in asterisk.transcript[:7]
 
 
-def test_a_user_without_a_uuid_does_not_pass_for_a_call_without_user(running: Running) -> None:
-    """Such a call would be allowed; the log says which variable is missing."""
-    with adapter(running.server.address, on_failure=OnFailure.CLOSED) as agi, capture_logs() as logs:
-        variables = Asterisk({"WAZO_USERID": "5", "WAZO_DSTNUM": "0900123456"}).call(agi.address)
+@pytest.mark.parametrize(
+    ("channel", "number", "told"),
+    [
+        ({"WAZO_USERID": "5"}, "0900123", ("DENY", "rule")),
+        ({"WAZO_USERID": "6"}, "0900123", ("ALLOW", "no-rule")),
+        ({"WAZO_USERID": "5", "WAZO_TENANT_UUID": ACME}, "0900123", ("DENY", "rule")),
+        ({"WAZO_USERID": "7"}, "200", ("DENY", "invalid")),
+        ({"WAZO_USERID": "alice"}, "200", ("DENY", "invalid")),
+    ],
+)
+def test_a_user_without_a_uuid_is_known_by_number(
+    running: Running, channel: dict[str, str], number: str, told: tuple[str, str]
+) -> None:
+    """One whom the server does not know does not pass for a call without user, in no failure mode."""
+    with adapter(running.server.address, on_failure=OnFailure.OPEN) as agi:
+        variables = Asterisk({**channel, "WAZO_DSTNUM": number}).call(agi.address)
 
-    assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == ("DENY", "unknown-caller")
-    (told,) = [entry for entry in logs if entry["event"] == "agi_caller_unknown"]
-    assert "WAZO_USERUUID" in told["advice"]
+    assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == told
+
+
+@pytest.mark.parametrize(
+    ("channel", "told"),
+    [
+        ({"WAZO_USERUUID": BOB, "WAZO_FWD_REFERER": "user:5"}, ("DENY", "rule")),
+        ({"WAZO_USERUUID": ALICE, "WAZO_FWD_REFERER": "user:6"}, ("ALLOW", "no-rule")),
+        ({"WAZO_FWD_REFERER": "user:5", "WAZO_TENANT_UUID": ACME}, ("DENY", "rule")),
+        ({"WAZO_USERUUID": BOB, "WAZO_FWD_REFERER": "user:99"}, ("DENY", "invalid")),
+        ({"WAZO_USERUUID": BOB, "WAZO_FWD_REFERER": "group:5"}, ("ALLOW", "no-rule")),
+        ({"WAZO_USERUUID": BOB, "WAZO_FWD_REFERER": ""}, ("ALLOW", "no-rule")),
+    ],
+)
+def test_a_forwarded_call_is_decided_by_who_forwards_it(
+    agi: AgiServer, channel: dict[str, str], told: tuple[str, str]
+) -> None:
+    """Where it leaves through an outcall; a group or a queue that forwards has no permissions."""
+    variables = Asterisk({**channel, "WAZO_DSTNUM": "0900123", "WAZO_OUTCALLID": "3"}).call(agi.address)
+
+    assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == told
+
+
+def test_a_call_to_a_user_is_its_callers_even_if_it_was_forwarded_before(agi: AgiServer) -> None:
+    """It costs nothing: only outcalls look at who forwards."""
+    channel = {"WAZO_USERUUID": BOB, "WAZO_FWD_REFERER": "user:5", "WAZO_DSTNUM": "0900123"}
+
+    assert Asterisk(channel).call(agi.address)["WAZO_AUTHORIZATION"] == "ALLOW"
+
+
+def test_nobody_is_asked_for_the_pin_of_who_forwards(agi: AgiServer) -> None:
+    """The one who knows it is not on the line."""
+    channel = {"WAZO_USERUUID": BOB, "WAZO_FWD_REFERER": "user:5", "WAZO_DSTNUM": "0033123", "WAZO_OUTCALLID": "3"}
+    asterisk = Asterisk(channel, dialled=["4321"])
+    variables = asterisk.call(agi.address)
+
+    assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == ("DENY", "unanswerable")
+    assert "GET DATA" not in asterisk.commands
 
 
 @pytest.mark.parametrize("script", ["incoming_user_set_features", "shadows", "user_set_call_rights/x"])

@@ -51,7 +51,7 @@ _HAS_USER_NAMES: Final = """
 
 # In each of these, $1 are the tenants to read.
 _USERS: Final = """
-    SELECT tenant_uuid::text AS tenant, uuid::text AS uuid, nullif(rightcallcode, '') AS password, {name} AS name
+    SELECT tenant_uuid::text AS tenant, uuid::text AS uuid, id, nullif(rightcallcode, '') AS password, {name} AS name
     FROM userfeatures WHERE tenant_uuid::text = ANY($1) ORDER BY userfeatures.uuid::text COLLATE "C" """
 _USER_NAME: Final = "concat_ws(' ', nullif(firstname, ''), nullif(lastname, ''))"
 _GROUPS: Final = """
@@ -141,7 +141,7 @@ async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
     chosen = list(tenants)
     name = _USER_NAME if await database.fetchval(_HAS_USER_NAMES) else "''"
     async for row in _rows(database, _USERS.format(name=name), chosen):
-        user = {"uuid": row["uuid"], "name": row["name"], "call_permission_password": row["password"]}
+        user = {"uuid": row["uuid"], "id": row["id"], "name": row["name"], "call_permission_password": row["password"]}
         tenants[row["tenant"]]["users"].append(user)
     await _fetch_groups(database, tenants)
     async for outcall in _rows(database, _OUTCALLS, chosen):

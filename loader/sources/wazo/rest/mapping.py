@@ -59,7 +59,7 @@ def _permission(raw: Thing) -> Thing:
 
 def _user(raw: Thing) -> Thing:
     return {
-        **_kept(raw, "uuid"),
+        **_kept(raw, "uuid", "id"),
         "name": full_name(raw.get("firstname"), raw.get("lastname")),
         "call_permission_password": raw.get("call_permission_password") or None,
         "groups": _references(raw, "groups", "id"),

@@ -81,8 +81,8 @@ def test_everything_that_the_rules_need_is_read(simulator: WazoSimulator) -> Non
         "uuid": ACME,
         "name": "acme",
         "users": [
-            {"uuid": ALICE, "name": "Alice Doe", "call_permission_password": "4242"},
-            {"uuid": BOB, "name": "Bob"},
+            {"uuid": ALICE, "id": 1, "name": "Alice Doe", "call_permission_password": "4242"},
+            {"uuid": BOB, "id": 2, "name": "Bob"},
         ],
         "groups": [{"id": str(sales), "name": "sales", "enabled": False, "users": [BOB]}],
         "outcalls": [{"id": str(world), "name": "world"}],
