@@ -8,7 +8,8 @@ from typing import Final
 import rich_click as click
 
 from pdp.runtime.version import version
-from rightcall.cli.command import CONTEXT_SETTINGS
+from rightcall.cli.command import CONTEXT_SETTINGS, command
+from rightcall.programs.exits import ExitCode, Failure
 
 _COMMANDS: Final = {
     "serve": "rightcall.cli.commands.serve",
@@ -29,6 +30,9 @@ _COMMANDS: Final = {
 }
 
 
+_OURS: Final = frozenset({"pdp", "loader", "rightcall"})
+
+
 class Commands(click.RichGroup):
     """The commands, each imported when it is used: a question does not wait for what the loader needs."""
 
@@ -41,8 +45,28 @@ class Commands(click.RichGroup):
         """The command with this name."""
         del ctx
         module = _COMMANDS.get(cmd_name)
-        found: click.Command | None = getattr(import_module(module), cmd_name) if module else None
+        if module is None:
+            return None
+        try:
+            found: click.Command = getattr(import_module(module), cmd_name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in _OURS:
+                raise
+            return _not_installed(cmd_name, error.name or "")
         return found
+
+
+def _not_installed(name: str, missing: str) -> click.Command:
+    """A command that says how to get what it needs; the client library is installed without most of them."""
+    advice = f"rightcall {name} needs {missing}, which is not installed; run: pip install 'rightcall[all]'"
+
+    @command()
+    def absent() -> None:
+        raise Failure(advice, ExitCode.USAGE)
+
+    absent.name, absent.short_help, absent.ignore_unknown_options = name, "(not installed)", True
+    absent.allow_extra_args = True
+    return absent
 
 
 @click.group(cls=Commands, context_settings=CONTEXT_SETTINGS)
