@@ -62,6 +62,15 @@ fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
 }
 
+/// How a stream ended that was served here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Ok,
+    Cancelled,
+    ResourceExhausted,
+    Unavailable,
+}
+
 /// The permissions that denied calls, and how often.
 pub type Denying = HashMap<(usize, u32), (Arc<Snapshot>, u64)>;
 
@@ -75,6 +84,10 @@ pub struct Counters {
     /// Decisions of CheckCalls requests, and those requests.
     pub deciding: Durations,
     pub batches: Durations,
+    /// Answers on streams.
+    pub streamed: Durations,
+    /// Streams that ended, by `Ended`.
+    ended: [AtomicU64; 4],
     /// Messages larger than taken, by method.
     too_large: [AtomicU64; 2],
     /// Denied and challenged calls by permissions beyond those that are told apart, by decision.
@@ -91,6 +104,16 @@ impl Counters {
     /// A message of a method was too large.
     pub fn refused(&self, method: usize) {
         add(&self.too_large[method], 1);
+    }
+
+    /// A stream ended.
+    pub fn ended(&self, how: Ended) {
+        add(&self.ended[how as usize], 1);
+    }
+
+    /// How many streams ended, by `Ended`.
+    pub fn all_ended(&self) -> Vec<u64> {
+        self.ended.iter().map(|counter| counter.load(Relaxed)).collect()
     }
 
     /// How many messages were too large, by method.

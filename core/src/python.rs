@@ -63,8 +63,9 @@ type Times = (Vec<u64>, f64);
 type Denying = (String, u64, String, u8, u64);
 /// Digest, header and certificate.
 type Credentials = ([u8; 32], Vec<u8>, Option<Vec<u8>>);
-/// Decisions by outcome; times of plain calls, of other decisions and of batches; messages too large, by method.
-type Counted = (Vec<u64>, Times, Times, Times, Vec<u64>);
+/// Decisions by outcome; times of plain calls, of other decisions, of batches and of answers on streams; messages too
+/// large, by method; streams that ended, by how.
+type Counted = (Vec<u64>, Times, Times, Times, Times, Vec<u64>, Vec<u64>);
 
 /// Serves gRPC.
 #[pyclass(frozen)]
@@ -145,6 +146,13 @@ impl Front {
         }
     }
 
+    /// Ends the streams that are served here.
+    fn end_streams(&self) {
+        if let Some(running) = &*locked(&self.running) {
+            running.enter(Phase::Ending);
+        }
+    }
+
     /// Ends all connections and threads.
     fn close(&self, py: Python<'_>) {
         let running = locked(&self.running).take();
@@ -184,13 +192,15 @@ impl Front {
 
     /// What was counted since the start.
     fn counted(&self) -> Counted {
-        let mut total: Counted = (vec![0; 32], zero(), zero(), zero(), vec![0; 2]);
+        let mut total: Counted = (vec![0; 32], zero(), zero(), zero(), zero(), vec![0; 2], vec![0; 4]);
         for counters in self.shared.all_counters() {
             sum(&mut total.0, counters.decisions());
             add(&mut total.1, &counters.plain);
             add(&mut total.2, &counters.deciding);
             add(&mut total.3, &counters.batches);
-            sum(&mut total.4, counters.too_large());
+            add(&mut total.4, &counters.streamed);
+            sum(&mut total.5, counters.too_large());
+            sum(&mut total.6, counters.all_ended());
         }
         total
     }
@@ -255,6 +265,7 @@ struct FrontLimits {
     streams: u32,
     connections: usize,
     calls: usize,
+    open_streams: usize,
     keepalive: (f64, f64),
     idle: f64,
     age: (f64, f64),
@@ -263,7 +274,7 @@ struct FrontLimits {
 #[pymethods]
 impl FrontLimits {
     #[new]
-    #[pyo3(signature = (*, message, metadata, streams, connections, calls, keepalive, idle, age))]
+    #[pyo3(signature = (*, message, metadata, streams, connections, calls, open_streams, keepalive, idle, age))]
     #[allow(clippy::too_many_arguments, reason = "a constructor's choices, all of them named")]
     const fn new(
         message: usize,
@@ -271,11 +282,12 @@ impl FrontLimits {
         streams: u32,
         connections: usize,
         calls: usize,
+        open_streams: usize,
         keepalive: (f64, f64),
         idle: f64,
         age: (f64, f64),
     ) -> Self {
-        Self { message, metadata, streams, connections, calls, keepalive, idle, age }
+        Self { message, metadata, streams, connections, calls, open_streams, keepalive, idle, age }
     }
 }
 
@@ -289,6 +301,7 @@ impl FrontLimits {
             max_concurrent_streams: (self.streams > 0).then_some(self.streams),
             max_connections: (self.connections > 0).then_some(self.connections),
             max_calls: self.calls,
+            max_streams: self.open_streams,
             keepalive_time: time(self.keepalive.0),
             keepalive_timeout: time(self.keepalive.1),
             idle: limit(self.idle),

@@ -25,6 +25,7 @@ def front_of(current: CurrentSnapshots, *, seal: tuple[bytes, int] | None = None
         streams=0,
         connections=0,
         calls=max_calls,
+        open_streams=1,
         keepalive=(60.0, 20.0),
         idle=0.0,
         age=(0.0, 0.0),

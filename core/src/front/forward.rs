@@ -90,7 +90,7 @@ impl Asking {
     }
 }
 
-async fn begin(thread: &Thread, peer: &Peer, parts: Parts) -> io::Result<(ResponseFuture, SendStream<Bytes>)> {
+pub async fn begin(thread: &Thread, peer: &Peer, parts: Parts) -> io::Result<(ResponseFuture, SendStream<Bytes>)> {
     let mut sender = thread.backend.ready().await?;
     let mut request = Request::new(());
     *request.method_mut() = parts.method;

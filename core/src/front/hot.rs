@@ -14,9 +14,11 @@ use super::reply::{self, Code, PREFIX};
 use super::server::Thread;
 use super::session::Peer;
 use crate::answer::{By, Outcomes, check_call, check_calls};
-use crate::counters::Counters;
-use crate::current::Remembered;
-use crate::guard::Client;
+use crate::counters::{Counters, Ended};
+use crate::current::{Remembered, State};
+use crate::guard::{Client, Limits};
+use crate::rules::snapshot::varint;
+use crate::rules::wire::stream_request;
 
 /// Room for the response to one call; a longer one grows.
 const ROOM: usize = 192;
@@ -29,6 +31,7 @@ pub struct Asked<'a> {
 }
 
 /// Answers the hot methods for one connection.
+#[derive(Clone)]
 pub struct Hot {
     thread: Rc<Thread>,
     counters: Arc<Counters>,
@@ -78,12 +81,7 @@ impl Hot {
         let started = Instant::now();
         let shared = &self.thread.shared;
         let state = shared.state.load();
-        let by = By {
-            state: &state,
-            seal: shared.seal.as_ref(),
-            tenants: asked.client.and_then(|client| client.tenants.as_deref()),
-            most: shared.settings.max_calls,
-        };
+        let by = self.by(&state, asked.client);
         let seen = &mut *self.seen.borrow_mut();
         let mut framed = Vec::with_capacity(ROOM);
         framed.resize(PREFIX, 0);
@@ -98,13 +96,69 @@ impl Hot {
         Some(reply::message(framed))
     }
 
+    /// Lets a client open a stream; `None`: that is for Python, which may refuse it.
+    pub fn admit(&self, client: Option<Arc<Client>>) -> Option<Admitted> {
+        let shared = &self.thread.shared;
+        if !shared.settings.decides {
+            return None;
+        }
+        let name = self.name(client.as_deref());
+        let limited = match (&shared.limits, name) {
+            (None, _) => None,
+            (Some(limits), Some(name)) => {
+                limits.enter(name, 1, Instant::now()).ok()?;
+                Some((Arc::clone(limits), name.to_owned()))
+            }
+            (Some(_), None) => return None,
+        };
+        Some(Admitted { client, limited })
+    }
+
+    /// Writes the response to a plain request of a stream; `None`: it is for Python.
+    pub fn answer_streamed(&self, request: &[u8], admitted: &Admitted, out: &mut Vec<u8>) -> Option<()> {
+        let started = Instant::now();
+        let state = self.thread.shared.state.load();
+        let by = self.by(&state, admitted.client.as_deref());
+        let (id, call) = stream_request(request)?;
+        let mut response = Vec::with_capacity(ROOM);
+        let outcomes = check_call(call, by, &mut self.seen.borrow_mut(), &mut response).ok()?;
+        let start = out.len();
+        out.extend_from_slice(&[0; PREFIX]);
+        if !id.is_empty() {
+            put(0x0a, id, out);
+        }
+        put(0x12, &response, out);
+        let length = u32::try_from(out.len() - start - PREFIX).ok()?;
+        out[start + 1..start + PREFIX].copy_from_slice(&length.to_be_bytes());
+        self.count_decisions(&outcomes);
+        self.counters.deciding.took(started.elapsed(), 1);
+        self.counters.streamed.took(started.elapsed(), 1);
+        Some(())
+    }
+
+    /// A stream that was served here has ended.
+    pub fn ended(&self, how: Ended) {
+        self.counters.ended(how);
+    }
+
+    fn by<'a>(&'a self, state: &'a State, client: Option<&'a Client>) -> By<'a> {
+        let shared = &self.thread.shared;
+        By {
+            state,
+            seal: shared.seal.as_ref(),
+            tenants: client.and_then(|client| client.tenants.as_deref()),
+            most: shared.settings.max_calls,
+        }
+    }
+
+    /// Whose limits apply; `None`: nobody's that is known here.
+    fn name<'a>(&'a self, client: Option<&'a Client>) -> Option<&'a str> {
+        self.address.as_deref().or(client.map(|client| client.name.as_str()))
+    }
+
     fn charge(&self, client: Option<&Client>, calls: usize, now: Instant) -> Option<()> {
         let Some(limits) = &self.thread.shared.limits else { return Some(()) };
-        let name = match (&self.address, client) {
-            (Some(address), _) => address,
-            (None, Some(client)) => &client.name,
-            (None, None) => return None,
-        };
+        let name = self.name(client)?;
         limits.enter(name, u32::try_from(calls.max(1)).ok()?, now).ok()?;
         limits.leave(name);
         Some(())
@@ -113,10 +167,7 @@ impl Hot {
     #[inline]
     fn count(&self, kind: Kind, outcomes: &Outcomes<'_>, took: Duration) {
         let counters = &self.counters;
-        match outcomes {
-            Outcomes::One(one) => counters.decided(*one),
-            Outcomes::Many(many) => many.iter().for_each(|one| counters.decided(*one)),
-        }
+        self.count_decisions(outcomes);
         if kind == Kind::CheckCall {
             counters.plain.took(took, 1);
             return;
@@ -126,4 +177,41 @@ impl Hot {
             counters.deciding.took(took / count, u64::from(count));
         }
     }
+
+    #[inline]
+    fn count_decisions(&self, outcomes: &Outcomes<'_>) {
+        match outcomes {
+            Outcomes::One(one) => self.counters.decided(*one),
+            Outcomes::Many(many) => many.iter().for_each(|one| self.counters.decided(*one)),
+        }
+    }
+}
+
+/// A client that has a stream open.
+pub struct Admitted {
+    client: Option<Arc<Client>>,
+    /// Its limits, and the name under which they count.
+    limited: Option<(Arc<Limits>, String)>,
+}
+
+impl Admitted {
+    /// Takes what one more call costs; fails with the time after which to try again.
+    pub fn pace(&self) -> Result<(), Duration> {
+        self.limited.as_ref().map_or(Ok(()), |(limits, name)| limits.pace(name, Instant::now()))
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some((limits, name)) = &self.limited {
+            limits.leave(name);
+        }
+    }
+}
+
+/// Writes a field of a message.
+fn put(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    varint(content.len(), out);
+    out.extend_from_slice(content);
 }

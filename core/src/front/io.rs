@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::authority::Authorities;
+
 /// A socket.
 #[derive(Debug)]
 pub enum Socket {
@@ -39,12 +41,13 @@ pub struct Traffic {
 pub struct Io {
     wire: Wire,
     traffic: Rc<Traffic>,
+    authorities: Authorities,
 }
 
 impl Io {
     pub fn new(wire: Wire) -> (Self, Rc<Traffic>) {
         let traffic = Rc::new(Traffic { heard: Cell::new(Instant::now()), stalled: Cell::new(None) });
-        (Self { wire, traffic: Rc::clone(&traffic) }, traffic)
+        (Self { wire, traffic: Rc::clone(&traffic), authorities: Authorities::default() }, traffic)
     }
 
     fn noticed<T>(&self, poll: Poll<T>) -> Poll<T> {
@@ -59,9 +62,11 @@ impl Io {
 
 impl AsyncRead for Io {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = Pin::new(&mut self.wire).poll_read(cx, buf);
         if read.is_ready() {
             self.traffic.heard.set(Instant::now());
+            self.authorities.pass(&mut buf.filled_mut()[before..]);
         }
         read
     }

@@ -5,6 +5,7 @@
 pub enum Kind {
     CheckCall,
     CheckCalls,
+    StreamCheckCalls,
     /// One request, one response, behind.
     Behind,
     /// One request, a stream of responses, behind.
@@ -23,6 +24,7 @@ pub fn kind_of(path: &str) -> Kind {
     match path {
         "/rightcall.v1.DecisionService/CheckCall" => Kind::CheckCall,
         "/rightcall.v1.DecisionService/CheckCalls" => Kind::CheckCalls,
+        "/rightcall.v1.DecisionService/StreamCheckCalls" => Kind::StreamCheckCalls,
         "/rightcall.v1.DecisionService/AnswerChallenge"
         | "/rightcall.v1.DecisionService/ExplainCall"
         | "/rightcall.v1.DirectoryService/ListReach"

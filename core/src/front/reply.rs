@@ -2,8 +2,8 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::server::SendResponse;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -54,13 +54,34 @@ pub fn answer(respond: &mut SendResponse<Bytes>, message: Bytes) -> Result<(), h
 /// Ends a call with a status, without a message.
 pub fn refuse(respond: &mut SendResponse<Bytes>, code: Code, why: &str) {
     let mut head = head();
-    let headers = head.headers_mut();
-    headers.insert(STATUS, HeaderValue::from(code as u16));
-    if let Ok(message) = HeaderValue::from_maybe_shared(percent_encoded(why)) {
-        headers.insert(MESSAGE, message);
-    }
+    head.headers_mut().extend(status(code, why));
     // Where this fails, the client has gone, and nobody is left to tell.
     drop(respond.send_response(head, true));
+}
+
+/// Answers what is no gRPC at all with a status of HTTP's; whether it is.
+pub fn refuse_other(method: &Method, headers: &HeaderMap, respond: &mut SendResponse<Bytes>) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    let status = match *method {
+        Method::POST if kind.starts_with(b"application/grpc") => return false,
+        Method::POST => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => StatusCode::METHOD_NOT_ALLOWED,
+    };
+    let mut head = Response::new(());
+    *head.status_mut() = status;
+    head.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    drop(respond.send_response(head, true));
+    true
+}
+
+/// The trailers of a response that ends with another status than OK.
+pub fn status(code: Code, why: &str) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert(STATUS, HeaderValue::from(code as u16));
+    if let Ok(message) = HeaderValue::from_maybe_shared(percent_encoded(why)) {
+        trailers.insert(MESSAGE, message);
+    }
+    trailers
 }
 
 fn percent_encoded(text: &str) -> Bytes {

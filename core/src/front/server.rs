@@ -40,6 +40,8 @@ pub enum Phase {
     Serving,
     /// Clients are told to go elsewhere, and served meanwhile.
     Draining,
+    /// So are they, but streams end.
+    Ending,
     Closing,
 }
 
@@ -49,6 +51,7 @@ pub struct Thread {
     pub counters: Arc<Counters>,
     pub seen: Rc<RefCell<Remembered>>,
     pub backend: Backend,
+    pub phases: watch::Receiver<Phase>,
     /// Calls in flight that are expected to end soon.
     pub short: Arc<AtomicUsize>,
 }
@@ -96,8 +99,8 @@ impl Front {
                 run_local(async move {
                     let backend = Backend::new(shared.settings.behind.clone());
                     let counters = shared.counters();
-                    let thread = Rc::new(Thread { shared, counters, seen: Rc::default(), backend, short });
-                    serve(&thread, receiver, &phases, &connections).await;
+                    let thread = Rc::new(Thread { shared, counters, seen: Rc::default(), backend, phases, short });
+                    serve(&thread, receiver, &connections).await;
                 });
             };
             started.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(run)?);
@@ -206,13 +209,8 @@ impl Listener {
 }
 
 /// Serves the connections of a thread until the server closes.
-async fn serve(
-    thread: &Rc<Thread>,
-    mut accepted: mpsc::UnboundedReceiver<Accepted>,
-    phases: &watch::Receiver<Phase>,
-    connections: &Arc<AtomicUsize>,
-) {
-    let mut watched = phases.clone();
+async fn serve(thread: &Rc<Thread>, mut accepted: mpsc::UnboundedReceiver<Accepted>, connections: &Arc<AtomicUsize>) {
+    let mut watched = thread.phases.clone();
     let closes = async move { drop(watched.wait_for(|phase| *phase == Phase::Closing).await) };
     tokio::pin!(closes);
     loop {
@@ -225,10 +223,10 @@ async fn serve(
             return;
         };
         let open = Open { shared: Arc::clone(&thread.shared), thread: Arc::clone(connections) };
-        let (thread, phases) = (Rc::clone(thread), phases.clone());
+        let thread = Rc::clone(thread);
         spawn_local(async move {
             // A peer that does not even get that far is not worth a word.
-            drop(connection(thread, next, phases).await);
+            drop(connection(thread, next).await);
             drop(open);
         });
     }
@@ -247,7 +245,7 @@ impl Drop for Open {
     }
 }
 
-async fn connection(thread: Rc<Thread>, accepted: Accepted, phases: watch::Receiver<Phase>) -> io::Result<()> {
+async fn connection(thread: Rc<Thread>, accepted: Accepted) -> io::Result<()> {
     let (socket, address) = match accepted {
         Accepted::Tcp(stream, address) => {
             stream.set_nodelay(true)?;
@@ -279,8 +277,8 @@ async fn connection(thread: Rc<Thread>, accepted: Accepted, phases: watch::Recei
         builder.max_concurrent_streams(most);
     }
     let h2 = timeout(HANDSHAKE, builder.handshake(io)).await?.map_err(io::Error::other)?;
+    let mut changes = Changes::new(&thread.phases);
     let mut session = Session::new(h2, thread, Peer { address, certificate }, traffic);
-    let mut changes = Changes::new(&phases);
     poll_fn(|cx| session.poll(cx, &mut changes)).await;
     Ok(())
 }

@@ -26,6 +26,7 @@ use super::io::{Io, Traffic};
 use super::methods::{Kind, kind_of};
 use super::reply::{self, Code};
 use super::server::{Phase, Thread};
+use super::stream::Serving;
 use super::times::{Due, Times};
 use crate::guard::Client;
 
@@ -130,8 +131,8 @@ impl Session {
     /// Whether the server's stop ends the connection at once.
     fn stops(&mut self, cx: &mut Context<'_>, changed: &mut Changes) -> bool {
         while changed.poll(cx) {
-            self.phase = changed.phase();
-            if self.phase == Phase::Draining {
+            let before = std::mem::replace(&mut self.phase, changed.phase());
+            if before == Phase::Serving && self.phase != Phase::Serving {
                 self.h2.graceful_shutdown();
             }
         }
@@ -154,6 +155,9 @@ impl Session {
     fn begin(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
         self.times.begun();
         let (parts, stream) = request.into_parts();
+        if reply::refuse_other(&parts.method, &parts.headers, &mut respond) {
+            return;
+        }
         let settings = &self.thread.shared.settings;
         if size_of(&parts.headers) > settings.max_metadata_size {
             let most = settings.max_metadata_size;
@@ -175,10 +179,27 @@ impl Session {
                 Some(client)
             }
         };
+        if kind == Kind::StreamCheckCalls {
+            return self.stream(client, parts, stream, respond);
+        }
         let most = if matches!(kind, Kind::Health { .. }) { HEALTH_MESSAGE } else { settings.max_message_size };
         let body = Body::new(stream, most, &self.held);
         let short = Counted::new(&self.thread);
         self.unfinished.push(Unfinished { kind, client, parts, respond, body, short });
+    }
+
+    /// Serves a stream, or has it served behind where that is to say why not.
+    fn stream(&self, client: Option<Arc<Client>>, parts: Parts, coming: RecvStream, respond: SendResponse<Bytes>) {
+        let Some(admitted) = self.hot.admit(client) else {
+            return self.away(parts, Sent::Coming(coming), respond, false);
+        };
+        let (thread, peer, away) = (Rc::clone(&self.thread), Arc::clone(&self.peer), Rc::clone(&self.away));
+        let serving = Serving { thread, peer, parts, hot: self.hot.clone(), admitted };
+        away.set(away.get() + 1);
+        spawn_local(async move {
+            serving.serve(coming, respond).await;
+            away.set(away.get() - 1);
+        });
     }
 
     /// Takes in messages, and answers those that are complete; whether there was one.

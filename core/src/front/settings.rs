@@ -22,6 +22,7 @@ pub struct Settings {
     pub max_concurrent_streams: Option<u32>,
     pub max_connections: Option<usize>,
     pub max_calls: usize,
+    pub max_streams: usize,
     pub keepalive_time: Duration,
     pub keepalive_timeout: Duration,
     pub idle: Option<Duration>,
@@ -47,6 +48,8 @@ pub struct Shared {
     /// Of unary calls that are answered behind at the same time.
     pub behind: Semaphore,
     pub connections: AtomicUsize,
+    /// Streams that are served here.
+    pub streams: AtomicUsize,
     counters: Mutex<Vec<Arc<Counters>>>,
 }
 
@@ -70,6 +73,7 @@ impl Shared {
             limits,
             behind: Semaphore::new(MOST_BEHIND),
             connections: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
             counters: Mutex::default(),
         }
     }

@@ -46,6 +46,22 @@ pub fn next_call(data: &[u8]) -> Option<(Call<'_>, &[u8])> {
     (tag == 0x0a).then(|| call(message)).flatten().map(|call| (call, rest))
 }
 
+/// Reads a StreamCheckCallsRequest: its id, and its call in protobuf's form; `None` as of `call`.
+pub fn stream_request(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut id, mut call, mut rest) = (&[][..], None, data);
+    while let [tag, after @ ..] = rest {
+        let (content, left) = delimited(after)?;
+        match tag {
+            0x0a if std::str::from_utf8(content).is_ok() => id = content,
+            // A message that comes again is one with the first.
+            0x12 if call.is_none() => call = Some(content),
+            _ => return None,
+        }
+        rest = left;
+    }
+    Some((id, call?))
+}
+
 fn delimited(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = varint(data)?;
     rest.split_at_checked(usize::try_from(length).ok()?)
@@ -68,7 +84,7 @@ fn varint(data: &[u8]) -> Option<(u64, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{call, next_call};
+    use super::{call, next_call, stream_request};
 
     #[test]
     fn the_last_of_equal_fields_counts() {
@@ -80,6 +96,14 @@ mod tests {
     fn what_is_not_plain_is_left_to_others() {
         for data in [&b"\x0a\x02a"[..], b"\x0a\x01\xff", b"\x32\x01a", b"\x0a", b"\x28", b"\x08\x01"] {
             assert_eq!(call(data), None);
+        }
+    }
+
+    #[test]
+    fn requests_of_a_stream_have_an_id_and_a_call() {
+        assert_eq!(stream_request(b"\x12\x03\x12\x011\x0a\x01a"), Some((&b"a"[..], &b"\x12\x011"[..])));
+        for data in [&b"\x0a\x01a"[..], b"\x12\x00\x12\x00", b"\x0a\x01\xff\x12\x00", b"\x1a\x00"] {
+            assert_eq!(stream_request(data), None);
         }
     }
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pdp._core import Front
     from pdp.metrics.counters import Tallies
 
+STREAM = "StreamCheckCalls"
+_ENDED = ("OK", "CANCELLED", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
+"""How streams end, in the core's order."""
+
 
 class Counted:
     """Reads the counters of a front.
@@ -28,7 +32,7 @@ class Counted:
 
     def tally(self) -> Tally:
         """All that was counted since the start."""
-        decisions, plain, deciding, batches, too_large = self._front.counted()
+        decisions, plain, deciding, batches, streamed, too_large, ended = self._front.counted()
         for tenant, permission, name, decision, count in self._front.denying():
             verdict = Decision(decision).name.lower()
             known = Refusal(tenant, str(permission), name[:MAX_NAME_LENGTH], verdict)
@@ -42,5 +46,10 @@ class Counted:
         for method, count in zip((CHECK_CALL, CHECK_CALLS), too_large, strict=True):
             if count:
                 tally.requested(method, TooLarge.code.name, count)
+        if sum(streamed[0]):
+            tally.answering[STREAM] = Durations.load([*streamed])
+        for code, count in zip(_ENDED, ended, strict=True):
+            if count:
+                tally.requested(STREAM, code, count)
         tally.refusals = dict(self._denied.refusals)
         return tally

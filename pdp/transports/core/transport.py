@@ -126,6 +126,7 @@ class CoreTransport:
         deadline = time.monotonic() + self._settings.drain_seconds
         self._front.drain()
         self._await_quiet(deadline)
+        self._front.end_streams()
         self._behind.stop()
         while self._front.load()[0] and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -194,6 +195,7 @@ def _front(
                 streams=settings.max_concurrent_streams,
                 connections=settings.max_connections,
                 calls=settings.max_calls,
+                open_streams=settings.max_streams,
                 keepalive=(settings.keepalive_time, settings.keepalive_timeout),
                 idle=settings.max_connection_idle,
                 age=(settings.max_connection_age, settings.max_connection_age_grace),

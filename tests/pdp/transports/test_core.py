@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,29 @@ def test_headers_a_little_beyond_the_limit_get_a_status(running: Running) -> Non
     assert "16384" in (refused.value.details() or "")
 
 
+def test_what_is_no_grpc_gets_a_status_of_https(running: Running) -> None:
+    """From the front, so that the server behind has nothing to write about it."""
+    page = bytes((0x82, 0x84, 0x86, 0x41, 1)) + b"a"  # GET / over http, of the authority a
+    end = frame(Kind.HEADERS, END_STREAM | END_HEADERS, 1, b"")[3:9]
+    with closing(connection(running)) as peer:
+        peer.sendall(GREETING + frame(Kind.HEADERS, END_STREAM | END_HEADERS, 1, page))
+
+        assert end in received(peer, end)
+
+
+def test_clients_that_name_a_socket_or_many_addresses_are_answered(tmp_path: Path) -> None:
+    """The C core of gRPC makes authorities of them that are no hosts."""
+    with served(denying("0900"), listen=f"unix:{tmp_path}/a socket") as running:
+        assert running.decisions.CheckCall(CALL, timeout=DEADLINE).decision == DENY
+    with served(denying("0900")) as running:
+        address = running.server.address
+        for _ in range(2):
+            with grpc.insecure_channel(f"ipv4:{address},{address}", ALONE) as channel:
+                stub = v1.DecisionServiceStub(channel)
+                found = [stub.CheckCall(CALL, timeout=DEADLINE).decision for _ in range(3)]
+                assert found == [DENY] * 3
+
+
 def test_no_client_can_say_who_it_is_in_the_fronts_name(tmp_path: Path) -> None:
     """An address and a certificate are told behind by the front alone."""
     authority = Authority(tmp_path)
@@ -288,3 +312,78 @@ def test_workers_are_threads_of_the_core() -> None:
     with pytest.raises(TransportError, match="--io-threads"):
         choose_transport(Transport.CORE, ServerSettings(), decision_log=False, workers=2)
     assert choose_transport(Transport.CORE, ServerSettings(listen=":1"), decision_log=True) is Transport.CORE
+
+
+def asked(*calls: v1.CheckCallRequest) -> Iterator[v1.StreamCheckCallsRequest]:
+    """Requests of a stream."""
+    return iter([v1.StreamCheckCallsRequest(id=str(at), call=call) for at, call in enumerate(calls)])
+
+
+def test_a_stream_of_plain_calls_does_not_reach_python() -> None:
+    """Not even as it ends; and it is counted, with each of its answers."""
+    with served(denying("0900")) as running:
+        answers = list(running.decisions.StreamCheckCalls(asked(*[CALL] * 500), timeout=DEADLINE))
+        python = in_python(running)
+        streams = value(running, "grpc_requests_total", method="StreamCheckCalls", code="OK")
+        times = value(running, "grpc_request_duration_seconds_count", method="StreamCheckCalls")
+        decisions = value(running, "decisions_total", decision="deny", stage="user")
+
+    assert [answer.id for answer in answers] == [str(at) for at in range(500)]
+    assert {answer.response.decision for answer in answers} == {DENY}
+    assert (python, streams, times, decisions) == (0, 1, 500, 500)
+
+
+def test_requests_of_a_stream_that_are_not_plain_are_answered_in_their_place() -> None:
+    """By Python, in order with the others; the stream goes on."""
+    wrong = v1.CheckCallRequest(caller=ALICE, extension="")
+    odd = v1.CheckCallRequest(caller=ALICE, extension="0900é")
+    with served(denying("0900")) as running:
+        answers = list(running.decisions.StreamCheckCalls(asked(CALL, wrong, CALL, odd, CALL), timeout=DEADLINE))
+        streams = value(running, "grpc_requests_total", method="StreamCheckCalls", code="OK")
+
+    assert [answer.id for answer in answers] == ["0", "1", "2", "3", "4"]
+    assert [answer.WhichOneof("result") for answer in answers] == ["response", "error", *["response"] * 3]
+    assert answers[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert streams == 1
+
+
+def test_there_are_only_so_many_streams() -> None:
+    """One too many is told so, and one that ends makes room."""
+    release = threading.Event()
+
+    def silence() -> Iterator[v1.StreamCheckCallsRequest]:
+        yield from asked(CALL)
+        release.wait(DEADLINE)
+
+    with served(denying("0900"), max_streams=1) as running:
+        first = running.decisions.StreamCheckCalls(silence(), timeout=DEADLINE)
+        next(first)
+        other = refusal(lambda: list(running.decisions.StreamCheckCalls(asked(CALL), timeout=DEADLINE)))
+        release.set()
+        list(first)
+
+        def goes() -> bool:
+            ask = running.decisions.StreamCheckCalls
+            return refusal(lambda: list(ask(asked(CALL), timeout=DEADLINE))) is grpc.StatusCode.OK
+
+        until(goes, "there is room again")
+
+    assert other is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_stop_ends_streams_that_stand_idle() -> None:
+    """With a status that says why, long before the time for calls in flight is over."""
+    release = threading.Event()
+
+    def silence() -> Iterator[v1.StreamCheckCallsRequest]:
+        yield from asked(CALL)
+        release.wait(DEADLINE)
+
+    with served(denying("0900"), drain_seconds=300) as running:
+        stream = running.decisions.StreamCheckCalls(silence(), timeout=60)
+        next(stream)
+        running.server.stop()
+        end = refusal(lambda: list(stream))
+        release.set()
+
+    assert end is grpc.StatusCode.UNAVAILABLE
