@@ -98,6 +98,7 @@ class Server:
         self._registry = metrics.registry
         self._http: HttpServer | None = None
         self._transport: CoreTransport | GrpcTransport | NativeTransport | WorkersTransport
+        self._chosen = chosen
         self._stopping = False
         self._security = open_security(
             settings.security, [settings.listen, settings.http], metrics, make_limits=_limits_of(chosen)

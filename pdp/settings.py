@@ -13,13 +13,14 @@ class Transport(StrEnum):
     """What speaks gRPC."""
 
     AUTO = "auto"
-    """NATIVE where it is installed, can do what is asked for, and only this machine can reach it."""
+    """CORE where it is built; else NATIVE where it is installed, can do what is asked for, and only this machine can
+    reach it; else GRPCIO."""
     NATIVE = "native"
     """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
     GRPCIO = "grpcio"
     """Everything."""
     CORE = "core"
-    """HTTP/2, TLS and plain decisions in Rust, everything else by GRPCIO behind it. Experimental."""
+    """Everything: HTTP/2, TLS and plain decisions in Rust, whatever is not plain by GRPCIO behind it."""
 
 
 class Unknown(StrEnum):

@@ -35,6 +35,8 @@ def choose_transport(
     Raises:
         TransportError: NATIVE was asked for, and cannot be had, or cannot do something that was asked for as well.
     """
+    if wanted is Transport.AUTO and workers == 1 and core_is_built():
+        return Transport.CORE
     if wanted is Transport.CORE:
         return _core(workers)
     if workers > 1:
@@ -55,9 +57,13 @@ def choose_transport(
 def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool = False) -> int:
     """How many processes answer where nobody says: one for each core where NATIVE will serve, else one.
 
+    CORE serves with threads, so where it is chosen by itself there is one.
+
     Args:
         wanted: as of ``choose_transport``, as are the others.
     """
+    if wanted is Transport.AUTO and core_is_built():
+        return 1
     try:
         several = not settings.listen.startswith(UNIX) and (is_local(settings.listen) or wanted is Transport.NATIVE)
     except ListenError:  # whoever listens there will say so
@@ -67,10 +73,15 @@ def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log
     return 1 if _lacks(settings, decision_log=decision_log, tracing=tracing) else available_cores()
 
 
+def core_is_built() -> bool:
+    """Whether there was a Rust compiler when this was installed."""
+    return importlib.util.find_spec(CORE_MODULE) is not None
+
+
 def _core(workers: int) -> Transport:
     if workers > 1:
         raise TransportError("the core serves with threads; leave out --workers, and give --io-threads NUMBER")
-    if importlib.util.find_spec(CORE_MODULE) is None:
+    if not core_is_built():
         raise TransportError(
             "the core was not built when Rightcall was installed; install it again where there is a Rust compiler "
             "(rustup, or Debian's rustc-web and cargo-web), or choose another transport"

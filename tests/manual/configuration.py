@@ -25,7 +25,7 @@ SEE: Final = {
     "--secret-key-file": "[the secret key](cli.md#the-secret-key)",
     "--source": "[files](definitions.md), [Wazo Platform](wazo.md), [its database](postgresql.md)",
     "--tracing": "[tracing](tracing.md)",
-    "--transport": "[the two transports](scaling.md#the-two-transports)",
+    "--transport": "[the transports](scaling.md#the-transports)",
     "--workers": "[workers](scaling.md#workers)",
 }
 """Where there is more about an option, by its name."""

@@ -102,7 +102,7 @@
 - name: state
   {{- toYaml (.state.volume | default (dict "emptyDir" dict)) | nindent 2 }}
 {{- end }}
-{{- if has .transport (list "native" "core") }}
+{{- if ne .transport "grpcio" }}
 # These transports meet the rest of the server at a socket in a directory of its own.
 - name: tmp
   emptyDir: {medium: Memory, sizeLimit: 16Mi}

@@ -66,14 +66,14 @@ def process_options(function: Decorated) -> Decorated:
         default=_AUTO,
         show_default=True,
         metavar="NUMBER|auto",
-        help="Processes that answer; more than one: native alone. auto: one for each core where native serves, "
-        "otherwise one.",
+        help="Processes that answer; more than one: native alone, for the core has --io-threads. auto: one for each "
+        "core of the machine where native serves, otherwise one.",
     )
     transport = option(
         "--transport",
         type=click.Choice([one.value for one in Transport]),
         default=Transport.AUTO.value,
-        help="What speaks gRPC. auto: native where it is installed, enough for the other options, and out of others' "
-        "reach; else grpcio. core is experimental.",
+        help="What speaks gRPC. auto: core where it was built when this was installed; else native where that is "
+        "installed, enough for the other options, and out of others' reach; else grpcio.",
     )
     return transport(several(collected))

@@ -27,7 +27,7 @@ from pdp.errors import TransportError
 from pdp.metrics.counters import BUCKETS
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.settings import ServerSettings, Transport
-from pdp.transports.choice import choose_transport
+from pdp.transports.choice import choose_transport, fitting_workers
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -311,7 +311,28 @@ def test_workers_are_threads_of_the_core() -> None:
     """Asking for processes says so."""
     with pytest.raises(TransportError, match="--io-threads"):
         choose_transport(Transport.CORE, ServerSettings(), decision_log=False, workers=2)
-    assert choose_transport(Transport.CORE, ServerSettings(listen=":1"), decision_log=True) is Transport.CORE
+
+
+def test_auto_is_the_core_wherever_it_is_built() -> None:
+    """On any address, with any other option; but for processes that were asked for."""
+    exposed = ServerSettings(listen=":1", security=SecuritySettings(auth=Auth.TOKENS, client_rate=1.0))
+    for settings in (
+        ServerSettings(),
+        exposed,
+        ServerSettings(listen="unix:/run/pdp"),
+        ServerSettings(max_connections=1),
+    ):
+        assert choose_transport(Transport.AUTO, settings, decision_log=True, tracing=True) is Transport.CORE
+        assert fitting_workers(Transport.AUTO, settings, decision_log=False) == 1
+    assert choose_transport(Transport.AUTO, ServerSettings(), decision_log=False, workers=2) is Transport.NATIVE
+
+
+def test_a_core_that_is_not_built_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what it needs."""
+    monkeypatch.setattr("pdp.transports.choice.core_is_built", lambda: False)
+
+    with pytest.raises(TransportError, match="Rust compiler"):
+        choose_transport(Transport.CORE, ServerSettings(), decision_log=False)
 
 
 def asked(*calls: v1.CheckCallRequest) -> Iterator[v1.StreamCheckCallsRequest]:

@@ -262,8 +262,15 @@ def make_settings(listen: str = "127.0.0.1:0", **security: object) -> ServerSett
     )
 
 
+@pytest.fixture
+def no_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is where there was no Rust compiler."""
+    monkeypatch.setattr("pdp.transports.choice.core_is_built", lambda: False)
+
+
+@pytest.mark.usefixtures("no_core")
 def test_auto_is_native_only_where_nobody_else_can_reach_it_and_nothing_is_lacking() -> None:
-    """Everything else is grpcio's."""
+    """Everything else is grpcio's, where there is no core."""
 
     def chosen(settings: ServerSettings, *, decision_log: bool = False) -> Transport:
         return choose_transport(Transport.AUTO, settings, decision_log=decision_log)
@@ -276,6 +283,7 @@ def test_auto_is_native_only_where_nobody_else_can_reach_it_and_nothing_is_lacki
     assert chosen(ServerSettings(max_connection_age=60)) is Transport.GRPCIO
 
 
+@pytest.mark.usefixtures("no_core")
 def test_where_nobody_says_there_are_as_many_workers_as_cores_or_as_can_be() -> None:
     """Several only where they can share an address and nothing else that was asked for stands against it."""
 
