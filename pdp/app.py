@@ -146,7 +146,7 @@ class Server:
                 security=self._security,
                 seal=challenges.signing if challenges is not None else None,
                 # The decision log and traces are told of each decision, in Python.
-                decides=told is None,
+                plain_from=(lambda _: 0) if told is None else None,
                 interceptors=interceptors,
             )
             return

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::challenge::Seal;
 use crate::current::{Decides, NotPlain, Remembered, State};
 use crate::rules::automaton::NO_VERDICT;
-use crate::rules::snapshot::{
-    ALLOW, CHALLENGE, Question, Snapshot, field, is_plain, outcome, varint, varint_size,
-};
+use crate::rules::snapshot::{ALLOW, CHALLENGE, Question, Snapshot, field, is_plain, outcome, varint, varint_size};
 use crate::rules::wire::{Call, call, next_call};
 
 const CHALLENGE_FIELD: u8 = 0x2a;
@@ -99,6 +97,9 @@ impl<'a> Verdict<'a> {
         }
         // What is not known may be denied, or be no caller at all, and is counted: Python does that.
         let Decides::Rules(snapshot) = by.state.resolve(call, by.tenants, seen)? else { return Err(NotPlain) };
+        if !snapshot.plain.is(call.extension) {
+            return Err(NotPlain);
+        }
         let stranger = !call.caller.is_empty() && !snapshot.knows_caller(call.caller)?;
         if stranger || !call.outcall.is_empty() && !snapshot.knows_outcall(call.outcall)? {
             return Err(NotPlain);

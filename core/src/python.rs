@@ -19,7 +19,7 @@ use crate::front::settings::{Settings, Shared};
 use crate::front::tls;
 use crate::guard::{Client, Identities, Limits as Buckets, Telling, TooMany};
 use crate::memory::{Retired, memory_of, owned};
-use crate::rules::snapshot::{FORMAT_VERSION, Snapshot};
+use crate::rules::snapshot::{FORMAT_VERSION, Plain, Snapshot};
 
 /// How much one client may ask, wherever it does.
 #[pyclass(frozen)]
@@ -118,10 +118,22 @@ impl Front {
 
     /// Calls of one more tenant, or by other rules of one, are decided by this blob from now on.
     ///
+    /// `plain_from`: 0 where calls with any printable ASCII are decided here; else the digits of the shortest extension
+    /// for which they are, of those that have nothing else; `None`: all calls of the tenant are for Python.
+    ///
     /// Returns whether it is of a format that is understood here; calls of all tenants are for Python while one is not.
-    fn replace(&self, tenant: &str, number: u64, revision: &str, blob: PyBuffer<u8>) -> PyResult<bool> {
+    fn replace(
+        &self,
+        tenant: &str,
+        number: u64,
+        revision: &str,
+        blob: PyBuffer<u8>,
+        plain_from: Option<usize>,
+    ) -> PyResult<bool> {
         let memory = memory_of(blob, &self.retired).map_err(PyValueError::new_err)?;
-        let opened = Snapshot::open(memory, tenant, number, revision);
+        let plain =
+            plain_from.map_or(Plain::Nothing, |least| if least == 0 { Plain::Printable } else { Plain::Digits(least) });
+        let opened = Snapshot::open(memory, tenant, number, revision, plain);
         let understood = opened.is_ok();
         self.change(tenant, opened.ok().map(Arc::new).as_ref(), understood);
         Ok(understood)

@@ -15,7 +15,13 @@ built = pytest.mark.skipif(importlib.util.find_spec("pdp._core") is None, reason
 """Marks tests that need the core."""
 
 
-def front_of(current: CurrentSnapshots, *, seal: tuple[bytes, int] | None = None, max_calls: int = 100) -> Front:
+def front_of(
+    current: CurrentSnapshots,
+    *,
+    seal: tuple[bytes, int] | None = None,
+    max_calls: int = 100,
+    plain_from: int | None = 0,
+) -> Front:
     """A front that answers from the snapshots of now, and listens nowhere."""
     from pdp import _core  # noqa: PLC0415 - it may not be built
 
@@ -35,5 +41,5 @@ def front_of(current: CurrentSnapshots, *, seal: tuple[bytes, int] | None = None
     )
     for held in current.held():
         revision = held.snapshot.revision
-        assert front.replace(held.snapshot.tenant, revision.number, str(revision), held.snapshot.blob)
+        assert front.replace(held.snapshot.tenant, revision.number, str(revision), held.snapshot.blob, plain_from)
     return front

@@ -51,6 +51,29 @@ pub struct Permission<'a> {
     pub name: &'a [u8],
 }
 
+/// Which calls are decided here; the others are for Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    /// None: there is more to a call of this tenant than patterns.
+    Nothing,
+    /// Those with an extension of printable ASCII.
+    Printable,
+    /// Those with an extension of at least so many digits, and nothing else: a shorter one may be an emergency number.
+    Digits(usize),
+}
+
+impl Plain {
+    /// Whether an extension is of a call that is decided here.
+    #[inline]
+    pub fn is(self, extension: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Printable => true,
+            Self::Digits(least) => extension.len() >= least && extension.iter().all(u8::is_ascii_digit),
+        }
+    }
+}
+
 /// The rules of a tenant.
 pub struct Snapshot {
     memory: Box<dyn Memory>,
@@ -58,6 +81,7 @@ pub struct Snapshot {
     /// The number of its revision.
     pub number: u64,
     pub revision: String,
+    pub plain: Plain,
     /// What stands behind the permission in a response: its field `revision`.
     end: Vec<u8>,
     symbols: [u8; SYMBOLS],
@@ -76,7 +100,13 @@ impl fmt::Debug for Snapshot {
 
 impl Snapshot {
     /// Opens a blob whose checksum and signature have been verified.
-    pub fn open(memory: Box<dyn Memory>, tenant: &str, number: u64, revision: &str) -> Result<Self, Corrupt> {
+    pub fn open(
+        memory: Box<dyn Memory>,
+        tenant: &str,
+        number: u64,
+        revision: &str,
+        plain: Plain,
+    ) -> Result<Self, Corrupt> {
         let blob = memory.bytes();
         if blob.get(..8) != Some(MAGIC) || !READABLE.contains(&(word(blob, 8)?, word(blob, 12)?)) {
             return Err(Corrupt);
@@ -106,6 +136,7 @@ impl Snapshot {
             tenant: tenant.to_owned(),
             number,
             revision: revision.to_owned(),
+            plain,
             end: field(0x22, revision.as_bytes()),
             symbols,
             users,

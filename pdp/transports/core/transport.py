@@ -28,7 +28,7 @@ from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import grpc
 
@@ -58,7 +58,8 @@ class CoreTransport:
         current: what plain calls are decided by.
         security: who may ask, over which connections.
         seal: makes the challenges of plain calls: the key that signs, and milliseconds; None: they carry none.
-        decides: whether plain calls are decided in Rust; else all of them are in Python.
+        plain_from: digits of the shortest extension that is plain by a snapshot, of those with nothing else; 0: all
+            printable ones are; None: no call by it is. None instead: no call is, so all are decided in Python.
         interceptors: of the server behind; they look at each call that gets there.
 
     Raises:
@@ -74,12 +75,13 @@ class CoreTransport:
         current: CurrentSnapshots,
         security: Security,
         seal: tuple[bytes, int] | None,
-        decides: bool,
+        plain_from: Callable[[Snapshot], int | None] | None,
         interceptors: Sequence[grpc.ServerInterceptor] = (),
     ) -> None:
         self.address = settings.listen
         self._settings = settings
         self._current = current
+        self._plain_from = plain_from or _nothing
         self._held: dict[str, Snapshot] = {}
         self._serving = False
         self._directory = Path(tempfile.mkdtemp(prefix="rightcall-"))
@@ -92,7 +94,7 @@ class CoreTransport:
             guard=security.guard,
             connection=connection,
         )
-        self._front = _front(settings, path, security, seal=seal, decides=decides)
+        self._front = _front(settings, path, security, seal=seal, decides=plain_from is not None)
         self._upkeep = Upkeep(self._front, security)
         metrics.tallies.add_source(Counted(self._front, metrics.tallies).tally)
         self.set_serving = self._behind.set_serving
@@ -162,8 +164,12 @@ class CoreTransport:
             snapshot = one.snapshot
             if self._held.get(tenant) is not snapshot:
                 revision = snapshot.revision
-                self._front.replace(tenant, revision.number, str(revision), snapshot.blob)
+                self._front.replace(tenant, revision.number, str(revision), snapshot.blob, self._plain_from(snapshot))
                 self._held[tenant] = snapshot
+
+
+def _nothing(_snapshot: Snapshot) -> None:
+    """No call is plain."""
 
 
 def _behind(settings: ServerSettings, path: str) -> ServerSettings:

@@ -221,7 +221,26 @@ def test_rules_of_another_format_leave_all_calls_to_python() -> None:
     blob = bytearray(snapshot_of(denying("0900", tenant=BOLT, user=BOB)).blob)
     blob[8] = 99
 
-    assert not front.replace(BOLT, 1, "1-ab", bytes(blob))
+    assert not front.replace(BOLT, 1, "1-ab", bytes(blob), 0)
     assert front.answer(many=False, request=data) is None
     front.remove(BOLT)
     assert front.answer(many=False, request=data) is not None
+
+
+@given(st.sampled_from([1, 4, 7]), strategies.extensions)
+def test_extensions_that_may_be_emergency_numbers_are_left_to_python(least: int, extension: str) -> None:
+    """Those of enough digits, and nothing else, are none."""
+    front = front_of(current_of(denying("0900")), plain_from=least)
+    data = v1.CheckCallRequest(caller=ALICE, extension=extension).SerializeToString()
+    plain = len(extension) >= least and extension.isascii() and extension.isdigit()
+
+    assert (front.answer(many=False, request=data) is not None) == plain
+
+
+def test_calls_by_rules_that_are_more_than_patterns_are_left_to_python() -> None:
+    """Alone and among many."""
+    front = front_of(current_of(denying("0900")), plain_from=None)
+    many = v1.CheckCallsRequest(calls=[PLAIN]).SerializeToString()
+
+    assert front.answer(many=False, request=PLAIN.SerializeToString()) is None
+    assert front.answer(many=True, request=many) is None
