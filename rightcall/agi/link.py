@@ -51,6 +51,8 @@ class Link:
                 self._note(up=serving, why="it has no rules yet, or is about to stop")
             except RightcallError as error:
                 self._note(up=False, why=str(error))
+            except Exception as error:  # noqa: BLE001 - a defect must not leave the connection alone for good
+                self._note(up=False, why=repr(error))
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     def _note(self, *, up: bool, why: str) -> None:

@@ -8,16 +8,31 @@ from typing import TYPE_CHECKING
 import pytest
 from agi_adapter import FROM_ALICE, STALE, adapter, closed_port, counted
 from agi_peer import USAGE, Asterisk
-from given import ACME, ALICE, BOB
+from given import ACME, ALICE, BOB, denying
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from server import running_server
 from structlog.testing import capture_logs
 
 from pdp.rules.dialling import Emergency
 from rightcall.agi.settings import OnFailure, UnknownTenant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from server import Running
 
     from rightcall.agi.server import AgiServer
+
+
+@pytest.fixture(scope="module")
+def denying_all() -> Iterator[AgiServer]:
+    """An adapter whose server denies Alice everything; failures are allowed."""
+    with (
+        running_server(denying("_!")) as running,
+        adapter(running.server.address, on_failure=OnFailure.OPEN) as agi,
+    ):
+        yield agi
 
 
 def test_an_allowed_call_takes_two_round_trips(agi: AgiServer) -> None:
@@ -186,6 +201,24 @@ def test_a_number_with_control_characters_is_denied(running: Running, number: st
     assert variables["WAZO_PASSWORD"] == ""
     assert counted(agi, "rightcall_agi_server_seconds_count") == 0
     assert len([entry for entry in logs if entry["event"].startswith("agi_") and "server" not in entry["event"]]) == 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    number=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
+    | st.lists(st.sampled_from(["\n", "200 result=1 (", "~", ")", '"', "\\", "${WAZO_X}", "1", "511 x", " "])).map(
+        "".join
+    )
+)
+def test_no_number_gets_past_rules_that_deny_all(denying_all: AgiServer, number: str) -> None:
+    """It is asked about as a whole, or denied as it is."""
+    variables = Asterisk({**STALE, **FROM_ALICE, "WAZO_DSTNUM": number, "WAZO_OUTCALLID": "3"}).call(
+        denying_all.address
+    )
+
+    assert variables["WAZO_AUTHORIZATION"] == "DENY"
+    assert variables["WAZO_PASSWORD"] == ""
+    assert variables["RIGHTCALL_REASON"] in {"rule", "invalid"}
 
 
 def test_callers_cannot_write_asterisks_lines(agi: AgiServer) -> None:
