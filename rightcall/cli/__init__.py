@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "validate": "rightcall.cli.commands.validate",
     "prove": "rightcall.cli.commands.prove",
     "diff": "rightcall.cli.commands.diff",
+    "test": "rightcall.cli.commands.test",
     "check": "rightcall.cli.commands.ask",
     "explain": "rightcall.cli.commands.ask",
     "callers": "rightcall.cli.commands.callers",

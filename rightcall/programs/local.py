@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from loader.cycle import Synchronizer
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
+from pdp.rules.analysis.lookup import Lookup
 from pdp.rules.model import PasswordOverride
 from pdp.runtime.version import version
 from pdp.services.decisions import DecisionService
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from loader.cycle import SyncReport
+    from pdp.rules.model import Tenant
     from rightcall.client.directory import CallerPage, Reaches
     from rightcall.client.values import Answer, Decision, Explanation
 
@@ -78,6 +80,10 @@ class Local:
             raise Failure(report.error, ExitCode.USAGE)
         return report
 
+    def tenants(self) -> tuple[Tenant, ...]:
+        """What the source holds now."""
+        return self._source.read().tenants
+
     def close(self) -> None:
         """Stops following the source, and closes it. What is loaded stays."""
         self.loader.stop()
@@ -85,13 +91,18 @@ class Local:
 
 
 class LocalClient:
-    """Asks definitions as ``rightcall.Client`` asks a server; every fault in them is reported instead of an answer."""
+    """Asks definitions as ``rightcall.Client`` asks a server; every fault in them is reported instead of an answer.
+
+    Attributes:
+        lookup: finds what people name in the definitions.
+    """
 
     def __init__(self, path: str) -> None:
         # Whoever looks for what breaks an expectation wants to ask what is not published because of it.
         local = Local(path, synchronizer=partial(Synchronizer, prove=False))
         with closing(local):  # read once, and never again
             errors = local.load().errors
+            self.lookup = Lookup(local.tenants())
         if errors:
             message = f"{path} has faults, shown above; repair them, then ask again"
             raise Failure(message, ExitCode.FAULTY, tuple(map(str, errors)))

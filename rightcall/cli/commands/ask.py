@@ -41,10 +41,14 @@ def _question(function: Decorated) -> Decorated:
         option(
             "--caller",
             default="",
-            help="The user who calls: a UUID or an alias. Without it only the outcall's permissions apply.",
+            help="The user who calls: UUID or alias, of definitions also name or extension; a stranger without it.",
         ),
         option("--extension", required=True, help="What was dialled."),
-        option("--outcall", default="", help="Id of the outgoing call. Without it the call leaves through none."),
+        option(
+            "--outcall",
+            default="",
+            help="Id of the outgoing call, of definitions also its name; none without it.",
+        ),
         option("--tenant", default="", help="UUID of the tenant. Without it: the caller's own, else the outcall's."),
         option(
             "--forwarded-by",

@@ -26,7 +26,11 @@ _WIDTH = max(len(decision.name) for decision in Decision)
 
 @command("rightcall callers --extension 0033123456789 --outcall 2 --decision allow")
 @option("--extension", required=True, help="What is dialled.")
-@option("--outcall", default="", help="Id of the outgoing call. Without it the call leaves through none.")
+@option(
+    "--outcall",
+    default="",
+    help="Id of the outgoing call, of definitions also its name; none without it.",
+)
 @option("--tenant", default="", help="UUID of the tenant. Without it: the outcall's, else the only one that there is.")
 @option(
     "--decision",

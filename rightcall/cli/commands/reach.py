@@ -22,8 +22,16 @@ _MOST_PATTERNS = 10_000
 
 
 @command("rightcall reach --caller da4e0000-0000-4000-8000-000000000004 --outcall 2")
-@option("--caller", default="", help="UUID of the user who calls. Without it only the outcall's permissions apply.")
-@option("--outcall", default="", help="Id of the outgoing call. Without it the call leaves through none.")
+@option(
+    "--caller",
+    default="",
+    help="The user who calls: UUID, of definitions also name or extension; a stranger without it.",
+)
+@option(
+    "--outcall",
+    default="",
+    help="Id of the outgoing call, of definitions also its name; none without it.",
+)
 @option("--tenant", default="", help="UUID of the tenant. Without it: the caller's own, else the outcall's.")
 @option("--by-permission", is_flag=True, help="Tell apart which permission decides, in more patterns.")
 @option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,14 @@ from rightcall.cli.command import one_of, option
 from rightcall.cli.options.connection import connection_options, told
 from rightcall.client.blocking import Client
 from rightcall.client.channel import DEFAULT_TARGET
+from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from pdp.rules.analysis.lookup import Lookup
+    from pdp.rules.model import Tenant
     from rightcall.programs.local import LocalClient
 
     Decorated = Callable[..., Any]
@@ -52,8 +56,10 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
             **params: object,
         ) -> object:
             chosen = one_of(get_current_context(), "target", "definitions")
-            asked = _local(definitions) if chosen == "definitions" and definitions else None
-            return function(asked=asked or _client(target, timeout, connection), **params)
+            if chosen == "definitions" and definitions:
+                local = _local(definitions)
+                return function(asked=local, **_by_ids(local.lookup, params))
+            return function(asked=_client(target, timeout, connection), **params)
 
         decorated: Decorated = asking
         for add in reversed(options):
@@ -63,11 +69,44 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
-def _local(definitions: str) -> Asked:
+def _local(definitions: str) -> LocalClient:
     # Asking a server needs nothing of what this imports, and is twice as fast without.
     from rightcall.programs.local import LocalClient  # noqa: PLC0415 - only who asks a server needs the client
 
     return LocalClient(definitions)
+
+
+def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
+    """The options of a command with ids where people may write names: of callers, outcalls and tenants.
+
+    What is not known stays as it is: the answer says so.
+
+    Raises:
+        Failure: a caller is not known, or a name is that of several.
+    """
+    from pdp.rules.analysis.lookup import UnclearError, UnknownError  # noqa: PLC0415 - as above
+
+    found = dict(params)
+    try:
+        for key in {"caller", "forwarded_by"} & params.keys():
+            found[key] = lookup.caller(params[key])
+        with suppress(UnknownError):
+            tenant = _tenant(lookup, found)
+            if params.get("tenant") and tenant is not None:
+                found["tenant"] = tenant.uuid
+            if params.get("outcall") and tenant is not None:
+                found["outcall"] = lookup.outcall(params["outcall"], tenant)
+    except UnclearError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    return found
+
+
+def _tenant(lookup: Lookup, params: dict[str, Any]) -> Tenant | None:
+    """The tenant that is named, else that of who asks, else the only one."""
+    if params.get("tenant"):
+        return lookup.tenant(params["tenant"])
+    asker = params.get("forwarded_by") or params.get("caller") or ""
+    return lookup.tenant_of(asker) or lookup.only_tenant()
 
 
 def _client(target: str | None, timeout: float, connection: dict[str, Any]) -> Asked:

@@ -40,6 +40,7 @@ COMMANDS = (
     "validate",
     "prove",
     "diff",
+    "test",
     "check",
     "explain",
     "callers",
@@ -404,8 +405,12 @@ def test_the_demo_shows_every_decision_and_stage() -> None:
     ("question", "code", "text"),
     [
         (("--caller", STRANGER, "--extension", "101"), ExitCode.USAGE, f"no tenant's user is {STRANGER}"),
-        (("--extension", "101", "--outcall", "world"), ExitCode.USAGE, "no outcall with the id world"),
-        (("--caller", "alice", "--extension", "101"), ExitCode.USAGE, "neither a UUID nor an alias of a user"),
+        (("--extension", "101", "--outcall", "elsewhere"), ExitCode.USAGE, "no outcall with the id elsewhere"),
+        (
+            ("--caller", "alicia", "--extension", "101"),
+            ExitCode.USAGE,
+            "there is no user 'alicia'; did you mean Alice (101)",
+        ),
         (("--caller", STRANGER, "--extension", "101", "--allow-unknown"), ExitCode.DONE, "ALLOW"),
         (("--caller", STRANGER, *PREMIUM, "--allow-unknown"), ExitCode.NOT_ALLOWED, "DENY"),
     ],

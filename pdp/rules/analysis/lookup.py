@@ -1,0 +1,139 @@
+"""From what people call users, groups, outcalls and tenants to their ids."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pdp.rules.model import Group, Outcall, Tenant, User
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_MOST = 5
+_T = TypeVar("_T")
+
+
+class UnclearError(Exception):
+    """A name that nothing has, or several things; the message has the candidates."""
+
+
+class UnknownError(UnclearError):
+    """A name that nothing has."""
+
+
+class _Known(NamedTuple, Generic[_T]):
+    """One thing.
+
+    Attributes:
+        thing: itself.
+        id: what programs call it.
+        words: what people call it besides.
+        shown: how it is shown among candidates.
+    """
+
+    thing: _T
+    id: str
+    words: tuple[str, ...]
+    shown: str
+
+
+class Lookup:
+    """Finds what people name in some tenants.
+
+    Args:
+        tenants: where to look.
+    """
+
+    def __init__(self, tenants: Iterable[Tenant]) -> None:
+        self._tenants = tuple(tenants)
+        self._owners = {user.uuid: tenant for tenant in self._tenants for user in tenant.users}
+        self._users = [_user(user) for tenant in self._tenants for user in tenant.users]
+        self._callers: dict[str, str] = {}
+
+    def caller(self, text: str) -> str:
+        """The UUID of a user, by UUID, extension, alias or name.
+
+        An empty text stays one, and a UUID stays itself though no user may have it: callers may be unknown.
+
+        Raises:
+            UnclearError: there is no such user, or there are several.
+        """
+        if not text or _UUID.fullmatch(text):
+            return text.lower()
+        found = self._callers.get(text)
+        if found is None:
+            found = self._callers[text] = _found("user", text, self._users).uuid
+        return found
+
+    def outcall(self, text: str, tenant: Tenant) -> str:
+        """The id of an outcall of a tenant, by id or name; an empty text stays one.
+
+        Raises:
+            UnclearError: there is no such outcall, or there are several.
+        """
+        known = [_named(outcall) for outcall in tenant.outcalls]
+        return _found("outcall", text, known).id if text else ""
+
+    def group(self, text: str, tenant: Tenant) -> Group:
+        """A group of a tenant, by id or name.
+
+        Raises:
+            UnclearError: there is no such group, or there are several.
+        """
+        return _found("group", text, [_named(group) for group in tenant.groups])
+
+    def tenant(self, text: str) -> Tenant:
+        """A tenant, by UUID or name.
+
+        Raises:
+            UnclearError: there is no such tenant, or there are several.
+        """
+        known = [_Known(each, each.uuid, (each.name,), each.name or each.uuid) for each in self._tenants]
+        return _found("tenant", text.lower() if _UUID.fullmatch(text) else text, known)
+
+    def tenant_of(self, caller: str) -> Tenant | None:
+        """The tenant that a user belongs to, by UUID; None where nobody knows it."""
+        return self._owners.get(caller)
+
+    def only_tenant(self) -> Tenant | None:
+        """The tenant, where there is one only."""
+        return self._tenants[0] if len(self._tenants) == 1 else None
+
+
+def _user(user: User) -> _Known[User]:
+    shown = f"{user.name} ({user.extension})" if user.name and user.extension else user.name or user.extension
+    return _Known(user, user.uuid, (user.extension, *user.aliases, user.name), shown or user.uuid)
+
+
+_G = TypeVar("_G", "Group", "Outcall")
+
+
+def _named(thing: _G) -> _Known[_G]:
+    return _Known(thing, thing.id, (thing.name,), f"{thing.name} ({thing.id})" if thing.name else thing.id)
+
+
+def _found(kind: str, text: str, known: Sequence[_Known[_T]]) -> _T:
+    """The one thing that is called so: by id, else by a word, else by a word in another case."""
+    folded = text.casefold()
+    for found in (
+        [each for each in known if each.id == text],
+        [each for each in known if text in each.words],
+        [each for each in known if folded in map(str.casefold, each.words)],
+    ):
+        if len(found) == 1:
+            return found[0].thing
+        if found:
+            candidates = _listed([f"{each.shown}, {each.id}" for each in found])
+            raise UnclearError(f"'{text}' may be {candidates}; give the id")
+    words = {word.casefold(): each.shown for each in known for word in (each.id, *each.words) if word}
+    close = [words[word] for word in get_close_matches(folded, words, n=_MOST, cutoff=0.5)]
+    proposal = f"; did you mean {_listed(list(dict.fromkeys(close)))}?" if close else ""
+    raise UnknownError(f"there is no {kind} '{text}'{proposal}")
+
+
+def _listed(candidates: Sequence[str]) -> str:
+    shown = " or ".join(candidates[:_MOST])
+    return shown + (f" or {len(candidates) - _MOST} more" if len(candidates) > _MOST else "")
