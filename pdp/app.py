@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -14,7 +15,9 @@ from pdp.challenges.attempts import Limits, MemoryAttempts
 from pdp.challenges.tokens import ChallengeSeal
 from pdp.decision_log.ids import DecisionIds
 from pdp.rules.snapshot.matcher import MATCHER
-from pdp.runtime.http import HttpServer, Readiness
+from pdp.runtime.http import HttpLimits, HttpServer, Readiness
+from pdp.runtime.http_connections import RESERVE
+from pdp.runtime.open_files import connection_limits
 from pdp.runtime.version import version
 from pdp.security.limits import Limits as ClientLimits
 from pdp.security.setup import open_security
@@ -91,11 +94,16 @@ class Server:
             tracing=tracing is not None,
             workers=workers,
         )
+        grpc_connections, http_connections = connection_limits(
+            settings.max_connections, settings.http_max_connections, reserve=RESERVE
+        )
+        settings = replace(settings, max_connections=grpc_connections, http_max_connections=http_connections)
         told: Recorder | None = tracing.decisions(decision_log) if tracing else decision_log
         self._settings = settings
         self._decision_log = decision_log
         self._current = current
         self._registry = metrics.registry
+        self._metrics = metrics
         self._http: HttpServer | None = None
         self._transport: CoreTransport | GrpcTransport | NativeTransport | WorkersTransport
         self._chosen = chosen
@@ -219,7 +227,16 @@ class Server:
         self._current.on_ready(self._transport.set_serving)
         if self._settings.http:
             tls = self._security.http_context()
-            self._http = HttpServer(self._settings.http, self._registry, self._readiness, self._routes, tls=tls)
+            self._http = HttpServer(
+                self._settings.http,
+                self._registry,
+                self._readiness,
+                self._routes,
+                tls=tls,
+                limits=HttpLimits(self._settings.http_max_connections, self._settings.http_keep_alive),
+                closed=self._metrics.http_closed,
+            )
+            self._metrics.watch_http(lambda: self._http.connections if self._http else 0)
         try:
             self._transport.start()
         except BaseException:

@@ -41,6 +41,9 @@ class ServerSettings:
         http: ``HOST:PORT`` of metrics and health; port 0: one that is free; empty: none.
         http_url: URL under which clients reach the HTTP port, for those that look it up there (AuthZEN); empty: the one
             that they used.
+        http_max_connections: of the HTTP port at the same time, half of them from one address; beyond that idle ones
+            are closed, and a few more get probes and metrics alone.
+        http_keep_alive: seconds that a connection of the HTTP port may rest between two requests.
         threads: calls that are worked on at the same time.
         io_threads: threads of the core that serve connections and decide plain calls; 0: one for each core of the
             machine. Other transports have none.
@@ -54,7 +57,8 @@ class ServerSettings:
         max_connection_age_grace: seconds that the calls in flight have to end then; 0: as long as they take.
         max_concurrent_streams: calls in flight on one connection; further ones wait in the client, so that a server
             that cannot keep up does not hold them all. 0: no limit.
-        max_connections: open at the same time; further ones are closed at once. 0: no limit.
+        max_connections: open at the same time; further ones are closed at once. 0: as many as the system lets this
+            process have.
         max_waiting: calls that wait for a thread; further ones are refused with RESOURCE_EXHAUSTED. 0: no limit.
         max_metadata_size: of one request's headers, in bytes.
         drain_seconds: seconds that the calls in flight have to end when the server stops.
@@ -76,6 +80,8 @@ class ServerSettings:
     listen: str = "127.0.0.1:50051"
     http: str = "127.0.0.1:9464"
     http_url: str = ""
+    http_max_connections: int = 1024
+    http_keep_alive: float = 30.0
     threads: int = 8
     io_threads: int = 0
     max_message_size: int = 512 * 1024

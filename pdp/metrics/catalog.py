@@ -56,6 +56,14 @@ STRANGERS = {
     "outcall": "An id that the tenant has no outcall with.",
 }
 
+HTTP_CLOSED = {
+    "full": "It was the one that had been idle the longest, and there were more than `--http-max-connections`.",
+    "address": "The same, and half of those that there may be came from its address.",
+    "reserve": "There were too many, none was idle, and it was the oldest of those kept for probes.",
+    "slow_request": "Its request did not come within five seconds.",
+    "slow_reader": "Its client did not read what was sent for ten seconds.",
+}
+
 LOG_RESULTS = {
     "written": "They are where they should be.",
     "dropped": "The queue was full.",
@@ -174,6 +182,10 @@ METRICS: dict[str, Description] = {
     ),
     "rightcall_rejected_total": Description(
         "counter", "Calls refused because there were too many.", {"reason": REJECTIONS}
+    ),
+    "rightcall_http_connections": Description("gauge", "Connections of the HTTP port that are open."),
+    "rightcall_http_closed_total": Description(
+        "counter", "Connections of the HTTP port that the server closed, by why.", {"reason": HTTP_CLOSED}
     ),
     "rightcall_decision_log_entries_total": Description(
         "counter",

@@ -16,6 +16,7 @@ from pdp.metrics.catalog import (
     AUTH_FAILURES,
     CHALLENGE_RESULTS,
     FETCHED_FORMS,
+    HTTP_CLOSED,
     LOG_RESULTS,
     METHODS,
     METRICS,
@@ -77,6 +78,8 @@ class Metrics:
         failures = self._counter("rightcall_auth_failures_total")
         self._auth_failures = {reason: failures.labels(reason) for reason in AUTH_FAILURES}
         self._restarts = self._counter("rightcall_worker_restarts_total")
+        closed = self._counter("rightcall_http_closed_total")
+        self._http_closed = {reason: closed.labels(reason) for reason in HTTP_CLOSED}
 
     def decided(self, decision: Decision, stage: Stage, seconds: float) -> None:
         """A call was decided, and that took so long."""
@@ -138,6 +141,14 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """A call was one too many, for one of ``REJECTIONS``."""
         self.tallies.mine().rejected(reason)
+
+    def http_closed(self, reason: str) -> None:
+        """A connection of the HTTP port was closed, for one of ``HTTP_CLOSED``."""
+        self._http_closed[reason].inc()
+
+    def watch_http(self, connections: Callable[[], int]) -> None:
+        """Tells of connections of the HTTP port, too, from now on."""
+        self._state.http_connections = connections
 
     def worker_restarted(self) -> None:
         """A worker process ended by itself, and another one takes its place."""

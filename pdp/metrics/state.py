@@ -56,6 +56,7 @@ class StateCollector(Collector):
         self._current = current
         self._version = version
         self._workers = workers
+        self.http_connections: Callable[[], int] = int
         self.redis_up: bool | None = None
         self.redis_replica: bool | None = None
 
@@ -64,6 +65,7 @@ class StateCollector(Collector):
         held = self._current.held()
         yield _gauge("rightcall_build_info", {(self._version,): 1})
         yield _gauge("rightcall_workers", {(): len(self._workers())})
+        yield _gauge("rightcall_http_connections", {(): self.http_connections()})
         yield _gauge("rightcall_tenants", {(): len(held)})
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
         if self.redis_up is not None:

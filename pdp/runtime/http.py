@@ -6,8 +6,9 @@ anyio. What they leave open is closed here: how many connections there are, and 
 
 from __future__ import annotations
 
-import ssl
+import asyncio
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
@@ -17,30 +18,27 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pdp.runtime.address import Address, listening_socket, parse_address
+from pdp.runtime.http_connections import CLIENT_CERTIFICATE, RESERVED, Connection, HttpLimits, Policy
 
 if TYPE_CHECKING:
-    import asyncio
+    import ssl
     from collections.abc import Callable, Sequence
 
     from prometheus_client import CollectorRegistry
     from starlette.requests import Request
-    from starlette.types import ASGIApp
-    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["CLIENT_CERTIFICATE", "HttpLimits", "HttpServer", "Readiness"]
 
 _log = structlog.get_logger()
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of the largest request; more than a thousand questions have."""
-CLIENT_CERTIFICATE: Final = "client_certificate"
-"""What a request's state calls the certificate of its connection; PEM, or None."""
-_SLOWEST_CLIENT_SECONDS = 5.0
-"""A request may take so long from its first byte to its last."""
-_IDLE_SECONDS = 30
-"""A connection may rest so long between two requests."""
-_MAX_CONNECTIONS = 128
+PROBES: Final = ("/metrics", "/healthz", "/readyz")
+"""What is answered on connections of the reserve as well."""
+_BACKLOG = 1024
 _MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 _DRAIN_SECONDS = 5
@@ -54,6 +52,13 @@ class Readiness(NamedTuple):
     reason: str
 
 
+_LIMITS: Final = HttpLimits()
+
+
+def _ignore(_reason: str) -> None:
+    """Counts nothing."""
+
+
 class HttpServer:
     """Serves ``/metrics``, ``/healthz`` and ``/readyz``, and whatever else it is given.
 
@@ -63,6 +68,8 @@ class HttpServer:
         readiness: asked at each ``/readyz``.
         routes: what else there is.
         tls: with what to serve HTTPS; None: plain HTTP.
+        limits: what clients may take of it.
+        closed: counts a connection that is closed, by reason.
 
     Raises:
         ListenError: the address cannot be listened on.
@@ -76,11 +83,16 @@ class HttpServer:
         routes: Sequence[Route] = (),
         *,
         tls: ssl.SSLContext | None = None,
+        limits: HttpLimits = _LIMITS,
+        closed: Callable[[str], None] = _ignore,
     ) -> None:
         address = parse_address(listen)
-        self._socket = listening_socket(address)
+        self._socket = listening_socket(address, _BACKLOG)
         self.address = str(Address(address.host or "localhost", self._socket.getsockname()[1]))
-        self._server = uvicorn.Server(_config(_application([*_pages(registry, readiness), *routes]), tls))
+        self._policy = Policy(limits, closed)
+        self._scrapes = _Scrapes(registry)
+        application = _Reserved(_application([*_pages(self._scrapes, readiness), *routes]))
+        self._server = uvicorn.Server(_config(application, tls, limits, self._policy))
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
     def start(self) -> None:
@@ -92,7 +104,13 @@ class HttpServer:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()
+        self._scrapes.release()
         self._socket.close()
+
+    @property
+    def connections(self) -> int:
+        """Those that are open."""
+        return self._policy.count
 
     def _serve(self) -> None:
         try:
@@ -101,10 +119,10 @@ class HttpServer:
             _log.exception("http_server_failed")
 
 
-def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: ssl.SSLContext | None, limits: HttpLimits, policy: Policy) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Connection,
+        http=type("_Connection", (Connection,), {"policy": policy}),
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -115,60 +133,11 @@ def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
         server_header=False,
         headers=[("Server", "rightcall"), ("Cache-Control", "no-store")],
         h11_max_incomplete_event_size=_MAX_HEAD,
-        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_keep_alive=limits.keep_alive,  # type: ignore[arg-type] # it takes fractions
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
-
-
-class _Connection(H11Protocol):
-    """A connection, of which there are not too many and which does not wait for a slow client for ever."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its base has it
-        """Takes the connection, or hangs up where there is no room for one."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _client_certificate(transport)}
-        if len(self.connections) > _MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        """Reads on."""
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the connection."""
-        super().connection_lost(exc)
-        self._unwatch()
-
-    def on_response_complete(self) -> None:
-        """Waits for the next request, as long as an idle connection may."""
-        self._unwatch()
-        super().on_response_complete()
-
-    def _watch(self) -> None:
-        """A request has a deadline from its first byte to its last; the first one, from the connection on."""
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request; its base has it otherwise
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            self._unwatch()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(_SLOWEST_CLIENT_SECONDS, self.transport.abort)
-
-    def _unwatch(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
-def _client_certificate(transport: asyncio.Transport) -> bytes | None:
-    """What a client showed in its handshake, PEM; None: nothing."""
-    connection = transport.get_extra_info("ssl_object")
-    shown = connection.getpeercert(binary_form=True) if connection is not None else None
-    return ssl.DER_cert_to_PEM_cert(shown).encode() if shown else None
 
 
 def _application(routes: Sequence[Route]) -> Starlette:
@@ -191,19 +160,70 @@ def _application(routes: Sequence[Route]) -> Starlette:
     )
 
 
-def _pages(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> list[Route]:
-    """What probes and Prometheus look at. Starlette runs each on a thread, so a slow one keeps nobody waiting."""
+class _Reserved:
+    """Answers probes alone on connections of the reserve.
 
-    def metrics(request: Request) -> Response:
+    Args:
+        application: answers everything.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope.get("state", {}).get(RESERVED) and scope.get("path") not in PROBES:
+            full = PlainTextResponse("too many connections; ask another server\n", 503, {"Connection": "close"})
+            await full(scope, receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+
+class _Scrapes:
+    """Makes pages of metrics on a thread of its own, one for all who wait for it.
+
+    Args:
+        registry: what the pages show.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+        self._next: dict[str, Future[bytes]] = {}
+        """Pages that are not begun yet, by type."""
+
+    async def page(self, request: Request) -> Response:
+        """The metrics as they are after the request has come."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type})
+        page = self._next.get(content_type)
+        if page is None:
+            page = self._next[content_type] = Future()
+            self._pool.submit(self._make, content_type, encode, page)
+        # One who hangs up does not take the page from the others.
+        made = await asyncio.shield(asyncio.wrap_future(page))
+        return Response(made, headers={"Content-Type": content_type})
 
-    def healthz(_request: Request) -> Response:
+    def _make(self, content_type: str, encode: Callable[[CollectorRegistry], bytes], page: Future[bytes]) -> None:
+        del self._next[content_type]
+        try:
+            page.set_result(encode(self._registry))
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
+            page.set_exception(error)
+
+    def release(self) -> None:
+        """Lets the thread go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pages(scrapes: _Scrapes, readiness: Callable[[], Readiness]) -> list[Route]:
+    """What probes and Prometheus look at. None waits for the threads of other requests, which may all be held."""
+
+    async def healthz(_request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
-    def readyz(_request: Request) -> Response:
+    async def readyz(_request: Request) -> Response:
         ready, reason = readiness()
         return PlainTextResponse(f"{reason}\n", 200 if ready else 503)
 
-    pages: dict[str, Callable[[Request], Any]] = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
+    pages: dict[str, Callable[[Request], Any]] = {"/metrics": scrapes.page, "/healthz": healthz, "/readyz": readyz}
     return [Route(path, page) for path, page in pages.items()]

@@ -31,6 +31,11 @@ _SETTINGS = {
     "listen": ("HOST:PORT", "Address of the gRPC API, or unix:PATH; port 0: one that is free."),
     "http": ("HOST:PORT", "Address of metrics, health and AuthZEN; port 0: one that is free; none: do without."),
     "http_url": ("URL", "URL under which AuthZEN clients reach the HTTP port. Without it: the one that they used."),
+    "http_max_connections": (
+        "NUMBER",
+        "Connections of the HTTP port, half of them from one address; beyond that the idle ones are closed.",
+    ),
+    "http_keep_alive": ("SECONDS", "Time that a connection of the HTTP port may rest between two requests."),
     "threads": ("NUMBER", "Calls that are worked on at the same time."),
     "io_threads": (
         "NUMBER",
@@ -50,7 +55,10 @@ _SETTINGS = {
         "NUMBER",
         "Calls in flight on one connection; further ones wait in the client. 0: no limit.",
     ),
-    "max_connections": ("NUMBER", "Connections at the same time; further ones are closed at once; 0: no limit."),
+    "max_connections": (
+        "NUMBER",
+        "Connections at the same time; further ones are closed at once; 0: as many as the system allows.",
+    ),
     "max_waiting": (
         "NUMBER",
         "Calls that may wait for a thread; further ones are refused with RESOURCE_EXHAUSTED; 0: no limit.",

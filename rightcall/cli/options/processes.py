@@ -54,8 +54,7 @@ def process_options(function: Decorated) -> Decorated:
         )
         command = worker.command(str(asked["log_format"]), str(asked["log_level"]))
         with ExitStack() as ended:
-            if count > 1:
-                raise_open_files()
+            raise_open_files()
             recruits = ended.enter_context(Recruits(count, command)) if count > 1 else None
             processes = Processes(Transport(transport), count, recruits)
             return function(settings=settings, processes=processes, **params)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import logging
+import re
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -16,6 +18,7 @@ from waiting import until
 
 from pdp.metrics.registry import Metrics
 from pdp.runtime.http import HttpServer, Readiness
+from pdp.runtime.open_files import connection_limits
 from pdp.snapshots.current import CurrentSnapshots
 
 if TYPE_CHECKING:
@@ -131,24 +134,90 @@ def test_garbage_is_no_trouble(running: Running, garbage: bytes) -> None:
     assert {entry["log_level"] for entry in logs} <= {"debug"}
 
 
-def test_silent_clients_do_not_keep_others_waiting(running: Running) -> None:
-    """A connection without a request is kept for a while; those beyond the limit are hung up on."""
-    host, _, port = running.server.http_address.partition(":")
-    some = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(110)]
+def connections(address: str, count: int) -> list[socket.socket]:
+    """So many connections on which nothing is sent."""
+    host, _, port = address.rpartition(":")
+    return [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(count)]
+
+
+def closed(running: Running, reason: str) -> float:
+    """How many connections were closed for a reason."""
+    page = fetch(running.server.http_address, "/metrics").body
+    (value,) = re.findall(rf'^rightcall_http_closed_total{{reason="{reason}"}} (.+)$', page, re.MULTILINE)
+    return float(value)
+
+
+def test_hundreds_of_idle_connections_keep_no_probe_waiting(running: Running) -> None:
+    """As many telephones' proxies may have; the gauge shows them."""
+    idle = connections(running.server.http_address, 500)
     alive = fetch(running.server.http_address, "/healthz")
-    more = [socket.create_connection((host, int(port)), timeout=DEADLINE) for _ in range(40)]
-    ends = more[-1].recv(1)
-    for client in (*some, *more):
+    address = running.server.http_address
+    until(lambda: "\nrightcall_http_connections 501.0" in fetch(address, "/metrics").body, "all are shown")
+    for client in idle:
         client.close()
 
     assert alive.status == 200
-    assert ends == b""
-    until(lambda: answers(running), "there is room again")
+
+
+def test_beyond_the_limit_those_that_have_been_idle_the_longest_are_closed() -> None:
+    """The newest are served, and the log and the metrics say what was done."""
+    with running_server(denying("0900"), http_max_connections=40) as running, capture_logs() as logs:
+        idle = connections(running.server.http_address, 60)
+        statuses = {fetch(running.server.http_address, path).status for path in ("/healthz", "/readyz", "/metrics")}
+        first = idle[0].recv(1)
+        count = closed(running, "address")
+        for client in idle:
+            client.close()
+
+    assert statuses == {200}
+    assert first == b""
+    assert count >= 40
+    assert {"http_connection_closed"} <= {entry["event"] for entry in logs}
+
+
+def unread(address: str, count: int) -> list[socket.socket]:
+    """Connections that ask for metrics again and again and read nothing."""
+    made = []
+    for _ in range(count):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        host, _, port = address.rpartition(":")
+        client.connect((host, int(port)))
+        client.settimeout(0.2)
+        with suppress(OSError):
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n" * 200)
+        made.append(client)
+    return made
+
+
+def test_clients_that_do_not_read_keep_no_probe_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than there may be connections: they are closed after a while, and probes have a reserve."""
+    monkeypatch.setattr("pdp.runtime.http_connections.SLOW_READER_SECONDS", 1.0)
+    with running_server(denying("0900"), http_max_connections=20) as running:
+        busy = unread(running.server.http_address, 25)
+        statuses = {fetch(running.server.http_address, path).status for path in ("/healthz", "/readyz")}
+        asked = fetch(running.server.http_address, "/.well-known/authzen-configuration").status
+        until(lambda: closed(running, "slow_reader") >= 5, "those that do not read are closed")
+        for client in busy:
+            client.close()
+
+    assert statuses == {200}
+    assert asked in {200, 503}
+
+
+def test_connections_fit_into_the_files_that_a_process_may_have() -> None:
+    """Few or many, chosen or not; something is left for everything else."""
+    for files in (256, 1024, 20_000, 2**30):
+        for chosen in (0, 100, 10**6):
+            grpc_most, http_most = connection_limits(chosen, 1024, reserve=32, files=files)
+            assert grpc_most + http_most + 32 <= files - 60
+            assert grpc_most <= (chosen or files)
+            assert min(grpc_most, http_most) >= 16
 
 
 def test_a_request_that_drips_in_is_given_up(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often the client sends another byte of its headers or of its body."""
-    monkeypatch.setattr("pdp.runtime.http._SLOWEST_CLIENT_SECONDS", 0.2)
+    monkeypatch.setattr("pdp.runtime.http_connections.SLOW_REQUEST_SECONDS", 0.2)
     host, _, port = running.server.http_address.partition(":")
     head = b"POST /access/v1/evaluation HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n"
     for start in (head, head + b"\r\n"):
@@ -195,14 +264,6 @@ def test_answers_leave_at_once(running: Running) -> None:
 
         assert listening.proto == socket.IPPROTO_TCP
         assert connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-
-
-def answers(running: Running) -> bool:
-    """Whether the server has room for a request."""
-    try:
-        return fetch(running.server.http_address, "/healthz").status == 200
-    except (ConnectionError, http.client.HTTPException):
-        return False
 
 
 def test_probes_and_scrapes_stay_out_of_the_log(running: Running) -> None:
