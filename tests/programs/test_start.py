@@ -25,7 +25,7 @@ from pdp.app import Server, ServerSettings
 from pdp.metrics.registry import Metrics
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.follower import Follower
-from pdp.snapshots.priority import stand_back
+from pdp.snapshots.priority import _NICENESS, stand_back
 from pdp.transports.choice import Transport
 from pdp.workers.processes import Recruits
 from pdp.workers.shared_snapshots import SharedSnapshots
@@ -200,7 +200,7 @@ def test_a_thread_that_stands_back_leaves_the_others_as_they_are() -> None:
         stand_back()
 
     thread, other = niceness_after(stand_back)
-    assert thread > usual
+    assert thread == max(usual, _NICENESS)
     assert other == usual
     assert niceness_after(further) == (15, usual)
 
@@ -222,6 +222,7 @@ def test_who_follows_redis_stands_back_where_workers_answer(current: CurrentSnap
             assert thread is not None
             looked = current.contacted_at
             until(lambda: current.contacted_at > looked, "it has gone on to follow")
-            assert (os.getpriority(os.PRIO_PROCESS, thread) > usual) is stands_back
+            lower = max(usual, _NICENESS)
+            assert os.getpriority(os.PRIO_PROCESS, thread) == (lower if stands_back else usual)
         finally:
             follower.stop()

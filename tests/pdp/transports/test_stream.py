@@ -241,14 +241,12 @@ def test_rules_that_change_while_a_stream_is_open_hold_from_the_next_question_on
 
 def test_a_stop_does_not_wait_for_idle_streams() -> None:
     """They are told to go elsewhere, long before the time for calls in flight is over."""
-    with running_server(denying("_0!"), drain_seconds=30) as running:
+    with running_server(denying("_0!"), drain_seconds=3600) as running:
         conversations = [Conversation(running) for _ in range(3)]
         for conversation in conversations:
             conversation.ask("a", "0033")
             next(conversation.answers)
-        started = time.monotonic()
-        running.server.stop()
-        took = time.monotonic() - started
+        running.server.stop()  # if it waited, the test would run out of time
         codes = set()
         for conversation in conversations:
             with pytest.raises(grpc.RpcError) as ended:
@@ -256,7 +254,6 @@ def test_a_stop_does_not_wait_for_idle_streams() -> None:
             codes.add(ended.value.code())
             conversation.end()
 
-    assert took < 10
     assert codes <= {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
 
 
