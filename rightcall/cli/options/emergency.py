@@ -56,3 +56,6 @@ def _emergency(numbers: tuple[str, ...], country: str | None, outside_line: str)
         return Emergency((*numbers, *emergency_numbers(country)), outside_line, (*HIDES_CALLER, *table.hides_caller))
     except UnknownCountry as error:
         raise click.UsageError(f"--emergency-country: {error}.") from error
+    except ModuleNotFoundError as error:
+        needs = f"--emergency-country needs {error.name}, which is not installed"
+        raise click.UsageError(f"{needs}; run: pip install 'rightcall[all]', or name the numbers.") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ import structlog
 from agi_peer import Asterisk
 from click.testing import CliRunner, Result
 from given import ALICE
-from programs import Program
+from programs import ROOT, Program, environment
 from redis_server import RedisServer
 from waiting import until
 
@@ -133,6 +135,18 @@ def test_an_adapter_that_cannot_do_what_it_was_told_says_so(arguments: list[str]
 
     assert ended.exit_code == 2
     assert said in ended.stderr
+
+
+def test_a_country_needs_libphonenumbers_metadata() -> None:
+    """They are of another extra; numbers themselves need nothing."""
+    code = (
+        "import sys; sys.modules['phonenumbers'] = None; from rightcall.cli import main; main(['agi', *sys.argv[1:]])"
+    )
+    command = [sys.executable, "-c", code, "--emergency-country", "FR"]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert "rightcall[all]" in " ".join(done.stderr.split())
 
 
 def test_decisions_are_logged_to_a_file(rules: str, tmp_path: Path) -> None:
