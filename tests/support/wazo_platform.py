@@ -6,7 +6,6 @@ import threading
 import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -34,12 +33,12 @@ class WazoPlatform:
         self.extensions: dict[str, int] = {}
         """How many extensions a user's line has, by the user's UUID, where that is not one."""
         self._associations: set[tuple[int, str, str | int]] = set()
-        self._ids = count(1)
+        self._ids, self._uuids = count(1), count(1)
         self.add_tenant("master", uuid=MASTER)
 
     def add_tenant(self, name: str, *, uuid: str = "") -> str:
         """A tenant below the master tenant; its UUID."""
-        uuid = uuid or str(uuid4())
+        uuid = uuid or self._uuid()
         with self.lock:
             self.tenants[uuid] = {"uuid": uuid, "name": name, "slug": name[:10], "parent_uuid": MASTER}
         self._tell("auth_tenant_added", uuid, uuid=uuid)
@@ -52,11 +51,18 @@ class WazoPlatform:
             for things in (self.users, self.groups, self.outcalls, self.callpermissions) if confd else ():
                 for key in [key for key, thing in things.items() if thing["tenant_uuid"] == uuid]:
                     del things[key]  # type: ignore[arg-type]  # likewise
+            self._members = {each for each in self._members if self._is_there(*each)}
+            self._local_members = {each for each in self._local_members if self._is_there(*each)}
+            self._associations = {
+                (permission, kind, member)
+                for permission, kind, member in self._associations
+                if permission in self.callpermissions and member in getattr(self, kind)
+            }
         self._tell("auth_tenant_deleted", uuid, uuid=uuid)
 
     def add_user(self, tenant: str, *, password: str | None = None, uuid: str = "") -> str:
         """A user; the UUID."""
-        uuid = uuid or str(uuid4())
+        uuid = uuid or self._uuid()
         with self.lock:
             user = {"id": next(self._ids), "uuid": uuid, "tenant_uuid": tenant, "firstname": "A", "lastname": "B"}
             self.users[uuid] = {**user, "enabled": True, "call_permission_password": password, "lines": []}
@@ -81,7 +87,7 @@ class WazoPlatform:
     def add_group(self, tenant: str, label: str, *, enabled: bool = True) -> int:
         """A group, whose name is made; its id."""
         with self.lock:
-            number, uuid = next(self._ids), str(uuid4())
+            number, uuid = next(self._ids), self._uuid()
             name = f"grp-{self.tenants[tenant]['slug']}-{uuid}"
             group = {"id": number, "uuid": uuid, "tenant_uuid": tenant, "name": name, "label": label}
             self.groups[number] = {**group, "enabled": enabled}
@@ -98,7 +104,8 @@ class WazoPlatform:
         """Makes a user a member; ``local``: of one whose interface is a ``Local/`` channel."""
         with self.lock:
             (self._local_members if local else self._members).add((group, user))
-        self._tell_members("extensions" if local else "users", group)
+        if not local:  # an old release or SQL made the row: wazo-confd makes none of a user
+            self._tell_members("users", group)
 
     def dangle(self, group: int) -> None:
         """A row of ``queuemember`` whose user is gone; nothing tells of it."""
@@ -123,6 +130,12 @@ class WazoPlatform:
         with self.lock:
             self._members = {each for each in self._members if each[0] != group} | {(group, user) for user in users}
         self._tell_members("users", group, user_uuids=list(users))
+
+    def set_extensions(self, group: int) -> None:
+        """Makes other extensions the members of a group; every member through a ``Local/`` channel goes."""
+        with self.lock:
+            self._local_members = {each for each in self._local_members if each[0] != group}
+        self._tell_members("extensions", group, extensions=[])
 
     def end_line(self, user: str) -> None:
         """Takes the line of a user away, and with it every membership but those of ``Local/`` channels."""
@@ -184,6 +197,13 @@ class WazoPlatform:
             self._associations.discard((permission, kind, member))
         name = f"{kind[:-1]}_call_permission_dissociated"
         self._tell(name, self._tenant_of(kind, member), call_permission_id=permission)
+
+    def _uuid(self) -> str:
+        """The next of those that this platform gives: the same edits make the same platform."""
+        return f"{next(self._uuids):08x}-{MASTER.partition('-')[2]}"
+
+    def _is_there(self, group: int, user: str) -> bool:
+        return group in self.groups and user in self.users
 
     def _tenant_of(self, kind: str, member: str | int) -> str:
         tenant: str = getattr(self, kind)[member]["tenant_uuid"]

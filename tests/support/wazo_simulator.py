@@ -173,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
     behaviour: Behaviour
     protocol_version = "HTTP/1.1"
     timeout = 30
+    disable_nagle_algorithm = True  # an answer is written in two parts
 
     def do_GET(self) -> None:
         self._answer(self._get)

@@ -142,6 +142,8 @@ def test_members_come_and_go(simulator: WazoSimulator, rabbitmq: RabbitmqServer)
         until(lambda: members() == {ALICE, bob}, "the member through a Local channel is there")
         platform.set_members(sales, [])
         until(lambda: members() == {bob}, "those with lines have left")
+        platform.set_extensions(sales)
+        until(lambda: members() == set(), "the member through a Local channel has left")
 
 
 def test_what_is_deleted_takes_its_associations_with_it(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:

@@ -1,0 +1,246 @@
+"""Whatever happens to events and requests, what the source knows ends as what a fresh one reads."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pika
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
+from structlog.testing import capture_logs
+from waiting import until
+from wazo_platform import MASTER, WazoPlatform
+from wazo_simulator import WazoSimulator
+
+from loader.errors import SourceError
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
+from pdp.rules.compiler.digest import content_digest
+from pdp.rules.model import PasswordOverride
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loader.sources.base import Reading
+
+TENANTS = ("11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000")
+UNREACHED = "amqp://guest:guest@127.0.0.1:1/"
+
+
+class Stack:
+    """A platform that is edited at random, a source that follows it, and the messages between them."""
+
+    def __init__(self, simulator: WazoSimulator) -> None:
+        self.platform = simulator.platform
+        self.behaviour = simulator.behaviour
+        self.messages: list[dict[str, Any]] = []
+        self.platform.publish = self.messages.append
+        options = WazoOptions(username=self.behaviour.username, password=self.behaviour.password, bus_url=UNREACHED)
+        self._settings = replace(
+            settings_from(simulator.url, options), attempts=1, debounce_seconds=0.0, debounce_most_seconds=0.0
+        )
+        self.source = WazoSource(self._settings)
+        self.source._keeper._failures = _Forgetful()
+
+    def edit(self, draw: st.DataObject, *, silent: bool = False) -> None:
+        """One edit, as may be made in Wazo at any time; ``silent``: or by SQL."""
+        with suppress(KeyError):  # what was to be associated is not there
+            self.plan(draw, silent=silent)()
+
+    def plan(self, draw: st.DataObject, *, silent: bool) -> Callable[[], object]:
+        """An edit to be made now or later."""
+        platform = self.platform
+
+        def some(values: Any) -> Any:
+            return draw.draw(st.sampled_from(sorted(values)))
+
+        def associate(change: Any) -> Callable[[], object]:
+            kind = some(["users", "groups", "outcalls"])
+            return partial(change, some(platform.callpermissions), kind, some(getattr(platform, kind)))
+
+        users, groups, permissions = platform.users, platform.groups, platform.callpermissions
+        removable = [uuid for uuid in platform.tenants if uuid not in (MASTER, TENANTS[0])]
+        edits: dict[str, Callable[[], Callable[[], object]]] = {
+            "user": lambda: partial(platform.add_user, some(platform.tenants)),
+            "group": lambda: partial(platform.add_group, some(platform.tenants), "g"),
+            "outcall": lambda: partial(platform.add_outcall, some(platform.tenants), "o"),
+            "permission": lambda: partial(platform.add_permission, some(platform.tenants), "p", ["_00."]),
+            "password": lambda: partial(platform.edit_user, some(users), call_permission_password=some(["1", "2"])),
+            "delete user": lambda: partial(platform.delete_user, some(users)),
+            "line": lambda: partial(platform.end_line, some(users)),
+            "extensions": lambda: partial(platform.edit_permission, some(permissions), extensions=[some(["1", "2"])]),
+            "delete permission": lambda: partial(platform.delete_permission, some(permissions)),
+            "associate": lambda: associate(platform.associate),
+            "dissociate": lambda: associate(platform.dissociate),
+            "disable": lambda: partial(platform.edit_group, some(groups), enabled=some([True, False])),
+            "delete group": lambda: partial(platform.delete_group, some(groups)),
+            # also of another tenant, as the real one takes it
+            "groups": lambda: partial(platform.set_groups, some(users), [some(groups)]),
+            "no groups": lambda: partial(platform.set_groups, some(users), []),
+            "members": lambda: partial(platform.set_members, some(groups), [some(users)]),
+            "extensions of a group": lambda: partial(platform.set_extensions, some(groups)),
+            "tenant": lambda: partial(platform.add_tenant, "new"),
+            "delete tenant": lambda: partial(platform.delete_tenant, some(removable)),
+        }
+        if silent:
+            edits["local"] = lambda: partial(platform.join, some(groups), some(users), local=True)
+        try:
+            return edits[some(edits)]()
+        except InvalidArgument:  # there is none of what was to be edited
+            return lambda: None
+
+    def deliver(self, *messages: dict[str, Any]) -> None:
+        """Gives messages to the source as its connection would."""
+        bus = self.source._bus
+        assert bus is not None
+        for message in messages:
+            headers = {key: value for key, value in message.items() if key != "data"}
+            bus._on_message(None, None, pika.BasicProperties(headers=headers), json.dumps(message).encode())
+
+    def connect(self) -> None:
+        """The bus is there, again."""
+        bus = self.source._bus
+        assert bus is not None
+        bus._since = time.monotonic()
+        bus._connected.set()
+        self.source._pending.mark_everything()
+
+    def disconnect(self) -> None:
+        """The bus is away, and what it had is lost."""
+        bus = self.source._bus
+        assert bus is not None
+        bus._connected.clear()
+        self.messages.clear()
+
+    def read(self) -> Reading | None:
+        """A reading, if it works."""
+        try:
+            return self.source.read()
+        except SourceError:
+            return None
+
+    def fresh(self) -> Reading:
+        """What a source reads that knows nothing."""
+        with WazoSource(self._settings) as source:
+            return source.read()
+
+    def settled(self) -> Reading:
+        """What the source knows once it has read all that it means to."""
+        keeper = self.source._keeper
+        readings: list[Reading] = []
+
+        def at_rest() -> bool:
+            reading = self.read()
+            if reading is not None:
+                readings.append(reading)
+            return reading is not None and self.source.stale_seconds() == 0 and not keeper.ready
+
+        until(at_rest, "the source is at rest")
+        return readings[-1]
+
+
+class _Forgetful(dict[object, tuple[int, float]]):
+    """Failures after which nothing waits, so that a run takes no longer than its requests."""
+
+    def __setitem__(self, key: object, value: tuple[int, float]) -> None:
+        super().__setitem__(key, (value[0], 0.0))
+
+
+@contextmanager
+def stack() -> Iterator[Stack]:
+    """Two tenants with a user, a group and a permission each, read and listened to."""
+    platform = WazoPlatform()
+    for uuid in TENANTS:
+        platform.add_tenant("tenant", uuid=uuid)
+        user, group = platform.add_user(uuid), platform.add_group(uuid, "group")
+        platform.join(group, user, local=True)
+        platform.join(group, platform.add_user(uuid))
+        platform.add_permission(uuid, "permission", ["118"])
+    with capture_logs(), WazoSimulator(platform) as simulator:
+        made = Stack(simulator)
+        try:
+            made.source.read()
+            made.connect()
+            made.settled()
+            yield made
+        finally:
+            made.source.close()
+
+
+def digests(reading: Reading) -> dict[str, str]:
+    """The tenants' digests, by UUID."""
+    return {
+        tenant.uuid: content_digest(tenant, secret=b"key", password_override=PasswordOverride.ALL)
+        for tenant in reading.tenants
+    }
+
+
+def assert_equal(followed: Reading, fresh: Reading) -> None:
+    """The same tenants, and the same of them."""
+    assert followed.tenants == fresh.tenants
+    assert digests(followed) == digests(fresh)
+    assert (followed.faulty, followed.complete) == (fresh.faulty, fresh.complete)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_events_alone_are_enough(data: st.DataObject) -> None:
+    """Where none is lost, nothing is read as a whole: also if they come twice, late and in another order."""
+    with stack() as made:
+        sweeps = made.source._keeper.swept
+        for _ in range(data.draw(st.integers(1, 12), "steps")):
+            made.edit(data)
+            if data.draw(st.booleans(), "deliver"):
+                held = data.draw(st.permutations(made.messages), "order")
+                made.deliver(*held, *held[: data.draw(st.integers(0, len(held)), "twice")])
+                made.messages.clear()
+                made.read()
+        made.deliver(*data.draw(st.permutations(made.messages), "the rest"))
+        assert_equal(made.settled(), made.fresh())
+        assert made.source._keeper.swept == sweeps
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_whatever_is_lost_is_found_after_the_next_connection(data: st.DataObject) -> None:
+    """Events are lost, doubled and turned round, the bus goes away, and requests fail in every way."""
+    with stack() as made:
+        for _ in range(data.draw(st.integers(1, 12), "steps")):
+            match data.draw(st.sampled_from(["edit", "edit", "edit", "read", "away", "back", "fail", "during"])):
+                case "edit":
+                    made.edit(data, silent=True)
+                    kept = data.draw(st.lists(st.sampled_from(made.messages or [None]), max_size=4), "arrives")
+                    made.deliver(*(message for message in kept if message is not None))
+                case "read":
+                    made.read()
+                case "away":
+                    made.disconnect()
+                case "back":
+                    made.connect()
+                case "fail":
+                    ways = st.sampled_from(["500", "503", "404", "truncate", "drop", "garbage"])
+                    made.behaviour.failures = data.draw(st.lists(ways, max_size=6), "failures")
+                case "during":
+                    made.behaviour.before = _once(made, made.plan(data, silent=True))
+        made.behaviour.failures = []
+        made.behaviour.before = lambda _: None
+        made.connect()
+        assert_equal(made.settled(), made.fresh())
+
+
+def _once(made: Stack, plan: Callable[[], object]) -> Callable[[str], None]:
+    """An edit in the midst of a reading, if what it edits is still there; its events are lost."""
+
+    def edit(_resource: str) -> None:
+        made.behaviour.before = lambda _: None
+        with suppress(KeyError):
+            plan()
+        made.messages.clear()
+
+    return edit
