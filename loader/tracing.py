@@ -110,6 +110,10 @@ class _TracedSource:
         """Watches; that is no step of a cycle."""
         return self._source.watch(stop)
 
+    def stale_seconds(self) -> float:
+        """The source's."""
+        return self._source.stale_seconds()
+
     def close(self) -> None:
         """Closes it."""
         self._source.close()

@@ -62,6 +62,12 @@ METRICS: dict[str, Description] = {
     "rightcall_loader_leading": Description(
         "gauge", "1 while this loader leads, 0 while it stands by.", more="As far as it knows."
     ),
+    "rightcall_loader_source_staleness_seconds": Description(
+        "gauge",
+        "Time for which a change of the source may be unknown to the loader, at most.",
+        more="Zero while Wazo's message bus tells of changes and all of them are read, and for definitions in files; "
+        "else since everything was last read or looked at. Absent while this loader does not lead.",
+    ),
     "rightcall_loader_faults": Description(
         "gauge",
         "Faults of the definitions, errors and warnings.",

@@ -29,6 +29,7 @@ class LoaderMetrics:
     Args:
         version: the loader's own.
         leading: whether this loader leads.
+        stale: for how many seconds a change of the source may be unknown here.
 
     Attributes:
         registry: what ``/metrics`` shows.
@@ -36,13 +37,13 @@ class LoaderMetrics:
         problem: what the last cycle failed of, in words; empty where it did not fail.
     """
 
-    def __init__(self, version: str, leading: Callable[[], bool]) -> None:
+    def __init__(self, version: str, leading: Callable[[], bool], stale: Callable[[], float] = lambda: 0.0) -> None:
         # When a counter was made, a second series for each counter: that of the process is enough.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
         self.last_success = 0.0
         self.problem = ""
-        self._state = _StateCollector(version, leading)
+        self._state = _StateCollector(version, leading, stale)
         self.registry.register(self._state)
         ProcessCollector(registry=self.registry)
         cycles = Counter(*self._described("rightcall_loader_cycles_total"), registry=self.registry)
@@ -99,9 +100,10 @@ class _StateCollector(Collector):
     What the definitions are like is told while this loader leads alone: what it read before it lost the lead is old.
     """
 
-    def __init__(self, version: str, leading: Callable[[], bool]) -> None:
+    def __init__(self, version: str, leading: Callable[[], bool], stale: Callable[[], float]) -> None:
         self._version = version
         self._leading = leading
+        self._stale = stale
         self.report: SyncReport | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -109,6 +111,8 @@ class _StateCollector(Collector):
         yield _gauge("rightcall_build_info", {(self._version,): 1})
         leading = self._leading()
         yield _gauge("rightcall_loader_leading", {(): leading})
+        if leading:
+            yield _gauge("rightcall_loader_source_staleness_seconds", {(): self._stale()})
         report = self.report
         if not leading or report is None:
             return

@@ -54,6 +54,13 @@ class Source(Protocol):
         """
         ...
 
+    def stale_seconds(self) -> float:
+        """For how long at most the source may have held something that no reading has, in seconds.
+
+        Callable from any thread, at any time.
+        """
+        ...
+
     def close(self) -> None:
         """Lets go of what it holds outside this process, such as a session. Whoever reads it again opens it anew.
 

@@ -91,6 +91,10 @@ class FileSource:
         assert self._last is not None  # noqa: S101 - tells mypy what the condition above says
         return self._last
 
+    def stale_seconds(self) -> float:
+        """Always zero: a change of a file is seen at the next look, half a second later at the most."""
+        return 0.0
+
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Yields when a change is complete, and every ``recheck`` seconds. Returns soon after ``stop`` is set."""
         due = time.monotonic() + self._recheck

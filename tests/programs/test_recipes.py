@@ -38,6 +38,10 @@ class ToySource:
         """The tenant."""
         return Reading((Tenant("54eb71f8-1f4b-4ae4-8730-638062fbe521", "toys"),), (), frozenset(), complete=True)
 
+    def stale_seconds(self) -> float:
+        """Nothing changes unseen."""
+        return 0.0
+
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """No change, ever."""
         stop.wait()

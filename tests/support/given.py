@@ -43,6 +43,10 @@ class GivenSource:
         tenants = tuple(sorted(self.tenants, key=lambda tenant: tenant.uuid))
         return Reading(tenants, (), self.faulty, self.complete)
 
+    def stale_seconds(self) -> float:
+        """Nothing changes unseen."""
+        return 0.0
+
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """A look every 50 ms."""
         while not stop.is_set():

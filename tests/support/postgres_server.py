@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -150,6 +151,16 @@ class PostgresServer:
 
         asyncio.run(connected())
 
+    @contextmanager
+    def idle_connection(self, database: str) -> Iterator[Callable[[str], None]]:
+        """A connection that stays open and does nothing but what is run over it."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.url(database), timeout=5, ssl=False))
+            try:
+                yield lambda sql: runner.run(_run(connection, sql))
+            finally:
+                runner.run(connection.close(timeout=5))
+
     def _children(self) -> list[int]:
         assert self._process is not None
         pid = self._process.pid
@@ -185,6 +196,10 @@ class PostgresServer:
         """Kills it and removes its files."""
         self.kill()
         shutil.rmtree(self._directory)
+
+
+async def _run(connection: Any, sql: str) -> None:
+    await connection.execute(sql)
 
 
 def running_postgres() -> Iterator[PostgresServer]:

@@ -40,7 +40,7 @@ from rightcall.programs.sources import opened_source
 from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from loader.cycle import SyncReport
     from loader.sources import WazoOptions
@@ -53,6 +53,9 @@ _LONG = 5000
 
 _LATE = 60.0
 """Seconds without a good cycle, on top of three rechecks, after which a leading loader is not ready."""
+
+_STALE = 300.0
+"""Seconds on top of those for which a change may be unread; the alert RightcallSourceStale comes before."""
 
 
 class CompileProgress:
@@ -175,8 +178,9 @@ def load(  # noqa: PLR0913 - each is an option
         if once:
             _load_once(synchronizer, lease)
         else:
-            metrics = LoaderMetrics(version(), lambda: lease.leading)
-            health = LoaderHealth(lease, metrics, late=_LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck))
+            metrics = LoaderMetrics(version(), lambda: lease.leading, opened.stale_seconds)
+            late = _LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck)
+            health = LoaderHealth(lease, metrics, late=late, stale=opened.stale_seconds)
             with _served(http, metrics, health) as address:
                 _log.info("loading", version=version(), source=opened.name, redis=redis_name, loader=by, http=address)
                 _load_until_stopped(synchronizer, lease, metrics)
@@ -189,12 +193,16 @@ class LoaderHealth:
         lease: its claim to lead.
         metrics: what its cycles came to.
         late: seconds after which its last good cycle is too long ago.
+        stale: for how many seconds a change of the source may be unknown.
     """
 
-    def __init__(self, lease: Lease, metrics: LoaderMetrics, *, late: float) -> None:
+    def __init__(
+        self, lease: Lease, metrics: LoaderMetrics, *, late: float, stale: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._lease = lease
         self._metrics = metrics
         self._late = late
+        self._stale = stale
 
     def __call__(self) -> Readiness:
         """Whether it is ready, and why."""
@@ -207,6 +215,10 @@ class LoaderHealth:
         if age > self._late:
             since = f"no good cycle for {age:.0f} s" if self._metrics.last_success else "no good cycle yet"
             return Readiness(ready=False, reason=f"not ready: leading, and {since}{problem and '; ' + problem}")
+        stale = self._stale()
+        if stale > self._late + _STALE:
+            reason = f"not ready: leading, and edits of the last {stale:.0f} s may be unread"
+            return Readiness(ready=False, reason=f"{reason}{problem and '; ' + problem}")
         return Readiness(ready=True, reason=f"ready: leading{problem and '; the last cycle failed: ' + problem}")
 
 

@@ -25,6 +25,7 @@ from loader.metrics.registry import LoaderMetrics
 from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import PasswordOverride
+from pdp.runtime.http import Readiness
 from rightcall.cli.commands.load import LoaderHealth
 from rightcall.redis_url import open_redis
 
@@ -173,6 +174,28 @@ def test_a_loader_that_lost_the_lead_does_not_tell_of_the_definitions() -> None:
 
     assert told == (1, 1)
     assert (value(metrics, "leading"), value(metrics, "faulty_tenants")) == (0, None)
+
+
+def test_staleness_is_told_while_it_leads() -> None:
+    """Whose source is not read says nothing of it."""
+    leads, stale = True, 12.5
+    metrics = LoaderMetrics("1.2.3", lambda: leads, lambda: stale)
+    told = value(metrics, "source_staleness_seconds")
+    leads = False
+    assert (told, value(metrics, "source_staleness_seconds")) == (12.5, None)
+
+
+def test_a_loader_whose_source_is_not_read_is_not_ready(redis: RedisServer) -> None:
+    """Though its cycles succeed: they publish what it knows, and edits are not in force."""
+    stale = 0.0
+    lease = Lease(open_redis(redis.url), "redis", "one")
+    metrics = LoaderMetrics("1.2.3", lambda: lease.leading)
+    health = LoaderHealth(lease, metrics, late=150, stale=lambda: stale)
+    assert lease.claim()
+    metrics.note(SyncReport())
+    assert health().ready
+    stale = 451.0
+    assert health() == Readiness(ready=False, reason="not ready: leading, and edits of the last 451 s may be unread")
 
 
 def test_readiness_of_a_loader(redis: RedisServer) -> None:

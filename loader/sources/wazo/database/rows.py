@@ -39,7 +39,7 @@ _ALL_ROWS: Final = "SET LOCAL cursor_tuple_fraction = 1"
 """Else the planner would take it that we want the first tenth of the rows soon, not all of them."""
 
 # wazo-auth, which knows the names of tenants, has its tables in the same database unless it was set up otherwise.
-_HAS_NAMES: Final = """
+HAS_NAMES: Final = """
     SELECT coalesce(has_column_privilege(to_regclass('auth_tenant')::oid, 'uuid', 'SELECT')
                 AND has_column_privilege(to_regclass('auth_tenant')::oid, 'name', 'SELECT'), false)"""
 _TENANTS: Final = "SELECT uuid::text AS uuid, '' AS name FROM tenant ORDER BY 1"
@@ -151,7 +151,7 @@ async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
 
 
 async def _fetch_tenants(database: Database, wanted: frozenset[str]) -> Fetched:
-    rows = await database.fetch(_NAMED_TENANTS) if await database.fetchval(_HAS_NAMES) else []
+    rows = await database.fetch(_NAMED_TENANTS) if await database.fetchval(HAS_NAMES) else []
     rows = rows or await database.fetch(_TENANTS)  # wazo-auth has a tenant of its own: without one it is elsewhere
     tenants = {row["uuid"]: _tenant(row) for row in rows if not wanted or not wanted.isdisjoint(_called(row))}
     known = {called for row in rows for called in _called(row)}

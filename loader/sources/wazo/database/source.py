@@ -1,4 +1,4 @@
-"""The source: one transaction that sees one state of the database, and a watch over the counts of changed rows."""
+"""The source: one transaction that sees one state of the database, and a watch over what its rows come to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from loader.errors import SourceError
 from loader.faults import Fault, Severity
 from loader.sources.values import PlainDefinitions
 from loader.sources.wazo.database.client import FAILURES, connect, explain
-from loader.sources.wazo.database.rows import fetch
+from loader.sources.wazo.database.rows import HAS_NAMES, fetch
 from loader.sources.wazo.database.url import parse_url
-from loader.sources.wazo.database.watching import Lookout, counts
+from loader.sources.wazo.database.watching import Lookout, sums
 from loader.sources.wazo.references import without_strangers
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 RECHECK_SECONDS: Final = 30.0
 
 _LOOK_SECONDS: Final = 1.0
+_LOOK_SHARE: Final = 20
+"""Of the time, at most one part in so many is spent on looks, however many rows there are."""
+
 _STEP_SECONDS: Final = 30.0
 _READ_SECONDS: Final = 300.0
 _SHARE: Final = 10
@@ -56,6 +59,8 @@ class PostgresqlSource:
         self._definitions = PlainDefinitions(self.name)
         self._seen: str | None = None
         self._rest_until = 0.0
+        self._true_at = time.monotonic()
+        """When the last reading was begun, or a later look found nothing changed since."""
 
     def read(self) -> Reading:
         """Reads all tables, as they were at one time.
@@ -72,6 +77,7 @@ class PostgresqlSource:
         finally:
             now = time.monotonic()
             self._rest_until = now + _SHARE * (now - begun)
+        self._true_at = begun
         faults = [self._leftover(each) for each in fetched.leftovers] + [
             self._unknown(each) for each in fetched.unknown
         ]
@@ -92,28 +98,33 @@ class PostgresqlSource:
         """Yields soon after a change, and every ``recheck`` seconds or a little sooner. Returns soon after ``stop``."""
         due = self._due()
         with Lookout(self._location, self._step_seconds) as lookout:
-            while not stop.wait(_jittered(min(_LOOK_SECONDS, self._recheck))):
+            while not stop.wait(_jittered(min(max(_LOOK_SECONDS, _LOOK_SHARE * lookout.seconds), self._recheck))):
+                begun = time.monotonic()
                 now = lookout.look(stop)
                 if stop.is_set():
                     return
+                if now is not None and now == self._seen:
+                    self._true_at = begun
                 changed = now is not None and now != self._seen and time.monotonic() >= self._rest_until
-                if changed:
-                    self._seen = now
-                elif time.monotonic() < due:
+                if not changed and time.monotonic() < due:
                     continue
                 yield
                 due = self._due()
+
+    def stale_seconds(self) -> float:
+        """Seconds since the last look that found nothing changed, or since the last reading was begun."""
+        return time.monotonic() - self._true_at
 
     def close(self) -> None:
         """Nothing is open between two readings; a watch hangs up when it ends."""
 
     async def _fetch(self) -> tuple[str, Fetched]:
-        """What was counted before the tables were read, so that a change meanwhile is noticed; and what they hold."""
+        """What the rows come to, and what they hold, at the same time."""
         async with asyncio.timeout(_READ_SECONDS):
             database = await connect(self._location, self._step_seconds)
             try:
-                seen = await counts(database)
                 async with database.transaction(isolation="repeatable_read", readonly=True):
+                    seen = await sums(database, names=bool(await database.fetchval(HAS_NAMES)))
                     return seen, await fetch(database, self._location.tenants)
             finally:
                 database.terminate()  # at once: a polite end would wait for a server that does not answer

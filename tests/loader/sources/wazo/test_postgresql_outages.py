@@ -16,6 +16,8 @@ from waiting import until
 from loader.errors import SourceError
 from loader.sources import open_source
 from loader.sources.wazo.database.source import PostgresqlSource
+from loader.sources.wazo.database.url import parse_url
+from loader.sources.wazo.database.watching import Lookout
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import Decision, PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
@@ -156,20 +158,64 @@ def test_a_table_that_stays_locked_is_an_error(wazo: WazoDatabase) -> None:
 
 
 def test_an_edit_is_noticed_long_before_the_next_regular_reading(wazo: WazoDatabase) -> None:
-    """PostgreSQL counts changed rows, though a connection may report them a little later."""
+    """By a look at the rows, each second."""
     source = PostgresqlSource(wazo.url, recheck=600)
     with _watched(source) as yields:
         until(lambda: yields, "the watch finds that nothing was read yet")
-        until(lambda: _extensions_counted(wazo) == 1, "what was written so far is counted")
         source.read()
         before = len(yields)
         wazo.execute("UPDATE rightcallexten SET exten = '_001.'")
         until(lambda: len(yields) > before, "the edit is noticed")
+        source.read()
+        until(lambda: source.stale_seconds() < 1, "a look finds nothing changed since")
 
 
-def _extensions_counted(wazo: WazoDatabase) -> object:
-    sql = "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'rightcallexten'"
-    return wazo.server.value(sql, database=wazo.name)
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE rightcallexten SET exten = '_001.'",
+        "DELETE FROM rightcallmember",
+        "UPDATE rightcall SET commented = 1",
+        "UPDATE userfeatures SET rightcallcode = '12' WHERE id = 1",
+        "INSERT INTO userfeatures (id, uuid, tenant_uuid) SELECT 77, gen_random_uuid(), uuid FROM tenant",
+        "INSERT INTO queue (name, category) VALUES ('grp-x', 'group')",
+        "UPDATE auth_tenant SET name = 'other'",
+        "INSERT INTO tenant (uuid) SELECT gen_random_uuid()",
+        "DELETE FROM rightcallexten; INSERT INTO rightcallexten (rightcallid, exten) VALUES (12, '_00.')",
+    ],
+)
+def test_the_very_next_look_notices_an_edit(wazo: WazoDatabase, edit: str) -> None:
+    """Also one of a connection that does nothing afterwards, so that PostgreSQL's statistics lack it."""
+    stop = threading.Event()
+    with Lookout(parse_url(wazo.url), 10) as lookout, wazo.server.idle_connection(wazo.name) as run:
+        before = lookout.look(stop)
+        assert lookout.look(stop) == before
+        run(edit)
+        after = lookout.look(stop)
+        assert after != before
+        assert lookout.look(stop) == after
+
+
+def test_a_transaction_that_ends_late_is_noticed(wazo: WazoDatabase) -> None:
+    """It began before others that ended, so its end makes no number grow."""
+    stop = threading.Event()
+    with Lookout(parse_url(wazo.url), 10) as lookout, wazo.server.idle_connection(wazo.name) as run:
+        run("BEGIN; UPDATE rightcall SET name = 'late'")
+        wazo.execute("CREATE TABLE other (id integer)")
+        before = lookout.look(stop)
+        assert lookout.look(stop) == before
+        run("COMMIT")
+        assert lookout.look(stop) != before
+    wazo.execute("DROP TABLE other")
+
+
+def test_what_no_rule_depends_on_leads_to_no_reading(wazo: WazoDatabase) -> None:
+    """Wazo keeps forwards and do-not-disturb in the table of users, which are changed all day."""
+    stop = threading.Event()
+    with Lookout(parse_url(wazo.url), 10) as lookout:
+        before = lookout.look(stop)
+        wazo.execute("UPDATE userfeatures SET passwdclient = 'x'")
+        assert lookout.look(stop) == before
 
 
 def test_an_edit_in_wazo_reaches_decisions(wazo: WazoDatabase) -> None:
