@@ -26,6 +26,7 @@ from pdp.services.directory import DirectoryService
 from pdp.services.fastpath import HotCalls
 from pdp.services.methods import methods
 from pdp.settings import ServerSettings
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
 from pdp.snapshots.scoped import ScopedSnapshots
 from pdp.transports.choice import Transport, choose_transport
@@ -33,11 +34,13 @@ from pdp.transports.grpcio import GrpcTransport
 from pdp.workers.shared_snapshots import SharedSnapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pdp.challenges.attempts import Attempts
     from pdp.decision_log.log import DecisionLog, Recorder
     from pdp.metrics.registry import Metrics
+    from pdp.rules.snapshot.ruling import Policy
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.limits import MakeLimits
     from pdp.services.methods import Method
     from pdp.snapshots.current import CurrentSnapshots
@@ -113,11 +116,13 @@ class Server:
         )
         seen = ScopedSnapshots(current, self._security.denied_tenant) if self._security.tells_clients_apart else current
         rules = FreshRules(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
-        challenges = _challenges(settings, rules, metrics, secrets, attempts, told)
+        emergency = EmergencyCalls(seen, settings.emergency_numbers)
+        challenges = _challenges(settings, rules, metrics, secrets, attempts, emergency, told)
         decisions = DecisionService(
             seen,
             metrics,
             policy=settings.policy,
+            emergency=emergency,
             rules=rules,
             challenges=challenges,
             max_calls=settings.max_calls,
@@ -130,7 +135,7 @@ class Server:
             decision_ids=decision_log is not None,
         )
         self._routes = [tracing.route(route) for route in routes] if tracing else routes
-        services = decisions, DirectoryService(seen, version())
+        services = decisions, DirectoryService(seen, version(), emergency)
         if workers > 1 and isinstance(current, SharedSnapshots):
             self._transport = self._several(methods(*services), metrics, current, secrets, workers, recruits)
             return
@@ -154,7 +159,7 @@ class Server:
                 security=self._security,
                 seal=challenges.signing if challenges is not None else None,
                 # The decision log and traces are told of each decision, in Python.
-                plain_from=(lambda _: 0) if told is None else None,
+                plain_from=_plain_from(emergency, settings.policy) if told is None else None,
                 interceptors=interceptors,
             )
             return
@@ -182,6 +187,8 @@ class Server:
             self._current,
             metrics.tallies,
             challenge=challenges.make if challenges is not None else None,
+            emergency=EmergencyCalls(self._current, self._settings.emergency_numbers),
+            dialable_only=self._settings.policy.dialable_only,
             max_message_size=self._settings.max_message_size,
             max_calls=self._settings.max_calls,
         )
@@ -305,6 +312,7 @@ def _challenges(
     metrics: Metrics,
     secrets: Sequence[bytes],
     attempts: Attempts | None,
+    emergency: EmergencyCalls,
     decision_log: Recorder | None,
 ) -> Challenges | None:
     """What checks passwords, where it can."""
@@ -312,4 +320,17 @@ def _challenges(
         return None
     counted = attempts or MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))
     seal = ChallengeSeal(secrets, seconds=settings.challenge_seconds)
-    return Challenges(seal, counted, rules, secrets=secrets, metrics=metrics, decision_log=decision_log)
+    return Challenges(
+        seal, counted, rules, secrets=secrets, emergency=emergency, metrics=metrics, decision_log=decision_log
+    )
+
+
+def _plain_from(emergency: EmergencyCalls, policy: Policy) -> Callable[[Snapshot], int | None]:
+    """What the core may decide by a snapshot: as of ``CoreTransport``."""
+
+    def plain_from(snapshot: Snapshot) -> int | None:
+        if snapshot.closed or snapshot.dialling is not None:
+            return None
+        return max(emergency.plain_from(snapshot), int(policy.dialable_only))
+
+    return plain_from

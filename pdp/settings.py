@@ -23,6 +23,15 @@ class Transport(StrEnum):
     """Everything: HTTP/2, TLS and plain decisions in Rust, whatever is not plain by GRPCIO behind it."""
 
 
+class Characters(StrEnum):
+    """What an extension may consist of."""
+
+    ANY = "any"
+    """Any printable characters, as in Wazo."""
+    DIALABLE = "dialable"
+    """What telephones dial: ``0-9 * # + A-D``. Anything else is an error."""
+
+
 class Unknown(StrEnum):
     """What becomes of a call whose caller or outcall is not known."""
 
@@ -72,6 +81,9 @@ class ServerSettings:
         lockout_seconds: of the first lockout; each further one is twice as long, up to a day.
         max_staleness: seconds without contact to the source of rules after which the server is not ready any more; it
             goes on answering whoever asks. 0: it stays ready.
+        emergency: numbers that are allowed to everybody, before anything else is looked at, with commas between them.
+        extension_characters: which characters an extension may have where its tenant does not say how it dials; one of
+            ``Characters``.
         unknown_caller: what becomes of calls by a UUID that no user has; one of ``Unknown``.
         unknown_outcall: what becomes of calls through an outcall that the tenant does not have; one of ``Unknown``.
         security: who may ask, and over which connections.
@@ -104,6 +116,8 @@ class ServerSettings:
     challenge_attempts: int = 3
     lockout_seconds: float = 900.0
     max_staleness: float = 0.0
+    emergency: str = ""
+    extension_characters: Characters = Characters.ANY
     unknown_caller: Unknown = Unknown.WAZO
     unknown_outcall: Unknown = Unknown.WAZO
     security: SecuritySettings = field(default_factory=SecuritySettings)
@@ -114,4 +128,10 @@ class ServerSettings:
         return Policy(
             deny_unknown_callers=self.unknown_caller == Unknown.DENY,
             deny_unknown_outcalls=self.unknown_outcall == Unknown.DENY,
+            dialable_only=self.extension_characters == Characters.DIALABLE,
         )
+
+    @property
+    def emergency_numbers(self) -> tuple[str, ...]:
+        """The emergency numbers of the server."""
+        return tuple(number for number in self.emergency.split(",") if number)

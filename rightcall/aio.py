@@ -19,6 +19,7 @@ from rightcall.client.channel import (
     credentials,
 )
 from rightcall.client.directory import AsyncDirectoryQuestions
+from rightcall.client.errors import NoAnswer, ServerError
 from rightcall.client.values import Call
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ class Client(AsyncDirectoryQuestions):
         certificate_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
         token: str | Callable[[], str] | None = None,
+        emergency: Iterable[str] = (),
     ) -> None:
         secure = credentials(
             tls=tls, ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, token=token
         )
         self.target = target
         self._timeout = timeout
+        self._is_emergency = wire.emergency_test(emergency)
         self._channel = (
             grpc.aio.secure_channel(target, secure, OPTIONS) if secure else grpc.aio.insecure_channel(target, OPTIONS)
         )
@@ -93,7 +96,12 @@ class Client(AsyncDirectoryQuestions):
                 forwarded_by=forwarded_by,
             )
         )
-        response, trailing = await self._told(self._decisions.CheckCall, request, timeout)
+        try:
+            response, trailing = await self._told(self._decisions.CheckCall, request, timeout)
+        except (NoAnswer, ServerError):
+            if self._is_emergency(extension):
+                return wire.EMERGENCY
+            raise
         return wire.to_answer(response, wire.decision_id(trailing))
 
     async def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client

@@ -15,6 +15,7 @@ from loader.definitions import wording
 from loader.definitions.expectations import ExpectationCheck
 from loader.definitions.findings import PERMISSION_DEPTH, Finding, permission_label, tenant_label
 from loader.definitions.items import Entity, Item, TenantMemory
+from loader.definitions.reaching import dialling_of, emergency_of
 from loader.definitions.shapes import (
     GroupShape,
     IgnoredShape,
@@ -115,6 +116,8 @@ class _TenantCheck:
                 permissions,
                 expectations=expectations,
                 lint=ignored,
+                emergency=emergency_of(self._head.emergency),
+                dialling=dialling_of(self._head.dialling),
             )
         return Entry(self._path, tenant_label(self._raw), uuid, tenant, tuple(map(str, declared["users"])))
 

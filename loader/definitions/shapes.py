@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from loader.definitions.text.tokens import printable
+from loader.numbering import UnknownCountry, numbering_table
 from pdp.rules.analysis.lint.finding import CODES
 from pdp.rules.errors import PatternError
 from pdp.rules.model import MAX_CALLER_LENGTH, MAX_PASSWORD_LENGTH, Mode
@@ -26,6 +27,8 @@ MAX_PERMISSION_ID = 2**63 - 1
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _PASSWORD = re.compile(rf"[0-9*#]{{1,{MAX_PASSWORD_LENGTH}}}", re.ASCII)
+_EMERGENCY = re.compile(r"[0-9]{2,15}", re.ASCII)
+_LINE = re.compile(r"[0-9]{1,4}", re.ASCII)
 _MODES = {mode.value: mode for mode in Mode}
 
 
@@ -115,6 +118,26 @@ def _alias(text: str) -> str:
     return text
 
 
+def _emergency_number(text: str) -> str:
+    if not _EMERGENCY.fullmatch(text):
+        _refuse(f"'{printable(text)}' is no emergency number", "write 2 to 15 digits, without the outside line")
+    return text
+
+
+def _outside_line(text: str) -> str:
+    if not _LINE.fullmatch(text):
+        _refuse(f"'{printable(text)}' is no outside line", "write 1 to 4 digits, or leave the key out for none")
+    return text
+
+
+def _country(text: str) -> str:
+    try:
+        numbering_table(text, "")
+    except UnknownCountry:
+        _refuse(f"'{printable(text)}' is no country", "write its two letters in capitals, as in FR")
+    return text
+
+
 def _user_id(number: int) -> int:
     if not 0 < number <= MAX_PERMISSION_ID:
         _refuse("the id of a user is out of range", f"write a number from 1 to {MAX_PERMISSION_ID}, or leave it out")
@@ -149,6 +172,20 @@ class DocumentShape(_Shape):
     tenants: list[Any]
 
 
+class EmergencyShape(_Shape):
+    """A tenant's emergency numbers."""
+
+    numbers: list[Annotated[str, AfterValidator(_emergency_number)]] = []
+    country: Annotated[str, AfterValidator(_country)] | None = None
+
+
+class DiallingShape(_Shape):
+    """How a tenant dials."""
+
+    country: Annotated[str, AfterValidator(_country)] | None = None
+    outside_line: Annotated[str, AfterValidator(_outside_line)] = ""
+
+
 class TenantShape(_Shape):
     """A tenant, without what its lists hold."""
 
@@ -160,6 +197,8 @@ class TenantShape(_Shape):
     call_permissions: list[Any] = []
     expectations: list[Any] = []
     lint: list[Any] = []
+    emergency: EmergencyShape | None = None
+    dialling: DiallingShape | None = None
 
 
 class UserShape(_Shape):

@@ -51,6 +51,13 @@ class Evaluator:
         """
         return _decision(self._decisions.check_call(_call(_mapping(document, "the request"))))
 
+    def spares(self, document: object) -> bool:
+        """Whether a document is an evaluation of a call to an emergency number, which no limit may keep back."""
+        try:
+            return self._decisions.spares(_call(_mapping(document, "the request")))
+        except CallError:  # what is wrong with it, the answer says, if there is one
+            return False
+
     def evaluate_many(self, document: object) -> dict[str, Any]:
         """Many questions, each with the parts that it has of its own and the request's for the others.
 

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
     from pdp.authzen.evaluator import Evaluator
 
-    Admit = Callable[[Sequence[str], Callable[[], int], bytes | None], AbstractContextManager[object]]
+    Admit = Callable[
+        [Sequence[str], Callable[[], int], bytes | None, Callable[[], bool]], AbstractContextManager[object]
+    ]
 
 _log = structlog.get_logger()
 
@@ -57,9 +59,9 @@ def authzen_routes(
 
     Args:
         evaluator: who answers.
-        admit: takes a request's ``Authorization`` headers, what tells how many questions it holds, and the client's
-            certificate; what it returns is entered around the answer, and raises ``CallError`` where there shall be
-            none. None: everybody may ask.
+        admit: takes a request's ``Authorization`` headers, what tells how many questions it holds, the client's
+            certificate, and what tells whether no limit may keep it back; what it returns is entered around the answer,
+            and raises ``CallError`` where there shall be none. None: everybody may ask.
         public_url: under which clients reach the HTTP port; empty: whatever each of them used.
         decision_ids: whether an answer's header ``Decision-Id`` names its entry in the decision log.
     """
@@ -71,7 +73,13 @@ def authzen_routes(
             kind = request.headers.get("content-type", "")
             document = cache(partial(read, body))
             try:
-                with admit(authorization, lambda: questions(document()), certificate) if admit else nullcontext():
+                with (
+                    admit(
+                        authorization, lambda: questions(document()), certificate, lambda: evaluator.spares(document())
+                    )
+                    if admit
+                    else nullcontext()
+                ):
                     if kind.partition(";")[0].strip().lower() != _JSON:
                         return _problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_JSON}, and say so in Content-Type")
                     named = {_DECISION_ID: begin().id} if decision_ids else None

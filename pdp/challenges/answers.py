@@ -15,6 +15,7 @@ import structlog
 
 from pdp.challenges.attempts import TurnState
 from pdp.errors import AttemptsUnavailable, CallError, ChallengeOver, InvalidCall, NotReady, RulesBehind, UnknownTenant
+from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.ruling import rule
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from pdp.challenges.tokens import Challenge, ChallengeSeal
     from pdp.decision_log.log import Recorder
     from pdp.metrics.registry import Metrics
+    from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.rules.snapshot.verdict import Verdict
+    from pdp.rules.snapshot.verdict import Outcome, Verdict
+    from pdp.snapshots.emergency import EmergencyCalls
     from pdp.snapshots.freshness import FreshRules
 
 _log = structlog.get_logger()
@@ -60,6 +63,7 @@ class Challenges:
         attempts: counts.
         rules: finds the rules that decide.
         secrets: the deployment's keys; passwords were hashed with one of them.
+        emergency: tells calls to emergency numbers.
         metrics: where what comes of passwords is counted.
         decision_log: told of it, but for what was refused; None: nobody is.
     """
@@ -71,6 +75,7 @@ class Challenges:
         rules: FreshRules,
         *,
         secrets: Sequence[bytes],
+        emergency: EmergencyCalls,
         metrics: Metrics,
         decision_log: Recorder | None = None,
     ) -> None:
@@ -78,6 +83,7 @@ class Challenges:
         self._attempts = attempts
         self._rules = rules
         self._secrets = tuple(secrets)
+        self._emergency = emergency
         self._metrics = metrics
         self._record = decision_log.record if decision_log is not None else None
         self.make = seal.make
@@ -107,12 +113,21 @@ class Challenges:
         call = challenge.call
         # One that is older than the challenge might still have a password that was changed since.
         snapshot = self._rules.resolve(call.caller, call.outcall, call.tenant, challenge.number, self._rules.deadline())
-        outcome = rule(snapshot, call)
+        outcome = self._outcome(snapshot, call)
         result, answer = self._decided(snapshot, challenge, outcome.verdict, password)
         if self._record is not None:
             decided = outcome._replace(verdict=outcome.verdict._replace(decision=answer.decision))
             self._record(snapshot, call, decided, perf_counter() - started, result)
         return result, answer
+
+    def _outcome(self, snapshot: Snapshot, call: Call) -> Outcome:
+        """What is decided now; the extension may have become an emergency number, or one that cannot be dialled."""
+        if (found := self._emergency.find(call)) is not None:
+            return found[1]
+        try:
+            return rule(snapshot, call)
+        except Undiallable as error:
+            raise InvalidCall(f"{error}; ask CheckCall again") from None
 
     def _decided(
         self, snapshot: Snapshot, challenge: Challenge, verdict: Verdict, password: str

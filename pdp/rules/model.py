@@ -189,12 +189,14 @@ class Dialling:
     """How a tenant dials.
 
     Attributes:
-        country: two letters; empty: numbers have one form only.
+        country: two letters; empty: extensions are folded, and numbers have one form.
         outside_line: the digits in front of an outside number; empty: none.
+        table: how numbers are read in that country behind that line, as ``dialling`` has it.
     """
 
-    country: str = ""
-    outside_line: str = ""
+    country: str
+    outside_line: str
+    table: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

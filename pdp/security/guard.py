@@ -13,7 +13,7 @@ from pdp.errors import NotAllowed, TooManyCalls, Unauthenticated
 from pdp.security.identity import ASKING, DECISION, Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pdp.errors import CallError
     from pdp.metrics.registry import Metrics
@@ -78,7 +78,14 @@ class Guard:
 
     @contextmanager
     def admit(
-        self, client: Client | None, service: str, *, peer: str, certificate: bytes | None, cost: int = 1
+        self,
+        client: Client | None,
+        service: str,
+        *,
+        peer: str,
+        certificate: bytes | None,
+        cost: int = 1,
+        spared: Callable[[Client], bool] | None = None,
     ) -> Iterator[Client]:
         """Takes a call in, for as long as the block lasts.
 
@@ -88,6 +95,7 @@ class Guard:
             peer: the address that the call comes from.
             certificate: the client's, PEM; None: it showed none.
             cost: questions that it holds.
+            spared: whether it is taken in although the client asks more than it may; None: it is not.
 
         Raises:
             Unauthenticated: nobody knows who asks.
@@ -96,15 +104,30 @@ class Guard:
         """
         try:
             known = self._known(client, service, peer, certificate)
-            if self.limits is not None:
-                self.limits.enter(known.name, cost)
+            counted = self._enter(known, cost, spared)
         except (Unauthenticated, NotAllowed, TooManyCalls) as error:
             raise self.refused(error, peer) from None
         try:
             yield known
         finally:
-            if self.limits is not None:
+            if counted and self.limits is not None:
                 self.limits.leave(known.name)
+
+    def _enter(self, client: Client, cost: int, spared: Callable[[Client], bool] | None) -> bool:
+        """Counts a call of a client; False: it is over the limits, and taken in nevertheless.
+
+        Raises:
+            TooManyCalls: it is over the limits.
+        """
+        if self.limits is None:
+            return False
+        try:
+            self.limits.enter(client.name, cost)
+        except TooManyCalls:
+            if spared is None or not spared(client):
+                raise
+            return False
+        return True
 
     @property
     def reads_headers(self) -> bool:

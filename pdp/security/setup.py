@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pdp.metrics.registry import Metrics
     from pdp.security.clients import Clients
-    from pdp.security.identity import Authenticator
+    from pdp.security.identity import Authenticator, Client
     from pdp.security.limits import ClientLimits, MakeLimits
     from pdp.security.peers import Peers
     from pdp.security.settings import SecuritySettings
@@ -72,7 +72,11 @@ class Security:
 
     @contextmanager
     def admit_http(
-        self, authorization: Sequence[str], questions: Callable[[], int], certificate: bytes | None
+        self,
+        authorization: Sequence[str],
+        questions: Callable[[], int],
+        certificate: bytes | None,
+        spared: Callable[[], bool],
     ) -> Iterator[None]:
         """Takes in a request that came over HTTP, for as long as the block lasts.
 
@@ -80,6 +84,7 @@ class Security:
             authorization: the values of the headers of this name.
             questions: how many it holds; not asked before it is known who asks.
             certificate: the client's, PEM; None: it showed none.
+            spared: whether it is taken although the client asks more than it may; asked in the client's name.
 
         Raises:
             CallError: it is not taken; or what ``questions`` raises.
@@ -89,7 +94,17 @@ class Security:
             yield
             return
         client = guard.identify(authorization, DECISION)
-        with guard.admit(client, DECISION, peer="http", certificate=certificate, cost=questions()) as client:
+
+        def is_spared(known: Client) -> bool:
+            token = ASKING.set(known)
+            try:
+                return spared()
+            finally:
+                ASKING.reset(token)
+
+        with guard.admit(
+            client, DECISION, peer="http", certificate=certificate, cost=questions(), spared=is_spared
+        ) as client:
             token = ASKING.set(client)
             try:
                 yield

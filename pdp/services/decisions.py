@@ -6,23 +6,27 @@ They know no transport. A call reads its snapshot once and is counted once, here
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.errors import CallError, ForgedChallenge, InvalidCall
+from google.protobuf.message import DecodeError
+
+from pdp.errors import CallError, ForgedChallenge, InvalidCall, NotAllowed
 from pdp.rules.analysis.explain import explain_outcome
+from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.ruling import AS_WAZO, rule
+from pdp.services.identity import identified
 from pdp.services.messages import (
     DECISIONS,
     call_of,
+    check_dialable,
     check_form,
     check_printable,
     error_of,
     explanation_of,
-    is_anonymous_or_uuid,
-    no_caller,
     response_of,
 )
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
@@ -35,12 +39,20 @@ if TYPE_CHECKING:
     from pdp.rules.model import Call
     from pdp.rules.snapshot.ruling import Policy
     from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Outcome
     from pdp.snapshots.current import CurrentSnapshots
 
 MAX_CALLS = 1000
 """Questions that one CheckCalls may hold, where nothing else is set."""
 
 _UNREADABLE = f"the bytes are no {v1.StreamCheckCallsRequest.DESCRIPTOR.full_name}"
+
+
+class _Found(NamedTuple):
+    """What was found about a call: the rules of its tenant, and the outcome of one to an emergency number."""
+
+    snapshot: Snapshot | None
+    emergency: Outcome | None
 
 
 class DecisionService:
@@ -50,6 +62,7 @@ class DecisionService:
         current: what it answers from.
         metrics: where each decision is counted.
         policy: what it denies besides.
+        emergency: tells calls to emergency numbers; None: those of the tenants alone.
         rules: finds rules that are as new as a request asks for; None: such requests do not wait.
         challenges: checks passwords; None: it cannot, and hands out no challenges.
         max_calls: questions that one CheckCalls may hold.
@@ -62,6 +75,7 @@ class DecisionService:
         metrics: Metrics,
         *,
         policy: Policy = AS_WAZO,
+        emergency: EmergencyCalls | None = None,
         rules: FreshRules | None = None,
         challenges: Challenges | None = None,
         max_calls: int = MAX_CALLS,
@@ -70,6 +84,7 @@ class DecisionService:
         self._record = decision_log.record if decision_log is not None else None
         self._current = current.resolve
         self._policy = policy
+        self._emergency = emergency or EmergencyCalls(current)
         self._fresh = rules or FreshRules(current.resolve)
         self._metrics = metrics
         self._challenges = challenges
@@ -83,9 +98,22 @@ class DecisionService:
         """
         started = perf_counter()
         call = call_of(request)
-        check_form(call)
-        snapshot = self._resolve(call, request.at_least_revision)
+        snapshot, emergency = self._look_up(call, request.at_least_revision)
+        if emergency is not None:
+            return self._told(snapshot, emergency, call, started)
         return self._response(snapshot, identified(snapshot, call), started)
+
+    def spares(self, request: v1.CheckCallRequest | bytes) -> bool:
+        """Whether a request, or its bytes, is about a call to an emergency number, which no limit may keep back.
+
+        Raises:
+            NotAllowed: the client may not ask about the call's tenant.
+        """
+        try:
+            message = v1.CheckCallRequest.FromString(request) if isinstance(request, bytes) else request
+        except DecodeError:
+            return False
+        return self._emergency.find(call_of(message)) is not None
 
     def check_calls(self, request: v1.CheckCallsRequest) -> v1.CheckCallsResponse:
         """Many decisions, in the order of the requests; all those of a tenant by the same revision.
@@ -97,7 +125,7 @@ class DecisionService:
             raise InvalidCall(f"{len(request.calls)} calls are more than {self._max_calls}; send them in more requests")
         deadline = self._fresh.deadline()
         revisions: dict[str, Snapshot] = {}
-        found = [self._resolve_one_of_many(call, deadline, revisions) for call in request.calls]
+        found = [self._look_up_one_of_many(call, deadline, revisions) for call in request.calls]
         return v1.CheckCallsResponse(
             answers=[
                 self._one_of_many(call_of(call), snapshot, revisions)
@@ -144,50 +172,87 @@ class DecisionService:
             CallError: the request has no response.
         """
         call = call_of(request.call)
-        check_form(call)
-        snapshot = self._resolve(call, request.call.at_least_revision)
-        call = identified(snapshot, call)
-        check_printable(call.extension)
-        outcome = rule(snapshot, call, self._policy)
+        snapshot, outcome = self._look_up(call, request.call.at_least_revision)
+        if outcome is None:
+            call = identified(snapshot, call)
+            outcome = self._ruled(snapshot, call)
         return explanation_of(snapshot, outcome, explain_outcome(snapshot, call, outcome))
 
-    def _resolve(self, call: Call, at_least: int, deadline: float | None = None) -> Snapshot | None:
-        if at_least <= 0:
-            return self._current(call.asker, call.outcall, call.tenant)
-        until = self._fresh.deadline() if deadline is None else deadline
-        return self._fresh.resolve(call.asker, call.outcall, call.tenant, at_least, until)
+    def _look_up(self, call: Call, at_least: int, deadline: float | None = None) -> _Found:
+        """The rules of a call's tenant, and the outcome where it is one to an emergency number, whatever else is wrong.
 
-    def _resolve_one_of_many(
-        self, request: v1.CheckCallRequest, deadline: float, revisions: dict[str, Snapshot]
-    ) -> Snapshot | CallError | None:
-        """Finds the rules for one of many requests; those of its tenant stay, unless it asks for newer ones."""
-        call, at_least = call_of(request), request.at_least_revision
+        Raises:
+            CallError: the request has no response.
+        """
+        error: CallError | None = None
+        snapshot: Snapshot | None = None
         try:
-            check_form(call)
-            snapshot = self._resolve(call, at_least, deadline)
+            snapshot = self._current(call.asker, call.outcall, call.tenant)
+        except NotAllowed:
+            raise
+        except CallError as caught:
+            error = caught
+        emergency = self._emergency.outcome(call, snapshot)
+        if emergency is not None:
+            return _Found(snapshot, emergency)
+        check_form(call)
+        if at_least > 0:
+            until = self._fresh.deadline() if deadline is None else deadline
+            snapshot = self._fresh.resolve(call.asker, call.outcall, call.tenant, at_least, until)
+        elif error is not None:
+            raise error
+        return _Found(snapshot, None)
+
+    def _look_up_one_of_many(
+        self, request: v1.CheckCallRequest, deadline: float, revisions: dict[str, Snapshot]
+    ) -> _Found | CallError:
+        """Finds the rules for one of many requests; those of its tenant stay, unless it asks for newer ones."""
+        at_least = request.at_least_revision
+        try:
+            found = self._look_up(call_of(request), at_least, deadline)
         except CallError as error:
             return error
+        snapshot = found.snapshot
         if snapshot is not None:
             first = revisions.setdefault(snapshot.tenant, snapshot)
             if first.revision.number < at_least:
                 revisions[snapshot.tenant] = snapshot
-        return snapshot
+        return found
 
     def _one_of_many(
-        self, call: Call, found: Snapshot | CallError | None, revisions: dict[str, Snapshot]
+        self, call: Call, found: _Found | CallError, revisions: dict[str, Snapshot]
     ) -> v1.CheckCallsAnswer:
         started = perf_counter()
         if isinstance(found, CallError):
             return v1.CheckCallsAnswer(error=error_of(found))
-        snapshot = revisions[found.tenant] if found is not None else None
+        snapshot = revisions[found.snapshot.tenant] if found.snapshot is not None else None
+        if found.emergency is not None:
+            return v1.CheckCallsAnswer(response=self._told(snapshot, found.emergency, call, started))
         try:
             return v1.CheckCallsAnswer(response=self._response(snapshot, identified(snapshot, call), started))
         except CallError as error:
             return v1.CheckCallsAnswer(error=error_of(error))
 
     def _response(self, snapshot: Snapshot | None, call: Call, started: float) -> v1.CheckCallResponse:
-        check_printable(call.extension)
-        outcome = rule(snapshot, call, self._policy)
+        return self._told(snapshot, self._ruled(snapshot, call), call, started)
+
+    def _ruled(self, snapshot: Snapshot | None, call: Call) -> Outcome:
+        """The outcome by permissions and policy.
+
+        Raises:
+            InvalidCall: the extension cannot be dialled.
+        """
+        if snapshot is None or snapshot.dialling is None:
+            check_printable(call.extension)
+            if self._policy.dialable_only:
+                check_dialable(call.extension)
+        try:
+            return rule(snapshot, call, self._policy)
+        except Undiallable as error:
+            raise InvalidCall(f"{error}; send what was dialled, without it") from None
+
+    def _told(self, snapshot: Snapshot | None, outcome: Outcome, call: Call, started: float) -> v1.CheckCallResponse:
+        """The response, once counted and logged."""
         verdict = outcome.verdict
         response = response_of(snapshot, outcome)
         if verdict.decision is Decision.CHALLENGE and self._challenges is not None and snapshot is not None:
@@ -203,25 +268,3 @@ class DecisionService:
         if self._record is not None:
             self._record(snapshot, call, outcome, seconds)
         return response
-
-
-def identified(snapshot: Snapshot | None, call: Call) -> Call:
-    """The call with the UUIDs of users in the place of their aliases.
-
-    Raises:
-        InvalidCall: a caller is neither a UUID nor an alias of a user of the tenant.
-    """
-    if is_anonymous_or_uuid(call.caller) and is_anonymous_or_uuid(call.forwarded_by):
-        return call
-    return call._replace(
-        caller=_user(snapshot, "caller", call.caller), forwarded_by=_user(snapshot, "forwarded_by", call.forwarded_by)
-    )
-
-
-def _user(snapshot: Snapshot | None, name: str, text: str) -> str:
-    if is_anonymous_or_uuid(text):
-        return text
-    uuid = snapshot.user_of(text) if snapshot is not None else ""
-    if not uuid:
-        raise no_caller(name, text)
-    return uuid

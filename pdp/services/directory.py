@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 from pdp.errors import InvalidCall, UnknownTenant
 from pdp.rules.analysis.callers import verdicts
 from pdp.rules.analysis.reach import reach
-from pdp.rules.model import Decision
-from pdp.services.messages import DECISIONS, STAGES, check_extension
+from pdp.rules.dialling import Undiallable
+from pdp.rules.model import Call, Decision
+from pdp.rules.snapshot.verdict import EMERGENCY
+from pdp.services.identity import identified
+from pdp.services.messages import DECISIONS, STAGES, check_extension, check_form, check_length
+from pdp.snapshots.emergency import EmergencyCalls
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ MAX_PATTERNS = 1000
 MOST_PATTERNS = 10_000
 """Patterns in one answer of ListReach: what is usual, and the most that there may be."""
 
+_ANY_EXTENSION = "0"
+"""In the place of an extension, where there is none to be checked."""
 _FROM_API = {number: decision for decision, number in DECISIONS.items()}
 
 
@@ -38,10 +44,12 @@ class DirectoryService:
     Args:
         current: what it reports on.
         version: the server's own.
+        emergency: tells emergency numbers; None: those of the tenants alone.
     """
 
-    def __init__(self, current: CurrentSnapshots, version: str) -> None:
+    def __init__(self, current: CurrentSnapshots, version: str, emergency: EmergencyCalls | None = None) -> None:
         self._current = current
+        self._emergency = emergency or EmergencyCalls(current)
         self._version = version
 
     def list_callers(self, request: v1.ListCallersRequest) -> Iterator[v1.ListCallersResponse]:
@@ -50,16 +58,12 @@ class DirectoryService:
         Raises:
             CallError: the question has no answer; before the first page.
         """
-        check_extension(request.extension)
+        check_length(request.extension)
         limit = _number("limit", request.limit, default=0)
         page_size = _number("page_size", request.page_size, default=PAGE_SIZE, most=MAX_PAGE_SIZE)
         wanted = _wanted(request.decisions)
         snapshot = self._users_of(request.outcall, request.tenant)
-        callers = [
-            entry
-            for entry in verdicts(snapshot, request.extension, request.outcall, after=request.after)
-            if entry[1].decision in wanted
-        ]
+        callers = [entry for entry in self._verdicts(snapshot, request) if entry[1].decision in wanted]
         end = min(limit, len(callers)) if limit else len(callers)
         entries: dict[Verdict, v1.CallerDecision] = {}
         for start in range(0, end, page_size) or (0,):
@@ -79,8 +83,17 @@ class DirectoryService:
         """
         max_patterns = _number("max_patterns", request.max_patterns, default=MAX_PATTERNS, most=MOST_PATTERNS)
         caller, outcall = request.caller, request.outcall
+        check_form(Call(caller, _ANY_EXTENSION, outcall, request.tenant))
         snapshot = self._current.resolve(caller, outcall, request.tenant)
-        reaches = reach(snapshot, caller, outcall, by_permission=request.by_permission, max_patterns=max_patterns)
+        caller = identified(snapshot, Call(caller, _ANY_EXTENSION)).caller
+        reaches = reach(
+            snapshot,
+            caller,
+            outcall,
+            emergency=self._emergency.texts(snapshot),
+            by_permission=request.by_permission,
+            max_patterns=max_patterns,
+        )
         response = v1.ListReachResponse(
             reaches=map(_reach, reaches), truncated=any(one.decision is None for one in reaches)
         )
@@ -103,6 +116,17 @@ class DirectoryService:
             tenants=[_tenant_status(held) for held in self._held(request.tenant)],
             source_error=self._current.source_error,
         )
+
+    def _verdicts(self, snapshot: Snapshot, request: v1.ListCallersRequest) -> list[tuple[str, Verdict]]:
+        if self._emergency.has(snapshot, request.extension):
+            after = request.after.lower()
+            return [(caller, EMERGENCY) for caller in sorted(snapshot.callers()) if caller > after]
+        if snapshot.dialling is None:
+            check_extension(request.extension)
+        try:
+            return verdicts(snapshot, request.extension, request.outcall, after=request.after)
+        except Undiallable as error:
+            raise InvalidCall(f"{error}; send what is dialled, without it") from None
 
     def _held(self, tenant: str) -> list[Held]:
         if not tenant:

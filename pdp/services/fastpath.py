@@ -4,7 +4,8 @@ The same answers as ``DecisionService`` gives, by a shorter way: a response is p
 the permission's row in the snapshot, without a message between them, and what was counted goes to lists of this thread.
 Of a server's only tenant, a plain CheckCall is not even read into a message (``Matching.match_request``). It
 falls back to ``DecisionService`` for requests that are not plain: those that are rejected, ask for a revision, are of
-forwarded calls, or have a caller or outcall that is not known.
+forwarded calls, may be of emergency numbers, or have a caller or outcall that is not known; and for tenants that say
+how they dial.
 """
 
 from __future__ import annotations
@@ -14,18 +15,32 @@ from collections import Counter
 from threading import local
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
-from weakref import ref
 
 from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, InvalidCall, TooLarge
-from pdp.metrics.counters import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal, outcome
-from pdp.rules.model import MAX_EXTENSION_LENGTH, Decision, Reason
+from pdp.metrics.counters import BUCKETS, CHECK_CALL, CHECK_CALLS, Refusal
+from pdp.rules.model import MAX_EXTENSION_LENGTH
 from pdp.rules.snapshot.automaton import NO_VERDICT
 from pdp.rules.snapshot.layout import UUID_LENGTH
 from pdp.rules.snapshot.protobuf import CALLER_KNOWN, NOT_PLAIN, OUTCALL_KNOWN, delimited
-from pdp.rules.snapshot.verdict import UNRESTRICTED, Outcome, Verdict, verdict_parts
-from pdp.services.messages import call_of, response_of
+from pdp.services.messages import call_of
+from pdp.services.responses import (
+    ALLOWED,
+    ALONE,
+    AMONG_MANY,
+    CHALLENGE_TAG,
+    CHALLENGED,
+    DECISION_MASK,
+    HEADS,
+    KNOWN_SHIFT,
+    LOW_MASK,
+    NUMBER_MASK,
+    OUTCOMES,
+    Common,
+    among_many,
+)
+from pdp.snapshots.emergency import EmergencyCalls
 from rightcall.v1 import decision_pb2 as messages
 
 if TYPE_CHECKING:
@@ -43,59 +58,6 @@ _Request = TypeVar("_Request", messages.CheckCallRequest, messages.CheckCallsReq
 
 _REMEMBERED_REFUSALS = 65_536
 """Of one snapshot; a few megabytes where so many permissions refuse calls."""
-_ALONE, _AMONG_MANY = b"", b"\x0a\x0a"
-"""The tags around a response: none, or those of CheckCallsResponse.answers and CheckCallsAnswer.response."""
-_PERMISSION, _CHALLENGE = b"\x1a", b"\x2a"
-"""The tags of CheckCallResponse.permission and of CheckCallResponse.challenge. Fields may come in any order."""
-_LOW = 15
-"""The bits of a verdict's number that hold decision and stage; all are 0 where there is no verdict."""
-_DECISION = 3
-"""Those of them that hold the decision."""
-_ALLOWED, _CHALLENGED = int(Decision.ALLOW), int(Decision.CHALLENGE)
-"""As plain numbers: an enumeration is slow to look into."""
-_OUTCOMES = tuple(outcome(*verdict_parts(low)[1:]) if low else outcome(*UNRESTRICTED[:2]) for low in range(_LOW + 1))
-"""Where the low bits of a verdict's number are counted."""
-_KNOWN = 32
-"""The bits from here on are CALLER_KNOWN and OUTCALL_KNOWN."""
-_NUMBER = CALLER_KNOWN - 1
-"""The bits of the verdict's number itself."""
-
-
-def _heads() -> tuple[bytes, ...]:
-    """What stands before the permission, by the low bits of a verdict's number."""
-    verdicts = (Verdict(*verdict_parts(low)[1:], None, "") for low in range(_LOW + 1))
-    outcomes = (Outcome(verdict, Reason.PERMISSION, caller_known=False, outcall_known=False) for verdict in verdicts)
-    return tuple(response_of(None, outcome).SerializeToString() + _PERMISSION for outcome in outcomes)
-
-
-_HEADS = _heads()
-_UNRESTRICTED = response_of(
-    None, Outcome(UNRESTRICTED, Reason.NO_PERMISSION, caller_known=False, outcall_known=False)
-).SerializeToString()
-
-
-class _Known:
-    """What the responses by one snapshot have in common; it does not keep the snapshot alive.
-
-    Attributes:
-        of: the snapshot, or None when that has gone.
-        ends: what stands behind the permission, by who is known: neither, the caller, the outcall, both.
-        unrestricted: the response where no permission matches, by the same, and then by the tags around it.
-        refusals: what a verdict is counted as, by its number.
-    """
-
-    __slots__ = ("ends", "of", "refusals", "unrestricted")
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.of = ref(snapshot)
-        self.ends = [
-            messages.CheckCallResponse(
-                revision=str(snapshot.revision), caller_known=bool(known & 1), outcall_known=bool(known & 2)
-            ).SerializeToString()
-            for known in range(4)
-        ]
-        self.unrestricted = [_unrestricted(end) for end in self.ends]
-        self.refusals: dict[int, Refusal] = {}
 
 
 class HotCalls:
@@ -106,6 +68,8 @@ class HotCalls:
         current: what it answers from.
         tallies: where decisions are counted.
         challenge: makes the challenge that a CHALLENGE carries, from snapshot and call; None: it carries none.
+        emergency: tells calls to emergency numbers, which the service answers.
+        dialable_only: as of ``Policy``.
         max_message_size: of one request, in bytes.
         max_calls: questions that one CheckCalls may hold.
     """
@@ -117,16 +81,23 @@ class HotCalls:
         tallies: Tallies,
         *,
         challenge: Callable[[Snapshot, Call], str] | None,
+        emergency: EmergencyCalls | None = None,
+        dialable_only: bool = False,
         max_message_size: int,
         max_calls: int,
     ) -> None:
         self._decisions = decisions
+        self.spares = decisions.spares
+        """As ``Method.spares`` of CheckCall."""
         self._current = current
         self._tallies = tallies
         self._challenge = challenge
+        self._emergency = emergency or EmergencyCalls(current)
+        self._least = 1 if dialable_only else 0
+        """Digits of the shortest extension that is plain, where others than digits may be errors."""
         self._max_message_size = max_message_size
         self._max_calls = max_calls
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Common] = {}
         """By tenant."""
         self._mine = local()
         """Of a thread that calls ``answer_call``: its ``check_call``."""
@@ -139,13 +110,16 @@ class HotCalls:
         """
         current, read, answer, challenged = self._current, self._read, self._answer, self._challenged
         most, challenging = self._max_message_size, self._challenge is not None
+        plain_from = self._plain_from
         tally = self._tallies.mine()
         decided, plain, buckets = tally.decisions, tally.plain, tally.plain.buckets
 
         def check_call(data: bytes) -> bytes | None:
             started = perf_counter()
             snapshot = current.only
-            number = snapshot.match_request(data, 0) if snapshot is not None and len(data) <= most else NOT_PLAIN
+            number = NOT_PLAIN
+            if snapshot is not None and len(data) <= most:
+                number = snapshot.match_request(data, plain_from(snapshot))
             if number == NOT_PLAIN:
                 found = read(data)
                 if found is None:
@@ -155,11 +129,11 @@ class HotCalls:
                     return found
                 snapshot, number = found
             assert snapshot is not None  # noqa: S101 - tells mypy that a number is a snapshot's
-            response = answer(snapshot, number, tally, _ALONE)
-            if challenging and number & _DECISION == _CHALLENGED:
+            response = answer(snapshot, number, tally, ALONE)
+            if challenging and number & DECISION_MASK == CHALLENGED:
                 response = challenged(response, snapshot, messages.CheckCallRequest.FromString(data))
             seconds = perf_counter() - started
-            decided[_OUTCOMES[number & _LOW]] += 1
+            decided[OUTCOMES[number & LOW_MASK]] += 1
             buckets[bisect_left(BUCKETS, seconds)] += 1
             plain.seconds += seconds
             return response
@@ -209,11 +183,11 @@ class HotCalls:
             return self._decisions.check_calls(request).SerializeToString()
         tally, answers = self._tallies.mine(), []
         for call, (snapshot, number) in zip(request.calls, verdicts, strict=True):
-            if self._challenge is not None and number & _DECISION == _CHALLENGED:
-                response = self._challenged(self._answer(snapshot, number, tally, _ALONE), snapshot, call)
-                answers.append(_among_many(response))
+            if self._challenge is not None and number & DECISION_MASK == CHALLENGED:
+                response = self._challenged(self._answer(snapshot, number, tally, ALONE), snapshot, call)
+                answers.append(among_many(response))
             else:
-                answers.append(self._answer(snapshot, number, tally, _AMONG_MANY))
+                answers.append(self._answer(snapshot, number, tally, AMONG_MANY))
         _count(tally, verdicts, perf_counter() - started)
         return b"".join(answers)
 
@@ -239,30 +213,34 @@ class HotCalls:
             raise _unreadable(message) from None
 
     def _decide(self, request: messages.CheckCallRequest) -> tuple[Snapshot, int] | None:
-        """The rules that decide a plain call, and the number of their verdict with who is known; None: it is not plain.
-
-        Raises:
-            CallError: as ``CurrentSnapshots.resolve``.
-        """
-        caller, extension, outcall, tenant = request.caller, request.extension, request.outcall, request.tenant
+        """The rules that decide a plain call, and the number of their verdict with who is known; None: not plain."""
+        caller, extension, outcall = request.caller, request.extension, request.outcall
         if not _is_plain(extension) or request.forwarded_by or (caller and len(caller) != UUID_LENGTH):
             return None
-        current = self._current
-        snapshot = current.only if not tenant else None
-        if snapshot is None or not (caller or outcall):
-            snapshot = current.resolve(caller, outcall, tenant)
-        known = 0
-        if caller:
-            if snapshot is None or not snapshot.knows_caller(caller):
-                return None
-            known = CALLER_KNOWN
-        if outcall:
-            if snapshot is None or not snapshot.knows_outcall(outcall):
-                return None
-            known |= OUTCALL_KNOWN
-        if snapshot is None:
+        snapshot = self._rules(caller, outcall, request.tenant)
+        if snapshot is None or snapshot.closed or snapshot.dialling is not None:
             return None
+        if (caller and not snapshot.knows_caller(caller)) or (outcall and not snapshot.knows_outcall(outcall)):
+            return None
+        least = self._plain_from(snapshot)
+        if least and (len(extension) < least or not (extension.isascii() and extension.isdigit())):
+            return None
+        known = (CALLER_KNOWN if caller else 0) | (OUTCALL_KNOWN if outcall else 0)
         return snapshot, snapshot.match(caller, extension, outcall) | known
+
+    def _rules(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
+        """The rules of a call's tenant; None: there are none, or an error, of which emergency calls get none."""
+        current = self._current
+        if not tenant and current.only is not None and (caller or outcall):
+            return current.only
+        try:
+            return current.resolve(caller, outcall, tenant)
+        except CallError:
+            return None
+
+    def _plain_from(self, snapshot: Snapshot) -> int:
+        """Digits of which an extension is plain that has nothing else; 0: all printable ones are."""
+        return max(self._least, self._emergency.plain_from(snapshot))
 
     def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot, int]] | None:
         """The verdicts on many requests; None where one of them is not plain, so that nothing is decided yet."""
@@ -270,10 +248,7 @@ class HotCalls:
         revisions: dict[str, Snapshot] = {}
         verdicts: list[tuple[Snapshot, int]] = []
         for call in request.calls:
-            try:
-                verdict = decide(call) if call.at_least_revision <= 0 else None
-            except CallError:
-                return None
+            verdict = decide(call) if call.at_least_revision <= 0 else None
             if verdict is None:
                 return None
             snapshot, _ = verdict
@@ -287,15 +262,15 @@ class HotCalls:
         """A CheckCallResponse within these tags; what refuses is counted."""
         common = self._known.get(snapshot.tenant)
         if common is None or common.of() is not snapshot:
-            common = self._known[snapshot.tenant] = _Known(snapshot)
-        known, number = number >> _KNOWN, number & _NUMBER
+            common = self._known[snapshot.tenant] = Common(snapshot)
+        known, number = number >> KNOWN_SHIFT, number & NUMBER_MASK
         if number == NO_VERDICT:
             return common.unrestricted[known][around]
-        if number & _DECISION != _ALLOWED:
+        if number & DECISION_MASK != ALLOWED:
             tally.refused(common.refusals.get(number) or self._refusal(common, snapshot, number))
-        return snapshot.message(number, _HEADS[number & _LOW], common.ends[known], around)
+        return snapshot.message(number, HEADS[number & LOW_MASK], common.ends[known], around)
 
-    def _refusal(self, known: _Known, snapshot: Snapshot, number: int) -> Refusal:
+    def _refusal(self, known: Common, snapshot: Snapshot, number: int) -> Refusal:
         refusal = self._tallies.admit(Refusal.of(snapshot.tenant, snapshot.verdict(number)))
         if len(known.refusals) < _REMEMBERED_REFUSALS:
             known.refusals[number] = refusal
@@ -305,28 +280,16 @@ class HotCalls:
         """A response of CHALLENGE with its challenge, which is a new one each time."""
         if self._challenge is None:
             return response
-        return response + delimited(_CHALLENGE, self._challenge(snapshot, call_of(request)).encode())
+        return response + delimited(CHALLENGE_TAG, self._challenge(snapshot, call_of(request)).encode())
 
     def _one_slowly(self, request: messages.CheckCallRequest) -> bytes:
         return self._decisions.check_call(request).SerializeToString()
 
 
-def _unrestricted(end: bytes) -> dict[bytes, bytes]:
-    """The response where no permission matches, by the tags around it."""
-    return {_ALONE: _UNRESTRICTED + end, _AMONG_MANY: _among_many(_UNRESTRICTED + end)}
-
-
-def _among_many(response: bytes) -> bytes:
-    """A CheckCallResponse as one of the answers of a CheckCallsResponse."""
-    for tag in _AMONG_MANY:
-        response = delimited(bytes((tag,)), response)
-    return response
-
-
 def _count(tally: Tally, verdicts: list[tuple[Snapshot, int]], seconds: float) -> None:
     """Counts many decisions, each with its share of the time."""
-    for low, count in Counter([number & _LOW for _, number in verdicts]).items():
-        tally.decisions[_OUTCOMES[low]] += count
+    for low, count in Counter([number & LOW_MASK for _, number in verdicts]).items():
+        tally.decisions[OUTCOMES[low]] += count
     if verdicts:
         tally.deciding.took(seconds / len(verdicts), len(verdicts))
 

@@ -31,6 +31,7 @@ DECISIONS = {decision: v1.Decision.Value(f"DECISION_{decision.name}") for decisi
 STAGES = {stage: v1.Stage.Value(f"STAGE_{stage.name}") for stage in Stage}
 _REASONS = {reason: v1.Reason.Value(f"REASON_{reason.name}") for reason in Reason}
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_DIALABLE = re.compile(r"[0-9*#+A-D]+")
 _SHOWN = 64
 """Characters of a caller that an error shows."""
 _MODES = {mode: v1.Mode.Value(f"MODE_{mode.name}") for mode in Mode}
@@ -99,6 +100,16 @@ def check_extension(extension: str) -> None:
     """
     check_length(extension)
     check_printable(extension)
+
+
+def check_dialable(extension: str) -> None:
+    """Rejects an extension with a character that no telephone dials.
+
+    Raises:
+        InvalidCall: it has one.
+    """
+    if _DIALABLE.fullmatch(extension) is None:
+        raise InvalidCall("the extension holds something else than 0-9 * # + A-D; send what was dialled")
 
 
 def check_printable(extension: str) -> None:

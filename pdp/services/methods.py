@@ -44,6 +44,8 @@ class Method(NamedTuple):
         kind: what goes to and fro.
         raw: makes the response's bytes from the request's, or raises ``CallError``: the same answer, sooner. It counts
             as a request what it answers, and nothing else. None: it cannot be had.
+        spares: whether a request, a message or its bytes, is one that no limit may keep back: a call to an emergency
+            number. None: there are no such requests.
     """
 
     service: str
@@ -52,6 +54,7 @@ class Method(NamedTuple):
     answer: Callable[[Any], Any]
     kind: Kind = Kind.ONE_TO_ONE
     raw: Callable[[bytes], bytes] | None = None
+    spares: Callable[[Any], bool] | None = None
 
 
 def methods(
@@ -65,7 +68,14 @@ def methods(
     decision_service = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
     directory_service = v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name
     return (
-        Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call, raw=check_call),
+        Method(
+            decision_service,
+            "CheckCall",
+            v1.CheckCallRequest,
+            decisions.check_call,
+            raw=check_call,
+            spares=decisions.spares,
+        ),
         Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls, raw=check_calls),
         Method(
             decision_service,

@@ -10,7 +10,7 @@ import grpc
 from pdp.errors import TooManyCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import ThreadPoolExecutor
 
     from pdp.metrics.registry import Metrics
@@ -39,10 +39,12 @@ class Admission(grpc.ServerInterceptor):
 
     Attributes:
         arrived: calls so far.
+        spared: by path, handlers that answer calls which no overload keeps back, and reject the others.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, most: int, refuser: Refuser, metrics: Metrics) -> None:
         self.arrived = 0
+        self.spared: Mapping[str, _Handler] = {}
         self._pool = pool
         self._most = most or sys.maxsize
         self._refuser = refuser
@@ -62,10 +64,18 @@ class Admission(grpc.ServerInterceptor):
         waiting = (pool or self._pool)._work_queue.qsize()  # noqa: SLF001 - the pool has no other way to tell
         if waiting < (self._most if pool is None else _MAX_ASIDE):
             return handler
-        error = TooManyCalls("overload", _OVERLOAD_SECONDS)
+        spared = self.spared.get(handler_call_details.method)
+        if spared is not None and (of_spared := _pool_of(spared)) and of_spared._work_queue.qsize() < _MAX_ASIDE:  # noqa: SLF001 - likewise
+            return spared
+        error = overload()
         self._metrics.rejected(error.reason)
         self._metrics.requested(handler_call_details.method.rpartition("/")[2], error.code.name)
         return self._refuser.handler(error)
+
+
+def overload() -> TooManyCalls:
+    """The error of a call that is one too many."""
+    return TooManyCalls("overload", _OVERLOAD_SECONDS)
 
 
 def _pool_of(handler: _Handler) -> ThreadPoolExecutor | None:

@@ -10,7 +10,7 @@ import grpc
 
 from pdp.errors import ListenError
 from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
-from pdp.transports.admission import Admission
+from pdp.transports.admission import Admission, overload
 from pdp.transports.guard_interceptor import GuardInterceptor, Refuser
 from pdp.transports.handlers import Handlers
 from pdp.transports.health_reflection import StandardServices
@@ -32,6 +32,8 @@ SETTLE_SECONDS = 0.1
 """Time in which health checkers read that the server stops, before GOAWAY."""
 _WAITING_THREADS = 4
 """For methods that wait for another program: if it hangs, so do these, and no others."""
+_SPARING_THREADS = 2
+"""For calls to emergency numbers while there are too many calls."""
 _REPORT_THREADS = 2
 """For methods that compute for long: decisions need the processor as well."""
 _WINDOW_BYTES = 4 * 1024
@@ -67,6 +69,7 @@ class GrpcTransport:
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc")
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="waiting")
         self._reports = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report")
+        self._sparing = ThreadPoolExecutor(_SPARING_THREADS, thread_name_prefix="sparing")
         self._streams = Streams(settings.max_streams)
         self._credentials = credentials
         self._refuser = Refuser()
@@ -83,10 +86,16 @@ class GrpcTransport:
             self._streams,
             waiting=(self._waiting, _WAITING_THREADS),
             reports=(self._reports, _REPORT_THREADS),
+            sparing=self._sparing,
             receptions=self._receptions,
             charge=guard.charge if guard is not None else None,
         )
         self._server.add_generic_rpc_handlers((_Methods(methods, handlers),))
+        self._admission.spared = {
+            _path(method): handlers.make_spared(method, method.spares, overload())
+            for method in methods
+            if method.spares is not None
+        }
         services = sorted({method.service for method in methods})
         self._standard = StandardServices(self._server, services, self._receptions, metrics)
         self.set_serving = self._standard.set_serving
@@ -120,7 +129,7 @@ class GrpcTransport:
         self._streams.release()
         self._refuser.release()
         self._receptions.stop()
-        for pool in (self._pool, self._waiting, self._reports):
+        for pool in (self._pool, self._waiting, self._reports, self._sparing):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _listen(self, text: str) -> str:
@@ -175,8 +184,12 @@ class _Methods(grpc.GenericRpcHandler):
     """The handlers of methods by path."""
 
     def __init__(self, methods: Sequence[Method], handlers: Handlers) -> None:
-        self._handlers = {f"/{method.service}/{method.name}": handlers.make(method) for method in methods}
+        self._handlers = {_path(method): handlers.make(method) for method in methods}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a call that arrives; None: there is no such method here."""
         return self._handlers.get(handler_call_details.method)
+
+
+def _path(method: Method) -> str:
+    return f"/{method.service}/{method.name}"

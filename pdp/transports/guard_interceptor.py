@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pdp.metrics.registry import Metrics
     from pdp.security.guard import Guard
+    from pdp.security.identity import Client
 
     _Handler = grpc.RpcMethodHandler[Any, Any]
 
@@ -109,14 +110,14 @@ class GuardInterceptor(grpc.ServerInterceptor):
         if guarded is None:
             if len(self._guarded) >= _MAX_GUARDED:  # somebody makes handlers call by call
                 self._guarded.clear()
-            guarded = self._guarded[method, handler] = self._wrapped(handler, service, name)
+            guarded = self._guarded[method, handler] = self._wrapped(handler, service, method)
         return guarded
 
-    def _wrapped(self, handler: _Handler, service: str, name: str) -> _Handler:
+    def _wrapped(self, handler: _Handler, service: str, method: str) -> _Handler:
         kind = next(kind for kind in _KINDS if getattr(handler, kind))
         wrap = self._stream if handler.response_streaming else self._unary
         make = getattr(grpc, f"{kind}_rpc_method_handler")
-        behavior = wrap(getattr(handler, kind), service, name)
+        behavior = wrap(getattr(handler, kind), service, method)
         made: _Handler = make(
             behavior,
             request_deserializer=handler.request_deserializer,
@@ -124,20 +125,32 @@ class GuardInterceptor(grpc.ServerInterceptor):
         )
         return made
 
-    def _unary(self, behavior: Callable[..., Any], service: str, name: str) -> Callable[..., Any]:
+    def _unary(self, behavior: Callable[..., Any], service: str, method: str) -> Callable[..., Any]:
+        _, name = _service(method)
+        take_spared = getattr(behavior, "take_spared", None)
+
         @wraps(behavior)  # a thread pool of its own, too
         def guarded(request: Any, context: grpc.ServicerContext) -> Any:
+            taken = []
+
+            def is_spared(client: Client) -> bool:
+                ASKING.set(client)
+                if take_spared is not None and (message := take_spared(request, context)) is not None:
+                    taken.append(message)
+                return bool(taken)
+
             try:
-                with self._guard.admit(ASKING.get(), service, **self._connection(context)) as client:
+                with self._guard.admit(ASKING.get(), service, **self._connection(context), spared=is_spared) as client:
                     ASKING.set(client)
-                    return behavior(request, context)
+                    return behavior(iter(taken) if taken else request, context)
             except CallError as error:
                 self._metrics.requested(name, error.code.name)
                 refuse(context, error)
 
         return guarded
 
-    def _stream(self, behavior: Callable[..., Any], service: str, name: str) -> Callable[..., Any]:
+    def _stream(self, behavior: Callable[..., Any], service: str, method: str) -> Callable[..., Any]:
+        _, name = _service(method)
         paced = not getattr(behavior, "takes_one", False)
 
         @wraps(behavior)

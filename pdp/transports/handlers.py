@@ -49,6 +49,7 @@ class Handlers:
         waiting: where methods run that may wait for another program, and the number of its threads.
         reports: where methods run that compute for long, and the number of its threads.
         receptions: looks after messages that do not come.
+        sparing: where those calls are answered that no overload keeps back.
         charge: takes further calls of a request from what its client may ask; None: nothing is limited.
     """
 
@@ -60,6 +61,7 @@ class Handlers:
         *,
         waiting: tuple[ThreadPoolExecutor, int],
         reports: tuple[ThreadPoolExecutor, int],
+        sparing: ThreadPoolExecutor,
         receptions: Receptions,
         charge: Callable[[int], None] | None,
     ) -> None:
@@ -67,6 +69,7 @@ class Handlers:
         self._streams = streams
         self._waiting, waiting_threads = waiting
         self._reports, report_threads = reports
+        self._sparing = sparing
         self._max_calls = settings.max_calls
         self._charge = charge
 
@@ -93,6 +96,25 @@ class Handlers:
             call.experimental_thread_pool = self._reports  # type: ignore[attr-defined] # likewise
         return grpc.stream_unary_rpc_method_handler(call)
 
+    def make_spared(self, method: Method, spares: Callable[[bytes], bool], error: TooManyCalls) -> _Handler:
+        """The handler of a method for as long as there are too many calls; those that no limit keeps back are answered.
+
+        Args:
+            method: the method.
+            spares: as ``Method.spares``.
+            error: what the others end with.
+        """
+        answer = method.raw or _parsing(method)
+
+        def spared(data: bytes) -> bytes:
+            if not spares(data):
+                raise error
+            return answer(data)
+
+        call = self._call(method, spared)
+        call.experimental_thread_pool = self._sparing  # type: ignore[attr-defined] # where grpcio looks for it
+        return grpc.stream_unary_rpc_method_handler(call)
+
     def _take(self, method: Method) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
         """What takes the message of a call in, and looks at how many calls it holds before anything is made of it."""
         if method.request is v1.CheckCallsRequest:
@@ -112,7 +134,7 @@ class Handlers:
     def _call(
         self, method: Method, answer: Callable[[bytes], bytes]
     ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
-        name, take, counts = method.name, self._take(method), method.raw is None
+        name, take, counts, spares = method.name, self._take(method), method.raw is None, method.spares
 
         def call(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             started = None
@@ -129,6 +151,12 @@ class Handlers:
                 self._metrics.requested(name, "OK", time.perf_counter() - started)
             return response
 
+        def take_spared(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes | None:
+            """The message of a call that no limit may keep back; None: it is none of these."""
+            data = take(messages, context)
+            return data if spares is not None and spares(data) else None
+
+        call.take_spared = take_spared if spares is not None else None  # type: ignore[attr-defined] # for the guard
         call.takes_one = True  # type: ignore[attr-defined] # for the guard: its messages are not calls of a stream
         return call
 

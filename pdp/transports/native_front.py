@@ -147,13 +147,20 @@ class Front:
         """Refuses all of a batch where the server stops, else what waits beyond the limit, which is the latest."""
         calls = [event for event in events if event[0] == EVENT_CALL]
         taken = 0 if self._refusing else self._most
-        for _, call_id, method, _, _ in calls[taken:]:
+        spared = [event for event in calls[taken:] if not self._refusing and self._spares(event)]
+        for event in calls[taken:]:
+            _, call_id, method, _, _ = event
             if self._refusing:
                 self._fail(call_id, method, Stopping())
-            else:
+            elif event not in spared:
                 self._fail_overload(call_id, method)
-        self._calls += len(calls[taken:])
-        return calls[:taken]
+        self._calls += len(calls[taken:]) - len(spared)
+        return [*spared, *calls[:taken]]
+
+    def _spares(self, event: Event) -> bool:
+        """Whether no limit may keep a call back: it is one to an emergency number."""
+        _, _, method, data, _ = event
+        return method == _CHECK_CALL and data is not None and self._hot.spares(data)
 
     def _set_aside(self, call_id: int, method: int, data: bytes) -> None:
         """Leaves a call to other threads."""

@@ -24,6 +24,7 @@ from pdp.services.decisions import DecisionService
 from pdp.services.fastpath import HotCalls
 from pdp.settings import ServerSettings
 from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
 from pdp.transports.native_front import Front
 from pdp.workers.pipe import Channel, Gone, close_file
@@ -131,16 +132,18 @@ class Worker:
     def _answers(self, secrets: list[bytes]) -> HotCalls:
         settings, current, metrics = self._settings, self._current, self._metrics
         rules = FreshRules(current.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
+        emergency = EmergencyCalls(current, settings.emergency_numbers)
         challenges = None
         if secrets and settings.challenge_attempts:
             # Challenges are made here and answered in the supervisor, so nothing is ever counted here.
             attempts = MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))
             seal = ChallengeSeal(secrets, seconds=settings.challenge_seconds)
-            challenges = Challenges(seal, attempts, rules, secrets=secrets, metrics=metrics)
+            challenges = Challenges(seal, attempts, rules, secrets=secrets, emergency=emergency, metrics=metrics)
         decisions = DecisionService(
             current,
             metrics,
             policy=settings.policy,
+            emergency=emergency,
             rules=rules,
             challenges=challenges,
             max_calls=settings.max_calls,
@@ -150,6 +153,8 @@ class Worker:
             current,
             metrics.tallies,
             challenge=challenges.make if challenges is not None else None,
+            emergency=emergency,
+            dialable_only=settings.policy.dialable_only,
             max_message_size=settings.max_message_size,
             max_calls=settings.max_calls,
         )

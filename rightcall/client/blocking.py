@@ -18,6 +18,7 @@ from rightcall.client.channel import (
     credentials,
 )
 from rightcall.client.directory import DirectoryQuestions
+from rightcall.client.errors import NoAnswer, ServerError
 from rightcall.client.values import Call
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Client(DirectoryQuestions):
         key_file: PEM file of its private key.
         token: sent with each question, over TLS alone; or a function that is called for it each time, for tokens that
             expire.
+        emergency: numbers that ``check`` allows where no server answers, in the stage EMERGENCY.
 
     Raises:
         OSError: a file cannot be read.
@@ -71,12 +73,14 @@ class Client(DirectoryQuestions):
         certificate_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
         token: str | Callable[[], str] | None = None,
+        emergency: Iterable[str] = (),
     ) -> None:
         secure = credentials(
             tls=tls, ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, token=token
         )
         self.target = target
         self._timeout = timeout
+        self._is_emergency = wire.emergency_test(emergency)
         self._channel = (
             grpc.secure_channel(target, secure, OPTIONS) if secure else grpc.insecure_channel(target, OPTIONS)
         )
@@ -121,7 +125,12 @@ class Client(DirectoryQuestions):
                 forwarded_by=forwarded_by,
             )
         )
-        response, trailing = self._told(self._decisions.CheckCall, request, timeout)
+        try:
+            response, trailing = self._told(self._decisions.CheckCall, request, timeout)
+        except (NoAnswer, ServerError):
+            if self._is_emergency(extension):
+                return wire.EMERGENCY
+            raise
         return wire.to_answer(response, wire.decision_id(trailing))
 
     def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:

@@ -41,7 +41,7 @@ from rightcall.client.values import (
 from rightcall.v1 import AnswerChallengeRequest, CheckCallRequest, StreamCheckCallsRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from enum import IntEnum
 
     from rightcall import v1
@@ -56,6 +56,21 @@ NOT_READY = "no rules are loaded yet"
 
 NOT_COUNTED = "passwords cannot be checked now"
 """Likewise a server that cannot count attempts."""
+
+
+def emergency_test(numbers: Iterable[str]) -> Callable[[str], bool]:
+    """A function that tells whether an extension is one of some emergency numbers."""
+    given = tuple(numbers)
+    if not given:
+        return lambda _extension: False
+    # Most clients have none, and need nothing of the rules.
+    from pdp.rules.dialling import Emergency  # noqa: PLC0415 - see above
+
+    return Emergency(given).__contains__
+
+
+EMERGENCY = Answer(Decision.ALLOW, Stage.EMERGENCY, None, "", "", reason=Reason.EMERGENCY)
+"""The answer to a call of an emergency number where no server answers."""
 
 _SAID: dict[grpc.StatusCode, type[RightcallError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidCall,

@@ -27,6 +27,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "definitions.md").read_text()
         ("Call permission", shapes.PermissionShape),
         ("Expectation", shapes.ExpectationShape),
         ("Mistake that is meant", shapes.IgnoredShape),
+        ("Emergency", shapes.EmergencyShape),
+        ("Dialling", shapes.DiallingShape),
     ],
 )
 def test_every_key_is_in_the_table_of_its_thing(heading: str, shape: type[BaseModel]) -> None:

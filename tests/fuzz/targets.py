@@ -44,6 +44,7 @@ from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
 from pdp.services.methods import Kind, methods
 from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
 from rightcall import Answer, ChallengeAnswer, Decision, Stage, v1
 from rightcall.agi.channel import MAX_LINE, Channel
@@ -97,7 +98,9 @@ class _Server:
         rules = FreshRules(self.current.resolve)
         self.seal = ChallengeSeal((KEY,), seconds=1e9)
         attempts = MemoryAttempts(Limits(3, 900.0))
-        challenges = Challenges(self.seal, attempts, rules, secrets=(KEY,), metrics=metrics)
+        challenges = Challenges(
+            self.seal, attempts, rules, secrets=(KEY,), emergency=EmergencyCalls(self.current), metrics=metrics
+        )
         self.decisions = DecisionService(self.current, metrics, rules=rules, challenges=challenges)
         self.methods = methods(self.decisions, DirectoryService(self.current, ""))
 

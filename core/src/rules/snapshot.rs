@@ -16,7 +16,7 @@ const MAGIC: &[u8] = b"RIGHTCAL";
 const HEADER: usize = 88;
 const ENTRY: usize = 16;
 /// The formats that are understood, each with its number of sections; those that came later are for Python.
-const READABLE: [(u32, u32); 2] = [(2, 14), (3, 15)];
+const READABLE: [(u32, u32); 2] = [(2, 14), (3, 16)];
 const SYMBOLS: usize = 256;
 const ROW: usize = 64;
 const NAME: usize = 8;

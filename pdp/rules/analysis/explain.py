@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pdp.rules.model import Call
-    from pdp.rules.snapshot.snapshot import GroupRecord, PermissionRecord, Snapshot
+    from pdp.rules.snapshot.records import GroupRecord, PermissionRecord
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.rules.snapshot.verdict import Outcome
 
 

@@ -13,7 +13,7 @@ from pdp.rules.patterns.notation import sample_of, text_of
 from pdp.rules.patterns.parser import parse
 from pdp.rules.patterns.partition import UNDIVIDED, divide
 from pdp.rules.precedence import decision_of, rank
-from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
+from pdp.rules.snapshot.verdict import EMERGENCY, UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,13 @@ class Reach:
 
 
 def reach(
-    snapshot: Snapshot | None, caller: str, outcall: str, *, by_permission: bool = False, max_patterns: int
+    snapshot: Snapshot | None,
+    caller: str,
+    outcall: str,
+    *,
+    emergency: Iterable[str] = (),
+    by_permission: bool = False,
+    max_patterns: int,
 ) -> list[Reach]:
     """Every extension, by what ``decide`` with the same arguments answers.
 
@@ -57,6 +63,7 @@ def reach(
         snapshot: the rules; None: the call belongs to no tenant.
         caller: a user's UUID; empty, or unknown to the tenant: only the outcall's permissions apply.
         outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves through none.
+        emergency: extensions that are allowed before anything is looked at.
         by_permission: whether to tell apart which permission decides, instead of only what is decided.
         max_patterns: how many patterns there may be, at least 1.
 
@@ -64,7 +71,8 @@ def reach(
         Disjoint reaches that together are every extension, sorted. The last one is without a decision where there would
         be too many patterns, or where it would be too much work to tell more.
     """
-    ranked = list(_ranked(snapshot, caller, outcall)) if snapshot else []
+    ranked = [(EMERGENCY, text) for text in sorted(emergency)]
+    ranked += _ranked(snapshot, caller, outcall) if snapshot else []
     # Numbers rise in the order in which reaches are told, so that sorting by label is enough below.
     verdicts = sorted({verdict for verdict, _ in ranked} | {UNRESTRICTED}, key=_told)
     labels = {verdict: number if by_permission else int(verdict.decision) for number, verdict in enumerate(verdicts)}

@@ -19,6 +19,7 @@ from pdp.rules.compiler.automata import NOTHING, AutomatonBuilder, Limits
 from pdp.rules.compiler.changes import Changes, changes
 from pdp.rules.compiler.profiles import build_profile
 from pdp.rules.compiler.writer import Tables, encode
+from pdp.rules.dialling import DiallingPlan
 from pdp.rules.model import Mode, PasswordOverride, Stage
 from pdp.rules.patterns.alphabet import ANY_MASK, GAP_MASK, STAR
 from pdp.rules.patterns.parser import Pattern, parse
@@ -28,7 +29,7 @@ from pdp.rules.snapshot.verdict import verdict_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pdp.rules.model import CallPermission, Group, Outcall, Revision, Tenant, User
+    from pdp.rules.model import CallPermission, Dialling, Group, Outcall, Revision, Tenant, User
 
 _GARBAGE_FLOOR = 1 << 20
 """Bytes that edits may leave behind before it is worth while to start afresh, however little is in use."""
@@ -60,14 +61,20 @@ class _State:
 
     Args:
         tenant: the tenant's UUID.
-        gaps: whether any pattern holds a range that reaches beyond what patterns can name.
+        gaps: whether any pattern holds a range that reaches beyond what patterns can name, or words hold marks.
         limits: what one profile may cost.
         secret: the deployment's key.
+        dialling: how the tenant dials; None: extensions are read as they are.
     """
 
-    def __init__(self, tenant: str, *, gaps: bool, limits: Limits, secret: bytes | None) -> None:
+    def __init__(
+        self, tenant: str, *, gaps: bool, limits: Limits, secret: bytes | None, dialling: Dialling | None
+    ) -> None:
         self.tenant = tenant
         self.gaps = gaps
+        self.dialling = dialling
+        self._marks = DiallingPlan(dialling.table, None) if dialling else None
+        self._plan: tuple[frozenset[str], bytes] = frozenset(), b""
         self.users: dict[str, User] = {}
         self.groups: dict[str, Group] = {}
         self.outcalls: dict[str, Outcall] = {}
@@ -99,6 +106,18 @@ class _State:
         self._write_outcalls(edit.outcalls)
         if self.size_at_first < 0:
             self.size_at_first = self._size()
+
+    def plan(self) -> bytes:
+        """The section of the snapshot that says how the tenant dials; empty where it does not say."""
+        if self.dialling is None:
+            return b""
+        texts = frozenset(text for permission in self.permissions.values() for text in permission.extensions)
+        known, section = self._plan
+        if not section or texts != known:
+            patterns = [(text, self.patterns[text].tokens) for text in sorted(texts)]
+            section = DiallingPlan(self.dialling.table, patterns).section
+            self._plan = texts, section
+        return section
 
     def _size(self) -> int:
         return self.tables.size() + self.builder.size()
@@ -177,12 +196,17 @@ class _State:
         return slots
 
     def _slot(self, permission: CallPermission, patterns: Iterable[Pattern]) -> int:
-        numbers = tuple(self.builder.pattern(pattern.tokens) for pattern in patterns)
+        numbers = tuple(self.builder.pattern(tokens) for pattern in patterns for tokens in self._tokens(pattern))
         slot = Slot(permission.id, permission.mode, permission.password is not None, numbers)
         index = self._slots.setdefault(slot, len(self._by_index))
         if index == len(self._by_index):
             self._by_index.append(slot)
         return index
+
+    def _tokens(self, pattern: Pattern) -> list[tuple[int, ...]]:
+        """What a pattern is an item of a profile by: its tokens, and those for words that it must spell out."""
+        marked = self._marks.marked(pattern.text, pattern.tokens) if self._marks else []
+        return [pattern.tokens, *marked]
 
     def _root(self, profile: Profile) -> int:
         root = self._roots.get(profile)
@@ -275,19 +299,22 @@ class Compiler:
         self._state = None
         state.become(edit, progress or (lambda _done, _total: None))
         self._state = state
-        return encode(tenant, state.tables, revision, compiled_at, self._password_override, self._secret)
+        return encode(tenant, state.tables, state.plan(), revision, compiled_at, self._password_override, self._secret)
 
     def _next(self, tenant: Tenant) -> tuple[_State, _Edit]:
         """The state to go on from, and the edit that leads from it to ``tenant``."""
         last, parsed = self._state, {}
-        if last is not None and last.tenant == tenant.uuid:
+        if last is not None and last.tenant == tenant.uuid and last.dialling == tenant.dialling:
             parsed = last.patterns
             if not last.is_garbage():
                 edit = _Edit.between(last, tenant, parsed)
                 if last.gaps or not edit.needs_gaps():
                     return last, edit
-        fresh = _State(tenant.uuid, gaps=False, limits=self._limits, secret=self._secret)
+        fresh = self._fresh(tenant, gaps=tenant.dialling is not None)
         edit = _Edit.between(fresh, tenant, parsed)
-        if edit.needs_gaps():
-            fresh = _State(tenant.uuid, gaps=True, limits=self._limits, secret=self._secret)
+        if edit.needs_gaps() and not fresh.gaps:
+            fresh = self._fresh(tenant, gaps=True)
         return fresh, edit
+
+    def _fresh(self, tenant: Tenant, *, gaps: bool) -> _State:
+        return _State(tenant.uuid, gaps=gaps, limits=self._limits, secret=self._secret, dialling=tenant.dialling)

@@ -52,7 +52,11 @@ class Digester:
         """64 hexadecimal digits over everything that a snapshot of ``tenant`` depends on, and the snapshot's format."""
         if tenant.uuid != self._tenant:
             self._start_afresh(tenant.uuid)
-        digest = hashlib.sha256(_json([FORMAT_VERSION, self._password_override, tenant.uuid, tenant.name]))
+        head: list[object] = [FORMAT_VERSION, self._password_override, tenant.uuid, tenant.name]
+        if tenant.emergency or tenant.dialling or tenant.closed:
+            table = hashlib.sha256(tenant.dialling.table).hexdigest() if tenant.dialling else ""
+            head += [tenant.emergency, table, tenant.closed]
+        digest = hashlib.sha256(_json(head))
         for kind in (
             self._users.update(tenant.users, lambda user: user.uuid, self._user),
             self._groups.update(tenant.groups, lambda group: group.id, _group),

@@ -39,12 +39,13 @@ if TYPE_CHECKING:
 def encode(
     tenant: Tenant,
     tables: Tables,
+    dialling: bytes,
     revision: Revision,
     compiled_at: float,
     password_override: PasswordOverride,
     secret: bytes | None,
 ) -> bytes:
-    """The blob of a tenant whose rules ``tables`` hold, signed where there is a secret key."""
+    """The blob of a tenant, with the section ``dialling``; signed where there is a secret key."""
     meta = {
         "tenant": tenant.uuid,
         "tenant_name": tenant.name,
@@ -56,6 +57,8 @@ def encode(
         "groups": len(tenant.groups),
         "outcalls": len(tenant.outcalls),
         "permissions": len(tenant.call_permissions),
+        "emergency": tenant.emergency,
+        "closed": tenant.closed,
         "patterns": sum(len(permission.extensions) for permission in tenant.call_permissions),
     }
     builder = tables.builder
@@ -74,6 +77,7 @@ def encode(
         Section.PATTERNS: _bytes(tables.patterns),
         Section.STRINGS: tables.strings,
         Section.SECRETS: tables.secrets,
+        Section.DIALLING: dialling,
         Section.ALIASES: tables.aliases.section() if len(tables.aliases) else b"",
     }
     return seal(sections, secret)

@@ -38,6 +38,16 @@ class Emergency:
             start + number + end for start in starts for number in self.numbers for end in ("", "#")
         )
 
+    @property
+    def plain_from(self) -> int:
+        """Digits that are no emergency number, if they are so many and nothing else; 0 where there are no numbers."""
+        return max(map(len, self._texts)) + 1 if self._texts else 0
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The ways to dial the numbers, without separators."""
+        return self._texts
+
     def __contains__(self, extension: str) -> bool:
         """Whether an extension is an emergency number as a whole."""
         if extension in self._texts:

@@ -45,7 +45,7 @@ Buffer: TypeAlias = "bytes | bytearray | memoryview"
 MAGIC = b"RIGHTCAL"
 FORMAT_VERSION = 3
 """What is written."""
-READABLE = {2: 14, 3: 15}
+READABLE = {2: 14, 3: 16}
 """The versions that are read, each with its number of sections: those that come later are empty in it."""
 ALIGNMENT = 64
 _ROOM_BITS = 5
@@ -86,6 +86,8 @@ class Section(IntEnum):
     """Salted, keyed hashes of passwords."""
     ALIASES = 14
     """Hash table: alias → offset and length of the user's UUID in STRINGS. Empty where there are none."""
+    DIALLING = 15
+    """How the tenant dials (see ``dialling``). Empty where extensions are read as they are."""
 
 
 class Extent(NamedTuple):

@@ -25,10 +25,13 @@ class Policy:
     Attributes:
         deny_unknown_callers: calls of a UUID that no user of the tenant has.
         deny_unknown_outcalls: calls through an outcall that the tenant does not have.
+        dialable_only: extensions with anything but ``0-9 * # + A-D`` are errors, also of tenants that do not say how
+            they dial.
     """
 
     deny_unknown_callers: bool = False
     deny_unknown_outcalls: bool = False
+    dialable_only: bool = False
 
 
 AS_WAZO = Policy()
@@ -40,9 +43,15 @@ def rule(snapshot: Snapshot | None, call: Call, policy: Policy = AS_WAZO) -> Out
 
     Args:
         snapshot: the rules of the call's tenant; None: it belongs to none.
-        call: the call, with UUIDs in the place of aliases; its extension has 1 to 128 printable characters.
+        call: the call, with UUIDs in the place of aliases; its extension has 1 to 128 characters, printable ones where
+            the tenant does not say how it dials.
         policy: what is denied besides.
+
+    Raises:
+        Undiallable: the tenant says how it dials, and the extension cannot be dialled.
     """
+    if policy is not AS_WAZO and snapshot is not None and snapshot.dialling is not None:
+        snapshot.dialling.readings(call.extension)  # an error comes before a denial
     asker = call.asker
     caller_known = bool(asker) and snapshot is not None and snapshot.knows_caller(asker)
     outcall_known = bool(call.outcall) and snapshot is not None and snapshot.knows_outcall(call.outcall)

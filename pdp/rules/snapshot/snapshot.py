@@ -6,17 +6,17 @@ size; a decision reads a slot of a hash table, the blocks that its walk passes, 
 
 from __future__ import annotations
 
-import json
 import mmap
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from pdp.rules.dialling import Dialling, Emergency
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.model import Decision, Mode, PasswordOverride, Revision, Stage
 from pdp.rules.patterns.alphabet import COMMON_WIDTH, END, FULL_WIDTH
 from pdp.rules.snapshot.automaton import Automaton
 from pdp.rules.snapshot.blob import Section, unseal, unseal_verified
+from pdp.rules.snapshot.dialled import DialledMatching
 from pdp.rules.snapshot.keytable import MISSING, KeyTable, find_text, find_user
 from pdp.rules.snapshot.layout import (
     ALLOWS,
@@ -29,45 +29,13 @@ from pdp.rules.snapshot.layout import (
 )
 from pdp.rules.snapshot.matcher import make_matcher
 from pdp.rules.snapshot.passwords import RECORD_SIZE, verify_password
+from pdp.rules.snapshot.records import Counts, GroupRecord, PermissionRecord, read_meta
 from pdp.rules.snapshot.verdict import permission_name, verdict_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pdp.rules.snapshot.blob import Blob, Extent
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How much a snapshot holds."""
-
-    users: int
-    groups: int
-    outcalls: int
-    permissions: int
-    patterns: int
-
-
-@dataclass(frozen=True, slots=True)
-class PermissionRecord:
-    """A permission as a snapshot holds it; ``patterns`` are numbers for ``Snapshot.pattern``."""
-
-    id: int
-    name: str
-    mode: Mode
-    enabled: bool
-    has_password: bool
-    patterns: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupRecord:
-    """A group as a snapshot holds it; ``permissions`` are slots for ``Snapshot.permission``."""
-
-    id: str
-    name: str
-    enabled: bool
-    permissions: Sequence[int]
 
 
 class _PermissionRow(NamedTuple):
@@ -83,15 +51,6 @@ class _PermissionRow(NamedTuple):
 
 
 SYMBOLS_SIZE = 256
-_META_TYPES: dict[str, type | tuple[type, ...]] = {
-    "tenant": str,
-    "tenant_name": str,
-    "number": int,
-    "digest": str,
-    "compiled_at": (int, float),
-    "password_override": str,
-    **dict.fromkeys(Counts.__slots__, int),
-}
 
 
 class Snapshot:
@@ -105,17 +64,24 @@ class Snapshot:
         password_override: where a user's own password replaces a permission's.
         counts: how much it holds.
         size: bytes of the blob.
+        closed: how many faults keep the tenant closed: its users and outcalls are known, and it has no rules; 0: none.
+        dialling: how the tenant dials; None: extensions are read as they are.
+        emergency: the tenant's emergency numbers.
     """
 
     def __init__(self, blob: Blob, sections: dict[Section, Extent]) -> None:
-        meta = _meta(sections[Section.META])
+        meta = read_meta(sections[Section.META])
         self.tenant: str = meta["tenant"]
         self.tenant_name: str = meta["tenant_name"]
         self.revision = Revision(meta["number"], meta["digest"])
         self.compiled_at: float = meta["compiled_at"]
         self.password_override = PasswordOverride(meta["password_override"])
         self.counts = Counts(**{name: meta[name] for name in Counts.__slots__})
+        self.closed: int = meta.get("closed", 0)
         self.size = len(blob)
+        plan = sections[Section.DIALLING].view
+        self.dialling = Dialling(plan) if len(plan) else None
+        self.emergency = self.emergency_among(meta.get("emergency", ()))
         self._blob = blob
         self._users = _table(blob, sections[Section.USERS])
         self._outcalls = _table(blob, sections[Section.OUTCALLS])
@@ -142,10 +108,15 @@ class Snapshot:
         )
 
         matcher = make_matcher(self._users, self._outcalls, self._automaton, self._permissions, self._strings)
+        if self.dialling is not None:
+            matcher = DialledMatching(matcher, self.dialling)
         self.knows_caller = matcher.knows_caller
         """Whether a UUID is that of a user of the tenant."""
         self.match = matcher.match
-        """From caller, extension and outcall to the verdict's number, or NO_VERDICT."""
+        """From caller, extension and outcall to the verdict's number, or NO_VERDICT.
+
+        It and ``decide`` raise ``Undiallable`` where the tenant says how it dials and the extension cannot be dialled.
+        """
         self.match_request = matcher.match_request
         """The same from a plain request in protobuf's form; NOT_PLAIN for one that is not."""
         self.verdict = matcher.verdict
@@ -154,6 +125,12 @@ class Snapshot:
         """From caller, extension and outcall to the verdict."""
         self.message = matcher.message
         """The permission of a verdict, by its number, in protobuf's form."""
+
+    def emergency_among(self, numbers: Iterable[str]) -> Emergency:
+        """Emergency numbers as the tenant dials them."""
+        if self.dialling is None:
+            return Emergency(numbers)
+        return Emergency(numbers, self.dialling.outside_line, self.dialling.hides_caller)
 
     @property
     def blob(self) -> Blob:
@@ -321,18 +298,6 @@ def _opened(blob: Blob, sections: dict[Section, Extent]) -> Snapshot:
     except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, struct.error) as error:
         # The checksum holds, so whoever wrote this meant it: a writer at fault, or somebody who is not one of ours.
         raise SnapshotCorrupt(f"a section is not what the format says: {error}") from error
-
-
-def _meta(extent: Extent) -> dict[str, Any]:
-    """The section META, with a value of the right type under each key."""
-    meta = json.loads(bytes(extent.view))
-    if not isinstance(meta, dict):
-        raise SnapshotCorrupt("its description is no JSON object")
-    for name, type_ in _META_TYPES.items():
-        # A bool is an int to isinstance, and a count of True is none.
-        if not isinstance(meta[name], type_) or isinstance(meta[name], bool):
-            raise SnapshotCorrupt(f"its description holds a wrong {name}")
-    return meta
 
 
 def _table(blob: Blob, extent: Extent) -> KeyTable:

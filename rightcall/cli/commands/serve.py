@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.core import ParameterSource
 
-from pdp.settings import ServerSettings, Unknown
+from pdp.settings import Characters, ServerSettings, Unknown
 from rightcall.cli.command import command, one_of, option
 from rightcall.cli.options.common import log_options, password_override_option, redis_prefix_option, secret_option
 from rightcall.cli.options.decision_log import decision_log_options
@@ -75,6 +76,14 @@ _SETTINGS = {
         "SECONDS",
         "Time without contact to the source of rules after which /readyz fails; answers go on. 0: it never does.",
     ),
+    "emergency": (
+        "NUMBERS",
+        "Numbers that everybody may call, whatever the rules and the server's state, as in 112,911.",
+    ),
+    "extension_characters": (
+        "any|dialable",
+        "What an extension may hold where its tenant does not say how it dials; dialable: 0-9 * # + A-D.",
+    ),
     "unknown_caller": (
         "wazo|deny",
         "Calls by a UUID that no user has: decide them as Wazo does, without the caller's stages, or deny them.",
@@ -87,12 +96,27 @@ _SETTINGS = {
 }
 
 
+_NUMBER = re.compile(r"[0-9]{2,15}", re.ASCII)
+
+
+def check_emergency_numbers(text: object) -> None:
+    """Rejects emergency numbers that cannot be dialled.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    for number in str(text).split(",") if text else ():
+        if not _NUMBER.fullmatch(number):
+            raise click.UsageError(f"--emergency: {number!r} is no number; write digits, with commas between numbers.")
+
+
 _TYPES: dict[type, click.ParamType[Any]] = {
     int: click.IntRange(min=0),
     float: click.FloatRange(min=0),
     Unknown: click.Choice([choice.value for choice in Unknown]),
+    Characters: click.Choice([choice.value for choice in Characters]),
 }
-_DECISIONS = {"unknown_caller", "unknown_outcall"}
+_DECISIONS = {"emergency", "extension_characters", "unknown_caller", "unknown_outcall"}
 
 
 def _settings_options(function: Decorated) -> Decorated:
@@ -101,6 +125,7 @@ def _settings_options(function: Decorated) -> Decorated:
     @wraps(function)
     def collected(**params: object) -> object:
         given = {name: params.pop(name) for name in _SETTINGS}
+        check_emergency_numbers(given["emergency"])
         if given["http"] == "none":  # an empty variable counts as one that is not set
             given["http"] = ""
         return function(settings=ServerSettings(**given), **params)  # type: ignore[arg-type] # click checked them
@@ -111,7 +136,7 @@ def _settings_options(function: Decorated) -> Decorated:
         metavar, text = _SETTINGS[field.name]
         default = getattr(defaults, field.name)
         kind = _TYPES.get(type(default))
-        default = default.value if isinstance(default, Unknown) else default
+        default = default.value if isinstance(default, Unknown | Characters) else default
         name = "--" + field.name.replace("_", "-")
         decorated = option(
             name,

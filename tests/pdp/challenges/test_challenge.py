@@ -24,6 +24,7 @@ from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Call, Decision, PasswordOverride, Revision
 from pdp.rules.snapshot.snapshot import decode
 from pdp.services.decisions import DecisionService
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
@@ -105,7 +106,7 @@ def desk(*snapshots: Snapshot, attempts: int = 3, secrets: tuple[bytes, ...] = (
     metrics, clock, rules = Metrics(current, ""), Clock(), FreshRules(current.resolve)
     seal = ChallengeSeal(secrets, seconds=60, now=clock)
     counted = MemoryAttempts(Limits(attempts, 900), now=clock)
-    challenges = Challenges(seal, counted, rules, secrets=secrets, metrics=metrics)
+    challenges = Challenges(seal, counted, rules, secrets=secrets, emergency=EmergencyCalls(current), metrics=metrics)
     return Desk(DecisionService(current, metrics, challenges=challenges), current, metrics, clock)
 
 

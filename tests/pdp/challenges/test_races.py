@@ -17,6 +17,7 @@ from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Revision
 from pdp.rules.snapshot.snapshot import decode
 from pdp.services.decisions import DecisionService
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
@@ -43,7 +44,12 @@ def test_a_challenge_opens_one_call_however_close_two_answers_are() -> None:
     metrics = Metrics(current, "")
     rules = FreshRules(current.resolve)
     challenges = Challenges(
-        ChallengeSeal((KEY,), seconds=60), MeetingAttempts(), rules, secrets=(KEY,), metrics=metrics
+        ChallengeSeal((KEY,), seconds=60),
+        MeetingAttempts(),
+        rules,
+        secrets=(KEY,),
+        emergency=EmergencyCalls(current),
+        metrics=metrics,
     )
     service = DecisionService(current, metrics, challenges=challenges)
     challenge = service.check_call(v1.CheckCallRequest(caller=ALICE, extension="0033", tenant=ACME)).challenge

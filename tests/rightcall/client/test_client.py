@@ -418,3 +418,14 @@ def test_what_is_no_text_is_no_question(connect: Connect, arguments: dict[str, A
     """None would pass for a caller without permissions."""
     with pytest.raises(TypeError, match=message):
         connect("localhost:1").check(**{"extension": "118"} | arguments)
+
+
+@pytest.mark.parametrize("extension", ["112", "1 1 2", "112#"])
+def test_emergency_calls_are_allowed_where_no_server_answers(connect: Connect, extension: str) -> None:
+    """Of the numbers that the client was told of; others get no answer, as ever."""
+    client = connect("localhost:1", emergency=["112"], timeout=0.5)
+    answer = client.check(extension=extension, caller=ALICE)
+
+    assert (answer.allowed, answer.stage, answer.reason) == (True, Stage.EMERGENCY, answers.Reason.EMERGENCY)
+    with pytest.raises(rightcall.NoAnswer):
+        client.check(extension="1120", caller=ALICE)

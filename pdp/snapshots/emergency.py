@@ -1,0 +1,105 @@
+"""Calls to emergency numbers: found before anything else is looked at, whoever calls and whatever the rules are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pdp.errors import CallError, NotAllowed
+from pdp.rules.dialling import Emergency
+from pdp.rules.model import Reason
+from pdp.rules.snapshot.verdict import EMERGENCY, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pdp.rules.model import Call
+    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.snapshots.current import CurrentSnapshots
+
+
+class EmergencyCalls:
+    """Tells calls to emergency numbers from others.
+
+    Args:
+        current: the tenants, each with its numbers.
+        numbers: the server's, for every call.
+    """
+
+    def __init__(self, current: CurrentSnapshots, numbers: Iterable[str] = ()) -> None:
+        self._current = current
+        self._numbers = tuple(numbers)
+        self._anywhere = Emergency(self._numbers)
+        self._as_dialled: dict[tuple[str, tuple[str, ...]], Emergency] = {}
+        """The server's numbers, by outside line and the codes that hide a caller."""
+
+    def plain_from(self, snapshot: Snapshot) -> int:
+        """Digits that are no emergency number of a tenant, if they are so many and nothing else; 0: none is one."""
+        return max(snapshot.emergency.plain_from, self._of_server(snapshot).plain_from)
+
+    def has(self, snapshot: Snapshot, extension: str) -> bool:
+        """Whether an extension is an emergency number for a tenant."""
+        return extension in snapshot.emergency or extension in self._of_server(snapshot)
+
+    def texts(self, snapshot: Snapshot | None) -> frozenset[str]:
+        """The ways to dial the numbers that a tenant has, without separators; None: a call of no tenant."""
+        if snapshot is None:
+            return self._anywhere.texts
+        return snapshot.emergency.texts | self._of_server(snapshot).texts
+
+    def find(self, call: Call) -> tuple[Snapshot | None, Outcome] | None:
+        """The tenant of a call to an emergency number, and the outcome; None: it is no such call.
+
+        Raises:
+            NotAllowed: the client may not ask about the call's tenant.
+        """
+        if call.extension not in self._anywhere and not self._of_any_tenant(call.extension):
+            return None
+        try:
+            snapshot = self._current.resolve(call.asker, call.outcall, call.tenant)
+        except NotAllowed:
+            raise
+        except CallError:
+            snapshot = None
+        outcome = self.outcome(call, snapshot)
+        return (snapshot, outcome) if outcome is not None else None
+
+    def outcome(self, call: Call, snapshot: Snapshot | None) -> Outcome | None:
+        """The outcome of a call to an emergency number; None: it is no such call.
+
+        Args:
+            call: the call, as it was asked about.
+            snapshot: of the call's tenant; None: it belongs to none, or none is here.
+        """
+        if not call.extension or not self._is_emergency(call, snapshot):
+            return None
+        known = snapshot is not None and bool(snapshot.user_of(call.asker))
+        outcall = snapshot is not None and bool(call.outcall) and snapshot.knows_outcall(call.outcall)
+        return Outcome(EMERGENCY, Reason.EMERGENCY, known, outcall)
+
+    def _is_emergency(self, call: Call, snapshot: Snapshot | None) -> bool:
+        if snapshot is not None:
+            return self.has(snapshot, call.extension)
+        if call.extension in self._anywhere:
+            return True
+        # Of a tenant that is not known here, only the server's numbers count.
+        return not call.tenant and self._of_any_tenant(call.extension)
+
+    def _of_any_tenant(self, extension: str) -> bool:
+        return any(self.has(one, extension) for one in self._tenants())
+
+    def _tenants(self) -> Iterator[Snapshot]:
+        """The tenants that have numbers, or ways to dial those of the server."""
+        for held in self._current.held():
+            snapshot = held.snapshot
+            if snapshot.emergency.numbers or (self._numbers and snapshot.dialling is not None):
+                yield snapshot
+
+    def _of_server(self, snapshot: Snapshot) -> Emergency:
+        """The server's numbers, as a tenant dials them."""
+        if not self._numbers or snapshot.dialling is None:
+            return self._anywhere
+        key = snapshot.dialling.outside_line, tuple(snapshot.dialling.hides_caller)
+        found = self._as_dialled.get(key)
+        if found is None:
+            found = self._as_dialled[key] = snapshot.emergency_among(self._numbers)
+        return found

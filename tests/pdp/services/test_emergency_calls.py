@@ -1,0 +1,169 @@
+"""Emergency numbers: allowed whoever calls, whatever the rules, and in any state of the server, on every way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+import strategies
+from authzen_client import ask as ask_authzen
+from given import ACME, ALICE, BOB, BOLT
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from security import bearer, client_of, clients_file
+from server import DEADLINE, current_of, running_server
+from ways import Told, every_way
+
+from loader.numbering import numbering_table
+from pdp.metrics.registry import Metrics
+from pdp.rules.model import CallPermission, Dialling, Outcall, Tenant, User
+from pdp.security.settings import Auth, SecuritySettings
+from pdp.services.decisions import DecisionService
+from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.emergency import EmergencyCalls
+from pdp.transports.choice import Transport
+from rightcall import v1
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STRANGER = "7e57ab1e-0000-4000-8000-000000000000"
+EVERYTHING = (CallPermission(1, "no", extensions=("_!",), users=(ALICE,), outcalls=("3",)),)
+ACME_RULES = Tenant(
+    ACME,
+    users=(User(ALICE),),
+    outcalls=(Outcall("3"),),
+    call_permissions=EVERYTHING,
+    emergency=("112", "15"),
+    dialling=Dialling("FR", "0", numbering_table("FR", "0")),
+)
+BOLT_RULES = Tenant(BOLT, users=(User(BOB),), outcalls=(Outcall("4"),), emergency=("911",))
+ALLOWED = Told("", "ALLOW", "EMERGENCY", "EMERGENCY", caller_known=True)
+DENIED = Told("", "DENY", "USER", "PERMISSION", caller_known=True)
+
+
+def call(extension: str, caller: str = ALICE, outcall: str = "", tenant: str = "") -> v1.CheckCallRequest:
+    """A request."""
+    return v1.CheckCallRequest(caller=caller, extension=extension, outcall=outcall, tenant=tenant)
+
+
+CASES = [
+    (call("112"), ALLOWED),
+    (call("0112"), ALLOWED),
+    (call("1-1-2"), ALLOWED),
+    (call("١١٢"), ALLOWED),
+    (call("112#"), ALLOWED),
+    (call("*31#15"), ALLOWED),
+    (call("0*31#15"), ALLOWED),
+    (call("999"), ALLOWED),  # the server's
+    (call("0999"), ALLOWED),
+    (call("1120"), DENIED),
+    (call("+112"), DENIED),
+    (call("911"), DENIED),  # another tenant's
+    (call("112*1"), DENIED),
+    (call("911", BOB), ALLOWED),
+    (call("0911", BOB), Told("", "ALLOW", "NONE", "NO_PERMISSION", caller_known=True)),
+    (call("112", STRANGER), ALLOWED._replace(caller_known=False)),  # of any tenant, where the call is of none
+    (call("112", "not a caller"), ALLOWED._replace(caller_known=False)),
+    (call("112", "x" * 1000, "4" * 1000), ALLOWED._replace(caller_known=False)),
+    (call("112", "", "3"), ALLOWED._replace(caller_known=False, outcall_known=True)),
+    (call("112", ALICE, tenant=STRANGER), Told("NOT_FOUND")),
+    (call("999", ALICE, tenant=STRANGER), ALLOWED._replace(caller_known=False)),
+    (call("112", ALICE, tenant=BOLT), Told("", "ALLOW", "NONE", "NO_PERMISSION")),
+    (call(""), Told("INVALID_ARGUMENT")),
+]
+
+
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE])
+def test_an_emergency_number_is_allowed_as_a_whole_and_however_it_is_dialled(transport: Transport) -> None:
+    """Whoever calls, and whatever else the request holds."""
+    with running_server(ACME_RULES, BOLT_RULES, transport=transport, emergency="999") as running:
+        found = every_way(running, [asked for asked, _ in CASES])
+
+    for way, answers in found.items():
+        for (asked, wanted), answer in zip(CASES, answers, strict=True):
+            assert (way, str(asked), answer) == (way, str(asked), wanted)
+
+
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE])
+def test_an_only_tenant_that_does_not_say_how_it_dials_has_emergency_numbers_too(transport: Transport) -> None:
+    """Long numbers still take the short way, and are decided as ever."""
+    rules = Tenant(ACME, users=(User(ALICE),), call_permissions=EVERYTHING, emergency=("112",))
+    with running_server(rules, transport=transport, emergency="911") as running:
+        found = every_way(running, [call("112"), call("1 1 2"), call("911"), call("1120"), call("0033123456789")])
+
+    wanted = [ALLOWED, ALLOWED, ALLOWED, DENIED, DENIED]
+    assert found == dict.fromkeys(found, wanted)
+
+
+def test_without_any_rules_the_servers_own_numbers_are_allowed() -> None:
+    """A server that waits for its rules answers nothing else."""
+    with running_server(current=CurrentSnapshots("nowhere"), emergency="112") as running:
+        found = every_way(running, [call("112", STRANGER), call("118", STRANGER)])
+
+    anybody = ALLOWED._replace(caller_known=False)
+    assert found == {way: [anybody, Told("UNAVAILABLE")] for way in found}
+
+
+def test_no_limit_of_a_client_keeps_an_emergency_call_back(tmp_path: Path) -> None:
+    """Over gRPC and AuthZEN, once the client has asked too much; a stranger gets nothing."""
+    clients = clients_file(tmp_path, client_of("a", "token-a", tenants=[ACME]))
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients, client_rate=0.001, client_burst=1)
+    with running_server(ACME_RULES, security=security) as running:
+        check = running.decisions.CheckCall
+
+        def status(request: v1.CheckCallRequest, token: str) -> str:
+            try:
+                return v1.Stage.Name(check(request, metadata=bearer(token), timeout=DEADLINE).stage)
+            except grpc.RpcError as error:
+                return error.code().name
+
+        asked = [status(one, "token-a") for one in (call("118"), call("118"), call("112"), call("15"))]
+        foreign = status(call("112", tenant=BOLT), "token-a")
+        stranger = status(call("112"), "token-b")
+        over_http = ask_authzen(
+            running,
+            {
+                "subject": {"type": "user", "id": ALICE},
+                "action": {"name": "call"},
+                "resource": {"type": "extension", "id": "112"},
+            },
+            headers={"Content-Type": "application/json", "Authorization": "Bearer token-a"},
+        )
+
+    assert asked == ["STAGE_USER", "RESOURCE_EXHAUSTED", "STAGE_EMERGENCY", "STAGE_EMERGENCY"]
+    assert (foreign, stranger) == ("PERMISSION_DENIED", "UNAUTHENTICATED")
+    assert (over_http.status, over_http.document["decision"]) == (200, True)
+
+
+def test_the_directory_knows_emergency_numbers() -> None:
+    """Everybody may call them, and they are part of what one may dial."""
+    rules = Tenant(ACME, users=(User(ALICE),), call_permissions=EVERYTHING, emergency=("112",))
+    with running_server(rules, emergency="911") as running:
+        pages = running.directory.ListCallers(v1.ListCallersRequest(extension="112", tenant=ACME), timeout=DEADLINE)
+        (caller,) = [one for page in pages for one in page.callers]
+        reach = running.directory.ListReach(v1.ListReachRequest(caller=ALICE, by_permission=True), timeout=DEADLINE)
+
+    allowed = [one for one in reach.reaches if one.stage == v1.Stage.STAGE_EMERGENCY]
+    assert (caller.caller, v1.Stage.Name(caller.stage)) == (ALICE, "STAGE_EMERGENCY")
+    assert {"112", "911", "112#"} <= {pattern.pattern.lstrip("_") for one in allowed for pattern in one.patterns}
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    tenant=strategies.tenants(),
+    caller=st.sampled_from([*strategies.USERS, "", STRANGER, "nobody", "x" * 200]),
+    outcall=st.sampled_from([*strategies.OUTCALLS, "", "unknown", "y" * 200]),
+    loaded=st.booleans(),
+    spelled=st.sampled_from(["911", "9 1 1", "9-11", "(911)", "911#", "*31#911", "９11"]),  # noqa: RUF001
+)
+def test_no_rules_no_caller_and_no_state_take_an_emergency_number_away(
+    *, tenant: Tenant, caller: str, outcall: str, loaded: bool, spelled: str
+) -> None:
+    """Whatever the definitions, with and without any rules loaded."""
+    current = current_of(tenant) if loaded else CurrentSnapshots("nowhere")
+    service = DecisionService(current, Metrics(current, ""), emergency=EmergencyCalls(current, ["911"]))
+    response = service.check_call(v1.CheckCallRequest(caller=caller, extension=spelled, outcall=outcall))
+
+    assert (response.decision, response.stage) == (v1.Decision.DECISION_ALLOW, v1.Stage.STAGE_EMERGENCY)
