@@ -229,7 +229,12 @@ class _TenantCheck:
     def _permission(self, raw: object, path: Path) -> CallPermission | None:
         shape = self._shape(PermissionShape, raw, path)
         lists = [self._references(shape, raw, path, key) for key in REFERABLE]
-        return shape if shape is None else self._whole_permission(shape, lists, path)
+        if shape is None:
+            return None
+        if not any(lists) and not any(getattr(shape, key) for key in REFERABLE):
+            remedy = "list users, groups or outcalls, or remove it"
+            self._warn(path, "belongs to no user, group or outcall, so it never applies", remedy)
+        return self._whole_permission(shape, lists, path)
 
     def _whole_permission(self, shape: PermissionShape, lists: list[tuple[str, ...]], path: Path) -> CallPermission:
         """The permission, and what it probably does not mean to say."""
@@ -239,9 +244,6 @@ class _TenantCheck:
             extensions = self._once(list(enumerate(extensions)), (*path, "extensions"))
         if not extensions:
             self._warn(path, "has no extensions, so it never applies", "list extensions, or remove it")
-        if not any(lists):
-            remedy = "list users, groups or outcalls, or remove it"
-            self._warn(path, "belongs to no user, group or outcall, so it never applies", remedy)
         if mode is Mode.ALLOW and shape.password is not None:
             problem = "allows, so its password is never asked for"
             self._warn((*path, "password"), problem, "remove the password, or write mode: deny to ask for it")

@@ -65,7 +65,9 @@ def finding(error: ErrorDetails, base: Path, inner: int, shape: type[BaseModel])
         return Finding(path, f"'{name}' is not known here", remedy, key=True)
     if kind in _WANTED:
         value = error["input"]
-        return Finding(path, f"'{name}' must be {_WANTED[kind]}, but is {_got(value)}", _remedy(kind, value))
+        return Finding(
+            path, f"'{name}' must be {_WANTED[kind]}, but is {_got(value)}", _remedy(kind, value, path, shape)
+        )
     return Finding(path, f"'{name}' has a key with half a character", "use the keys of the format")
 
 
@@ -81,19 +83,26 @@ def _got(value: object) -> str:
     return names[type(value)]
 
 
-def _remedy(kind: str, value: Any) -> str:
+def _remedy(kind: str, value: Any, path: Path, shape: type[BaseModel]) -> str:
     if kind == "string_type":
-        return _remedy_for_text(value)
+        return _remedy_for_text(value, path)
     if kind == "int_type":
         return "remove the quotes" if isinstance(value, str) and value.isdecimal() else "write a number such as 12"
     if kind == "bool_type":
         return "write true or false, without quotes"
     if kind == "list_type":
-        return "leave the key out, or write [] for none" if value is None else "write its members in brackets"
+        required = shape.model_fields[str(path[-1])].is_required() if path[-1] in shape.model_fields else False
+        if value is not None:
+            return "write its members in brackets"
+        return "write [] for none" if required else "leave the key out, or write [] for none"
     return "write it as docs/definitions.md shows"
 
 
-def _remedy_for_text(value: object) -> str:
+def _remedy_for_text(value: object, path: Path) -> str:
+    if path[-1] == "mode":  # whose unquoted no and off are false, and quotes would not help
+        return "write allow or deny"
     if isinstance(value, _QUOTABLE):
         return "put quotes round it"
+    if value is None and isinstance(path[-1], int):  # what begins with # is a comment
+        return "put quotes round it, since # begins a comment; or remove it"
     return "leave it out" if value is None else "write one text"

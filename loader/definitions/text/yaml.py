@@ -281,8 +281,11 @@ class _Builder:
         self._is_plain = False
         known = self._anchors.get(event.anchor)
         if known is None:
-            problem = f"'*{printable(event.anchor)}' stands for a value that is not complete before it"
-            raise UnreadableError(problem, f"mark that value with '&{printable(event.anchor)}'", _line(event))
+            shown = printable(event.anchor)
+            problem = (
+                f"'*{shown}' without quotes stands for a value marked '&{shown}' before it, and none is complete there"
+            )
+            raise UnreadableError(problem, f'put quotes round it, as in "*{shown}"', _line(event))
         value, size = known
         self._aliased += size
         if self._aliased > MAX_ALIASED:

@@ -116,6 +116,7 @@ _TYPES: dict[type, click.ParamType[Any]] = {
     Unknown: click.Choice([choice.value for choice in Unknown]),
     Characters: click.Choice([choice.value for choice in Characters]),
 }
+_RULES = "Where the rules are"
 _DECISIONS = {"emergency", "extension_characters", "unknown_caller", "unknown_outcall"}
 
 
@@ -154,8 +155,18 @@ def _settings_options(function: Decorated) -> Decorated:
     "rightcall serve --definitions company.yaml",
     "rightcall serve --redis redis://localhost:6379/0 --secret-key-file /etc/rightcall/key",
 )
-@option("--definitions", metavar="PATH", help="Serve the rules of this file or directory, and follow its changes.")
-@option("--redis", metavar="URL", help="Serve the rules that a loader published here, and follow what it publishes.")
+@option(
+    "--definitions",
+    metavar="PATH",
+    help="Serve the rules of this file or directory, and follow its changes.",
+    panel=_RULES,
+)
+@option(
+    "--redis",
+    metavar="URL",
+    help="Serve the rules that a loader published here, and follow what it publishes.",
+    panel=_RULES,
+)
 @_settings_options
 @security_options
 @option(

@@ -301,3 +301,46 @@ def test_many_unknown_references_are_reported_without_delay() -> None:
     unknown = [f"groups-{number}" for number in range(5_000)]
     checked = tenant(groups=groups, call_permissions=[{"id": 1, "extensions": ["1"], "groups": unknown}])
     assert len(errors(checked)) == len(unknown)
+
+
+def test_a_feature_code_without_quotes_is_told_to_be_quoted() -> None:
+    """A * begins an alias in YAML, and nobody who dials *21 knows that."""
+    text = f"tenants:\n  - uuid: {ACME}\n    call_permissions:\n      - id: 1\n        extensions:\n          - *21\n"
+    assert only(yaml(text)) == (
+        "f.yaml:6: '*21' without quotes stands for a value marked '&21' before it, and none is complete there; "
+        'put quotes round it, as in "*21"'
+    )
+
+
+def test_what_begins_with_a_hash_is_told_to_be_quoted() -> None:
+    """It is a comment in YAML, so nothing is left."""
+    text = f"tenants:\n  - uuid: {ACME}\n    call_permissions:\n      - id: 1\n        extensions:\n          - #31#\n"
+    faults = [fault for fault in yaml(text).faults if fault.severity is Severity.ERROR]
+    (fault,) = faults
+    assert fault.remedy == "put quotes round it, since # begins a comment; or remove it"
+
+
+@pytest.mark.parametrize("mode", ["no", "off", "true", "12"])
+def test_a_mode_that_is_no_text_is_told_which_there_are(mode: str) -> None:
+    """Quotes round it would be the next fault."""
+    text = f"tenants:\n  - uuid: {ACME}\n    call_permissions:\n      - {{id: 1, mode: {mode}, extensions: ['1']}}\n"
+    (fault,) = [fault for fault in yaml(text).faults if fault.severity is Severity.ERROR]
+    assert fault.remedy == "write allow or deny"
+
+
+def test_an_empty_list_of_tenants_is_told_how_to_be_written() -> None:
+    """The key cannot be left out."""
+    assert only(yaml("tenants:\n")) == "f.yaml:1: 'tenants' must be a list, but is nothing (null); write [] for none"
+
+
+@pytest.mark.parametrize("groups", ["[sales]", '["8"]'])
+def test_a_wrong_reference_is_one_fault_with_one_remedy(groups: str) -> None:
+    """Not a warning besides, whose advice would remove the permission."""
+    text = f"""\
+tenants:
+  - uuid: {ACME}
+    groups: [{{id: "7", name: sales}}]
+    call_permissions:
+      - {{id: 1, extensions: ["1"], groups: {groups}}}
+"""
+    assert "there is no group" in only(yaml(text))

@@ -114,7 +114,7 @@ def test_no_bytes_make_the_readers_fail(data: bytes, file: str) -> None:
         ("f.yaml", b"tenants: []\nx: 'open", 2, "is no valid YAML"),
         ("f.yaml", b"tenants: []\nx: !!python/object:os.system 1", 2, "the tag"),
         ("f.yaml", b"tenants: []\nx: !!binary [1]", 2, "the tag"),
-        ("f.yaml", b"tenants: &a\n  - *a", 2, "'*a' stands for a value that is not complete"),
+        ("f.yaml", b"tenants: &a\n  - *a", 2, "'*a' without quotes stands for a value"),
         ("f.yaml", b"? [a]\n: 1", 1, "a key is no text"),
         ("f.yaml", b"[" * 65, 1, "more than 64 deep"),
         ("f.json", b"[" * 100_000, None, "more than 64 deep"),
