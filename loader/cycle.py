@@ -175,10 +175,13 @@ class Synchronizer:
         except PublishError as error:
             cycle.problems.append(str(error))
             return cycle.report()
+        expected = dict.fromkeys(reading.faulty, 1) | dict.fromkeys((tenant.uuid for tenant in reading.tenants), 0)
         try:
+            self._publisher.list_tenants(expected, complete=reading.complete)
             for tenant in reading.tenants:
                 self._publish(tenant, standing.get(tenant.uuid, Standing()), cycle)
             self._remove_gone(reading, standing, cycle)
+            self._publisher.list_tenants(expected, complete=reading.complete)
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
             cycle.problems.append(str(error))
         self._forget(reading)
@@ -255,7 +258,7 @@ class Synchronizer:
 
     def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: _Cycle) -> None:
         """Removes the tenants that are gone from the source, unless they are too many to be believed."""
-        there = {uuid for uuid, stands in standing.items() if stands.current}
+        there = {uuid for uuid, stands in standing.items() if stands.current or stands.listed}
         gone = sorted(there - {tenant.uuid for tenant in reading.tenants} - reading.faulty) if reading.complete else []
         cycle.pinned += (uuid for uuid in gone if _pinned(standing[uuid]))
         gone = [uuid for uuid in gone if not _pinned(standing[uuid])]

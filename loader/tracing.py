@@ -120,7 +120,7 @@ class _TracedSource:
 
 
 class _TracedPublisher:
-    """A publisher whose steps are spans ``standing``, ``publish`` and ``remove``."""
+    """A publisher whose steps are spans ``standing``, ``list``, ``publish`` and ``remove``."""
 
     def __init__(self, publisher: Publisher, tracer: Tracer) -> None:
         self.name = publisher.name
@@ -131,6 +131,11 @@ class _TracedPublisher:
         """Asks what stands."""
         with _step(self._tracer, "standing"):
             return self._publisher.standing()
+
+    def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
+        """Lists the tenants."""
+        with _step(self._tracer, "list", **{"rightcall.tenants": len(expected)}):
+            self._publisher.list_tenants(expected, complete=complete)
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
         """Publishes."""

@@ -287,7 +287,8 @@ class Server:
             return Readiness(ready=False, reason="not ready: the server is stopping")
         error = f"; {self._current.source_error}" if self._current.source_error else ""
         if not self._current.ready:
-            return Readiness(ready=False, reason=f"not ready: no rules are loaded from {self._current.source}{error}")
+            loaded = "not all rules are" if self._current.held() else "no rules are"
+            return Readiness(ready=False, reason=f"not ready: {loaded} loaded from {self._current.source}{error}")
         stale = time.time() - self._current.contacted_at
         if 0 < self._settings.max_staleness < stale:
             reason = f"not ready: no contact to {self._current.source} for {stale:.0f} s{error}"

@@ -19,6 +19,7 @@ ServerError                   the server cannot do its work
     ├── RulesBehind           FAILED_PRECONDITION: the rules here are older than the question asks for
     ├── ChallengeOver         ABORTED: the challenge has expired, or opened a call before
     ├── NotReady              UNAVAILABLE: no rules are loaded yet
+    ├── TenantsMissing        UNAVAILABLE: nobody here claims the call, and rules of some tenants are missing
     ├── AttemptsUnavailable   UNAVAILABLE: attempts at passwords cannot be counted now
     └── Stopping              UNAVAILABLE: the question came after the server had been told to stop
 
@@ -216,6 +217,18 @@ class NotReady(CallError):
 
     def __init__(self) -> None:
         super().__init__("no rules are loaded yet; ask again, or see what the server's /readyz says")
+
+
+class TenantsMissing(CallError):
+    """No tenant that is loaded claims the call, and some are missing: one of them may, and its rules may deny it."""
+
+    code = Code.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no tenant that is loaded here claims this call, and rules of some tenants are missing; "
+            "ask again, or another server"
+        )
 
 
 class AttemptsUnavailable(CallError):

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from redis.exceptions import ResponseError
+
 from loader.errors import PublishError
+from loader.publishing.listing import TenantList
 from loader.publishing.redis_errors import translated
 from loader.publishing.shipping import Shipper
 from pdp.rules.errors import SnapshotError
-from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
+from pdp.rules.publication.numbers import least_number, load_followed
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.publication.scripts import NAMING
+from pdp.rules.snapshot.blob import HEAD_SIZE, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +56,15 @@ class Standing:
         serial: the highest one known; 0 where there is none.
         pointer: what stands, if it can be used: None where there is nothing, where the blob is missing, and where the
             pointer is not signed with this deployment's key.
+        least: the lowest serial that the next pointer may get, whatever was given before.
+        listed: the manifest names the tenant, be its pointer there or not.
     """
 
     raw: bytes = b""
     serial: int = 0
     pointer: Pointer | None = None
+    least: int = 0
+    listed: bool = False
 
     @property
     def current(self) -> Pointer | None:
@@ -63,12 +72,8 @@ class Standing:
         return self.pointer if self.pointer is not None and not self.pointer.removed else None
 
     def next_serial(self) -> int:
-        """Above what was ever given, be it that Redis lost its data: the time goes on in any case.
-
-        In milliseconds, since servers refuse a serial that is not above the one that they have, and a burst of edits
-        must not carry the serials ahead of a clock that ticks once a second.
-        """
-        return max(self.serial + 1, time.time_ns() // 1_000_000)
+        """Above what was ever given, as far as anybody knows (see ``pdp.rules.publication.numbers``)."""
+        return max(self.serial + 1, self.least or time.time_ns() // 1_000_000)
 
 
 class Publisher(Protocol):
@@ -82,6 +87,17 @@ class Publisher(Protocol):
 
         Raises:
             PublishError: nobody can tell.
+        """
+
+    def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
+        """Says which tenants there are, so that nobody who follows takes one that is missing for one that is not.
+
+        Args:
+            expected: the tenants of the source; of one that is closed the number of its faults, else 0.
+            complete: whether the source has no others.
+
+        Raises:
+            PublishError: it could not be said.
         """
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
@@ -107,7 +123,7 @@ class RedisPublisher:
         name: the server's name in messages.
         by: who publishes, as operators will read it beside a revision.
         secret: the deployment's key, which signs the pointers; None: they are not signed.
-        prefix: of every key.
+        scope: deployment and prefix of every key; signatures hold for it.
         keep: how many revisions of a tenant to keep, the current one among them; at least 1.
         lease: this loader's claim to lead, without which no pointer moves; None: whoever comes may move it.
     """
@@ -119,7 +135,7 @@ class RedisPublisher:
         *,
         by: str = "rightcall load",
         secret: bytes | None = None,
-        prefix: str = DEFAULT_PREFIX,
+        scope: Scope = DEFAULT_SCOPE,
         keep: int = DEFAULT_KEEP,
         lease: Lease | None = None,
     ) -> None:
@@ -127,24 +143,67 @@ class RedisPublisher:
         self._client = client
         self._by = by
         self._secret = secret
-        self._keys = Keys(prefix)
+        self._keys = Keys(scope.prefix)
         self._keep = keep
         self._lease = lease
+        self._scope = scope
+        self._list = TenantList(client, name, self._keys, scope, secret, lease)
+        self._pointers: dict[str, Pointer] = {}
+        """By tenant, what stands and can be believed."""
+        self._least = 0
+        self._behind = False
+        """Whether servers have followed higher numbers than any in Redis."""
+        self._standing: dict[str, Standing] = {}
+        """What ``standing`` returned last."""
         self._shipper = Shipper(client, self._keys)
 
     def standing(self) -> dict[str, Standing]:
         """What the pointers say, by tenant, and whether their blobs are there."""
         with translated(self.name):
-            found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.pointers))
-            standing = {tenant.decode("utf-8", "replace"): self._read(tenant, raw) for tenant, raw in found.items()}
+            raws = self._look()
+            standing = {tenant: self._read(tenant, raw) for tenant, raw in raws.items()}
             current = [(tenant, stands, pointer) for tenant, stands in standing.items() if (pointer := stands.current)]
             pipeline = self._client.pipeline(transaction=False)
             for tenant, _, pointer in current:
-                pipeline.exists(self._keys.snapshot(tenant, pointer.revision.number))
-            for (tenant, stands, _), exists in zip(current, pipeline.execute(), strict=True):
-                if not exists:  # evicted, or Redis came back from an old dump
-                    standing[tenant] = Standing(stands.raw, stands.serial)
+                key = self._keys.snapshot(tenant, pointer.revision.number)
+                pipeline.strlen(key)
+                pipeline.getrange(key, 0, HEAD_SIZE - 1)
+            found = pipeline.execute(raise_on_error=False)
+            for (tenant, stands, _), size, head in zip(current, found[::2], found[1::2], strict=True):
+                if not is_whole(size, head):  # evicted, cut short, of another type, or Redis came back from an old dump
+                    standing[tenant] = replace(stands, pointer=None)
+            self._pointers = {tenant: one.pointer for tenant, one in standing.items() if one.pointer}
+        for tenant in self._list.tenants.keys() - standing.keys():
+            standing[tenant] = self._nothing(tenant)
+        self._standing = standing
         return standing
+
+    def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
+        """Signs the manifest and puts it into Redis, where it is not there already.
+
+        Pointers of release 0.1, which do not say for which deployment and prefix they are, are published again, and so
+        are all of them where servers have followed higher numbers than Redis knows. What ``standing`` returned last is
+        brought up to date.
+        """
+        with translated(self.name):
+            for tenant, stands in self._standing.items():
+                pointer = stands.current
+                again = pointer is not None and (self._behind or not pointer.bound)
+                if pointer is not None and again and self._pointers.get(tenant) is pointer:
+                    self._standing[tenant] = self._bind(stands, pointer)
+            self._list.write(expected, self._pointers, complete=complete, least=self._least)
+        for tenant in expected:
+            self._standing.setdefault(tenant, self._nothing(tenant))
+
+    def list_again(self, tenant: str) -> None:
+        """Lists a tenant that an operator brings back, where there is a manifest and it names others.
+
+        Raises:
+            PublishError: it is not listed.
+        """
+        if self._list.exists and tenant not in self._list.tenants:
+            with translated(self.name):
+                self._list.write({tenant: 0}, self._pointers, complete=False, least=self._least)
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
         """Ships the blob, then moves the pointer, then drops what is older than the revisions to keep."""
@@ -177,7 +236,7 @@ class RedisPublisher:
         with translated(self.name):
             token = self._lease.token if self._lease else b""
             keys = (self._keys.pointers, self._keys.leader)
-            args = (pointer.tenant, standing.raw, pointer.dump(self._secret), self._keys.changes, token)
+            args = (pointer.tenant, standing.raw, pointer.dump(self._secret, self._scope), self._keys.changes, token)
             # Without a token there is no lead to ask Redis about.
             moved = self._client.eval(_MOVE_POINTER, len(keys), *keys, *args) if token or self._lease is None else -1
         if moved == -1:
@@ -188,15 +247,52 @@ class RedisPublisher:
                 f"tenant {pointer.tenant} was published to {self.name} by somebody else at the same time; "
                 "the next cycle looks again"
             )
+        self._pointers[pointer.tenant] = pointer
 
-    def _read(self, tenant: bytes, raw: bytes) -> Standing:
-        """A pointer. One that cannot be trusted is published over, with a serial above the one that it claims."""
-        name = tenant.decode("utf-8", "replace")
+    def _look(self) -> dict[str, bytes]:
+        """Reads the manifest, then the pointers, which are never older than that; and what numbers rest on."""
+        self._list.take(cast("bytes | None", self._client.get(self._keys.manifest)) or b"")
+        secrets = (self._secret,) if self._secret else ()
+        followed = load_followed(cast("bytes | None", self._client.get(self._keys.followed)), secrets, self._scope)
+        self._least = least_number(max(followed, self._list.sequence), self._clocks())
+        found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.pointers))
+        raws = {tenant.decode("utf-8", "replace"): raw for tenant, raw in found.items()}
+        known = [_claimed_serial(tenant, raw) for tenant, raw in raws.items()]
+        self._behind = followed > max([self._list.sequence, *known])
+        return raws
+
+    def _clocks(self) -> list[int]:
+        """Our time, and that of Redis where it tells."""
+        clocks = [time.time_ns() // 1_000_000]
         try:
-            pointer = Pointer.load(name, raw, (self._secret,) if self._secret else ())
+            seconds, microseconds = self._client.time()
+            clocks.append(seconds * 1000 + microseconds // 1000)
+        except ResponseError:  # this account may not ask
+            pass
+        return clocks
+
+    def _nothing(self, tenant: str, raw: bytes = b"", serial: int = 0) -> Standing:
+        """What stands of a tenant whose pointer is not there, or cannot be believed."""
+        listed = self._list.tenants.get(tenant)
+        return Standing(raw, max(serial, listed.serial if listed else 0), None, self._least, listed is not None)
+
+    def _read(self, tenant: str, raw: bytes) -> Standing:
+        """A pointer. One that cannot be trusted is published over, with a serial above the one that it claims."""
+        try:
+            pointer = Pointer.load(tenant, raw, (self._secret,) if self._secret else (), self._scope)
         except SnapshotError:
-            return Standing(raw, _claimed_serial(name, raw))
-        return Standing(raw, pointer.serial, pointer)
+            return self._nothing(tenant, raw, _claimed_serial(tenant, raw))
+        stands = self._nothing(tenant, raw, pointer.serial)
+        known = self._pointers.get(tenant)
+        if pointer.serial < max(stands.serial, known.serial if known else 0):  # somebody put an older one back
+            return replace(stands, serial=max(stands.serial, known.serial if known else 0))
+        return replace(stands, pointer=pointer)
+
+    def _bind(self, stands: Standing, pointer: Pointer) -> Standing:
+        """Publishes a pointer again, for this deployment and prefix, with a serial of its own."""
+        bound = replace(pointer, serial=stands.next_serial(), bound=True)
+        self.move(bound, stands)
+        return replace(stands, raw=bound.dump(self._secret, self._scope), serial=bound.serial, pointer=bound)
 
     def _prune(self, tenant: str) -> None:
         index = self._keys.revisions(tenant)

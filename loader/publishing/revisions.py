@@ -10,7 +10,7 @@ from loader.errors import PublishError
 from loader.publishing.publish import RedisPublisher, Standing
 from loader.publishing.redis_errors import translated
 from pdp.rules.model import Revision
-from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
 from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -57,14 +57,21 @@ class Revisions:
         client: a connected client that returns bytes.
         name: the server's name in messages.
         secret: the deployment's key, which signs the pointers; None: they are not signed.
-        prefix: of every key.
+        scope: deployment and prefix of every key; signatures hold for it.
     """
 
-    def __init__(self, client: Redis, name: str, *, secret: bytes | None = None, prefix: str = DEFAULT_PREFIX) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        name: str,
+        *,
+        secret: bytes | None = None,
+        scope: Scope = DEFAULT_SCOPE,
+    ) -> None:
         self._client = client
         self._name = name
-        self._keys = Keys(prefix)
-        self._publisher = RedisPublisher(client, name, secret=secret, prefix=prefix)
+        self._keys = Keys(scope.prefix)
+        self._publisher = RedisPublisher(client, name, secret=secret, scope=scope)
 
     def kept(self, tenant: str = "") -> list[KeptRevision]:
         """The revisions of a tenant, or of all, newest first.
@@ -117,6 +124,7 @@ class Revisions:
         standing = self._publisher.standing()[tenant]
         serial = standing.next_serial()
         pointer = Pointer(tenant, serial, revision, pinned=pinned, permissions=permissions)
+        self._publisher.list_again(tenant)
         self._publisher.move(pointer, standing)
 
     def _of(self, tenant: str, standing: Standing) -> list[KeptRevision]:

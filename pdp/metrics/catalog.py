@@ -84,7 +84,10 @@ RELOAD_CAUSES = {
     "somebody else wrote it.",
     "missing": "What a pointer names is not there.",
     "mismatch": "It is something else.",
-    "rolled_back": "It is older than what was followed before.",
+    "rolled_back": "It is older than what was followed before, or than the manifest says.",
+    "misplaced": "It was published for another deployment or prefix, and copied from there.",
+    "unlisted": "The loader's manifest does not name the tenant, or there is no manifest that could be used.",
+    "stale": "The manifest was signed longer ago than `--max-manifest-age`.",
     "unusable": "It cannot be used, for another reason; of a security setting: the file or URL changed and cannot be "
     "used, and the previous content stays in force.",
     "internal": "A mistake of ours; please report what the log says.",
@@ -232,6 +235,10 @@ METRICS: dict[str, Description] = {
         "Bytes of rules that were fetched from Redis.",
         {"form": FETCHED_FORMS},
         "Mostly deltas; snapshots at the start, and when the loader was started anew.",
+    ),
+    "rightcall_missing_tenants": Description(
+        "gauge",
+        "Tenants that the loader's manifest names and this server has no rules of; absent where it follows no Redis.",
     ),
     "rightcall_redis_up": Description(
         "gauge", "1 while Redis answers, 0 while it does not; absent where the server does not follow one."

@@ -194,6 +194,10 @@ class Metrics:
         """Redis answers, or does not. Until the first call there is no such metric."""
         self._state.redis_up = up
 
+    def missing_tenants(self, count: int) -> None:
+        """So many tenants are to be here and are not. Until the first call there is no such metric."""
+        self._state.missing_tenants = count
+
     def redis_replica(self, *, replica: bool) -> None:
         """Redis is a replica, or is not. Until the first call there is no such metric."""
         self._state.redis_replica = replica

@@ -59,6 +59,7 @@ class StateCollector(Collector):
         self.http_connections: Callable[[], int] = int
         self.redis_up: bool | None = None
         self.redis_replica: bool | None = None
+        self.missing_tenants: int | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, as prometheus_client asks for them."""
@@ -70,6 +71,8 @@ class StateCollector(Collector):
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
         if self.redis_up is not None:
             yield _gauge("rightcall_redis_up", {(): self.redis_up})
+        if self.missing_tenants is not None:
+            yield _gauge("rightcall_missing_tenants", {(): self.missing_tenants})
         if self.redis_replica is not None:
             yield _gauge("rightcall_redis_replica", {(): self.redis_replica})
         yield from _by_tenant(held) if len(held) <= MAX_TENANT_SERIES else _together(held)

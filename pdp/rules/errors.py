@@ -6,7 +6,8 @@ RulesError
     ├── SnapshotTruncated      fewer bytes than the header announces
     ├── SnapshotForeign        not a snapshot, or of a format version that this release does not read
     ├── SnapshotCorrupt        the checksum differs, or a section lies outside the blob
-    └── SnapshotUntrusted      no signature, or one made with a key that this deployment does not hold
+    ├── SnapshotUntrusted      no signature, or one made with a key that this deployment does not hold
+    └── SnapshotMisplaced      signed for another deployment, another prefix or another tenant
 """
 
 from __future__ import annotations
@@ -84,3 +85,17 @@ class SnapshotUntrusted(SnapshotError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"snapshot {problem}; give loader and server the same secret key")
+
+
+class SnapshotMisplaced(SnapshotError):
+    """Signed with a key of ours, for another place: copied from there, by mistake or on purpose.
+
+    Attributes:
+        expected: the place that it was found in.
+        got: the place that it was signed for.
+    """
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        self.expected = expected
+        self.got = got
+        super().__init__(f"{what} was published for {got}, and was found at {expected}; publish the rules again here")

@@ -5,12 +5,13 @@ They know no transport. A call reads its snapshot once and is counted once, here
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from pdp.errors import CallError, ForgedChallenge, InvalidCall, NotAllowed
+from pdp.errors import CallError, ForgedChallenge, InvalidCall, NotAllowed, RulesBehind
 from pdp.rules.analysis.explain import explain_outcome
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
@@ -82,7 +83,7 @@ class DecisionService:
         decision_log: Recorder | None = None,
     ) -> None:
         self._record = decision_log.record if decision_log is not None else None
-        self._current = current.resolve
+        self._snapshots = current
         self._policy = policy
         self._emergency = emergency or EmergencyCalls(current)
         self._fresh = rules or FreshRules(current.resolve)
@@ -123,15 +124,9 @@ class DecisionService:
         """
         if len(request.calls) > self._max_calls:
             raise InvalidCall(f"{len(request.calls)} calls are more than {self._max_calls}; send them in more requests")
-        deadline = self._fresh.deadline()
-        revisions: dict[str, Snapshot] = {}
-        found = [self._look_up_one_of_many(call, deadline, revisions) for call in request.calls]
-        return v1.CheckCallsResponse(
-            answers=[
-                self._one_of_many(call_of(call), snapshot, revisions)
-                for call, snapshot in zip(request.calls, found, strict=True)
-            ]
-        )
+        self._await_revisions(request.calls)
+        moment = self._snapshots.frozen()  # whatever comes and goes meanwhile, this decides them all
+        return v1.CheckCallsResponse(answers=[self._one_of_many(call, moment) for call in request.calls])
 
     def stream_check_calls(
         self, requests: Iterable[v1.StreamCheckCallsRequest | None]
@@ -178,8 +173,16 @@ class DecisionService:
             outcome = self._ruled(snapshot, call)
         return explanation_of(snapshot, outcome, explain_outcome(snapshot, call, outcome))
 
-    def _look_up(self, call: Call, at_least: int, deadline: float | None = None) -> _Found:
+    def _look_up(
+        self, call: Call, at_least: int, deadline: float | None = None, moment: CurrentSnapshots | None = None
+    ) -> _Found:
         """The rules of a call's tenant, and the outcome where it is one to an emergency number, whatever else is wrong.
+
+        Args:
+            call: what is asked about.
+            at_least: number of the oldest revision that will do; 0: any.
+            deadline: until when such a revision may be waited for; None: as long as usual.
+            moment: what there was at a moment, which is then not waited beyond; None: what there is now.
 
         Raises:
             CallError: the request has no response.
@@ -187,7 +190,7 @@ class DecisionService:
         error: CallError | None = None
         snapshot: Snapshot | None = None
         try:
-            snapshot = self._current(call.asker, call.outcall, call.tenant)
+            snapshot = (moment or self._snapshots).resolve(call.asker, call.outcall, call.tenant)
         except NotAllowed:
             raise
         except CallError as caught:
@@ -196,39 +199,30 @@ class DecisionService:
         if emergency is not None:
             return _Found(snapshot, emergency)
         check_form(call)
-        if at_least > 0:
+        if at_least > 0 and moment is None:
             until = self._fresh.deadline() if deadline is None else deadline
-            snapshot = self._fresh.resolve(call.asker, call.outcall, call.tenant, at_least, until)
-        elif error is not None:
+            return _Found(self._fresh.resolve(call.asker, call.outcall, call.tenant, at_least, until), None)
+        if error is not None:
             raise error
+        number = snapshot.revision.number if snapshot is not None else None
+        if at_least > 0 and (number is None or number < at_least):
+            raise RulesBehind(at_least, number)
         return _Found(snapshot, None)
 
-    def _look_up_one_of_many(
-        self, request: v1.CheckCallRequest, deadline: float, revisions: dict[str, Snapshot]
-    ) -> _Found | CallError:
-        """Finds the rules for one of many requests; those of its tenant stay, unless it asks for newer ones."""
-        at_least = request.at_least_revision
-        try:
-            found = self._look_up(call_of(request), at_least, deadline)
-        except CallError as error:
-            return error
-        snapshot = found.snapshot
-        if snapshot is not None:
-            first = revisions.setdefault(snapshot.tenant, snapshot)
-            if first.revision.number < at_least:
-                revisions[snapshot.tenant] = snapshot
-        return found
+    def _await_revisions(self, requests: Iterable[v1.CheckCallRequest]) -> None:
+        """Waits for the revisions that requests ask for; what does not come in time, or is at fault, shows later."""
+        deadline = self._fresh.deadline()
+        for request in requests:
+            if request.at_least_revision > 0:
+                with suppress(CallError):
+                    self._look_up(call_of(request), request.at_least_revision, deadline)
 
-    def _one_of_many(
-        self, call: Call, found: _Found | CallError, revisions: dict[str, Snapshot]
-    ) -> v1.CheckCallsAnswer:
-        started = perf_counter()
-        if isinstance(found, CallError):
-            return v1.CheckCallsAnswer(error=error_of(found))
-        snapshot = revisions[found.snapshot.tenant] if found.snapshot is not None else None
-        if found.emergency is not None:
-            return v1.CheckCallsAnswer(response=self._told(snapshot, found.emergency, call, started))
+    def _one_of_many(self, request: v1.CheckCallRequest, moment: CurrentSnapshots) -> v1.CheckCallsAnswer:
+        started, call = perf_counter(), call_of(request)
         try:
+            snapshot, emergency = self._look_up(call, request.at_least_revision, moment=moment)
+            if emergency is not None:
+                return v1.CheckCallsAnswer(response=self._told(snapshot, emergency, call, started))
             return v1.CheckCallsAnswer(response=self._response(snapshot, identified(snapshot, call), started))
         except CallError as error:
             return v1.CheckCallsAnswer(error=error_of(error))

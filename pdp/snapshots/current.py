@@ -11,12 +11,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotReady, UnknownTenant
+from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotReady, TenantsMissing, UnknownTenant
 from pdp.rules.snapshot.layout import UUID_LENGTH
 from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pdp.rules.snapshot.snapshot import Snapshot
 
@@ -53,6 +53,8 @@ class _State:
     """The one tenant that has a user with an alias, or None where no tenant has one."""
     only: Snapshot | None = None
     """As ``CurrentSnapshots.only``."""
+    incomplete: str = ""
+    """As ``CurrentSnapshots.incomplete``."""
 
 
 class CurrentSnapshots:
@@ -63,7 +65,8 @@ class CurrentSnapshots:
         source_error: what the last attempt to follow the source came to; empty where it succeeded.
         contacted_at: when the source was last looked at with success, in seconds of Unix time; before the first time,
             when this object was made.
-        only: the snapshot of the only tenant; None where there are none or more.
+        only: the snapshot of the only tenant; None where there are none or more, and while others are missing.
+        missing: tenants that are to be here and are not; those that nobody can name are not among them.
         memory: where the blobs of snapshots lie best that are to become current.
         answered_elsewhere: whether it is other processes that answer from them.
     """
@@ -76,6 +79,8 @@ class CurrentSnapshots:
         self.source_error = ""
         self.contacted_at = time.time()
         self.only: Snapshot | None = None
+        self.missing: frozenset[str] = frozenset()
+        self._awaited = False
         self._state = _State()
         self._tenant_of: dict[str, str] = {}
         self._writing = threading.RLock()
@@ -84,8 +89,38 @@ class CurrentSnapshots:
 
     @property
     def ready(self) -> bool:
-        """Whether there is any snapshot. Without one every call would be allowed, so none is answered."""
-        return bool(self._state.held)
+        """Whether there are snapshots, and, since the start, once all that there should be.
+
+        Without any every call would be allowed, so none is answered.
+        """
+        return bool(self._state.held) and not self._awaited
+
+    @property
+    def incomplete(self) -> str:
+        """Why tenants may be missing here, as people are told; empty where none is.
+
+        A call that no tenant claims is not answered meanwhile: it may be one of theirs.
+        """
+        return self._state.incomplete
+
+    def set_incomplete(self, why: str, missing: Iterable[str] = ()) -> None:
+        """Says that tenants may be missing here, or, with an empty text, that none is any more."""
+        with self._writing:
+            self.missing = frozenset(missing)
+            if why != self._state.incomplete:
+                self._assign(self._state.held, why)
+
+    def await_all(self) -> None:
+        """Is not ready before ``have_all`` is called."""
+        with self._writing:
+            self._awaited = True
+
+    def have_all(self) -> None:
+        """Says that all tenants are here that there should be. Later ones are missed, and change nothing in that."""
+        with self._writing:
+            if self._awaited:
+                self._awaited = False
+                self._tell_ready(was_ready=False)
 
     def on_ready(self, callback: Callable[[bool], None]) -> None:
         """Calls back now, and whenever ``ready`` changes."""
@@ -126,6 +161,12 @@ class CurrentSnapshots:
         """Every snapshot, sorted by tenant."""
         return [held for _, held in sorted(self._state.held.items())]
 
+    def frozen(self) -> CurrentSnapshots:
+        """All that there is at this moment, for who asks more than once and wants one state of it."""
+        moment = CurrentSnapshots(self.source)
+        moment._state, moment._tenant_of, moment.missing = self._state, self._tenant_of, self.missing
+        return moment
+
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """The snapshot that decides a call.
 
@@ -142,6 +183,7 @@ class CurrentSnapshots:
             UnknownTenant: ``tenant`` is not known.
             AmbiguousCaller: no tenant was named, and more than one has a user with this alias.
             AmbiguousOutcall: no tenant was named, none knows the caller, and more than one has the outcall.
+            TenantsMissing: no tenant here claims the call, and one that is missing may.
         """
         state = self._state
         if not state.held:
@@ -149,7 +191,7 @@ class CurrentSnapshots:
         if tenant:
             found = state.held.get(tenant) or state.held.get(tenant.lower())
             if found is None:
-                raise UnknownTenant(tenant)
+                raise TenantsMissing if state.incomplete else UnknownTenant(tenant)
             return found.snapshot
         if len(caller) == UUID_LENGTH:
             only = state.only
@@ -158,7 +200,7 @@ class CurrentSnapshots:
                 return snapshot
         if caller and (snapshot := _of_alias(state, caller)) is not None:
             return snapshot
-        return _of_outcall(state, outcall) if outcall else None
+        return _of_nobody(state, caller, outcall)
 
     def _of_caller(self, state: _State, caller: str) -> Snapshot | None:
         """The tenant that knows a caller. A tenant remembered is asked again, since users come and go."""
@@ -177,12 +219,14 @@ class CurrentSnapshots:
             state.strangers.add(caller)
         return None
 
-    def _assign(self, held: Mapping[str, Held]) -> None:
+    def _assign(self, held: Mapping[str, Held], incomplete: str | None = None) -> None:
         was_ready = self.ready
-        for told in self._on_change:
-            told(held)
-        self.only = next(iter(held.values())).snapshot if len(held) == 1 else None
-        self._state = _State(held, only=self.only)
+        why = self._state.incomplete if incomplete is None else incomplete
+        self.only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
+        self._state = _State(held, only=self.only, incomplete=why)
+        self._tell_ready(was_ready=was_ready)
+
+    def _tell_ready(self, *, was_ready: bool) -> None:
         if self.ready is not was_ready:
             for callback in self._on_ready:
                 callback(self.ready)
@@ -197,6 +241,16 @@ def _of_alias(state: _State, alias: str) -> Snapshot | None:
     snapshot = having[0] if having else None
     if len(state.aliases) < _REMEMBERED_CALLERS:
         state.aliases[alias] = snapshot
+    return snapshot
+
+
+def _of_nobody(state: _State, caller: str, outcall: str) -> Snapshot | None:
+    """The tenant of a call whose caller is not known: the outcall's, unless the caller may be a missing tenant's."""
+    if caller and state.incomplete:
+        raise TenantsMissing
+    snapshot = _of_outcall(state, outcall) if outcall else None
+    if snapshot is None and outcall and state.incomplete:
+        raise TenantsMissing
     return snapshot
 
 

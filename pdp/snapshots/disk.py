@@ -4,6 +4,7 @@ A directory holds, for each tenant, the pointer that was followed, as Redis had 
 
     {tenant}.pointer              JSON, signed where there is a key
     {tenant}.{number}.snapshot    the blob
+    tenants.manifest              which tenants there are, as Redis had it; see ``pdp.rules.publication.manifest``
 
 The snapshot is written before the pointer, each under another name first and then renamed: whenever the machine
 stops, what is there is whole. All of it is verified when it is read, as if it came from Redis.
@@ -37,6 +38,7 @@ _TENANT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _POINTER = ".pointer"
 _SNAPSHOT = ".snapshot"
 _UNFINISHED = ".unfinished"
+_MANIFEST = "tenants.manifest"
 
 
 class StateError(ServerError):
@@ -109,6 +111,20 @@ class SnapshotStore:
                     old.unlink(missing_ok=True)
         except OSError as error:
             _log.error("state_not_saved", tenant=pointer.tenant, directory=str(self._directory), problem=str(error))
+
+    def load_manifest(self) -> bytes | None:
+        """The manifest that was followed last, unread; None where there is none that could be read."""
+        try:
+            return (self._directory / _MANIFEST).read_bytes()
+        except OSError:
+            return None
+
+    def save_manifest(self, raw: bytes) -> None:
+        """Keeps a manifest in place of the last; a failure is logged, and costs nothing else."""
+        try:
+            self._write(self._directory / _MANIFEST, raw)
+        except OSError as error:
+            _log.error("state_not_saved", directory=str(self._directory), problem=str(error))
 
     def _snapshot(self, pointer: Pointer) -> Path:
         return self._directory / f"{pointer.tenant}.{pointer.revision.number}{_SNAPSHOT}"

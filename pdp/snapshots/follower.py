@@ -24,8 +24,10 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
+from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
+from pdp.rules.publication.numbers import dump_followed, load_followed
 from pdp.snapshots.fetch import Fetcher
+from pdp.snapshots.listing import Listing
 from pdp.snapshots.notices import Notices
 from pdp.snapshots.priority import stand_back
 from pdp.snapshots.uptake import Uptake
@@ -66,29 +68,44 @@ class Follower:
         client: a connected client that returns bytes; its timeouts bound how long a hung Redis goes unnoticed.
         current: where snapshots become current.
         metrics: counts what was loaded and what was refused.
-        prefix: of every key.
+        scope: deployment and prefix of every key; signatures must hold for it.
         secrets: the deployment's keys, of which one must have signed what is loaded; none: no signature is asked for.
         recheck: seconds between two looks at all pointers.
         store: keeps what is loaded on disk, and has it when Redis has not; None: nothing is kept.
+        require_manifest: whether rules without a manifest are refused, though a loader of release 0.1 makes none.
+        most_age: seconds after which a manifest is too old for a server that starts; 0: none is.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of the server
         self,
         client: Redis,
         current: CurrentSnapshots,
         metrics: Metrics,
         *,
-        prefix: str = DEFAULT_PREFIX,
+        scope: Scope = DEFAULT_SCOPE,
         secrets: Sequence[bytes] = (),
         recheck: float = DEFAULT_RECHECK,
         store: SnapshotStore | None = None,
+        require_manifest: bool = False,
+        most_age: float = 0.0,
     ) -> None:
         self._client = client
         self._current = current
         self._metrics = metrics
-        self._keys = Keys(prefix)
+        self._keys = Keys(scope.prefix)
         fetcher = Fetcher(client, self._keys, metrics, current.memory)
-        self._uptake = Uptake(fetcher, current, metrics, secrets=secrets, store=store)
+        self._scope = scope
+        self._secrets = tuple(secrets)
+        self._listing = Listing(
+            current,
+            metrics,
+            scope=scope,
+            secrets=secrets,
+            required=require_manifest,
+            most_age=most_age,
+            store=store,
+        )
+        self._uptake = Uptake(fetcher, current, self._listing, metrics, scope=scope, secrets=secrets, store=store)
         self._recheck = recheck
         self._store = store
         self._replica = False
@@ -98,8 +115,11 @@ class Follower:
 
     def start(self) -> None:
         """Begins to follow, without waiting for Redis, which may be down; what is on disk is loaded at once."""
+        self._current.await_all()
         if self._store:
-            self._uptake.load_stored(self._store)
+            self._listing.load_stored(self._store)
+            self._listing.point(self._uptake.load_stored(self._store), whole=True)
+            self._listing.settle(self._uptake.gone, whole=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -199,24 +219,59 @@ class Follower:
         self._metrics.reload("redis", "failure", "unreachable")
 
     def _check_all(self) -> None:
-        """Looks at every pointer."""
-        pointers = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.pointers))
+        """Looks at the manifest, and at every pointer, which are never older than that."""
+        manifest = cast("bytes | None", self._client.get(self._keys.manifest))
+        found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.pointers))
         if self._current.source_error and not self._replica and not self._uptake.problems:
             _log.info("redis_reached", source=self._current.source)
         self._metrics.redis_up(up=True)
-        self._take({tenant.decode("utf-8", "replace"): raw for tenant, raw in pointers.items()})
+        pointers = {tenant.decode("utf-8", "replace"): raw for tenant, raw in found.items()}
+        self._list(manifest, pointers, whole=True)
+        self._take(pointers, whole=True)
+        if self._uptake.rolled_back or self._listing.rolled_back:
+            self._tell_followed()
 
     def _check(self, tenants: Iterable[str]) -> None:
-        """Looks at the pointers of these tenants."""
+        """Looks at the pointers of these tenants; at the manifest as well, where it does not name one of them yet."""
+        pointers = self._pointers_of(tenants)
+        if not all(map(self._listing.lists, pointers)):
+            manifest = cast("bytes | None", self._client.get(self._keys.manifest))
+            pointers = self._pointers_of(tenants)
+            self._list(manifest, pointers, whole=False)
+        self._take(pointers, whole=False)
+
+    def _pointers_of(self, tenants: Iterable[str]) -> dict[str, bytes]:
         names = sorted(tenants)
         raws = cast("list[bytes | None]", self._client.hmget(self._keys.pointers, names))
-        self._take({name: raw for name, raw in zip(names, raws, strict=True) if raw is not None})
+        return {name: raw for name, raw in zip(names, raws, strict=True) if raw is not None}
 
-    def _take(self, pointers: Mapping[str, bytes]) -> None:
+    def _list(self, manifest: bytes | None, pointers: Mapping[str, bytes], *, whole: bool) -> None:
+        """Takes the manifest, and says what is missing before anything that it names is taken over."""
+        if self._listing.take(manifest, pointers, whole=whole):
+            self._uptake.look_again()
+        self._listing.settle(self._uptake.gone, whole=False)
+
+    def _take(self, pointers: Mapping[str, bytes], *, whole: bool) -> None:
+        self._uptake.rolled_back = False
         for tenant, raw in pointers.items():
             if self._stop.is_set():
                 return
             self._uptake.take(tenant, raw)
+        self._listing.settle(self._uptake.gone, whole=whole)
         self._current.contacted_at = time.time()
         problems = [f"{self._current.source}: {_REPLICA}"] if self._replica else []
-        self._current.source_error = "; ".join([*problems, *self._uptake.problems])
+        problems += [one for one in (self._listing.problem, self._current.incomplete) if one]
+        self._current.source_error = "; ".join([*dict.fromkeys(problems), *self._uptake.problems])
+
+    def _tell_followed(self) -> None:
+        """Says in Redis how high the numbers are that were followed here: the loader has to give higher ones."""
+        number = max(self._uptake.highest, self._listing.sequence)
+        said = cast("bytes | None", self._client.get(self._keys.followed))
+        if load_followed(said, self._secrets, self._scope) >= number:
+            return
+        secret = self._secrets[0] if self._secrets else None
+        try:
+            self._client.set(self._keys.followed, dump_followed(number, secret, self._scope))
+        except ResponseError as error:
+            advice = f"give the server's Redis user SET on {self._keys.followed}, or see rolled_back in the runbook"
+            _log.warning("followed_not_told", number=number, problem=str(error), advice=advice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotAllowed, NotReady
+from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotAllowed, NotReady, TenantsMissing
 from pdp.security.identity import ASKING
 from pdp.snapshots.current import CurrentSnapshots
 
@@ -52,6 +52,11 @@ class ScopedSnapshots(CurrentSnapshots):
         """Whether there is any snapshot, whoever asks."""
         return self.whole.ready
 
+    @property
+    def incomplete(self) -> str:
+        """Why tenants may be missing here; clients bound to tenants see nothing of that: it may name others'."""
+        return self.whole.incomplete if asking().tenants is None else ""
+
     def on_ready(self, callback: Callable[[bool], None]) -> None:
         """Calls back now, and whenever ``ready`` changes."""
         self.whole.on_ready(callback)
@@ -75,6 +80,10 @@ class ScopedSnapshots(CurrentSnapshots):
         found = (self.whole.get(tenant) for tenant in tenants)
         return [held for held in found if held is not None]
 
+    def frozen(self) -> ScopedSnapshots:
+        """All that there is at this moment, as the same clients may see it."""
+        return ScopedSnapshots(self.whole.frozen(), self._denied)
+
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """The snapshot that decides a call, among those of the client's tenants.
 
@@ -86,6 +95,7 @@ class ScopedSnapshots(CurrentSnapshots):
             UnknownTenant: ``tenant`` is, and has no rules here.
             AmbiguousCaller: no tenant was named, and more than one has a user with this alias.
             AmbiguousOutcall: no tenant was named, none knows the caller, and more than one has the outcall.
+            TenantsMissing: none of the client's tenants here claims the call, and one that is missing may.
         """
         tenants = self._tenants()
         if tenants is None:
@@ -98,7 +108,15 @@ class ScopedSnapshots(CurrentSnapshots):
             return self.whole.resolve(caller, outcall, tenants[0])
         if not self.whole.ready:
             raise NotReady
-        return _among([held.snapshot for held in self.held()], caller, outcall)
+        snapshots = [held.snapshot for held in self.held()]
+        if self._may_be_missing(tenants) and not _claimed(snapshots, caller, outcall):
+            raise TenantsMissing
+        return _among(snapshots, caller, outcall)
+
+    def _may_be_missing(self, tenants: tuple[str, ...]) -> bool:
+        """Whether one of these tenants may be missing here."""
+        whole = self.whole
+        return bool(whole.incomplete) and (not whole.missing or not whole.missing.isdisjoint(tenants))
 
     def _tenants(self) -> tuple[str, ...] | None:
         """The tenants of whoever asks; None: every one."""
@@ -135,3 +153,10 @@ def _among(snapshots: list[Snapshot], caller: str, outcall: str) -> Snapshot | N
     if len(having) > 1:
         raise AmbiguousOutcall(outcall)
     return having[0] if having else None
+
+
+def _claimed(snapshots: list[Snapshot], caller: str, outcall: str) -> bool:
+    """Whether no further tenant can have a say: the caller is known, or there is none and the outcall is known."""
+    if caller:
+        return any(snapshot.knows_caller(caller) or snapshot.has_alias(caller) for snapshot in snapshots)
+    return not outcall or any(snapshot.knows_outcall(outcall) for snapshot in snapshots)

@@ -7,59 +7,36 @@ failure of one tenant's keys is that tenant's alone.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
-from pdp.rules.errors import (
-    SnapshotCorrupt,
-    SnapshotError,
-    SnapshotForeign,
-    SnapshotTruncated,
-    SnapshotUntrusted,
-)
+from pdp.rules.errors import SnapshotError
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
+from pdp.snapshots.refusal import Refused, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pdp.metrics.registry import Metrics
     from pdp.rules.model import Revision
+    from pdp.rules.publication.keys import Scope
     from pdp.rules.snapshot.blob import Blob
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots, Held
     from pdp.snapshots.disk import SnapshotStore
     from pdp.snapshots.fetch import Fetcher
+    from pdp.snapshots.listing import Listing
 
 _log = structlog.get_logger()
 
 _RETRY = (5.0, 300.0)
 """Seconds before the same refused revision is fetched again, and at most: a blob can be large."""
-_CAUSES: tuple[tuple[type[SnapshotError], str], ...] = (
-    (SnapshotTruncated, "truncated"),
-    (SnapshotForeign, "foreign"),
-    (SnapshotCorrupt, "corrupt"),
-    (SnapshotUntrusted, "untrusted"),
-)
 
 
-class Refused(Exception):
-    """What was published of a tenant cannot be used.
-
-    Attributes:
-        cause: one of ``RELOAD_CAUSES`` in ``metrics``.
-    """
-
-    def __init__(self, cause: str, problem: str) -> None:
-        self.cause = cause
-        super().__init__(problem)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(NamedTuple):
     """A pointer that led to nothing usable, and when it is worth another look, by ``time.monotonic``."""
 
     raw: bytes
@@ -74,7 +51,9 @@ class Uptake:
     Args:
         fetcher: fetches blobs.
         current: where snapshots become current.
+        listing: knows which pointers the loader would have there now.
         metrics: counts what was loaded and what was refused.
+        scope: for which pointers must be, if they say so.
         secrets: the deployment's keys, of which one must have signed what is loaded; none: no signature is asked for.
         store: keeps what is loaded on disk; None: nothing is kept.
     """
@@ -83,19 +62,27 @@ class Uptake:
         self,
         fetcher: Fetcher,
         current: CurrentSnapshots,
+        listing: Listing,
         metrics: Metrics,
         *,
+        scope: Scope,
         secrets: Sequence[bytes] = (),
         store: SnapshotStore | None = None,
     ) -> None:
         self._fetcher = fetcher
         self._current = current
+        self._listing = listing
+        self._scope = scope
         self._metrics = metrics
         self._secrets = tuple(secrets)
         self._store = store
         self._refusals: dict[str, _Refusal] = {}
         self._serials: dict[str, int] = {}
         """Of each tenant, the serial of the last pointer that was followed."""
+        self.gone: dict[str, int] = {}
+        """The tenants that pointers say are gone, with the serials of these."""
+        self.rolled_back = False
+        """Whether any pointer was refused since the last round began because it is older than what was followed."""
         self._leaving: list[Held] = []
         """What was current until a moment ago: a call that is being decided must not be the one to free it."""
 
@@ -103,6 +90,11 @@ class Uptake:
     def problems(self) -> list[str]:
         """What is wrong with tenants whose newest rules cannot be used, a sentence each."""
         return [refusal.problem for refusal in self._refusals.values()]
+
+    @property
+    def highest(self) -> int:
+        """The highest serial of a pointer that was followed; 0: none was."""
+        return max(self._serials.values(), default=0)
 
     @property
     def _gently(self) -> bool:
@@ -113,18 +105,31 @@ class Uptake:
         """Frees the snapshots that were replaced by the last round."""
         self._leaving.clear()
 
-    def load_stored(self, store: SnapshotStore) -> None:
-        """Takes what a store has. It is as old as it is; Redis has the last word as soon as it is reached."""
+    def look_again(self) -> None:
+        """Looks at once at what was refused: what is believed of pointers is another than before."""
+        self._refusals = {tenant: refusal._replace(retry_at=0.0) for tenant, refusal in self._refusals.items()}
+
+    def load_stored(self, store: SnapshotStore) -> set[str]:
+        """Takes what a store has. It is as old as it is; Redis has the last word as soon as it is reached.
+
+        Returns:
+            The tenants that it has pointers of.
+        """
+        tenants: set[str] = set()
         for pointer, snapshot, error in store.load(self._current.memory):
+            tenants.add(pointer.tenant)
             if error is not None:
                 self._metrics.reload("disk", "failure", cause_of(error))
                 _log.error("stored_rules_refused", tenant=pointer.tenant, problem=str(error))
                 continue
             self._serials[pointer.tenant] = pointer.serial
-            if snapshot is not None:
+            if snapshot is None:
+                self.gone[pointer.tenant] = pointer.serial
+            else:
                 self._current.replace(snapshot, "disk")
                 self._metrics.reload("disk", "success")
                 _log.info("stored_rules_loaded", tenant=pointer.tenant, revision=str(pointer.revision))
+        return tenants
 
     def take(self, tenant: str, raw: bytes) -> None:
         """Makes what a pointer says current, if it is not yet; what cannot be used is refused, and tried again later.
@@ -152,7 +157,7 @@ class Uptake:
             Refused: it, or what it leads to, cannot be used.
         """
         try:
-            pointer = Pointer.load(tenant, raw, self._secrets)
+            pointer = Pointer.load(tenant, raw, self._secrets, self._scope)
         except SnapshotError as error:
             raise Refused(cause_of(error), str(error)) from error
         held = self._current.get(tenant)
@@ -165,7 +170,9 @@ class Uptake:
             return
         newest = known if known is not None else has.number if has else 0
         if pointer.serial < newest or (pointer.serial == newest and has not in (None, pointer.revision)):
+            self.rolled_back = True
             raise Refused("rolled_back", f"its pointer to {pointer.revision} is not newer than what was followed")
+        self._listing.check(pointer)
         blob = None
         if held is not None:
             self._leaving.append(held)
@@ -176,6 +183,10 @@ class Uptake:
         else:  # the very revision that came from disk
             self._current.replace(held.snapshot, "redis")
         self._serials[tenant] = pointer.serial
+        if pointer.removed:
+            self.gone[tenant] = pointer.serial
+        else:
+            self.gone.pop(tenant, None)
         if self._store:
             self._store.save(pointer, raw, blob)
 
@@ -241,8 +252,3 @@ class Uptake:
         self._refusals[tenant] = _Refusal(raw, problem, time.monotonic() + delay, delay)
         self._metrics.reload("redis", "failure", refused.cause)
         _log.error("rules_refused", tenant=tenant, cause=refused.cause, problem=str(refused), revision_kept=kept)
-
-
-def cause_of(error: SnapshotError) -> str:
-    """As which of ``RELOAD_CAUSES`` an error counts."""
-    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "unusable")

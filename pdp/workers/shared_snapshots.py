@@ -110,6 +110,7 @@ class SharedSnapshots(CurrentSnapshots):
         super().__init__(source)
         self._shared: dict[str, Shared] = {}
         self._listeners: list[Callable[[str, Shared | None], None]] = []
+        self._told_incomplete: list[Callable[[str], None]] = []
         self.sharing = threading.RLock()
         """Held while something changes and is told; who begins to listen holds it and misses nothing."""
 
@@ -117,14 +118,27 @@ class SharedSnapshots(CurrentSnapshots):
         """Every snapshot. To be called, and used, while ``sharing`` is held."""
         return list(self._shared.values())
 
-    def listen(self, listener: Callable[[str, Shared | None], None]) -> None:
-        """Tells of each change from now on: the tenant, and its new snapshot or None.
+    def listen(self, listener: Callable[[str, Shared | None], None], incomplete: Callable[[str], None]) -> None:
+        """Tells of each change from now on.
 
-        It is told before anybody sees the change here. So a listener that is told of the very first rules, while
-        nothing is ``ready``, and returns when those who answer have them, keeps health from promising answers too soon.
+        It is told before the change is seen here. So a listener that is told of the very first rules, while nothing is
+        ``ready``, and returns when those who answer have them, keeps health from promising answers too soon.
+
+        Args:
+            listener: is given the tenant, and its new snapshot or None.
+            incomplete: is given why tenants may be missing, or an empty text.
         """
         with self.sharing:
             self._listeners.append(listener)
+            self._told_incomplete.append(incomplete)
+
+    def set_incomplete(self, why: str, missing: Iterable[str] = ()) -> None:
+        """Says that tenants may be missing, or that none is any more, here and to whoever listens."""
+        with self.sharing:
+            if why != self.incomplete:
+                for tell in self._told_incomplete:
+                    tell(why)
+            super().set_incomplete(why, missing)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
         """From the next call on, the tenant is decided by it, here and by whoever listens."""

@@ -85,7 +85,7 @@ class Supervisor:
         self._delay = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-        snapshots.listen(self._tell_change)
+        snapshots.listen(self._tell_change, self._tell_incomplete)
 
     @property
     def processes(self) -> list[int]:
@@ -145,6 +145,8 @@ class Supervisor:
             if self._stopping:
                 return
             worker.state = "told"
+            if self._snapshots.incomplete:
+                self._tell([worker], "incomplete", {"why": self._snapshots.incomplete})
             for shared in self._snapshots.shared():
                 since = 0.0 if shared in worker.old else shared.since
                 fields = {"tenant": shared.tenant, "origin": shared.origin, "since": since}
@@ -161,6 +163,10 @@ class Supervisor:
             self._tell_rules(told, fields, shared.number)
             if not self._snapshots.ready:
                 self._changed.wait_for(lambda: not any(worker.owing for worker in self._workers), _FIRST_SECONDS)
+
+    def _tell_incomplete(self, why: str) -> None:
+        """Tenants are missing, or none is any more. ``sharing`` is held."""
+        self._tell([worker for worker in self._workers if worker.state != "starting"], "incomplete", {"why": why})
 
     def _tell_rules(self, workers: Iterable[_Worker], fields: Mapping[str, Any], file: int) -> None:
         for worker in workers:

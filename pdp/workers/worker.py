@@ -90,6 +90,8 @@ class Worker:
             self._replace(fields, file)
         elif kind == "remove":
             self._current.remove(fields["tenant"])
+        elif kind == "incomplete":
+            self._current.set_incomplete(fields["why"])
         elif kind == "serve":
             self._serve()
         elif kind == "refuse":  # one that has only just come up as well: it is not waited for then

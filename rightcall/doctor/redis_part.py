@@ -19,6 +19,8 @@ from rightcall.redis_url import open_redis
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pdp.rules.publication.keys import Scope
+
 _BATCH: Final = 500
 """Snapshots that are looked at together."""
 HEAD_SIZE: Final = 12
@@ -47,7 +49,7 @@ class RedisPart:
 
     Args:
         url: as ``rightcall.redis_url`` says.
-        prefix: of every key.
+        scope: deployment and prefix of every key.
         secrets: the deployment's keys; none: signatures are not looked at.
         seconds: that an answer may take.
 
@@ -58,9 +60,10 @@ class RedisPart:
         RedisUrlError: the URL cannot be read.
     """
 
-    def __init__(self, url: str, *, prefix: str, secrets: Sequence[bytes], seconds: float) -> None:
+    def __init__(self, url: str, *, scope: Scope, secrets: Sequence[bytes], seconds: float) -> None:
         self.name = without_credentials(url)
-        self.keys = Keys(prefix)
+        self.keys = Keys(scope.prefix)
+        self.scope = scope
         self.secrets = tuple(secrets)
         self._url = urlsplit(url)
         self._seconds = seconds
@@ -162,7 +165,7 @@ class RedisPart:
         for name, raw in found.items():
             tenant = name.decode("utf-8", "replace")
             try:
-                pointers.good[tenant] = Pointer.load(tenant, raw, self.secrets)
+                pointers.good[tenant] = Pointer.load(tenant, raw, self.secrets, self.scope)
             except SnapshotError as error:
                 pointers.bad[tenant] = str(error)
         return pointers

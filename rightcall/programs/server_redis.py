@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pdp.rules.publication.keys import Scope
     from pdp.settings import ServerSettings
     from rightcall.programs.processes import Processes
     from rightcall.programs.serving import OpenLog
@@ -33,13 +34,28 @@ _COUNTING_TIMEOUT = 1.0
 """Seconds; somebody who has just dialled a password waits for Redis to count the attempt."""
 
 
+class Trust(NamedTuple):
+    """What of Redis is believed.
+
+    Attributes:
+        scope: for which rules must have been published.
+        secrets: the deployment's keys, of which one must have signed them; none: no signature is asked for.
+        require_manifest: whether rules without a manifest are refused.
+        most_age: seconds after which a manifest is too old for a server that starts; 0: none is.
+    """
+
+    scope: Scope
+    secrets: tuple[bytes, ...]
+    require_manifest: bool
+    most_age: float
+
+
 def serve_redis(
     settings: ServerSettings,
     url: str,
     processes: Processes,
     *,
-    prefix: str,
-    secrets: tuple[bytes, ...],
+    trust: Trust,
     recheck: float | None,
     state_dir: Path | None,
     decision_log: OpenLog,
@@ -50,8 +66,7 @@ def serve_redis(
         settings: the server's.
         url: of Redis.
         processes: what answers.
-        prefix: of every key.
-        secrets: the deployment's keys.
+        trust: what of Redis is believed.
         recheck: seconds between two looks at all pointers; None: the usual.
         state_dir: where the last good rules are kept; None: nowhere.
         decision_log: opens the decision log.
@@ -60,6 +75,7 @@ def serve_redis(
         Failure: the state directory cannot be used, or the server cannot listen.
     """
     client, name = opened_redis(url)
+    secrets = trust.secrets
     if not secrets:
         _log.warning("rules_unsigned", advice="whoever can write to Redis can change them; give --secret-key-file")
     current = processes.snapshots(name)
@@ -68,13 +84,17 @@ def serve_redis(
         client,
         current,
         metrics,
-        prefix=prefix,
+        scope=trust.scope,
         secrets=secrets,
         recheck=DEFAULT_RECHECK if recheck is None else recheck,
         store=_opened_store(state_dir, secrets),
+        require_manifest=trust.require_manifest,
+        most_age=trust.most_age,
     )
     counting = open_redis(url, answer_timeout=_COUNTING_TIMEOUT)
-    attempts = RedisAttempts(counting, Limits(settings.challenge_attempts, settings.lockout_seconds), prefix=prefix)
+    attempts = RedisAttempts(
+        counting, Limits(settings.challenge_attempts, settings.lockout_seconds), prefix=trust.scope.prefix
+    )
     with client, counting:
         log = decision_log(metrics)
         with _following(follower) as begun:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from given import ACME, ALICE, KEY
 
 from loader.cycle import RemovalGuard, Synchronizer
 from loader.publishing.publish import DEFAULT_KEEP, RedisPublisher
+from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import without_credentials
@@ -47,12 +48,18 @@ class Replica:
     """What a server holds that follows Redis."""
 
     def __init__(
-        self, url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,), store: SnapshotStore | None = None
+        self,
+        url: str,
+        *,
+        recheck: float = 0.2,
+        secrets: Sequence[bytes] = (KEY,),
+        store: SnapshotStore | None = None,
+        **more: Any,
     ) -> None:
         self.current = CurrentSnapshots(without_credentials(url))
         self.metrics = Metrics(self.current, "test")
         self.follower = Follower(
-            open_redis(url), self.current, self.metrics, secrets=secrets, recheck=recheck, store=store
+            open_redis(url), self.current, self.metrics, secrets=secrets, recheck=recheck, store=store, **more
         )
 
     def denies(self, extension: str, tenant: str = ACME, caller: str = ALICE) -> bool:
@@ -64,6 +71,18 @@ class Replica:
         """The number of the revision that it holds; 0 for none."""
         held = self.current.get(tenant)
         return held.snapshot.revision.number if held else 0
+
+    def answer(self, caller: str = ALICE, extension: str = "118", tenant: str = "") -> str:
+        """What a call is answered, in one word: a decision, or the name of the error instead."""
+        try:
+            snapshot = self.current.resolve(caller, "", tenant)
+        except CallError as error:
+            return type(error).__name__
+        return snapshot.decide(caller, extension, "").decision.name if snapshot else "ALLOW"
+
+    def metric(self, name: str) -> float | None:
+        """What a metric without labels says."""
+        return self.metrics.registry.get_sample_value(name)
 
     def reloads(self, result: str, cause: str = "") -> float:
         """How many reloads came to this."""
@@ -77,10 +96,15 @@ class Replica:
 
 @contextlib.contextmanager
 def replica(
-    url: str, *, recheck: float = 0.2, secrets: Sequence[bytes] = (KEY,), store: SnapshotStore | None = None
+    url: str,
+    *,
+    recheck: float = 0.2,
+    secrets: Sequence[bytes] = (KEY,),
+    store: SnapshotStore | None = None,
+    **more: Any,
 ) -> Iterator[Replica]:
-    """A replica that follows."""
-    made = Replica(url, recheck=recheck, secrets=secrets, store=store)
+    """A replica that follows; ``more`` is for its ``Follower``."""
+    made = Replica(url, recheck=recheck, secrets=secrets, store=store, **more)
     made.follower.start()
     try:
         yield made

@@ -9,6 +9,13 @@
 - "--password-override={{ $.Values.passwordOverride }}"
 {{- else }}
 - {{ printf "--redis-prefix=%s" $.Values.redis.prefix | quote }}
+{{- with $.Values.redis.deployment }}
+- {{ printf "--deployment=%s" . | quote }}
+{{- end }}
+{{- if $.Values.redis.requireManifest }}
+- "--require-manifest"
+{{- end }}
+- "--max-manifest-age={{ $.Values.redis.maxManifestAge | toJson }}"
 {{- if .state.enabled }}
 - "--state-dir=/var/lib/rightcall"
 {{- end }}
@@ -106,6 +113,9 @@
 {{- end }}
 {{- end }}
 - {{ printf "--redis-prefix=%s" $.Values.redis.prefix | quote }}
+{{- with $.Values.redis.deployment }}
+- {{ printf "--deployment=%s" . | quote }}
+{{- end }}
 - "--secret-key-file=/etc/rightcall/key/key"
 - "--password-override={{ $.Values.passwordOverride }}"
 - "--http={{ .listenHost }}:9465"

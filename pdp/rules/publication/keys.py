@@ -1,6 +1,8 @@
 """Where rules lie in Redis: the contract between the loader, which writes, and the server, which reads.
 
     {prefix}{pointers}                  hash: tenant → pointer, the one place that says which revision is current
+    {prefix}{pointers}:manifest         string: the tenants that there are, signed (see ``manifest``)
+    {prefix}{pointers}:followed         string: the highest number that a server has followed, signed (see ``numbers``)
     {prefix}{pointers}:leader           string with an expiry: the loader that leads
     {prefix}{pointers}:epoch            integer: how often the lead was taken
     {prefix}snapshot:{tenant}:number    string: the blob of a revision
@@ -22,6 +24,25 @@ from urllib.parse import urlsplit
 DEFAULT_PREFIX = "rightcall:"
 
 
+class Scope(NamedTuple):
+    """What a signature holds for, besides its tenant: the same rules mean nothing elsewhere.
+
+    Attributes:
+        prefix: of every key.
+        deployment: as the operator calls it; loaders and servers of one deployment say the same.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    deployment: str = ""
+
+    def __str__(self) -> str:
+        """For people: ``prefix rightcall:`` or ``deployment paris, prefix rightcall:``."""
+        return f"deployment {self.deployment}, prefix {self.prefix}" if self.deployment else f"prefix {self.prefix}"
+
+
+DEFAULT_SCOPE = Scope()
+
+
 class Keys(NamedTuple):
     """The names of the keys under one prefix."""
 
@@ -31,6 +52,16 @@ class Keys(NamedTuple):
     def pointers(self) -> str:
         """The hash of pointers."""
         return f"{self.prefix}{{pointers}}"
+
+    @property
+    def manifest(self) -> str:
+        """Which tenants there are."""
+        return f"{self.prefix}{{pointers}}:manifest"
+
+    @property
+    def followed(self) -> str:
+        """The highest number that a server has followed."""
+        return f"{self.prefix}{{pointers}}:followed"
 
     @property
     def leader(self) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pdp.rules.errors import SnapshotCorrupt, SnapshotUntrusted
+from pdp.rules.errors import SnapshotCorrupt, SnapshotMisplaced, SnapshotUntrusted
 from pdp.rules.model import Revision
+from pdp.rules.publication.manifest import NUMBERS_END
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_NUMBERS_END = 2**53
-"""Above what any program on the way can hold exactly; Unix time will not get there."""
+    from pdp.rules.publication.keys import Scope
+
 _TYPES = {
     "serial": int,
     "number": int,
@@ -38,6 +39,8 @@ class Pointer:
         removed: the tenant is gone.
         pinned: an operator chose this revision; loaders leave it alone until it is unpinned.
         permissions: how many the revision holds.
+        bound: whether it says for which deployment and prefix it was published, and was checked to be for these;
+            those of release 0.1 do not say.
     """
 
     tenant: str
@@ -46,6 +49,7 @@ class Pointer:
     removed: bool = False
     pinned: bool = False
     permissions: int = 0
+    bound: bool = field(default=False, compare=False)
 
     @classmethod
     def to(cls, tenant: str, revision: Revision, permissions: int) -> Pointer:
@@ -57,22 +61,31 @@ class Pointer:
         """The pointer of a tenant that is gone."""
         return cls(tenant, serial, Revision(serial, ""), removed=True)
 
-    def dump(self, secret: bytes | None) -> bytes:
-        """The pointer as Redis holds it."""
-        signature = self._sign(secret) if secret else ""
-        return json.dumps({**self._fields(), "signature": signature}, separators=(",", ":")).encode()
+    def dump(self, secret: bytes | None, scope: Scope | None = None) -> bytes:
+        """The pointer as Redis holds it.
+
+        Args:
+            secret: signs it; None: it is not signed.
+            scope: for which it is published; None: it does not say, as those of release 0.1.
+        """
+        # ``signature`` is over what servers of release 0.1 know, ``bound`` over the scope besides.
+        signed: dict[str, object] = {"signature": self._sign(secret) if secret else ""}
+        if scope is not None:
+            signed |= {"scope": list(scope), "bound": self._sign(secret, scope) if secret else ""}
+        return json.dumps({**self._fields(), **signed}, separators=(",", ":")).encode()
 
     @classmethod
-    def load(cls, tenant: str, dumped: bytes, secrets: Sequence[bytes] = ()) -> Pointer:
+    def load(cls, tenant: str, dumped: bytes, secrets: Sequence[bytes] = (), scope: Scope | None = None) -> Pointer:
         """Reads a pointer.
 
         Args:
             tenant: the UUID that it was found under.
             dumped: what ``dump`` returned.
             secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
+            scope: that it must be for, if it says so; None: any.
 
         Raises:
-            SnapshotError: it is no pointer, or not a trusted one.
+            SnapshotError: it is no pointer, not a trusted one, or one for another deployment or prefix.
         """
         try:
             found = json.loads(dumped)
@@ -84,11 +97,20 @@ class Pointer:
         signature = fields.pop("signature")
         revision = Revision(fields.pop("number"), fields.pop("digest"))
         pointer = cls(tenant, revision=revision, **fields)
-        if not (0 < revision.number <= pointer.serial < _NUMBERS_END):
+        if not (0 < revision.number <= pointer.serial < NUMBERS_END):
             raise SnapshotCorrupt("its pointer in Redis holds a number that no loader gives")
         if secrets and not any(_equal(signature, pointer._sign(secret)) for secret in secrets):
             raise SnapshotUntrusted("pointer bears no valid signature")
-        return pointer
+        return pointer if scope is None or "scope" not in found else pointer._placed(found, secrets, scope)
+
+    def _placed(self, found: Mapping[str, object], secrets: Sequence[bytes], scope: Scope) -> Pointer:
+        """The pointer, where it is signed for this scope."""
+        if found["scope"] != list(scope):
+            raise SnapshotMisplaced("its pointer", scope, found["scope"])
+        bound = str(found.get("bound"))
+        if secrets and not any(_equal(bound, self._sign(secret, scope)) for secret in secrets):
+            raise SnapshotUntrusted("pointer bears no valid signature for this deployment and prefix")
+        return replace(self, bound=True)
 
     def _fields(self) -> dict[str, object]:
         return {
@@ -100,8 +122,9 @@ class Pointer:
             "permissions": self.permissions,
         }
 
-    def _sign(self, secret: bytes) -> str:
-        message = json.dumps(["pointer", self.tenant, self._fields()])
+    def _sign(self, secret: bytes, scope: Scope | None = None) -> str:
+        place = [] if scope is None else list(scope)
+        message = json.dumps(["pointer", self.tenant, self._fields(), *place])
         return hmac.digest(secret, message.encode(), "sha256").hex()
 
 

@@ -53,6 +53,8 @@ _ROOM_BITS = 5
 _META_ROOM = 1024
 """A multiple of this is META's, which gets longer and shorter all the time."""
 
+HEAD_SIZE = 24
+"""Bytes of a blob up to the end of its size."""
 _HEADER = struct.Struct("<8sIIQ32s32s")
 _ENTRY = struct.Struct("<QQ")
 _CONTENT_HEAD = 24
@@ -113,6 +115,18 @@ def seal(sections: Mapping[Section, Buffer], secret: bytes | None) -> bytes:
     digest = _content_digest(header, [*entries, *body])
     signature = _sign(secret, digest) if secret else _UNSIGNED
     return b"".join((header[:_CONTENT_HEAD], signature, _checksum(digest, signature), *entries, *body))
+
+
+def is_whole(size: object, head: object) -> bool:
+    """Whether a blob of this size that begins like this is all there; what is in it is not looked at.
+
+    Args:
+        size: of the blob, or what Redis said instead.
+        head: its first HEAD_SIZE bytes, or what Redis said instead.
+    """
+    if not isinstance(head, bytes) or len(head) < HEAD_SIZE:
+        return False
+    return head.startswith(MAGIC) and int.from_bytes(head[16:24], "little") == size
 
 
 def checksum(blob: Blob) -> bytes:

@@ -16,7 +16,7 @@ from rich.text import Text
 from pdp.errors import ListenError
 from pdp.runtime.version import version
 from rightcall.cli.command import command, option
-from rightcall.cli.options.common import json_option, redis_prefix_option, secret_option
+from rightcall.cli.options.common import json_option, scope_options, secret_option
 from rightcall.cli.options.connection import connection_options, told
 from rightcall.cli.output import Grid, draw, print_json, say
 from rightcall.client.channel import DEFAULT_TARGET
@@ -32,6 +32,7 @@ from rightcall.redis_url import RedisUrlError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pdp.rules.publication.keys import Scope
     from rightcall.doctor.run import Result
 
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "bold yellow", Verdict.FAILURE: "bold red", Verdict.SKIPPED: "dim"}
@@ -54,7 +55,7 @@ _SHARE = 0.8
 @option("--http", metavar="HOST:PORT", help="That server's HTTP port, or its https:// URL.")
 @option("--loader-http", metavar="HOST:PORT", help="A loader's HTTP port.")
 @option("--redis", metavar="URL", help="Where the compiled rules are.")
-@redis_prefix_option
+@scope_options
 @secret_option
 @option(
     "--timeout",
@@ -70,7 +71,7 @@ def doctor(  # noqa: PLR0913 - each is an option
     http: str | None,
     loader_http: str | None,
     redis: str | None,
-    redis_prefix: str,
+    scope: Scope,
     secrets: tuple[bytes, ...],
     timeout: float,
     connection: dict[str, Any],
@@ -87,7 +88,7 @@ def doctor(  # noqa: PLR0913 - each is an option
             server=ServerPart(target, connection, seconds) if target != _NONE else None,
             http=_http(http, connection, seconds),
             loader=_http(loader_http, connection, seconds),
-            redis=RedisPart(redis, prefix=redis_prefix, secrets=secrets, seconds=seconds) if redis else None,
+            redis=RedisPart(redis, scope=scope, secrets=secrets, seconds=seconds) if redis else None,
         )
     except (RedisUrlError, ListenError) as error:
         raise click.UsageError(f"{error}.") from error

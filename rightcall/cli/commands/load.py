@@ -28,7 +28,7 @@ from rightcall.cli.command import command, option
 from rightcall.cli.options.common import (
     log_options,
     password_override_option,
-    redis_prefix_option,
+    scope_options,
     secret_option,
 )
 from rightcall.cli.options.sources import wazo_options
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from loader.cycle import SyncReport
     from loader.sources import WazoOptions
+    from pdp.rules.publication.keys import Scope
     from rightcall.cli.options.tracing import Traced
 
 _log = structlog.get_logger()
@@ -130,7 +131,7 @@ class CompileProgress:
     show_default="30",
     help="Look for changes at least this often, even if nobody told of any.",
 )
-@redis_prefix_option
+@scope_options
 @secret_option
 @password_override_option
 @wazo_options
@@ -147,7 +148,7 @@ def load(  # noqa: PLR0913 - each is an option
     name: str | None,
     keep: int,
     recheck: float | None,
-    redis_prefix: str,
+    scope: Scope,
     secrets: tuple[bytes, ...],
     password_override: str,
     wazo: WazoOptions,
@@ -164,10 +165,10 @@ def load(  # noqa: PLR0913 - each is an option
     if secret is None:
         _log.warning("no_secret_key", advice="rules are not signed and passwords not published; give --secret-key-file")
     by = name or f"{socket.gethostname()}:{os.getpid()}"
-    lease = Lease(client, redis_name, by, prefix=redis_prefix)
+    lease = Lease(client, redis_name, by, prefix=scope.prefix)
     synchronizer = (traced.synchronizer or Synchronizer)(
         opened,
-        RedisPublisher(client, redis_name, by=by, secret=secret, prefix=redis_prefix, keep=keep, lease=lease),
+        RedisPublisher(client, redis_name, by=by, secret=secret, scope=scope, keep=keep, lease=lease),
         secret=secret,
         password_override=PasswordOverride(password_override),
         guard=RemovalGuard(max_removal),
@@ -244,6 +245,7 @@ def _load_once(synchronizer: Synchronizer, lease: Lease) -> None:
         if not lease.claim():
             message = f"another loader leads ({lease.leader}); it publishes what changes, or stop it first"
             raise Failure(message, ExitCode.UNREACHABLE)
+        lease.start()  # reading or compiling may take longer than a lease stands
         report = synchronizer.sync()
     except PublishError as error:
         raise Failure(str(error), ExitCode.UNREACHABLE) from error

@@ -14,7 +14,7 @@ from rich.text import Text
 from loader.errors import PublishError
 from loader.publishing.revisions import Revisions, UnknownRevision
 from rightcall.cli.command import command, option
-from rightcall.cli.options.common import json_option, redis_prefix_option, secret_option
+from rightcall.cli.options.common import json_option, scope_options, secret_option
 from rightcall.cli.output import Grid, draw, print_json, say
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.redis_client import opened_redis
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from loader.publishing.revisions import KeptRevision
+    from pdp.rules.publication.keys import Scope
 
     Decorated = Callable[..., Any]
 
@@ -32,16 +33,16 @@ _KIB = 1024
 def _redis_options(function: Decorated) -> Decorated:
     """What it takes to reach the revisions."""
     redis = option("--redis", required=True, metavar="URL", help="Where the compiled rules are.")
-    return redis(redis_prefix_option(secret_option(function)))
+    return redis(scope_options(secret_option(function)))
 
 
 @command("rightcall revisions --redis redis://localhost:6379/0")
 @option("--tenant", default="", metavar="UUID", help="Only this tenant's.")
 @_redis_options
 @json_option
-def revisions(*, tenant: str, redis: str, redis_prefix: str, secrets: tuple[bytes, ...], as_json: bool) -> None:
+def revisions(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], as_json: bool) -> None:
     """Lists the revisions that Redis keeps: when and by whom each was published, and which one servers answer from."""
-    with _opened(redis, redis_prefix, secrets) as opened:
+    with _opened(redis, scope, secrets) as opened:
         kept = opened.kept(tenant.lower())
     if as_json:
         print_json({"revisions": [one.as_dict() for one in kept]})
@@ -59,13 +60,13 @@ def revisions(*, tenant: str, redis: str, redis_prefix: str, secrets: tuple[byte
 @_redis_options
 @json_option
 def rollback(
-    *, tenant: str, revision: str, redis: str, redis_prefix: str, secrets: tuple[bytes, ...], as_json: bool
+    *, tenant: str, revision: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], as_json: bool
 ) -> None:
     """Makes an earlier REVISION of a TENANT current again, at once and on every server, and pins it.
 
     Loaders leave a pinned tenant alone, whatever its source says, until `rightcall unpin`.
     """
-    with _opened(redis, redis_prefix, secrets) as opened:
+    with _opened(redis, scope, secrets) as opened:
         chosen = opened.roll_back(tenant.lower(), revision)
     if as_json:
         print_json({"tenant": chosen.tenant, "revision": str(chosen.revision), "pinned": True})
@@ -77,9 +78,9 @@ def rollback(
 @click.argument("tenant")
 @_redis_options
 @json_option
-def unpin(*, tenant: str, redis: str, redis_prefix: str, secrets: tuple[bytes, ...], as_json: bool) -> None:
+def unpin(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], as_json: bool) -> None:
     """Lets loaders publish a TENANT again after a rollback. The source decides from the next cycle on."""
-    with _opened(redis, redis_prefix, secrets) as opened:
+    with _opened(redis, scope, secrets) as opened:
         revision = opened.unpin(tenant.lower())
     if as_json:
         print_json({"tenant": tenant, "revision": str(revision) if revision else None, "pinned": False})
@@ -90,12 +91,12 @@ def unpin(*, tenant: str, redis: str, redis_prefix: str, secrets: tuple[bytes, .
 
 
 @contextmanager
-def _opened(url: str, prefix: str, secrets: tuple[bytes, ...]) -> Iterator[Revisions]:
+def _opened(url: str, scope: Scope, secrets: tuple[bytes, ...]) -> Iterator[Revisions]:
     """The revisions behind a URL; what goes wrong with them ends the command."""
     client, name = opened_redis(url)
     with client:
         try:
-            yield Revisions(client, name, secret=secrets[0] if secrets else None, prefix=prefix)
+            yield Revisions(client, name, secret=secrets[0] if secrets else None, scope=scope)
         except UnknownRevision as error:
             raise Failure(str(error), ExitCode.USAGE) from error
         except PublishError as error:

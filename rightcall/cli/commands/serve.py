@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from pdp.settings import Characters, ServerSettings, Unknown
 from rightcall.cli.command import command, one_of, option
-from rightcall.cli.options.common import log_options, password_override_option, redis_prefix_option, secret_option
+from rightcall.cli.options.common import log_options, password_override_option, scope_options, secret_option
 from rightcall.cli.options.decision_log import decision_log_options
 from rightcall.cli.options.processes import process_options
 from rightcall.cli.options.security import security_options
@@ -22,6 +22,7 @@ from rightcall.cli.options.tracing import tracing_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pdp.rules.publication.keys import Scope
     from rightcall.cli.options.tracing import Traced
     from rightcall.programs.processes import Processes
     from rightcall.programs.serving import OpenLog
@@ -176,7 +177,7 @@ def _settings_options(function: Decorated) -> Decorated:
     show_default="30 for definitions, 5 for Redis",
     help="Look for changes at least this often, even if nobody told of any.",
 )
-@redis_prefix_option
+@scope_options
 @decision_log_options
 @option(
     "--state-dir",
@@ -184,6 +185,24 @@ def _settings_options(function: Decorated) -> Decorated:
     help=(
         "With --redis: keep the last good rules in this directory, and start from them while Redis is away. "
         "Each server needs one of its own."
+    ),
+)
+@option(
+    "--require-manifest",
+    is_flag=True,
+    help=(
+        "With --redis: refuse rules without the loader's signed list of tenants, which loaders of release 0.1 do not "
+        "make. Turn it on when all loaders are upgraded."
+    ),
+)
+@option(
+    "--max-manifest-age",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help=(
+        "With --redis: a server that starts takes no list of tenants that was signed longer ago; a loader that leads "
+        "signs it again every minute. 0: its age does not matter."
     ),
 )
 @secret_option
@@ -199,7 +218,9 @@ def serve(  # noqa: PLR0913 - each is an option
     redis: str | None,
     settings: ServerSettings,
     recheck: float | None,
-    redis_prefix: str,
+    scope: Scope,
+    require_manifest: bool,
+    max_manifest_age: float,
     secrets: tuple[bytes, ...],
     state_dir: Path | None,
     decision_log: OpenLog,
@@ -232,14 +253,13 @@ def serve(  # noqa: PLR0913 - each is an option
     elif chosen == "redis" and redis:
         if ctx.get_parameter_source("password_override") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--password-override belongs to --definitions; with --redis the loader has it.")
-        from rightcall.programs.server_redis import serve_redis  # noqa: PLC0415 - a client, which definitions need not
+        from rightcall.programs.server_redis import Trust, serve_redis  # noqa: PLC0415 - a client, which definitions need not
 
         serve_redis(
             settings,
             redis,
             processes,
-            prefix=redis_prefix,
-            secrets=secrets,
+            trust=Trust(scope, secrets, require_manifest=require_manifest, most_age=max_manifest_age),
             recheck=recheck,
             state_dir=state_dir,
             decision_log=decision_log,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from pdp.rules.publication.keys import DEFAULT_PREFIX
+from pdp.rules.publication.keys import DEFAULT_PREFIX, Scope
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
@@ -72,9 +72,21 @@ def password_override_option(function: Decorated) -> Decorated:
     )(function)
 
 
-def redis_prefix_option(function: Decorated) -> Decorated:
-    """``--redis-prefix``."""
-    return option("--redis-prefix", default=DEFAULT_PREFIX, help="Start of every key in Redis.")(function)
+def scope_options(function: Decorated) -> Decorated:
+    """``--redis-prefix`` and ``--deployment``, passed to the command together as ``scope``."""
+
+    @wraps(function)
+    def scoped(*, redis_prefix: str, deployment: str, **params: object) -> object:
+        return function(scope=Scope(redis_prefix, deployment), **params)
+
+    prefix = option("--redis-prefix", default=DEFAULT_PREFIX, help="Start of every key in Redis.")
+    deployment = option(
+        "--deployment",
+        default="",
+        metavar="NAME",
+        help="What this deployment is called: rules that were published for another one are refused.",
+    )
+    return prefix(deployment(scoped))
 
 
 def json_option(function: Decorated) -> Decorated:

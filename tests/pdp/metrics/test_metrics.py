@@ -24,12 +24,12 @@ from pdp.metrics.registry import Metrics
 from pdp.metrics.state import MAX_TENANT_SERIES
 from pdp.rules.model import Decision, Stage
 from pdp.rules.snapshot.verdict import Verdict
-from pdp.snapshots.uptake import _CAUSES
+from pdp.snapshots.refusal import CAUSES
 from pdp.workers.pipe import Channel
 from rightcall import v1
 
 ROOT = Path(__file__).parents[3]
-CAUSES_OF_SNAPSHOTS = ["unusable", *(cause for _, cause in _CAUSES)]
+CAUSES_OF_SNAPSHOTS = ["unusable", *(cause for _, cause in CAUSES)]
 PREMIUM = Verdict(Decision.CHALLENGE, Stage.GROUP, 11, "premium")
 
 
@@ -44,6 +44,7 @@ def complete_metrics() -> Metrics:
     metrics.rejected("overload")
     metrics.redis_up(up=True)
     metrics.redis_replica(replica=False)
+    metrics.missing_tenants(0)
     return metrics
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from server import Running
 
-    from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.model import Decision, Stage
 
 ACME = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 BOLT = "9f6a2f0e-7c1b-4d53-8a53-0d1f5a1f7b11"
@@ -216,27 +216,36 @@ def test_no_calls_get_no_answers(running: Running) -> None:
     assert not running.decisions.CheckCalls(v1.CheckCallsRequest(), timeout=DEADLINE).answers
 
 
-class Restless(CurrentSnapshots):
-    """Takes over another revision whenever it is asked."""
+class Restless(Metrics):
+    """Has another revision of one tenant come, and the other tenant come or go, at each decision."""
 
-    def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
-        """As ever, with rules that were loaded this moment."""
-        for one in (ACME_TENANT, BOLT_TENANT):
-            held = self.get(one.uuid)
-            self.replace(snapshot_of(one, number=held.snapshot.revision.number + 1 if held else 1))
-        return super().resolve(caller, outcall, tenant)
+    def __init__(self, current: CurrentSnapshots) -> None:
+        super().__init__(current, "")
+        self._snapshots = current
+
+    def decided(self, decision: Decision, stage: Stage, seconds: float) -> None:
+        """Counts, and turns the world upside down."""
+        super().decided(decision, stage, seconds)
+        held = self._snapshots.get(ACME)
+        assert held is not None
+        self._snapshots.replace(snapshot_of(ACME_TENANT, number=held.snapshot.revision.number + 1))
+        if self._snapshots.get(BOLT):
+            self._snapshots.remove(BOLT)
+        else:
+            self._snapshots.replace(snapshot_of(BOLT_TENANT, number=7))
 
 
-def test_many_calls_are_decided_by_one_revision_of_a_tenant() -> None:
-    """Even when new rules come in between."""
-    current = Restless("tests")
-    service = DecisionService(current, Metrics(current, ""))
+@pytest.mark.parametrize("bolt_is_there", [True, False])
+def test_many_calls_are_decided_by_one_moment(bolt_is_there: bool) -> None:  # noqa: FBT001 - one case or the other
+    """Even when new rules, and whole tenants, come and go in between: none is decided as if nobody knew its caller."""
+    current = current_of(ACME_TENANT, *([snapshot_of(BOLT_TENANT, number=7)] if bolt_is_there else []))
+    service = DecisionService(current, Restless(current))
     calls = [v1.CheckCallRequest(caller=caller, extension="0900") for caller in (ALICE, BOB) * 3]
 
     answers = service.check_calls(v1.CheckCallsRequest(calls=calls)).answers
 
     revisions = [answer.response.revision.partition("-")[0] for answer in answers]
-    assert revisions == ["1", "2"] * 3
+    assert revisions == ["1", "7" if bolt_is_there else ""] * 3
 
 
 def test_an_explanation_tells_the_whole_derivation(running: Running) -> None:

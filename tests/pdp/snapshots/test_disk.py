@@ -85,7 +85,7 @@ def test_rules_from_disk_that_redis_confirms_are_from_redis(redis: RedisServer, 
     for _ in range(2):
         with server_with(state, redis.url) as current:
             until(lambda: origin(current) == "redis", "Redis has confirmed it")
-    assert len(list(state.iterdir())) == 2
+    assert len(list(state.iterdir())) == 3, "pointer, snapshot and manifest"
 
 
 def test_only_the_last_revision_is_kept_and_nothing_of_a_tenant_that_is_gone(redis: RedisServer, state: Path) -> None:
