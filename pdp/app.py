@@ -149,17 +149,21 @@ class Server:
         if decision_log is not None:
             interceptors.append(DecisionIds())
         if chosen is Transport.CORE:
-            from pdp.transports.core.transport import CoreTransport  # noqa: PLC0415 - it may not be built
+            from pdp.transports.core.transport import CoreTransport, PlainCalls  # noqa: PLC0415 - it may not be built
 
+            # Traces are told of each decision, in Python; the decision log is by the core itself.
+            decided = None
+            if tracing is None:
+                seal = challenges.signing if challenges is not None else None
+                starts = _plain_from(emergency, settings.policy)
+                decided = PlainCalls(starts=starts, seal=seal, decision_log=decision_log)
             self._transport = CoreTransport(
                 settings,
                 methods(*services),
                 metrics,
                 current=current,
                 security=self._security,
-                seal=challenges.signing if challenges is not None else None,
-                # The decision log and traces are told of each decision, in Python.
-                plain_from=_plain_from(emergency, settings.policy) if told is None else None,
+                plain=decided,
                 interceptors=interceptors,
             )
             return

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod current;
 pub mod front;
 pub mod guard;
+pub mod log;
 pub mod rules;
 
 #[cfg(feature = "extension")]

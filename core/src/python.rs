@@ -1,5 +1,6 @@
 //! What Python sees: `pdp._core`.
 
+use std::borrow::Cow;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::front::server::{Front as Running, Listening, Phase};
 use crate::front::settings::{Settings, Shared};
 use crate::front::tls;
 use crate::guard::{Client, Identities, Limits as Buckets, Telling, TooMany};
+use crate::log::Log;
 use crate::memory::{Retired, memory_of, owned};
 use crate::rules::snapshot::{FORMAT_VERSION, Plain, Snapshot};
 
@@ -79,7 +81,7 @@ struct Front {
 #[pymethods]
 impl Front {
     #[new]
-    #[pyo3(signature = (behind, *, threads, decides, limits, clients, buckets, seal, certificate))]
+    #[pyo3(signature = (behind, *, threads, decides, limits, clients, buckets, seal, log, certificate))]
     #[allow(clippy::too_many_arguments, reason = "a constructor's choices, all of them named")]
     fn new(
         behind: PathBuf,
@@ -89,6 +91,7 @@ impl Front {
         clients: Option<(bool, bool, bool)>,
         buckets: Option<&Limits>,
         seal: Option<(Vec<u8>, u64)>,
+        log: Option<([f64; 3], usize, usize)>,
         certificate: Option<(Vec<u8>, Vec<u8>, Vec<u8>)>,
     ) -> PyResult<Self> {
         let tls = match certificate {
@@ -103,6 +106,7 @@ impl Front {
             seal.map(|(key, milliseconds)| Seal::new(&key, milliseconds)),
             telling.map(Identities::new),
             buckets.map(|buckets| Arc::clone(&buckets.0)),
+            log.map(|(shares, mask, most)| Log::new(shares, mask, most)),
             tls,
         );
         Ok(Self { shared: Arc::new(shared), running: Mutex::new(None), retired: Arc::default(), threads })
@@ -232,6 +236,15 @@ impl Front {
             }
         }
         found
+    }
+
+    /// Lines of the decision log that have to be written, how many there are, and how many more were dropped since the
+    /// last time; waits for some for so many seconds.
+    fn logged(&self, py: Python<'_>, seconds: f64) -> (Cow<'static, [u8]>, usize, u64) {
+        let Some(log) = &self.shared.log else { return (Cow::Borrowed(&[]), 0, 0) };
+        let patience = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let (text, lines, dropped) = py.detach(|| log.take(patience));
+        (Cow::Owned(text), lines, dropped)
     }
 
     /// Credentials that have to be judged: digest, header and certificate; waits for some for so many seconds.

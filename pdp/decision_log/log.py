@@ -23,7 +23,7 @@ from pdp.rules.model import Decision
 from pdp.security.identity import ASKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pdp.metrics.registry import Metrics
     from pdp.rules.model import Call
@@ -37,6 +37,8 @@ _BATCH: Final = 500
 """Entries that are written together."""
 _POLL_SECONDS: Final = 0.2
 """How long a stop may go unnoticed."""
+_GATHER_SECONDS: Final = 0.01
+"""How long lines from outside of Python are gathered, so that many are written together."""
 _CLOSE_SECONDS: Final = 5.0
 """What the entries in the queue have to be written in, when the server stops."""
 
@@ -107,12 +109,16 @@ class DecisionLog:
 
     def __init__(self, sink: Sink, settings: DecisionLogSettings, metrics: Metrics) -> None:
         self._sink = sink
-        self._settings = settings
+        self.settings = settings
+        """What is logged."""
         self._logged = metrics.logged
-        self._samples = {decision: settings.samples.get(decision, 1.0) for decision in Decision}
+        self.samples = {decision: settings.samples.get(decision, 1.0) for decision in Decision}
+        """By decision, the share of its entries that is logged."""
         self._queue: SimpleQueue[_Entry] = SimpleQueue()
         self._stopping = threading.Event()
         self._failing = False
+        self._writing = threading.Lock()
+        self._followed: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
 
     def record(
@@ -133,26 +139,39 @@ class DecisionLog:
             challenge: what came of the password, if there was one.
         """
         name = decision_id()  # even where it is not logged: those of a batch have its position
-        share = self._samples[outcome.verdict.decision]
+        share = self.samples[outcome.verdict.decision]
         if share < 1 and random.random() >= share:  # noqa: S311 - which ones are logged is no secret
             return
-        if self._queue.qsize() >= self._settings.queue:
+        if self._queue.qsize() >= self.settings.queue:
             self._logged("dropped", 1)
             return
         client = ASKING.get()
         who = client.name if client is not None else ""
         self._queue.put(_Entry(time.time(), name, who, call, snapshot, outcome, seconds, challenge))
 
+    def follow(self, source: Callable[[float], tuple[bytes, int, int]]) -> None:
+        """Writes what is recorded outside of Python as well, with the same settings.
+
+        Args:
+            source: waits for so many seconds for lines; returns the lines, each with its end, how many there are, and
+                how many more there were that it dropped.
+        """
+        name = f"decision-log-{len(self._followed) + 1}"
+        self._followed.append(threading.Thread(target=self._run_source, args=(source,), name=name, daemon=True))
+
     def start(self) -> None:
         """Writes from now on; what was recorded before waits."""
-        self._thread.start()
+        for thread in (self._thread, *self._followed):
+            thread.start()
 
     def stop(self) -> None:
         """Writes what there is, for a few seconds at most, and ends."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(_CLOSE_SECONDS)
-        if self._thread.is_alive():
+        threads, deadline = (self._thread, *self._followed), time.monotonic() + _CLOSE_SECONDS
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
             _log.error("decision_log_abandoned", sink=self._sink.name, entries=self._queue.qsize())
             return
         try:
@@ -177,9 +196,28 @@ class DecisionLog:
                     break
         return batch
 
+    def _run_source(self, source: Callable[[float], tuple[bytes, int, int]]) -> None:
+        while True:
+            last = self._stopping.is_set()
+            text, count, dropped = source(_POLL_SECONDS)
+            if dropped:
+                self._logged("dropped", dropped)
+            if count:
+                self._write_lines(text.decode().split("\n")[:count])
+                self._stopping.wait(_GATHER_SECONDS)
+            elif last:
+                return
+
     def _write(self, batch: list[_Entry]) -> None:
+        self._write_lines([json.dumps(document(entry, self.settings.mask)) for entry in batch])
+
+    def _write_lines(self, lines: list[str]) -> None:
+        with self._writing:
+            self._put(lines)
+
+    def _put(self, batch: list[str]) -> None:
         try:
-            self._sink.write([json.dumps(document(entry, self._settings.mask)) for entry in batch])
+            self._sink.write(batch)
         except Exception as error:  # noqa: BLE001 - a log that cannot be written must not end the writing
             self._logged("failed", len(batch))
             if not self._failing:  # once, not for each batch: it may fail for hours

@@ -18,6 +18,12 @@ FIELD: Final = b"decision"
 """The field of a Redis stream's entry that holds the JSON object."""
 
 
+_TOGETHER = 1 << 20
+"""Characters that are written to a file together."""
+_PIECES = 16
+"""How many of such a piece a file holds at the least that is put aside when it is full."""
+
+
 class SinkError(ServerError):
     """A decision log cannot be opened."""
 
@@ -37,6 +43,7 @@ class FileSink:
 
     def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
         self.name = str(path)
+        self._together = max_bytes // _PIECES if max_bytes else _TOGETHER
         try:
             path.touch(mode=0o640)
             # With no file to keep, the handler would never begin anew.
@@ -57,8 +64,18 @@ class FileSink:
         Raises:
             OSError: they could not be written.
         """
+        piece, size = list[str](), 0
         for line in lines:
-            self._handler.emit(logging.makeLogRecord({"msg": line}))
+            piece.append(line)
+            size += len(line)
+            if size >= self._together:
+                self._emit(piece)
+                piece, size = [], 0
+        if piece:
+            self._emit(piece)
+
+    def _emit(self, lines: list[str]) -> None:
+        self._handler.emit(logging.makeLogRecord({"msg": "\n".join(lines)}))
 
     def close(self) -> None:
         """Closes the file."""

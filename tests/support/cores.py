@@ -37,7 +37,15 @@ def front_of(
         age=(0.0, 0.0),
     )
     front = _core.Front(
-        "/nowhere", threads=1, decides=True, limits=limits, clients=None, buckets=None, seal=seal, certificate=None
+        "/nowhere",
+        threads=1,
+        decides=True,
+        limits=limits,
+        clients=None,
+        buckets=None,
+        seal=seal,
+        log=None,
+        certificate=None,
     )
     for held in current.held():
         revision = held.snapshot.revision

@@ -10,15 +10,16 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 
 use super::methods::Kind;
-use super::reply::{self, Code, PREFIX};
+use super::reply::{self, Answered, Code, PREFIX};
 use super::server::Thread;
 use super::session::Peer;
 use crate::answer::{By, Outcomes, check_call, check_calls};
 use crate::counters::{Counters, Ended};
 use crate::current::{Remembered, State};
 use crate::guard::{Client, Limits};
+use crate::log::Log;
 use crate::rules::snapshot::varint;
-use crate::rules::wire::stream_request;
+use crate::rules::wire::{call, next_call, stream_request};
 
 /// Room for the response to one call; a longer one grows.
 const ROOM: usize = 192;
@@ -68,7 +69,7 @@ impl Hot {
             return false;
         }
         match catch_unwind(AssertUnwindSafe(|| self.made(asked))) {
-            Ok(Some(message)) => drop(reply::answer(respond, message)),
+            Ok(Some(answered)) => drop(reply::answer(respond, answered)),
             Ok(None) => return false,
             Err(_) => reply::refuse(respond, Code::Internal, "internal error"),
         }
@@ -77,7 +78,7 @@ impl Hot {
 
     /// The response's bytes; `None`: this call is for Python.
     #[inline]
-    fn made(&self, asked: &Asked<'_>) -> Option<Bytes> {
+    fn made(&self, asked: &Asked<'_>) -> Option<Answered> {
         let started = Instant::now();
         let shared = &self.thread.shared;
         let state = shared.state.load();
@@ -92,14 +93,17 @@ impl Hot {
         };
         // Only what is answered is charged: what goes to Python is charged there.
         self.charge(asked.client, outcomes.calls(), started)?;
-        self.count(asked.kind, &outcomes, started.elapsed());
-        Some(reply::message(framed))
+        let took = started.elapsed();
+        self.count(asked.kind, &outcomes, took);
+        let id = shared.log.as_ref().map(|log| self.log(log, asked, &outcomes, took));
+        Some(Answered { message: reply::message(framed), id })
     }
 
     /// Lets a client open a stream; `None`: that is for Python, which may refuse it.
     pub fn admit(&self, client: Option<Arc<Client>>) -> Option<Admitted> {
         let shared = &self.thread.shared;
-        if !shared.settings.decides {
+        // Those with a decision log have one id for all of a stream, so one side has to answer it.
+        if !shared.settings.decides || shared.log.is_some() {
             return None;
         }
         let name = self.name(client.as_deref());
@@ -154,6 +158,29 @@ impl Hot {
     /// Whose limits apply; `None`: nobody's that is known here.
     fn name<'a>(&'a self, client: Option<&'a Client>) -> Option<&'a str> {
         self.address.as_deref().or(client.map(|client| client.name.as_str()))
+    }
+
+    /// Logs the decisions of a request; returns its id.
+    fn log(&self, log: &Log, asked: &Asked<'_>, outcomes: &Outcomes<'_>, took: Duration) -> [u8; 32] {
+        let pen = &mut *self.thread.pen.borrow_mut();
+        let mut request = pen.begin(self.name(asked.client).unwrap_or_default());
+        match outcomes {
+            Outcomes::One(verdict) => {
+                if let Some(call) = call(asked.message) {
+                    pen.write(log, &mut request, &call, verdict, took);
+                }
+            }
+            Outcomes::Many(verdicts) => {
+                let each = took / u32::try_from(verdicts.len().max(1)).unwrap_or(u32::MAX);
+                let mut rest = asked.message;
+                for verdict in verdicts {
+                    let Some((call, after)) = next_call(rest) else { break };
+                    pen.write(log, &mut request, &call, verdict, each);
+                    rest = after;
+                }
+            }
+        }
+        request.id
     }
 
     fn charge(&self, client: Option<&Client>, calls: usize, now: Instant) -> Option<()> {

@@ -8,6 +8,7 @@ use http::{Method, Response, StatusCode};
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const DECISION: HeaderName = HeaderName::from_static("rightcall-decision-id");
 const OK: HeaderValue = HeaderValue::from_static("0");
 
 /// Bytes before a message: whether it is compressed, and its length.
@@ -45,10 +46,25 @@ pub fn message(mut framed: Vec<u8>) -> Bytes {
 
 /// Answers a call with one message. What fails has lost its client.
 #[inline]
-pub fn answer(respond: &mut SendResponse<Bytes>, message: Bytes) -> Result<(), h2::Error> {
+pub fn answer(respond: &mut SendResponse<Bytes>, answered: Answered) -> Result<(), h2::Error> {
     let mut stream = respond.send_response(head(), false)?;
-    stream.send_data(message, false)?;
-    stream.send_trailers(trailers())
+    stream.send_data(answered.message, false)?;
+    let mut trailers = trailers();
+    if let Some(id) = answered.id
+        && let Ok(id) = HeaderValue::from_bytes(&id)
+    {
+        trailers.insert(DECISION, id);
+    }
+    stream.send_trailers(trailers)
+}
+
+/// What a call is answered with.
+#[derive(Debug)]
+pub struct Answered {
+    /// With its prefix.
+    pub message: Bytes,
+    /// Under which the decision log has it; `None`: there is no log.
+    pub id: Option<[u8; 32]>,
 }
 
 /// Ends a call with a status, without a message.

@@ -24,10 +24,12 @@ use super::session::{Changes, Peer, Session};
 use super::settings::Shared;
 use crate::counters::Counters;
 use crate::current::Remembered;
+use crate::log::Pen;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 65_535;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const HEADER_LIST: usize = 512 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 const PENDING_RESETS: usize = 20;
 const LOCAL_RESETS: usize = 1024;
@@ -50,6 +52,7 @@ pub struct Thread {
     pub shared: Arc<Shared>,
     pub counters: Arc<Counters>,
     pub seen: Rc<RefCell<Remembered>>,
+    pub pen: RefCell<Pen>,
     pub backend: Backend,
     pub phases: watch::Receiver<Phase>,
     /// Calls in flight that are expected to end soon.
@@ -99,7 +102,15 @@ impl Front {
                 run_local(async move {
                     let backend = Backend::new(shared.settings.behind.clone());
                     let counters = shared.counters();
-                    let thread = Rc::new(Thread { shared, counters, seen: Rc::default(), backend, phases, short });
+                    let thread = Rc::new(Thread {
+                        shared,
+                        counters,
+                        seen: Rc::default(),
+                        pen: RefCell::default(),
+                        backend,
+                        phases,
+                        short,
+                    });
                     serve(&thread, receiver, &connections).await;
                 });
             };
@@ -269,7 +280,7 @@ async fn connection(thread: Rc<Thread>, accepted: Accepted) -> io::Result<()> {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         // What is more than allowed is refused with a status; only what is much more, by HTTP/2.
-        .max_header_list_size(u32::try_from(settings.max_metadata_size.saturating_mul(2)).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(settings.max_metadata_size.max(HEADER_LIST)).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(Some(LOCAL_RESETS));

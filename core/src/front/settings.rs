@@ -13,6 +13,7 @@ use crate::challenge::Seal;
 use crate::counters::Counters;
 use crate::current::State;
 use crate::guard::{Identities, Limits};
+use crate::log::Log;
 
 /// Limits and times; `None` is no limit.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct Shared {
     /// `None`: nobody looks at who asks.
     pub identities: Option<Identities>,
     pub limits: Option<Arc<Limits>>,
+    /// `None`: decisions are not logged.
+    pub log: Option<Log>,
     /// Of unary calls that are answered behind at the same time.
     pub behind: Semaphore,
     pub connections: AtomicUsize,
@@ -62,6 +65,7 @@ impl Shared {
         seal: Option<Seal>,
         identities: Option<Identities>,
         limits: Option<Arc<Limits>>,
+        log: Option<Log>,
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
         Self {
@@ -71,6 +75,7 @@ impl Shared {
             seal,
             identities,
             limits,
+            log,
             behind: Semaphore::new(MOST_BEHIND),
             connections: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),

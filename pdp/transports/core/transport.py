@@ -13,11 +13,12 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pdp import _core
 from pdp.challenges.tokens import VERSION
 from pdp.errors import TransportError
+from pdp.rules.model import Decision
 from pdp.rules.snapshot.blob import FORMAT_VERSION
 from pdp.runtime.cores import available_cores
 from pdp.transports.core.counted import Counted
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from pdp.decision_log.log import DecisionLog
     from pdp.metrics.registry import Metrics
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.setup import Security
@@ -39,13 +41,28 @@ if TYPE_CHECKING:
     from pdp.settings import ServerSettings
     from pdp.snapshots.current import CurrentSnapshots, Held
 
-__all__ = ["CoreLimits", "CoreTransport"]
+__all__ = ["CoreTransport", "PlainCalls"]
 
 _LOOK_SECONDS = 0.02
 _QUIET_SECONDS = 0.15
 """With no short call for so long, clients have heard that they are to go elsewhere."""
 _CERTIFICATE_SIZE = 64 * 1024
 """What a certificate may add to a call's metadata on its way to the server behind."""
+
+
+class PlainCalls(NamedTuple):
+    """How plain calls are decided in Rust.
+
+    Attributes:
+        starts: digits of the shortest extension that is plain by a snapshot, of those with nothing else; 0: all
+            printable ones are; None: no call by it is.
+        seal: makes their challenges: the key that signs, and milliseconds; None: they carry none.
+        decision_log: writes them; None: nothing does.
+    """
+
+    starts: Callable[[Snapshot], int | None]
+    seal: tuple[bytes, int] | None
+    decision_log: DecisionLog | None
 
 
 class CoreTransport:
@@ -57,9 +74,7 @@ class CoreTransport:
         metrics: where requests are counted.
         current: what plain calls are decided by.
         security: who may ask, over which connections.
-        seal: makes the challenges of plain calls: the key that signs, and milliseconds; None: they carry none.
-        plain_from: digits of the shortest extension that is plain by a snapshot, of those with nothing else; 0: all
-            printable ones are; None: no call by it is. None instead: no call is, so all are decided in Python.
+        plain: how plain calls are decided in Rust; None: all calls are decided in Python.
         interceptors: of the server behind; they look at each call that gets there.
 
     Raises:
@@ -74,14 +89,13 @@ class CoreTransport:
         *,
         current: CurrentSnapshots,
         security: Security,
-        seal: tuple[bytes, int] | None,
-        plain_from: Callable[[Snapshot], int | None] | None,
+        plain: PlainCalls | None,
         interceptors: Sequence[grpc.ServerInterceptor] = (),
     ) -> None:
         self.address = settings.listen
         self._settings = settings
         self._current = current
-        self._plain_from = plain_from or _nothing
+        self._plain_from = plain.starts if plain is not None else _nothing
         self._held: dict[str, Snapshot] = {}
         self._serving = False
         self._directory = Path(tempfile.mkdtemp(prefix="rightcall-"))
@@ -94,7 +108,9 @@ class CoreTransport:
             guard=security.guard,
             connection=connection,
         )
-        self._front = _front(settings, path, security, seal=seal, decides=plain_from is not None)
+        self._front = _front(settings, path, security, plain)
+        if plain is not None and plain.decision_log is not None:
+            plain.decision_log.follow(self._front.logged)
         self._upkeep = Upkeep(self._front, security)
         metrics.tallies.add_source(Counted(self._front, metrics.tallies).tally)
         self.set_serving = self._behind.set_serving
@@ -168,6 +184,12 @@ class CoreTransport:
                 self._held[tenant] = snapshot
 
 
+def _logged(log: DecisionLog) -> tuple[tuple[float, float, float], int, int]:
+    """The shares of decisions that are logged, how much of extensions is hidden, and how many entries may wait."""
+    allow, deny, challenge = (log.samples[decision] for decision in Decision)
+    return (allow, deny, challenge), log.settings.mask, log.settings.queue
+
+
 def _nothing(_snapshot: Snapshot) -> None:
     """No call is plain."""
 
@@ -186,15 +208,15 @@ def _behind(settings: ServerSettings, path: str) -> ServerSettings:
     )
 
 
-def _front(
-    settings: ServerSettings, path: str, security: Security, *, seal: tuple[bytes, int] | None, decides: bool
-) -> _core.Front:
+def _front(settings: ServerSettings, path: str, security: Security, plain: PlainCalls | None) -> _core.Front:
+    understood = (FORMAT_VERSION, VERSION) == (_core.FORMAT, _core.CHALLENGE)
+    log = plain.decision_log if plain is not None else None
     limits = security.guard.limits if security.guard is not None else None
     try:
         return _core.Front(
             path,
             threads=settings.io_threads or available_cores(),
-            decides=decides and (FORMAT_VERSION, VERSION) == (_core.FORMAT, _core.CHALLENGE),
+            decides=plain is not None and understood,
             limits=_core.FrontLimits(
                 message=settings.max_message_size,
                 metadata=settings.max_metadata_size,
@@ -208,7 +230,8 @@ def _front(
             ),
             clients=telling(security.guard),
             buckets=limits.buckets if isinstance(limits, CoreLimits) else None,
-            seal=seal,
+            seal=plain.seal if plain is not None else None,
+            log=_logged(log) if log is not None else None,
             certificate=security.certificate.pem() if security.certificate is not None else None,
         )
     except ValueError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
 from contextlib import ExitStack, closing, suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -25,16 +27,19 @@ from pdp.decision_log.log import DecisionLog, DecisionLogSettings
 from pdp.decision_log.sinks import FileSink
 from pdp.errors import TransportError
 from pdp.metrics.counters import BUCKETS
+from pdp.rules.model import Decision
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.settings import ServerSettings, Transport
 from pdp.transports.choice import choose_transport, fitting_workers
 from rightcall import v1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from server import Running
+
+    from pdp.metrics.registry import Metrics
 
 pytestmark = built
 
@@ -295,16 +300,66 @@ def test_bytes_behind_the_message_are_for_python_to_judge(running: Running) -> N
     assert running.decisions.CheckCall(CALL, timeout=DEADLINE).decision == DENY
 
 
-def test_what_is_logged_is_decided_in_python(tmp_path: Path) -> None:
-    """Each decision has an entry, and its id comes back."""
+def logged(tmp_path: Path, **settings: Any) -> Callable[[Metrics], DecisionLog]:
+    """A decision log in a file."""
     sink = FileSink(tmp_path / "log", max_bytes=0, keep=1)
-    with served(
-        denying("0900"), decision_log=lambda metrics: DecisionLog(sink, DecisionLogSettings(), metrics)
-    ) as running:
-        _, call = running.decisions.CheckCall.with_call(CALL, timeout=DEADLINE)
-    written = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    return lambda metrics: DecisionLog(sink, DecisionLogSettings(**settings), metrics)
 
-    assert [entry["decision_id"] for entry in written] == [dict(call.trailing_metadata())["rightcall-decision-id"]]
+
+def entries(tmp_path: Path) -> list[dict[str, Any]]:
+    """What a decision log holds."""
+    return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+
+
+def test_the_decision_log_is_written_as_by_python(tmp_path: Path) -> None:
+    """Alone and among many, with the id that comes back; mask and shares are kept."""
+    calls = [
+        CALL,
+        v1.CheckCallRequest(caller=ALICE, extension="12345"),
+        v1.CheckCallRequest(caller=ALICE, extension="é"),
+    ]
+    found = {}
+    for transport in (Transport.GRPCIO, Transport.CORE):
+        path = tmp_path / transport.value
+        path.mkdir()
+        with running_server(denying("0900"), transport=transport, decision_log=logged(path, mask=2)) as running:
+            ends = [running.decisions.CheckCall.with_call(call, timeout=DEADLINE)[1] for call in calls]
+            many = v1.CheckCallsRequest(calls=calls[:2])
+            ends.append(running.decisions.CheckCalls.with_call(many, timeout=DEADLINE)[1])
+            ids = [str(dict(end.trailing_metadata())["rightcall-decision-id"]) for end in ends]
+            until(lambda: value(running, "decision_log_entries_total", result="written") == 5, "all are written")
+        by_id = {entry["decision_id"]: entry for entry in entries(path)}
+        assert len(by_id) == 5
+        found[transport] = [by_id[name] for name in (*ids, ids[-1] + ".2")]
+
+    once, again = found.values()
+    for one, other in zip(once, again, strict=True):
+        assert list(one) == list(other)
+        assert {**one, **OWN} == {**other, **OWN}
+        assert datetime.fromisoformat(other["time"]).utcoffset() == timedelta(0)
+        assert re.fullmatch(r"[0-9a-f]{32}(\.2)?", other["decision_id"])
+
+
+OWN = {"time": "", "decision_id": "", "latency_us": 0}
+"""What each entry has of its own."""
+
+
+def test_decisions_that_are_not_to_be_logged_are_left_out(tmp_path: Path) -> None:
+    """By decision; and what finds no room is counted."""
+    log = logged(tmp_path, samples={Decision.ALLOW: 0.0}, queue=10)
+    allowed = v1.CheckCallRequest(caller=ALICE, extension="1")
+    with served(denying("0900"), decision_log=log) as running:
+        running.decisions.CheckCall(allowed, timeout=DEADLINE)
+        many = v1.CheckCallsRequest(calls=[CALL] * 1000)
+        running.decisions.CheckCalls(many, timeout=DEADLINE)
+
+        def counted() -> float:
+            return sum(value(running, "decision_log_entries_total", result=one) for one in ("written", "dropped"))
+
+        until(lambda: counted() == 1000, "all are written or counted")
+
+    assert {entry["decision"] for entry in entries(tmp_path)} == {"DENY"}
+    assert 10 <= len(entries(tmp_path)) < 1000
 
 
 def test_workers_are_threads_of_the_core() -> None:
