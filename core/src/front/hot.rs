@@ -84,19 +84,19 @@ impl Hot {
         let state = shared.state.load();
         let by = self.by(&state, asked.client);
         let seen = &mut *self.seen.borrow_mut();
-        let mut framed = Vec::with_capacity(ROOM);
-        framed.resize(PREFIX, 0);
+        let room = &mut *self.thread.room.borrow_mut();
+        let message = room.begin();
         let outcomes = if asked.kind == Kind::CheckCall {
-            check_call(asked.message, by, seen, &mut framed).ok()?
+            check_call(asked.message, by, seen, message).ok()?
         } else {
-            check_calls(asked.message, by, seen, &mut framed).ok()?
+            check_calls(asked.message, by, seen, message).ok()?
         };
         // Only what is answered is charged: what goes to Python is charged there.
         self.charge(asked.client, outcomes.calls(), started)?;
         let took = started.elapsed();
         self.count(asked.kind, &outcomes, took);
         let id = shared.log.as_ref().map(|log| self.log(log, asked, &outcomes, took));
-        Some(Answered { message: reply::message(framed), id })
+        Some(Answered { message: room.finish(), id })
     }
 
     /// Lets a client open a stream; `None`: that is for Python, which may refuse it.

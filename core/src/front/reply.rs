@@ -37,11 +37,37 @@ pub fn trailers() -> HeaderMap {
     trailers
 }
 
-/// A message with its prefix, from a buffer that has room for that in front.
-pub fn message(mut framed: Vec<u8>) -> Bytes {
-    let length = u32::try_from(framed.len() - PREFIX).unwrap_or(u32::MAX);
-    framed[1..PREFIX].copy_from_slice(&length.to_be_bytes());
-    Bytes::from(framed)
+/// Where messages are made: many of them share a piece of memory, which is freed with the last.
+#[derive(Debug, Default)]
+pub struct Room {
+    pub scratch: Vec<u8>,
+    piece: BytesMut,
+}
+
+/// A few messages: one that is not sent keeps no more than that from being freed.
+const PIECE: usize = 4096;
+
+impl Room {
+    /// Begins a message: room for its prefix.
+    pub fn begin(&mut self) -> &mut Vec<u8> {
+        self.scratch.clear();
+        self.scratch.resize(PREFIX, 0);
+        &mut self.scratch
+    }
+
+    /// The message that was begun, with its prefix.
+    pub fn finish(&mut self) -> Bytes {
+        let length = u32::try_from(self.scratch.len() - PREFIX).unwrap_or(u32::MAX);
+        self.scratch[1..PREFIX].copy_from_slice(&length.to_be_bytes());
+        if self.scratch.len() >= PIECE {
+            return Bytes::from(std::mem::take(&mut self.scratch));
+        }
+        if self.piece.capacity() < self.scratch.len() {
+            self.piece.reserve(PIECE);
+        }
+        self.piece.extend_from_slice(&self.scratch);
+        self.piece.split().freeze()
+    }
 }
 
 /// Answers a call with one message. What fails has lost its client.

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::backend::Backend;
 use super::io::{Io, Socket, Wire};
+use super::reply::Room;
 use super::session::{Changes, Peer, Session};
 use super::settings::Shared;
 use crate::counters::Counters;
@@ -53,9 +54,10 @@ pub struct Thread {
     pub counters: Arc<Counters>,
     pub seen: Rc<RefCell<Remembered>>,
     pub pen: RefCell<Pen>,
+    pub room: RefCell<Room>,
     pub backend: Backend,
     pub phases: watch::Receiver<Phase>,
-    /// Calls in flight that are expected to end soon.
+    /// Calls that are answered behind and expected to end soon.
     pub short: Arc<AtomicUsize>,
 }
 
@@ -107,6 +109,7 @@ impl Front {
                         counters,
                         seen: Rc::default(),
                         pen: RefCell::default(),
+                        room: RefCell::default(),
                         backend,
                         phases,
                         short,

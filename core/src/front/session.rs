@@ -58,9 +58,6 @@ struct Unfinished {
     parts: Parts,
     respond: SendResponse<Bytes>,
     body: Body,
-    /// Counts it, until it is dropped.
-    #[expect(dead_code, reason = "it is its being there that counts")]
-    short: Counted,
 }
 
 /// Counts a call among those that are expected to end soon, as long as it lives.
@@ -184,8 +181,7 @@ impl Session {
         }
         let most = if matches!(kind, Kind::Health { .. }) { HEALTH_MESSAGE } else { settings.max_message_size };
         let body = Body::new(stream, most, &self.held);
-        let short = Counted::new(&self.thread);
-        self.unfinished.push(Unfinished { kind, client, parts, respond, body, short });
+        self.unfinished.push(Unfinished { kind, client, parts, respond, body });
     }
 
     /// Serves a stream, or has it served behind where that is to say why not.
