@@ -29,7 +29,19 @@ _REPEATABLE = {
 }
 _SERVICE_CONFIG = {
     # Every address that the target's name has is used, so replicas share the calls and one that is gone is skipped.
-    "loadBalancingConfig": [{"round_robin": {}}],
+    # One that takes requests and does not answer them is left out for a while.
+    "loadBalancingConfig": [
+        {
+            "outlier_detection_experimental": {
+                "interval": "2s",
+                "baseEjectionTime": "10s",
+                "maxEjectionPercent": 50,
+                "failurePercentageEjection": {"threshold": 50, "minimumHosts": 2, "requestVolume": 1},
+                "childPolicy": [{"round_robin": {}}],
+            }
+        },
+        {"round_robin": {}},
+    ],
     "methodConfig": [
         {
             "name": [
