@@ -15,7 +15,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve stubs lock programs tools clean
+.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve client stubs lock programs tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ docs: $(INSTALLED) ## write the pages that come from the code, and build the sit
 
 docs-serve: $(INSTALLED) ## the site on http://127.0.0.1:8000, built again with every edit
 	@$(BIN)/properdocs serve $(ARGS)
+
+client: $(INSTALLED) ## make the blocking client from the asynchronous one, after a change to rightcall/aio.py
+	@$(BIN)/python tests/manual/blocking_client.py
 
 stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/, and compile native code
 	@$(BIN)/python hatch_build.py

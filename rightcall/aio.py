@@ -1,4 +1,4 @@
-"""The asynchronous client: what ``rightcall.Client`` does, to be awaited."""
+"""The asynchronous client. The blocking one, ``rightcall.Client``, is made from this text (``make client``)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import grpc.aio
 
 from rightcall import v1
 from rightcall.client import messages as wire
+from rightcall.client.calling import async_exchange
 from rightcall.client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT,
@@ -18,7 +19,8 @@ from rightcall.client.channel import (
     OPTIONS,
     credentials,
 )
-from rightcall.client.directory import AsyncDirectoryQuestions
+from rightcall.client.directory import to_rpc_error
+from rightcall.client.directory_aio import AsyncDirectoryQuestions
 from rightcall.client.errors import NoAnswer, ServerError
 from rightcall.client.values import Call
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
     from types import TracebackType
 
+    from rightcall.client.calling import Metadata
     from rightcall.client.errors import RightcallError
     from rightcall.client.values import Answer, ChallengeAnswer, Explanation, Status
 
@@ -45,8 +48,27 @@ class Client(AsyncDirectoryQuestions):
 
         async with Client("pdp.example.org:50051") as client:
             answer = await client.check(caller="2c34c282-433e-4bb8-8d56-fec14ff7e1e9", extension="0033123456789")
+        print("go ahead" if answer.allowed else answer.decision.name)
 
-    Make it where the event loop runs. All else is as in ``rightcall.Client``.
+    Make it where the event loop runs.
+
+    Nothing is connected before the first question. A question that found no server is asked again a few times, within
+    its deadline; a server that comes back is found within seconds.
+
+    Args:
+        target: ``HOST:PORT`` or ``unix:PATH``; all addresses of HOST are used in turn.
+        timeout: seconds that a question may take, retries included.
+        tls: whether to connect with TLS.
+        ca_file: PEM file of the authorities to trust; implies ``tls``. None: the well-known ones.
+        certificate_file: PEM file of the client's own certificate chain, for servers that ask for one.
+        key_file: PEM file of its private key.
+        token: sent with each question, over TLS alone; or a function that is called for it each time, for tokens that
+            expire.
+        emergency: numbers that ``check`` allows where no server answers, in the stage EMERGENCY.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a certificate without its key, or a token without TLS.
     """
 
     def __init__(
@@ -83,9 +105,24 @@ class Client(AsyncDirectoryQuestions):
         tenant: str = "",
         at_least_revision: int = 0,
         forwarded_by: str = "",
-        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC
     ) -> Answer:
-        """May ``caller`` dial ``extension`` through ``outcall``? See ``rightcall.Client.check``."""
+        """May ``caller`` dial ``extension`` through ``outcall``?
+
+        Args:
+            extension: what was dialled, 1 to 128 printable characters.
+            caller: the user who calls, a UUID or an alias; empty: only the outcall's permissions apply.
+            outcall: the id of the outgoing call; empty: the call leaves through none.
+            tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
+            at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
+            forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; empty: it is not sent on.
+            timeout: seconds that it may take; None: as the client was made with.
+
+        Raises:
+            QuestionError: the question is at fault.
+            NoAnswer: there is no answer now.
+            ServerError: the server failed.
+        """
         request = wire.to_request(
             Call(
                 extension=extension,
@@ -104,8 +141,23 @@ class Client(AsyncDirectoryQuestions):
             raise
         return wire.to_answer(response, wire.decision_id(trailing))
 
-    async def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
-        """Many questions at once, answered in their order. See ``rightcall.Client.check_many``."""
+    async def check_many(self, calls: Iterable[Call], *, timeout: float | None = None) -> list[Answer | RightcallError]:  # noqa: ASYNC109 - a deadline of gRPC
+        """Many questions at once, answered in their order.
+
+        Up to 1,000 questions travel together and are decided by one state of the rules; more are sent in several parts.
+
+        Args:
+            calls: the questions.
+            timeout: seconds that each part may take; None: as the client was made with.
+
+        Returns:
+            For each question its answer, or the error that ``check`` would have raised.
+
+        Raises:
+            InvalidCall: a question cannot be sent at all.
+            NoAnswer: there is no answer now.
+            ServerError: the server failed.
+        """
         requests = [wire.to_request(call) for call in calls]
         answers: list[Answer | RightcallError] = []
         for start in range(0, len(requests), MAX_BATCH):
@@ -118,17 +170,33 @@ class Client(AsyncDirectoryQuestions):
         self,
         questions: AsyncIterable[tuple[str, Call]],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC
     ) -> AsyncIterator[tuple[str, Answer | RightcallError]]:
-        """Questions as they come, over one stream. See ``rightcall.Client.check_stream``."""
+        """Questions as they come, over one stream that stays open until there are no more.
+
+        Questions are taken only as fast as answers are. Answers come in the order of the
+        questions. When the stream breaks, open another one and ask again what was not answered.
+
+        Args:
+            questions: an id, which comes back with the answer, and the question; it may wait for the next one.
+            timeout: seconds that the whole stream may last; None: as long as there are questions.
+
+        Yields:
+            For each question its id, with its answer or the error that ``check`` would have raised.
+
+        Raises:
+            InvalidCall: a question cannot be sent at all; raised behind the answers to those before it, as is whatever
+                ``questions`` raises.
+            NoAnswer: there are no answers now.
+            ServerError: the server failed.
+        """
         failed: list[Exception] = []
         stream = self._decisions.StreamCheckCalls(_sent(questions, failed), timeout=timeout)
         try:
             async for response in stream:
                 yield wire.to_tagged(self.target, response)
         except grpc.aio.AioRpcError as error:
-            status, message = error.code().value[0], error.details() or ""
-            raise wire.to_error(self.target, status, message, timeout or 0) from error
+            raise to_rpc_error(self.target, error, timeout or 0) from error
         finally:
             stream.cancel()
         if failed:
@@ -139,9 +207,24 @@ class Client(AsyncDirectoryQuestions):
         challenge: str,
         password: str,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC
     ) -> ChallengeAnswer:
-        """Whether a password opens a call. See ``rightcall.Client.answer_challenge``."""
+        """Whether the password that a caller dialled opens the call that ``check`` answered with a challenge.
+
+        A wrong password is an answer: DENY, and how many attempts are left. Each question counts as an attempt, so it
+        is never sent twice; after an error, ask the caller again, or give up.
+
+        Args:
+            challenge: of the answer.
+            password: the digits, as they were dialled.
+            timeout: seconds that it may take; None: as the client was made with.
+
+        Raises:
+            ChallengeOver: it has expired, or opened a call before; ``check`` again.
+            InvalidCall: it is none of this deployment's challenges, or what was dialled cannot be a password.
+            NoAnswer: there is no answer now; nobody gets in.
+            ServerError: the server failed.
+        """
         request = wire.to_challenge_request(challenge, password)
         return wire.to_challenge_answer(await self._ask(self._decisions.AnswerChallenge, request, timeout))
 
@@ -153,21 +236,39 @@ class Client(AsyncDirectoryQuestions):
         outcall: str = "",
         tenant: str = "",
         forwarded_by: str = "",
-        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of gRPC
     ) -> Explanation:
-        """Why ``check`` with the same arguments answers as it does. See ``rightcall.Client.explain``."""
+        """Why ``check`` with the same arguments answers as it does: the whole derivation. It raises the same."""
         request = wire.to_request(
             Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
         )
         response = await self._ask(self._decisions.ExplainCall, v1.ExplainCallRequest(call=request), timeout)
         return wire.to_explanation(response)
 
-    async def status(self, *, tenant: str = "", timeout: float | None = None) -> Status:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
-        """What the server holds. See ``rightcall.Client.status``."""
+    async def status(self, *, tenant: str = "", timeout: float | None = None) -> Status:  # noqa: ASYNC109 - a deadline of gRPC
+        """What the server holds.
+
+        Args:
+            tenant: the UUID of the only tenant to report on; empty: all of them.
+            timeout: seconds that it may take; None: as the client was made with.
+
+        Raises:
+            UnknownTenant: ``tenant`` is not known.
+            NoAnswer: there is no answer now.
+            ServerError: the server failed.
+        """
         return wire.to_status(await self._ask(self._directory.GetStatus, v1.GetStatusRequest(tenant=tenant), timeout))
 
-    async def healthy(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
-        """Whether the server serves. See ``rightcall.Client.healthy``."""
+    async def healthy(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - a deadline of gRPC
+        """Whether the server serves: it has rules, and is not about to stop. It connects if there is no connection.
+
+        Args:
+            timeout: seconds that it may take; None: as the client was made with.
+
+        Raises:
+            NoAnswer: there is no answer now.
+            ServerError: the server failed.
+        """
         return await self._ask(self._health, b"", timeout) == HEALTH_SERVING
 
     async def close(self) -> None:
@@ -188,30 +289,29 @@ class Client(AsyncDirectoryQuestions):
         self,
         method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
         request: RequestT,
-        timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
+        timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC
     ) -> ResponseT:
-        return (await self._told(method, request, timeout))[0]
+        response, _ = await self._told(method, request, timeout)
+        return response
 
     async def _told(
         self,
         method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
         request: RequestT,
-        timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
-    ) -> tuple[ResponseT, Iterable[tuple[str, str | bytes]] | None]:
+        timeout: float | None,  # noqa: ASYNC109 - a deadline of gRPC
+    ) -> tuple[ResponseT, Metadata | None]:
         """The response, and the metadata that follow it."""
         seconds = self._timeout if timeout is None else timeout
-        call = method(request, timeout=seconds)
         try:
-            return await call, await call.trailing_metadata()
+            return await async_exchange(method, request, seconds)
         except grpc.aio.AioRpcError as error:
-            status, message = error.code().value[0], error.details() or ""
-            raise wire.to_error(self.target, status, message, seconds) from error
+            raise to_rpc_error(self.target, error, seconds) from error
 
 
 async def _sent(
     questions: AsyncIterable[tuple[str, Call]], failed: list[Exception]
 ) -> AsyncIterator[v1.StreamCheckCallsRequest]:
-    """The messages that ask ``questions``; what goes wrong ends them, and is kept for whoever reads the answers."""
+    """The messages that ask ``questions``; what goes wrong ends them, and is kept for the reader of the answers."""
     try:
         async for identity, call in questions:
             yield wire.to_question(identity, call)

@@ -1,4 +1,4 @@
-"""The blocking client. ``rightcall.aio`` has its asynchronous twin."""
+"""The blocking client, made from ``rightcall.aio`` by ``make client``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import grpc
 
 from rightcall import v1
 from rightcall.client import messages as wire
+from rightcall.client.calling import exchange
 from rightcall.client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT,
@@ -17,7 +18,8 @@ from rightcall.client.channel import (
     OPTIONS,
     credentials,
 )
-from rightcall.client.directory import DirectoryQuestions
+from rightcall.client.directory import to_rpc_error
+from rightcall.client.directory_blocking import DirectoryQuestions
 from rightcall.client.errors import NoAnswer, ServerError
 from rightcall.client.values import Call
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
+    from rightcall.client.calling import Metadata
     from rightcall.client.errors import RightcallError
     from rightcall.client.values import Answer, ChallengeAnswer, Explanation, Status
 
@@ -41,7 +44,7 @@ class Client(DirectoryQuestions):
         from rightcall import Client
 
         with Client("pdp.example.org:50051") as client:
-            answer = client.check(caller="2c34c282-433e-4bb8-8d56-fec14ff7e1e9", extension="0033123456789", outcall="3")
+            answer = client.check(caller="2c34c282-433e-4bb8-8d56-fec14ff7e1e9", extension="0033123456789")
         print("go ahead" if answer.allowed else answer.decision.name)
 
     Nothing is connected before the first question. A question that found no server is asked again a few times, within
@@ -159,7 +162,10 @@ class Client(DirectoryQuestions):
         return answers
 
     def check_stream(
-        self, questions: Iterable[tuple[str, Call]], *, timeout: float | None = None
+        self,
+        questions: Iterable[tuple[str, Call]],
+        *,
+        timeout: float | None = None,
     ) -> Iterator[tuple[str, Answer | RightcallError]]:
         """Questions as they come, over one stream that stays open until there are no more.
 
@@ -185,14 +191,19 @@ class Client(DirectoryQuestions):
             for response in stream:
                 yield wire.to_tagged(self.target, response)
         except grpc.RpcError as error:
-            status, message = error.code().value[0], error.details() or ""
-            raise wire.to_error(self.target, status, message, timeout or 0) from error
+            raise to_rpc_error(self.target, error, timeout or 0) from error
         finally:
             stream.cancel()
         if failed:
             raise failed[0]
 
-    def answer_challenge(self, challenge: str, password: str, *, timeout: float | None = None) -> ChallengeAnswer:
+    def answer_challenge(
+        self,
+        challenge: str,
+        password: str,
+        *,
+        timeout: float | None = None,
+    ) -> ChallengeAnswer:
         """Whether the password that a caller dialled opens the call that ``check`` answered with a challenge.
 
         A wrong password is an answer: DENY, and how many attempts are left. Each question counts as an attempt, so it
@@ -270,26 +281,30 @@ class Client(DirectoryQuestions):
         self.close()
 
     def _ask(
-        self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
+        self,
+        method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,
     ) -> ResponseT:
-        return self._told(method, request, timeout)[0]
+        response, _ = self._told(method, request, timeout)
+        return response
 
     def _told(
-        self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
-    ) -> tuple[ResponseT, Iterable[tuple[str, str | bytes]] | None]:
+        self,
+        method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,
+    ) -> tuple[ResponseT, Metadata | None]:
         """The response, and the metadata that follow it."""
         seconds = self._timeout if timeout is None else timeout
         try:
-            response, call = method.with_call(request, timeout=seconds)
-            return response, call.trailing_metadata()
+            return exchange(method, request, seconds)
         except grpc.RpcError as error:
-            # What a call raises is both an error and the call; only the latter's type has the status.
-            status, message = error.code().value[0], error.details() or ""
-            raise wire.to_error(self.target, status, message, seconds) from error
+            raise to_rpc_error(self.target, error, seconds) from error
 
 
 def _sent(questions: Iterable[tuple[str, Call]], failed: list[Exception]) -> Iterator[v1.StreamCheckCallsRequest]:
-    """The messages that ask ``questions``; what goes wrong ends them, and is kept for the thread that reads answers."""
+    """The messages that ask ``questions``; what goes wrong ends them, and is kept for the reader of the answers."""
     try:
         for identity, call in questions:
             yield wire.to_question(identity, call)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import grpc
-import grpc.aio
-
 from rightcall import v1
 from rightcall.client import messages as wire
 from rightcall.client.errors import InvalidCall
 from rightcall.client.values import Decision, Permission, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import Iterable
+
+    import grpc
 
     from rightcall.client.errors import RightcallError
-    from rightcall.v1.directory_pb2_grpc import DirectoryServiceAsyncStub
 
 REPORT_TIMEOUT = 10.0
 """Seconds that a report may take where nothing else is said: nobody waits for a dial tone."""
@@ -111,129 +109,6 @@ class Reaches:
     outcall_known: bool
 
 
-class DirectoryQuestions:
-    """What ``Client`` has of this."""
-
-    target: str
-    _directory: v1.DirectoryServiceStub
-
-    def callers(
-        self,
-        *,
-        extension: str,
-        outcall: str = "",
-        tenant: str = "",
-        decisions: Iterable[Decision] = (),
-        after: str = "",
-        limit: int = 0,
-        timeout: float = REPORT_TIMEOUT,
-    ) -> Iterator[CallerPage]:
-        """Who may dial ``extension``: every user of a tenant with what is decided, page by page as they come.
-
-        Nothing is asked before the first page is. Errors are raised where pages are taken.
-
-        Args:
-            extension: what is dialled, 1 to 128 printable characters.
-            outcall: the id of the outgoing call; empty: the call leaves through none.
-            tenant: the tenant's UUID; empty: the outcall's, else the only one that the server has.
-            decisions: only users for whom one of these is decided; empty: all.
-            after: only users whose UUIDs come behind this one.
-            limit: at most so many users; 0: all.
-            timeout: seconds that the whole answer may take.
-
-        Raises:
-            QuestionError: the question is at fault.
-            NoAnswer: there is no answer now.
-            ServerError: the server failed.
-        """
-        request = callers_request(extension, outcall, tenant, decisions, after, limit)
-        stream = self._directory.ListCallers(request, timeout=timeout)
-        try:
-            for response in stream:
-                yield to_page(response)
-        except grpc.RpcError as error:
-            raise _error(self.target, error, timeout) from error
-        finally:
-            stream.cancel()
-
-    def reach(
-        self,
-        *,
-        caller: str = "",
-        outcall: str = "",
-        tenant: str = "",
-        by_permission: bool = False,
-        max_patterns: int = 0,
-        timeout: float = REPORT_TIMEOUT,
-    ) -> Reaches:
-        """What ``caller`` may dial through ``outcall``, as patterns by what is decided.
-
-        Args:
-            caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
-            outcall: the id of the outgoing call; empty: the call leaves through none.
-            tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
-            by_permission: whether to tell apart which permission decides.
-            max_patterns: at most so many patterns, up to 10,000; 0: 1,000.
-            timeout: seconds that it may take.
-
-        Raises:
-            QuestionError: the question is at fault.
-            NoAnswer: there is no answer now.
-            ServerError: the server failed.
-        """
-        request = reach_request(caller, outcall, tenant, max_patterns, by_permission=by_permission)
-        try:
-            return to_reaches(self._directory.ListReach(request, timeout=timeout))
-        except grpc.RpcError as error:
-            raise _error(self.target, error, timeout) from error
-
-
-class AsyncDirectoryQuestions:
-    """What ``aio.Client`` has of this."""
-
-    target: str
-    _directory: DirectoryServiceAsyncStub
-
-    async def callers(
-        self,
-        *,
-        extension: str,
-        outcall: str = "",
-        tenant: str = "",
-        decisions: Iterable[Decision] = (),
-        after: str = "",
-        limit: int = 0,
-        timeout: float = REPORT_TIMEOUT,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
-    ) -> AsyncIterator[CallerPage]:
-        """Who may dial ``extension``. See ``rightcall.Client.callers``."""
-        request = callers_request(extension, outcall, tenant, decisions, after, limit)
-        stream = self._directory.ListCallers(request, timeout=timeout)
-        try:
-            async for response in stream:
-                yield to_page(response)
-        except grpc.aio.AioRpcError as error:
-            raise _error(self.target, error, timeout) from error
-        finally:
-            stream.cancel()
-
-    async def reach(
-        self,
-        *,
-        caller: str = "",
-        outcall: str = "",
-        tenant: str = "",
-        by_permission: bool = False,
-        max_patterns: int = 0,
-        timeout: float = REPORT_TIMEOUT,  # noqa: ASYNC109 - a deadline of gRPC, as in the other client
-    ) -> Reaches:
-        """What ``caller`` may dial through ``outcall``. See ``rightcall.Client.reach``."""
-        request = reach_request(caller, outcall, tenant, max_patterns, by_permission=by_permission)
-        try:
-            return to_reaches(await self._directory.ListReach(request, timeout=timeout))
-        except grpc.aio.AioRpcError as error:
-            raise _error(self.target, error, timeout) from error
-
-
 def callers_request(
     extension: str, outcall: str, tenant: str, decisions: Iterable[Decision], after: str, limit: int
 ) -> v1.ListCallersRequest:
@@ -316,6 +191,12 @@ def _to_reach(message: v1.Reach) -> Reach:
     )
 
 
-def _error(target: str, error: grpc.RpcError, seconds: float) -> RightcallError:
-    # What a call raises is both an error and the call; only the latter's type has the status.
+def to_rpc_error(target: str, error: grpc.RpcError, seconds: float) -> RightcallError:
+    """The error of the library that a request ended with.
+
+    Args:
+        target: the server that was asked.
+        error: raised by grpcio: both an error and the call, of which the latter has the status.
+        seconds: the deadline of the request.
+    """
     return wire.to_error(target, error.code().value[0], error.details() or "", seconds)
