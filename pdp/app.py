@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from pdp.authzen.evaluator import Evaluator
 from pdp.authzen.routes import authzen_routes
+from pdp.authzen.search import Search
 from pdp.challenges.answers import Challenges
 from pdp.challenges.attempts import Limits, MemoryAttempts
 from pdp.challenges.tokens import ChallengeSeal
 from pdp.decision_log.ids import DecisionIds
 from pdp.rules.snapshot.matcher import MATCHER
+from pdp.runtime.address import UNIX, unix_path
 from pdp.runtime.http import HttpLimits, HttpServer, Readiness
 from pdp.runtime.http_connections import RESERVE
 from pdp.runtime.open_files import connection_limits
@@ -128,14 +131,16 @@ class Server:
             max_calls=settings.max_calls,
             decision_log=told,
         )
+        directory = DirectoryService(seen, version(), emergency)
         routes = authzen_routes(
             Evaluator(decisions, settings.max_calls),
+            Search(directory),
             admit=self._security.admit_http if self._security.guard else None,
             public_url=settings.http_url,
             decision_ids=decision_log is not None,
         )
         self._routes = [tracing.route(route) for route in routes] if tracing else routes
-        services = decisions, DirectoryService(seen, version(), emergency)
+        services = decisions, directory
         if workers > 1 and isinstance(current, SharedSnapshots):
             self._transport = self._several(methods(*services), metrics, current, secrets, workers, recruits)
             return
@@ -250,6 +255,7 @@ class Server:
             self._metrics.watch_http(lambda: self._http.connections if self._http else 0)
         try:
             self._transport.start()
+            self._open_socket_file()
         except BaseException:
             self._stop_http()
             raise
@@ -281,6 +287,11 @@ class Server:
     def __exit__(self, *_: object) -> None:
         """Stops."""
         self.stop()
+
+    def _open_socket_file(self) -> None:
+        """Gives the file of a Unix socket the permissions that were asked for."""
+        if self._settings.listen_mode and self._settings.listen.startswith(UNIX):
+            Path(unix_path(self._settings.listen)).chmod(int(self._settings.listen_mode, 8))
 
     def _stop_http(self) -> None:
         if self._http:

@@ -47,6 +47,8 @@ class ServerSettings:
 
     Attributes:
         listen: ``HOST:PORT`` or ``unix:PATH`` of the gRPC API; port 0: one that is free.
+        listen_mode: octal permissions of the Unix socket's file; whoever may write there may connect. Empty: as the
+            process makes files.
         http: ``HOST:PORT`` of metrics and health; port 0: one that is free; empty: none.
         http_url: URL under which clients reach the HTTP port, for those that look it up there (AuthZEN); empty: the one
             that they used.
@@ -90,6 +92,7 @@ class ServerSettings:
     """
 
     listen: str = "127.0.0.1:50051"
+    listen_mode: str = ""
     http: str = "127.0.0.1:9464"
     http_url: str = ""
     http_max_connections: int = 1024

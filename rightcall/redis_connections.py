@@ -23,6 +23,8 @@ from redis.exceptions import (
 )
 from redis.sentinel import MasterNotFoundError, SentinelManagedConnection, SentinelManagedSSLConnection
 
+from pdp.runtime.files import read_regular
+
 if TYPE_CHECKING:
     from redis.cluster import ClusterNode
 
@@ -112,7 +114,7 @@ class FileCredentials(CredentialProvider):
             AuthenticationError: the file cannot be read, or is empty.
         """
         try:
-            password = self._path.read_text(encoding="utf-8").strip()
+            password = read_regular(self._path).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             problem = error.strerror if isinstance(error, OSError) else "it is no text"
             raise AuthenticationError(f"password file {self._path} cannot be read: {problem}") from error

@@ -49,12 +49,12 @@ class Evaluator:
         Raises:
             CallError: the question has no answer.
         """
-        return _decision(self._decisions.check_call(_call(_mapping(document, "the request"))))
+        return _decision(self._decisions.check_call(_call(mapping_of(document, "the request"))))
 
     def spares(self, document: object) -> bool:
         """Whether a document is an evaluation of a call to an emergency number, which no limit may keep back."""
         try:
-            return self._decisions.spares(_call(_mapping(document, "the request")))
+            return self._decisions.spares(_call(mapping_of(document, "the request")))
         except CallError:  # what is wrong with it, the answer says, if there is one
             return False
 
@@ -66,8 +66,10 @@ class Evaluator:
         Raises:
             CallError: the request as a whole is at fault; or it is a single question, and that has no answer.
         """
-        request = _mapping(document, "the request")
-        evaluations = request.get("evaluations") or []
+        request = mapping_of(document, "the request")
+        evaluations = request.get("evaluations")
+        if evaluations is None:
+            return self.evaluate(request)
         if not isinstance(evaluations, list):
             _refuse("evaluations", "a list of evaluations", evaluations)
         if not evaluations:
@@ -89,7 +91,7 @@ class Evaluator:
 
     def _one_of_many(self, defaults: Mapping[str, Any], evaluation: object) -> dict[str, Any]:
         try:
-            return self.evaluate({**defaults, **_mapping(evaluation, "an evaluation")})
+            return self.evaluate({**defaults, **mapping_of(evaluation, "an evaluation")})
         except CallError as error:
             return {"decision": False, "context": problem(error)}
 
@@ -122,51 +124,86 @@ def problem(error: CallError) -> dict[str, Any]:
     return {"error": {"status": status(error), "message": error.message}}
 
 
-def configuration(url: str) -> dict[str, Any]:
-    """What there is under a URL, for those who look for it."""
+def configuration(url: str, endpoints: Mapping[str, str]) -> dict[str, Any]:
+    """What there is under a URL, for those who look for it: paths by the names that the standard has for them."""
     base = url.rstrip("/")
-    return {
-        "policy_decision_point": base,
-        "access_evaluation_endpoint": base + EVALUATION,
-        "access_evaluations_endpoint": base + EVALUATIONS,
-    }
+    return {"policy_decision_point": base, **{name: base + path for name, path in endpoints.items()}}
 
 
 def _call(evaluation: Mapping[str, Any]) -> v1.CheckCallRequest:
     """The call that an evaluation asks about. Members that mean nothing here are left alone, as the standard has it."""
-    subject, resource = _entity(evaluation, "subject"), _entity(evaluation, "resource")
-    if (action := _text(_part(evaluation, "action"), "action", "name")) != _ACTION:
-        raise InvalidCall(f"action.name is {action[:64]!r}; the only action here is {_ACTION!r}")
-    context = _mapping(evaluation.get("context") or {}, "context")
+    subject, resource = entity_of(evaluation, "subject"), entity_of(evaluation, "resource")
+    action_of(evaluation)
+    context = context_of(evaluation)
     try:
         return v1.CheckCallRequest(
             caller=subject,
             extension=resource,
-            outcall=_text(context, "context", "outcall", ""),
-            tenant=_text(context, "context", "tenant", ""),
+            outcall=text_of(context, "context", "outcall", ""),
+            tenant=text_of(context, "context", "tenant", ""),
             at_least_revision=_revision(context),
-            forwarded_by=_text(context, "context", "forwarded_by", ""),
+            forwarded_by=text_of(context, "context", "forwarded_by", ""),
         )
     except ValueError:
         raise InvalidCall("a text of the evaluation is no valid Unicode; send it without lone surrogates") from None
 
 
-def _entity(evaluation: Mapping[str, Any], part: str) -> str:
-    """The id of a subject or resource."""
+def entity_of(evaluation: Mapping[str, Any], part: str) -> str:
+    """The id of a subject or resource.
+
+    Raises:
+        InvalidCall: there is none, or it is of a type that is not known here.
+    """
+    return text_of(checked_type(evaluation, part), part, "id")
+
+
+def checked_type(evaluation: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """A subject or resource of the one type that there is.
+
+    Raises:
+        InvalidCall: it is missing, or of another type.
+    """
     entity = _part(evaluation, part)
-    if (kind := _text(entity, part, "type")) != _TYPES[part]:
+    if (kind := text_of(entity, part, "type")) != _TYPES[part]:
         raise InvalidCall(f"{part}.type is {kind[:64]!r}; the only one here is {_TYPES[part]!r}")
-    return _text(entity, part, "id")
+    return entity
+
+
+def action_of(evaluation: Mapping[str, Any]) -> None:
+    """Checks that the action is the one that there is.
+
+    Raises:
+        InvalidCall: it is missing, or another one.
+    """
+    if (action := text_of(_part(evaluation, "action"), "action", "name")) != _ACTION:
+        raise InvalidCall(f"action.name is {action[:64]!r}; the only action here is {_ACTION!r}")
+
+
+def context_of(evaluation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The context; null is none.
+
+    Raises:
+        InvalidCall: it is no object.
+    """
+    context = evaluation.get("context")
+    return {} if context is None else mapping_of(context, "context")
 
 
 def _part(evaluation: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     if part not in evaluation:
         raise InvalidCall(f"{part} is missing; an evaluation has subject, action and resource")
-    return _mapping(evaluation[part], part)
+    return mapping_of(evaluation[part], part)
 
 
-def _text(mapping: Mapping[str, Any], part: str, member: str, default: str | None = None) -> str:
-    value = mapping.get(member, default)
+def text_of(mapping: Mapping[str, Any], part: str, member: str, default: str | None = None) -> str:
+    """A text of a part; where it is absent, the default.
+
+    Raises:
+        InvalidCall: it is absent and there is no default, or it is no text.
+    """
+    value = mapping.get(member)
+    if value is None:  # null is absent
+        value = default
     if value is None:
         raise InvalidCall(f"{part}.{member} is missing; send it as text")
     if not isinstance(value, str):
@@ -175,21 +212,29 @@ def _text(mapping: Mapping[str, Any], part: str, member: str, default: str | Non
 
 
 def _revision(context: Mapping[str, Any]) -> int:
-    value = context.get("at_least_revision", 0)
+    value = context.get("at_least_revision")
+    if value is None:
+        return 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_REVISION:
         _refuse("context.at_least_revision", "a revision's number", value)
     return value
 
 
 def _ends_at(request: Mapping[str, Any]) -> bool | None:
-    options = _mapping(request.get("options") or {}, "options")
-    semantic = _text(options, "options", "evaluations_semantic", "execute_all")
+    given = request.get("options")
+    options = {} if given is None else mapping_of(given, "options")
+    semantic = text_of(options, "options", "evaluations_semantic", "execute_all")
     if semantic not in _ENDS_AT:
         raise InvalidCall(f"evaluations_semantic is {semantic[:64]!r}; there are {', '.join(_ENDS_AT)}")
     return _ENDS_AT[semantic]
 
 
-def _mapping(value: object, name: str) -> Mapping[str, Any]:
+def mapping_of(value: object, name: str) -> Mapping[str, Any]:
+    """The object that a value has to be.
+
+    Raises:
+        InvalidCall: it is something else.
+    """
     if not isinstance(value, dict):
         _refuse(name, "an object", value)
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import nullcontext
 from functools import cache, partial
 from http import HTTPStatus
@@ -24,9 +23,11 @@ from pdp.authzen.evaluator import (
     read,
     status,
 )
+from pdp.authzen.search import RESOURCES, SUBJECTS
 from pdp.decision_log.ids import begin
 from pdp.errors import CallError
 from pdp.runtime.http import CLIENT_CERTIFICATE
+from pdp.security.identity import DECISION, DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,21 +36,27 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pdp.authzen.evaluator import Evaluator
+    from pdp.authzen.search import Search
 
     Admit = Callable[
-        [Sequence[str], Callable[[], int], bytes | None, Callable[[], bool]], AbstractContextManager[object]
+        [Sequence[str], Callable[[], int], bytes | None, str, Callable[[], bool]], AbstractContextManager[object]
     ]
 
 _log = structlog.get_logger()
 
 _JSON: Final = "application/json"
 _DECISION_ID: Final = "Decision-Id"
-_REQUEST_ID: Final = "X-Request-ID"
-_REQUEST_ID_FORMAT: Final = re.compile(r"[\x20-\x7e]{1,128}")
+_ENDPOINTS: Final = {
+    "access_evaluation_endpoint": EVALUATION,
+    "access_evaluations_endpoint": EVALUATIONS,
+    "search_subject_endpoint": SUBJECTS,
+    "search_resource_endpoint": RESOURCES,
+}
 
 
 def authzen_routes(
     evaluator: Evaluator,
+    search: Search,
     *,
     admit: Admit | None = None,
     public_url: str = "",
@@ -58,30 +65,26 @@ def authzen_routes(
     """What to serve.
 
     Args:
-        evaluator: who answers.
+        evaluator: answers evaluations.
+        search: answers searches.
         admit: takes a request's ``Authorization`` headers, what tells how many questions it holds, the client's
-            certificate, and what tells whether no limit may keep it back; what it returns is entered around the answer,
-            and raises ``CallError`` where there shall be none. None: everybody may ask.
+            certificate, the service that is asked, and what tells whether no limit may keep it back; what it returns is
+            entered around the answer, and raises ``CallError`` where there shall be none. None: everybody may ask.
         public_url: under which clients reach the HTTP port; empty: whatever each of them used.
         decision_ids: whether an answer's header ``Decision-Id`` names its entry in the decision log.
     """
 
-    def answering(answer: Callable[[object], dict[str, Any]]) -> Callable[[Request], Any]:
+    def answering(answer: Callable[[object], dict[str, Any]], service: str = DECISION) -> Callable[[Request], Any]:
         def respond(request: Request, body: bytes) -> Response:
             authorization = request.headers.getlist("authorization")
             certificate = request.scope["state"].get(CLIENT_CERTIFICATE)
             kind = request.headers.get("content-type", "")
             document = cache(partial(read, body))
             try:
-                with (
-                    admit(
-                        authorization, lambda: questions(document()), certificate, lambda: evaluator.spares(document())
-                    )
-                    if admit
-                    else nullcontext()
-                ):
+                cost, spared = partial(_cost, document), partial(_spared, document, evaluator, service)
+                with admit(authorization, cost, certificate, service, spared) if admit else nullcontext():
                     if kind.partition(";")[0].strip().lower() != _JSON:
-                        return _problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_JSON}, and say so in Content-Type")
+                        return _problem(HTTPStatus.BAD_REQUEST, f"send {_JSON}, and say so in Content-Type")
                     named = {_DECISION_ID: begin().id} if decision_ids else None
                     return _json(answer(document()), headers=named)
             except CallError as error:
@@ -95,21 +98,29 @@ def authzen_routes(
             except Exception:  # noqa: BLE001 - whatever it is, the client gets a status and the log the traceback
                 _log.exception("authzen_failed", path=request.url.path)
                 response = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
-            given = request.headers.get(_REQUEST_ID, "")
-            if _REQUEST_ID_FORMAT.fullmatch(given):
-                response.headers[_REQUEST_ID] = given
             return response
 
         return endpoint
 
     def configured(request: Request) -> Response:
-        return _json(configuration(public_url or str(request.base_url)))
+        return _json(configuration(public_url or str(request.base_url), _ENDPOINTS))
 
     return [
         Route(EVALUATION, answering(evaluator.evaluate), methods=["POST"]),
         Route(EVALUATIONS, answering(evaluator.evaluate_many), methods=["POST"]),
+        Route(SUBJECTS, answering(search.subjects, DIRECTORY), methods=["POST"]),
+        Route(RESOURCES, answering(search.resources, DIRECTORY), methods=["POST"]),
         Route(CONFIGURATION, configured),
     ]
+
+
+def _cost(document: Callable[[], object]) -> int:
+    return questions(document())
+
+
+def _spared(document: Callable[[], object], evaluator: Evaluator, service: str) -> bool:
+    """Whether no limit may keep a request back; a search never is such a one."""
+    return service == DECISION and evaluator.spares(document())
 
 
 def _json(document: dict[str, Any], code: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:

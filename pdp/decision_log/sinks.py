@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler, WatchedFileHandler
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -33,8 +36,8 @@ class FileSink:
 
     Args:
         path: the file; it is made where there is none, readable by its owner and group.
-        max_bytes: size at which it is put aside and begun anew; 0: somebody else rotates it, as logrotate does, and it
-            is opened again when it was moved.
+        max_bytes: size at which it is put aside and begun anew; 0: somebody else rotates it, as logrotate does. When it
+            was moved or deleted, it is opened again either way.
         keep: files put aside that are kept, ``PATH.1`` the youngest.
 
     Raises:
@@ -46,8 +49,9 @@ class FileSink:
         self._together = max_bytes // _PIECES if max_bytes else _TOGETHER
         try:
             path.touch(mode=0o640)
+            _check_kind(path)
             # With no file to keep, the handler would never begin anew.
-            self._handler: logging.Handler = (
+            self._handler: _Rotated | _Watched = (
                 _Rotated(path, maxBytes=max_bytes, backupCount=max(1, keep), encoding="utf-8")
                 if max_bytes
                 else _Watched(path, encoding="utf-8")
@@ -64,6 +68,7 @@ class FileSink:
         Raises:
             OSError: they could not be written.
         """
+        self._handler.reopenIfNeeded()
         piece, size = list[str](), 0
         for line in lines:
             piece.append(line)
@@ -139,7 +144,28 @@ class RedisSink:
         self._client.close()
 
 
+def _check_kind(path: Path) -> None:
+    """Raises OSError for a pipe or a socket: opening one waits for a reader, who may stop."""
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
+        raise OSError(0, "it is not a regular file; for a program that reads along, pipe standard output to it")
+
+
 class _Rotated(RotatingFileHandler):
+    def reopenIfNeeded(self) -> None:  # noqa: N802 - as WatchedFileHandler has it
+        """Opens the file again where another one, or none, has its name: deleted while it was full, say."""
+        try:
+            named = os.stat(self.baseFilename)  # noqa: PTH116 - a string, once a batch
+            if self.stream is not None and os.path.samestat(named, os.fstat(self.stream.fileno())):
+                return
+        except FileNotFoundError:
+            pass
+        if self.stream is not None:
+            with suppress(OSError):  # what could not be written before cannot be now
+                self.stream.close()
+            self.stream = None
+        self.stream = self._open()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the base class has it so
         """Raises, in place of a traceback on the terminal: the log counts what could not be written."""
         raise  # noqa: PLE0704 - called from within the base class's except

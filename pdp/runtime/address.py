@@ -112,6 +112,11 @@ def check_free(address: Address) -> None:
         raise listen_error(address, (serious or refusals)[0])
 
 
+def unix_path(text: str) -> str:
+    """The path of a Unix socket's file."""
+    return text.removeprefix(UNIX).removeprefix("//")
+
+
 def check_unix_free(text: str) -> None:
     """Whether nobody answers on a socket file; gRPC would take it over from a server that runs.
 
@@ -120,7 +125,7 @@ def check_unix_free(text: str) -> None:
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
-            probe.connect(text.removeprefix(UNIX).removeprefix("//"))
+            probe.connect(unix_path(text))
         except OSError:
             return
     raise ListenError(text, "a server listens there already; stop it, or choose another path")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["CLIENT_CERTIFICATE", "HttpLimits", "HttpServer", "Readiness"]
 
@@ -39,6 +39,8 @@ MAX_BODY: Final = 1024 * 1024
 PROBES: Final = ("/metrics", "/healthz", "/readyz")
 """What is answered on connections of the reserve as well."""
 _BACKLOG = 1024
+_REQUEST_ID: Final = b"x-request-id"
+"""A header that AuthZEN has sent back, whatever comes of the request."""
 _MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 _DRAIN_SECONDS = 5
@@ -91,7 +93,7 @@ class HttpServer:
         self.address = str(Address(address.host or "localhost", self._socket.getsockname()[1]))
         self._policy = Policy(limits, closed)
         self._scrapes = _Scrapes(registry)
-        application = _Reserved(_application([*_pages(self._scrapes, readiness), *routes]))
+        application = _Doorway(_application([*_pages(self._scrapes, readiness), *routes]))
         self._server = uvicorn.Server(_config(application, tls, limits, self._policy))
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
@@ -160,8 +162,11 @@ def _application(routes: Sequence[Route]) -> Starlette:
     )
 
 
-class _Reserved:
-    """Answers probes alone on connections of the reserve.
+class _Doorway:
+    """What every request passes.
+
+    Its id comes back, its path may begin with more than one slash, and on a connection of the reserve probes alone are
+    answered.
 
     Args:
         application: answers everything.
@@ -172,11 +177,21 @@ class _Reserved:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope.get("state", {}).get(RESERVED) and scope.get("path") not in PROBES:
+        path = "/" + str(scope["path"]).lstrip("/")
+        scope = {**scope, "path": path}
+        given = next((value for name, value in scope["headers"] if name == _REQUEST_ID), None)
+
+        async def echo(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (_REQUEST_ID, given)]}
+            await send(message)
+
+        answer = send if given is None else echo
+        if scope.get("state", {}).get(RESERVED) and path not in PROBES:
             full = PlainTextResponse("too many connections; ask another server\n", 503, {"Connection": "close"})
-            await full(scope, receive, send)
+            await full(scope, receive, answer)
         else:
-            await self._application(scope, receive, send)
+            await self._application(scope, receive, answer)
 
 
 class _Scrapes:

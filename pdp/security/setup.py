@@ -11,7 +11,7 @@ import structlog
 from pdp.errors import NotAllowed, SecurityError
 from pdp.runtime.address import is_local
 from pdp.security.guard import Guard
-from pdp.security.identity import ASKING, DECISION
+from pdp.security.identity import ASKING
 from pdp.security.limits import Limits
 from pdp.security.settings import Auth
 
@@ -76,6 +76,7 @@ class Security:
         authorization: Sequence[str],
         questions: Callable[[], int],
         certificate: bytes | None,
+        service: str,
         spared: Callable[[], bool],
     ) -> Iterator[None]:
         """Takes in a request that came over HTTP, for as long as the block lasts.
@@ -84,6 +85,7 @@ class Security:
             authorization: the values of the headers of this name.
             questions: how many it holds; not asked before it is known who asks.
             certificate: the client's, PEM; None: it showed none.
+            service: what is asked, one of ``SERVICES``.
             spared: whether it is taken although the client asks more than it may; asked in the client's name.
 
         Raises:
@@ -93,7 +95,7 @@ class Security:
         if guard is None:
             yield
             return
-        client = guard.identify(authorization, DECISION)
+        client = guard.identify(authorization, service)
 
         def is_spared(known: Client) -> bool:
             token = ASKING.set(known)
@@ -103,7 +105,7 @@ class Security:
                 ASKING.reset(token)
 
         with guard.admit(
-            client, DECISION, peer="http", certificate=certificate, cost=questions(), spared=is_spared
+            client, service, peer="http", certificate=certificate, cost=questions(), spared=is_spared
         ) as client:
             token = ASKING.set(client)
             try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
 from pdp.errors import SecurityError
+from pdp.runtime.files import UnsuitableFile, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,17 +82,17 @@ def read_file(path: str, what: str) -> bytes:
     """A whole file.
 
     Raises:
-        SecurityError: it cannot be read, or is far too large to be what it should be.
+        SecurityError: it cannot be read, is not regular, or far too large to be what it should be.
     """
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_SIZE + 1)
+        return read_regular(path, MAX_FILE_SIZE)
+    except UnsuitableFile as error:
+        raise SecurityError(
+            f"{what} {path!r} cannot be used: {error.strerror}; check that it is the right file"
+        ) from None
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
         raise SecurityError(f"{what} {path!r} cannot be read: {problem}; check the path and its permissions") from None
-    if len(data) > MAX_FILE_SIZE:
-        raise SecurityError(f"{what} {path!r} has more than {MAX_FILE_SIZE:,} bytes; check that it is the right file")
-    return data
 
 
 def _stamp(paths: Sequence[str]) -> _Stamp:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _OVERLOAD_SECONDS = 0.25
 """When it is worth asking an overloaded server again."""
-_MAX_ASIDE = 256
+_MAX_ASIDE = 1024
 """Calls that may wait for a thread of a pool other than that of decisions."""
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 

@@ -14,7 +14,7 @@ _ASKED = 0
 
 
 class Stopping:
-    """Holds the signals that ask for a graceful stop. A second Ctrl-C ends the program at once.
+    """Holds the signals that ask for a graceful stop. A second Ctrl-C ends the program at once; SIGHUP does nothing.
 
     Make it in the main thread, once: it lasts as long as the process.
     """
@@ -27,6 +27,8 @@ class Stopping:
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
+        # What would be read again is read when it changes. A process manager's "reload" must not end calls in flight.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def wait(self) -> None:
         """Returns when a signal asks for a stop, or ``ask`` was called."""

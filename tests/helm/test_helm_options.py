@@ -18,7 +18,10 @@ ISSUED: Final = "tls.certManager.enabled=true,tls.certManager.issuer.name=voice"
 JWT: Final = "pdp.auth=jwt,pdp.jwt.jwksUrl=https://a/keys,pdp.jwt.audience=pdp,pdp.jwt.issuer=https://a"
 
 WITHOUT_A_VALUE: Final = {
-    "serve": {"--help": "ends the program"},
+    "serve": {
+        "--help": "ends the program",
+        "--listen-mode": "is about Unix sockets, and a server of the chart listens on a port",
+    },
     "load": {
         "--help": "ends the program",
         "--once": "ends the program, which Kubernetes would start again",

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _SETTINGS = {
     "listen": ("HOST:PORT", "Address of the gRPC API, or unix:PATH; port 0: one that is free."),
+    "listen_mode": (
+        "OCTAL",
+        "Permissions of the file of a Unix socket, as in 0660: who may write there may connect. Without it: by umask.",
+    ),
     "http": ("HOST:PORT", "Address of metrics, health and AuthZEN; port 0: one that is free; none: do without."),
     "http_url": ("URL", "URL under which AuthZEN clients reach the HTTP port. Without it: the one that they used."),
     "http_max_connections": (
@@ -128,6 +132,8 @@ def _settings_options(function: Decorated) -> Decorated:
     def collected(**params: object) -> object:
         given = {name: params.pop(name) for name in _SETTINGS}
         check_emergency_numbers(given["emergency"])
+        if given["listen_mode"] and not re.fullmatch("0?[0-7]{3}", str(given["listen_mode"])):
+            raise click.UsageError(f"--listen-mode {given['listen_mode']!r} is no octal mode; write for instance 0660.")
         if given["http"] == "none":  # an empty variable counts as one that is not set
             given["http"] = ""
         return function(settings=ServerSettings(**given), **params)  # type: ignore[arg-type] # click checked them

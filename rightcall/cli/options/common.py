@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from pdp.rules.publication.keys import DEFAULT_PREFIX, Scope
+from pdp.runtime.files import read_regular
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _read_secrets(ctx: click.Context, param: click.Parameter, path: Path | None)
     if path is None:
         return _checked(value.encode("utf-8", "surrogateescape"), _SECRET_VARIABLE, ctx) if value else ()
     try:
-        return _checked(path.read_bytes(), str(path), ctx)
+        return _checked(read_regular(path), str(path), ctx)
     except OSError as error:
         raise click.BadParameter(f"'{path}' cannot be read: {error.strerror}.", ctx, param) from error
 

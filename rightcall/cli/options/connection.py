@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from pdp.runtime.files import read_regular
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _token(path: Path | None) -> str | Callable[[], str] | None:
     if path is None:
         return value or None
     try:
-        path.read_bytes()
+        read_regular(path)
     except OSError as error:
         raise click.UsageError(f"'{path}' cannot be read: {error.strerror}.") from error
-    return lambda: path.read_text(encoding="ascii").strip()
+    return lambda: read_regular(path).decode("ascii").strip()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from loader.sources import WazoOptions
+from pdp.runtime.files import read_regular
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def wazo_options(function: Decorated) -> Decorated:
         password = os.environ.get(_WAZO_PASSWORD, "")
         if wazo_password_file is not None:
             try:
-                password = wazo_password_file.read_text().strip()
+                password = read_regular(wazo_password_file).decode().strip()
             except OSError as error:
                 raise click.UsageError(f"'{wazo_password_file}' cannot be read: {error.strerror}.") from error
         wazo = WazoOptions(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from server import current_of, running_server
 
 from pdp.authzen.evaluator import Evaluator, read
+from pdp.authzen.search import RESOURCES, SUBJECTS
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
 from pdp.services.decisions import DecisionService
@@ -197,11 +198,63 @@ def test_a_request_without_evaluations_is_a_single_question(running: Running, ev
     ],
 )
 def test_a_request_at_fault_as_a_whole_is_refused_as_a_whole(running: Running, request_: object) -> None:
-    """Nothing of it is evaluated. An empty list of options is none."""
-    answer = ask_many(running, request_)
-    options = request_.get("options") if isinstance(request_, dict) else None
+    """Nothing of it is evaluated."""
+    assert ask_many(running, request_).status == 400
 
-    assert answer.status == (200 if options == [] else 400)
+
+@pytest.mark.parametrize("context", [[], "", 0, False, "text"])
+def test_a_context_that_is_no_object_is_at_fault(running: Running, context: object) -> None:
+    """As is any other part; it is not taken for an absent one."""
+    assert ask(running, {**question("200"), "context": context}).status == 400
+
+
+@pytest.mark.parametrize("member", ["outcall", "tenant", "forwarded_by", "at_least_revision"])
+def test_null_is_absent(running: Running, member: str) -> None:
+    """In the context, and for the context itself."""
+    assert ask(running, {**question("200"), "context": {member: None}}).status == 200
+    assert ask(running, {**question("200"), "context": None}).status == 200
+
+
+def test_a_path_may_begin_with_two_slashes(running: Running) -> None:
+    """As that of a client whose base URL ends in one."""
+    assert ask(running, question("200"), "//access/v1/evaluation").status == 200
+
+
+def test_a_search_finds_the_subjects_who_may(running: Running) -> None:
+    """Page by page; each of them, asked about alone, may."""
+    asked = {**question("0900123"), "subject": {"type": "user"}}
+    one = ask(running, asked, SUBJECTS).document
+    all_may = {**asked, "resource": {"type": "extension", "id": "200"}, "page": {"limit": 1}}
+    first = ask(running, all_may, SUBJECTS).document
+    second = ask(running, {**all_may, "page": {"limit": 1, "token": first["page"]["next_token"]}}, SUBJECTS).document
+
+    assert one["results"] == [{"type": "user", "id": BOB}]
+    assert one["page"] == {"next_token": "", "count": 1}
+    assert {first["results"][0]["id"], second["results"][0]["id"]} == {ALICE, BOB}
+    assert second["page"]["next_token"] == ""
+
+
+def test_a_search_finds_the_resources_that_a_subject_may_dial(running: Running) -> None:
+    """Each is an extension of a set; asked about alone, it is allowed."""
+    asked = {"subject": {"type": "user", "id": ALICE}, "action": {"name": "call"}, "resource": {"type": "extension"}}
+    results = ask(running, asked, RESOURCES).document["results"]
+
+    assert results
+    for found in results:
+        assert found["type"] == "extension"
+        assert found["properties"]["pattern"]
+        assert ask(running, {**asked, "resource": found}).document["decision"] is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"page": []}, {"page": {"limit": 0}}, {"page": {"limit": "1"}}, {"action": {"name": "listen"}}, {"context": []}],
+)
+def test_a_search_at_fault_is_an_error(running: Running, change: dict[str, Any]) -> None:
+    """For both kinds."""
+    whole = {"type": "extension", "id": "200"}
+    asked = {"subject": {"type": "user", "id": ALICE}, "action": {"name": "call"}, "resource": whole, **change}
+    assert {ask(running, asked, path).status for path in (SUBJECTS, RESOURCES)} == {400}
 
 
 def test_the_configuration_names_the_endpoints_under_the_url_that_was_used(running: Running) -> None:
@@ -215,28 +268,36 @@ def test_the_configuration_names_the_endpoints_under_the_url_that_was_used(runni
         "policy_decision_point": base,
         "access_evaluation_endpoint": f"{base}/access/v1/evaluation",
         "access_evaluations_endpoint": f"{base}/access/v1/evaluations",
+        "search_subject_endpoint": f"{base}/access/v1/search/subject",
+        "search_resource_endpoint": f"{base}/access/v1/search/resource",
     }
     assert told.document["policy_decision_point"] == "https://pdp.example.org"
     assert told.document["access_evaluation_endpoint"] == "https://pdp.example.org/access/v1/evaluation"
 
 
 def test_the_requests_id_comes_back(running: Running) -> None:
-    """With answers and with errors; one that is not printable does not."""
+    """With answers and with errors, whatever it is, and where there is nothing."""
     answered = ask(running, question("1"), headers={**JSON, "X-Request-ID": "bfe9eb29-ab87"})
     refused = ask(running, b"", headers={**JSON, "X-Request-ID": "bfe9eb29-ab87"})
     odd = ask(running, question("1"), headers={**JSON, "X-Request-ID": "\xe9" * 9})
+    long = ask(running, question("1"), headers={**JSON, "X-Request-ID": "x" * 500})
+    nowhere = ask(running, b"", "/nowhere", headers={"X-Request-ID": "one"})
+    got = ask(running, b"", headers={"X-Request-ID": "one"}, method="GET")
 
     assert answered.headers["X-Request-ID"] == refused.headers["X-Request-ID"] == "bfe9eb29-ab87"
-    assert "X-Request-ID" not in odd.headers
+    assert odd.headers["X-Request-ID"] == "\xe9" * 9
+    assert long.headers["X-Request-ID"] == "x" * 500
+    assert (nowhere.status, got.status) == (404, 405)
+    assert nowhere.headers["X-Request-ID"] == got.headers["X-Request-ID"] == "one"
 
 
 def test_what_is_no_json_too_large_or_no_post_is_refused(running: Running) -> None:
-    """415, 413 and 405; the server goes on."""
+    """400, 413 and 405; the server goes on."""
     text = ask(running, question("1"), headers={"Content-Type": "text/plain"})
     large = ask(running, b" " * (1024 * 1024 + 1))
     got = ask(running, b"", method="GET")
 
-    assert [answer.status for answer in (text, large, got)] == [415, 413, 405]
+    assert [answer.status for answer in (text, large, got)] == [400, 413, 405]
     assert ask(running, question("1"), headers={"Content-Type": "application/json; charset=utf-8"}).status == 200
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -379,3 +380,27 @@ def test_a_redis_that_is_away_loses_entries_and_nothing_else() -> None:
         log.stop()
 
     assert [entry["event"] for entry in logs] == ["decision_log_failing"]
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1_000_000])
+def test_a_file_that_is_deleted_is_begun_anew(tmp_path: Path, max_bytes: int) -> None:
+    """Whoever rotates it: the space of a full one is free again, and entries are not written where nobody reads."""
+    path = tmp_path / "decisions.log"
+    sink = FileSink(path, max_bytes=max_bytes, keep=1)
+    sink.write(["one"])
+    path.unlink()
+    sink.write(["two"])
+    path.rename(tmp_path / "elsewhere")
+    sink.write(["three"])
+    sink.close()
+
+    assert path.read_text() == "three\n"
+    assert (tmp_path / "elsewhere").read_text() == "two\n"
+
+
+def test_a_pipe_is_no_file_for_a_log(tmp_path: Path) -> None:
+    """Opening one would wait for a reader, without a word."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(SinkError, match="not a regular file"):
+        FileSink(path, max_bytes=0, keep=1)

@@ -274,3 +274,15 @@ def test_more_calls_than_a_connection_may_have_are_all_answered() -> None:
         decisions = {call.result().decision for call in calls}
 
     assert decisions == {Decision.DENY}
+
+
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.CORE])
+def test_a_unix_socket_has_the_permissions_that_were_asked_for(tmp_path: Path, transport: Transport) -> None:
+    """So programs of another user of its group may connect."""
+    path = tmp_path / "socket"
+    with running_server(denying("0900"), listen=f"unix:{path}", listen_mode="0660", transport=transport) as running:
+        answer = running.decisions.CheckCall(CALL, timeout=DEADLINE)
+        mode = path.stat().st_mode & 0o777
+
+    assert answer.decision == v1.Decision.DECISION_DENY
+    assert mode == 0o660

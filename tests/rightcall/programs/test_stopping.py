@@ -32,3 +32,23 @@ def test_a_signal_that_interrupts_nobody_who_waits_is_noticed() -> None:
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert (done.returncode, done.stdout.strip()) == (0, "stopped")
+
+
+IGNORING = """
+import os, signal
+from rightcall.programs.stopping import Stopping
+
+stopping = Stopping()
+os.kill(os.getpid(), signal.SIGHUP)
+print("goes on")
+os.kill(os.getpid(), signal.SIGTERM)
+stopping.wait()
+print("stopped")
+"""
+
+
+def test_a_hangup_ends_nothing() -> None:
+    """Process managers send it to have files read again, which are read as they change."""
+    command = [sys.executable, "-c", IGNORING]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
+    assert (done.returncode, done.stdout.split("\n")[:2]) == (0, ["goes on", "stopped"])
