@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from cores import CORE_IS_BUILT, front_of
 from definitions import tenant_from
 from given import ACME, ALICE, KEY
 from google.protobuf.message import DecodeError, Message
@@ -169,6 +170,55 @@ def _sealed_snapshots(server: _Server) -> Target:
         changed = {**sections, names[data[0] % len(names)]: data[1:]}
         with suppress(SnapshotError):
             decode(seal(changed, None))
+
+    return Target(run, nearly([bytes((at,)) + sections.get(name, b"") for at, name in enumerate(names)]))
+
+
+def _core_requests(server: _Server) -> Target:
+    """A request to the core, for CheckCall or CheckCalls: the service's response, or none at all."""
+    front = front_of(server.current)
+    service = DecisionService(server.current, Metrics(server.current, ""))
+    seeds = [
+        _QUESTION,
+        v1.CheckCallRequest(extension="12", outcall="1"),
+        v1.CheckCallRequest(caller=ALICE, extension="7"),
+    ]
+    many = v1.CheckCallsRequest(calls=seeds)
+
+    def run(data: bytes) -> None:
+        if not data:
+            return
+        response = front.answer(many=bool(data[0] & 1), request=data[1:])
+        if response is None:
+            return
+        if data[0] & 1:
+            assert response == service.check_calls(v1.CheckCallsRequest.FromString(data[1:])).SerializeToString()
+        else:
+            assert response == service.check_call(v1.CheckCallRequest.FromString(data[1:])).SerializeToString()
+
+    ones = [b"\0" + seed.SerializeToString() for seed in seeds]
+    return Target(run, nearly([*ones, b"\1" + many.SerializeToString()]))
+
+
+def _core_snapshots(server: _Server) -> Target:
+    """A blob whose content is wrong, in the core: it leaves calls to Python, or says what the blob says."""
+    sections = {section: bytes(extent.view) for section, extent in unseal(server.blob).items()}
+    names = list(Section)
+    front = front_of(server.current)
+    calls = [
+        _QUESTION,
+        v1.CheckCallRequest(caller=ALICE, extension="12", outcall="1"),
+        v1.CheckCallRequest(outcall="1"),
+    ]
+
+    def run(data: bytes) -> None:
+        if not data:
+            return
+        blob = seal({**sections, names[data[0] % len(names)]: data[1:]}, None)
+        front.replace(ACME, 1, "1-ab", blob, 0)
+        for call in calls:
+            front.answer(many=False, request=call.SerializeToString())
+        front.release()
 
     return Target(run, nearly([bytes((at,)) + sections.get(name, b"") for at, name in enumerate(names)]))
 
@@ -410,7 +460,9 @@ def _keys() -> Target:
 def make_targets(directory: Path) -> dict[str, Target]:
     """Every target by its name; files that they need go to ``directory``."""
     server = _Server()
+    core = {"core_requests": _core_requests(server), "core_snapshots": _core_snapshots(server)} if CORE_IS_BUILT else {}
     return {
+        **core,
         "grpc_requests": _requests(server),
         "snapshots": _snapshots(server),
         "sealed_snapshots": _sealed_snapshots(server),

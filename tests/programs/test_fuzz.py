@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cores import CORE_IS_BUILT
 from fuzz.targets import make_targets
 from hypothesis import HealthCheck, given, settings
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from fuzz.targets import Target
 
 NAMES = (
+    *(("core_requests", "core_snapshots") if CORE_IS_BUILT else ()),
     "grpc_requests",
     "snapshots",
     "sealed_snapshots",

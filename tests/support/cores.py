@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pdp._core import Front
     from pdp.snapshots.current import CurrentSnapshots
 
-built = pytest.mark.skipif(importlib.util.find_spec("pdp._core") is None, reason="the core was not built")
+CORE_IS_BUILT = importlib.util.find_spec("pdp._core") is not None
+built = pytest.mark.skipif(not CORE_IS_BUILT, reason="the core was not built")
 """Marks tests that need the core."""
 
 
