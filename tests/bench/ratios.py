@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bench.rounds import figure, median
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 BASELINE: Final = Path(__file__).with_name("baseline.json")
 MARGIN: Final = 0.3
@@ -157,6 +157,7 @@ def _of_server(results: list[Mapping[str, Any]] | None) -> Iterator[Figure]:
     def better(name: str, one: tuple[str, str], other: tuple[str, str], target: float | None = None) -> Figure:
         return Figure(name, ratio(one, other), higher=True, target=target)
 
+    yield from _of_core(rounds, ratio)
     many = median(figure(a_round, "native", "many", "rate") for a_round in rounds)
     yield better("native / nginx, loaded", ("native", "loaded"), ("nginx", "loaded"), 0.5)
     yield better("native / a native front that does nothing, loaded", ("native", "loaded"), ("native-empty", "loaded"))
@@ -182,6 +183,20 @@ def _of_server(results: list[Mapping[str, Any]] | None) -> Iterator[Figure]:
     for run in ("loaded", "mix", "many"):
         pair = ("native, 1,000,000", run), ("native, 1,000", run)
         yield better(f"native with 1,000,000 / with 1,000, {run}", *pair, 0.9)
+
+
+def _of_core(rounds: Sequence[Mapping[str, Any]], ratio: Callable[..., float | None]) -> Iterator[Figure]:
+    loaded, nginx = ("core", "loaded"), ("nginx", "loaded")
+    yield Figure("core / nginx, processor time of a call, loaded", ratio(loaded, nginx, "cpu"), target=0.7)
+    yield Figure("core / nginx, loaded", ratio(loaded, nginx), higher=True, target=1.3)
+    yield Figure("core / nginx, p50 alone", ratio(("core", "alone"), ("nginx", "alone"), "p50"), target=1.05)
+    yield Figure("core / nginx, mix", ratio(("core", "mix"), ("nginx", "mix")), higher=True, target=1.3)
+    dearer = ratio(("grpcio", "loaded"), loaded, "cpu")
+    yield Figure("grpcio / core, processor time of a call, loaded", dearer, higher=True, target=20)
+    many = median(figure(a_round, "core", "many", "rate") for a_round in rounds)
+    decisions = None if many is None else many * 1000
+    name = "core, decisions/s by CheckCalls of 1,000"
+    yield Figure(name, decisions, "a second", higher=True, target=1_500_000)
 
 
 def _of_engines(results: Mapping[str, Any] | None) -> Iterator[Figure]:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     _Run: TypeAlias = dict[str, float]
 
 PORT: Final = 50671
-OPEN_RATES: Final = {"grpcio": (2_000,), "native": (2_000, 10_000)}
+OPEN_RATES: Final = {"grpcio": (2_000,), "native": (2_000, 10_000), "core": (2_000, 10_000)}
 SMALL, LARGE = 1_000, 1_000_000
 ROUNDS: Final = 7
 """Their runs are shorter than those of other parts, for there are many."""
@@ -114,7 +114,7 @@ def _rules(size: int) -> Rules | None:
 
 def _round(rules: Rules, sizes: list[Rules], seconds: int) -> Figures:
     """All servers are up, so that what is compared is measured within seconds; those that are not asked do nothing."""
-    wanted = [(kind, kind, rules) for kind in ("nginx", EMPTY, "grpcio", NATIVE_EMPTY, "native")]
+    wanted = [(kind, kind, rules) for kind in ("nginx", EMPTY, "grpcio", NATIVE_EMPTY, "native", "core")]
     wanted += [(f"native, {sized.permissions:,}", "native", sized) for sized in sizes]
     with ExitStack() as stack:
         servers = [
