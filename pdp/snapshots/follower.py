@@ -227,6 +227,7 @@ class Follower:
         self._metrics.redis_up(up=True)
         pointers = {tenant.decode("utf-8", "replace"): raw for tenant, raw in found.items()}
         self._list(manifest, pointers, whole=True)
+        self._uptake.forget_others(pointers)
         self._take(pointers, whole=True)
         if self._uptake.rolled_back or self._listing.rolled_back:
             self._tell_followed()

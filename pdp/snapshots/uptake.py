@@ -18,7 +18,7 @@ from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.refusal import Refused, cause_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from pdp.metrics.registry import Metrics
     from pdp.rules.model import Revision
@@ -108,6 +108,10 @@ class Uptake:
     def look_again(self) -> None:
         """Looks at once at what was refused: what is believed of pointers is another than before."""
         self._refusals = {tenant: refusal._replace(retry_at=0.0) for tenant, refusal in self._refusals.items()}
+
+    def forget_others(self, tenants: Container[str]) -> None:
+        """Drops what was refused of tenants that have no pointer any more: there is nothing left to refuse."""
+        self._refusals = {tenant: refusal for tenant, refusal in self._refusals.items() if tenant in tenants}
 
     def load_stored(self, store: SnapshotStore) -> set[str]:
         """Takes what a store has. It is as old as it is; Redis has the last word as soon as it is reached.
