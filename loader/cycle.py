@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from loader.publishing.lease import Lease
     from loader.publishing.publish import Publisher
-    from loader.sources.base import Reading, Source
+    from loader.sources.base import FaultyTenant, Reading, Source
     from pdp.rules.compiler.automata import Limits
     from pdp.rules.model import Tenant
 
@@ -70,6 +70,9 @@ class SyncReport:
         faults: everything wrong with the definitions, warnings included, sorted.
         faulty: the tenants with errors; each keeps its last good rules.
         pinned: the tenants that an operator rolled back; each keeps the revision that was chosen.
+        closed: the tenants with errors of which nothing good stands: their users and outcalls are known, and each call
+            of theirs is an error.
+        isolated: the tenants whose sound permissions count, and whose faulty ones are closed.
         held_back: removals that are too large to be believed, each in words; nothing of such a tenant was changed.
         complete: all tenants of the source were read, good or faulty; if not, nothing was removed.
         problems: what went wrong with the source or in publishing, and what to do; empty where all went well.
@@ -90,6 +93,8 @@ class SyncReport:
     source_failed: bool = False
     read_seconds: float = 0.0
     expectations: Mapping[Truth, int] = field(default_factory=dict)
+    closed: tuple[str, ...] = ()
+    isolated: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Fault, ...]:
@@ -132,6 +137,8 @@ class Synchronizer:
         limits: what one profile may cost; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
         prove: whether a tenant whose expectations fail is left as it is.
+        isolate_faults: whether the sound permissions of a tenant are published whose other ones have faults; those are
+            closed: a deny denies everything, an allow allows nothing.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of who composes a program
@@ -146,7 +153,9 @@ class Synchronizer:
         limits: Limits | None = None,
         progress: Callable[[str, int, int], None] | None = None,
         prove: bool = True,
+        isolate_faults: bool = False,
     ) -> None:
+        self._isolate_faults = isolate_faults
         self._source = source
         self._publisher = publisher
         self._secret = secret
@@ -180,6 +189,8 @@ class Synchronizer:
             self._publisher.list_tenants(expected, complete=reading.complete)
             for tenant in reading.tenants:
                 self._publish(tenant, standing.get(tenant.uuid, Standing()), cycle)
+            for faulty in reading.shut:
+                self._shut(faulty, standing.get(faulty.closed.uuid, Standing()), cycle)
             self._remove_gone(reading, standing, cycle)
             self._publisher.list_tenants(expected, complete=reading.complete)
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
@@ -222,6 +233,16 @@ class Synchronizer:
             on_report(report)
             delay = min(delay * 2, _RETRY[1])
 
+    def _shut(self, faulty: FaultyTenant, standing: Standing, cycle: _Cycle) -> None:
+        """Publishes a tenant with faults: its sound permissions, or that it is closed where nothing good stands."""
+        current = standing.current
+        if self._isolate_faults and faulty.isolated is not None:
+            self._publish(faulty.isolated, standing, cycle)
+            cycle.isolated.append(faulty.closed.uuid)
+        elif current is None or current.closed:
+            self._publish(faulty.closed, standing, cycle)
+            cycle.closed.append(faulty.closed.uuid)
+
     def _publish(self, tenant: Tenant, standing: Standing, cycle: _Cycle) -> None:
         digest, current = self._digest(tenant), standing.current
         if current is not None and current.pinned:
@@ -243,7 +264,7 @@ class Synchronizer:
         begun = time.perf_counter()
         blob = self._compile(tenant, revision)
         compiled = time.perf_counter()
-        self._publisher.publish(Pointer.to(tenant.uuid, revision, permissions), blob, standing)
+        self._publisher.publish(Pointer.to(tenant.uuid, revision, permissions, tenant.closed), blob, standing)
         seconds, publish_seconds = compiled - begun, time.perf_counter() - compiled
         cycle.published.append(
             Published(tenant.uuid, tenant.name, revision, permissions, len(blob), seconds, publish_seconds)
@@ -312,6 +333,8 @@ class _Cycle:
     pinned: list[str] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    isolated: list[str] = field(default_factory=list)
 
     def report(self) -> SyncReport:
         """The cycle's outcome."""
@@ -327,6 +350,8 @@ class _Cycle:
             problems=tuple(self.problems),
             read_seconds=self.read_seconds,
             expectations=self.expectations,
+            closed=tuple(self.closed),
+            isolated=tuple(self.isolated),
         )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from loader.definitions.closed import without_rules
 from loader.faults import Fault, Severity
+from loader.sources.base import FaultyTenant
 from loader.sources.file import FileSource
 from pdp.rules.analysis.expectations import Truth
 from pdp.rules.analysis.naming import Names
@@ -17,6 +19,8 @@ from pdp.rules.analysis.proving import Prover
 from pdp.rules.analysis.sentences import ProofSentences
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from loader.sources.base import Reading, Source
     from pdp.rules.analysis.expectations import Proof
     from pdp.rules.model import Tenant
@@ -56,7 +60,15 @@ class Proofs:
             tenants=tuple(tenant for tenant in reading.tenants if tenant.uuid not in failed),
             faults=tuple(sorted((*reading.faults, *faults))),
             faulty=reading.faulty | failed,
+            shut=tuple(sorted((*reading.shut, *self._closed(reading, failed)), key=lambda one: one.closed.uuid)),
         )
+
+    def _closed(self, reading: Reading, failed: set[str]) -> Iterable[FaultyTenant]:
+        """What is known of the tenants whose expectations fail; there is no part of their rules to be trusted alone."""
+        for tenant in reading.tenants:
+            if tenant.uuid in failed:
+                fails = sum(proof.fails for proof in self._proven[tenant.uuid].proofs)
+                yield FaultyTenant(without_rules(tenant, fails))
 
     def count(self, truth: Truth) -> int:
         """How many expectations of the last reading this came of."""

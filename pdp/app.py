@@ -308,8 +308,10 @@ class Server:
         if 0 < self._settings.max_staleness < stale:
             reason = f"not ready: no contact to {self._current.source} for {stale:.0f} s{error}"
             return Readiness(ready=False, reason=reason)
-        count = len(self._current.held())
-        tenants = "1 tenant" if count == 1 else f"{count} tenants"
+        held = self._current.held()
+        tenants = "1 tenant" if len(held) == 1 else f"{len(held)} tenants"
+        if closed := sum(one.snapshot.closed > 0 for one in held):
+            tenants += f" ({closed} closed by faults)"
         return Readiness(ready=True, reason=f"ready: {tenants} from {self._current.source}{error}")
 
 

@@ -16,6 +16,7 @@ ServerError                   the server cannot do its work
     ├── UnknownTenant         NOT_FOUND: a tenant was named that nobody knows
     ├── UnknownService        NOT_FOUND: health was asked for of a service that is not here
     ├── TooManyStreams        RESOURCE_EXHAUSTED: no further stream can be served
+    ├── ClosedTenant          FAILED_PRECONDITION: the tenant is defined, and has never had good rules here
     ├── RulesBehind           FAILED_PRECONDITION: the rules here are older than the question asks for
     ├── ChallengeOver         ABORTED: the challenge has expired, or opened a call before
     ├── NotReady              UNAVAILABLE: no rules are loaded yet
@@ -184,6 +185,19 @@ class TooManyStreams(CallError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} streams are open here, and no more are served; share one, or ask another server")
+
+
+class ClosedTenant(CallError):
+    """The tenant is defined, and its definitions have never been free of faults here."""
+
+    code = Code.FAILED_PRECONDITION
+
+    def __init__(self, tenant: str, name: str, faults: int) -> None:
+        counted = "1 fault" if faults == 1 else f"{faults} faults"
+        called = f"{name[:64]!r} ({tenant})" if name else tenant
+        super().__init__(
+            f"tenant {called} is closed: its definitions have {counted}; repair them, or see the loader's log"
+        )
 
 
 class RulesBehind(CallError):

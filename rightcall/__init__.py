@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RightcallError,
         RulesBehind,
         ServerError,
+        TenantClosed,
         UnknownTenant,
         Unreachable,
     )
@@ -75,6 +76,7 @@ __all__ = [
     "StageExplanation",
     "StageResult",
     "Status",
+    "TenantClosed",
     "TenantStatus",
     "UnknownTenant",
     "Unreachable",

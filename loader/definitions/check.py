@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loader.definitions import wording
+from loader.definitions.closed import closed_permission, closed_tenant
 from loader.definitions.expectations import ExpectationCheck
 from loader.definitions.findings import PERMISSION_DEPTH, Finding, permission_label, tenant_label
 from loader.definitions.items import Entity, Item, TenantMemory
@@ -50,6 +51,8 @@ class Entry:
         label: what people call it.
         uuid: in lower case; empty where it could not be read.
         tenant: None where anything of it is at fault.
+        closed: what is known of it where something is at fault; None where nothing is, or its UUID is not known.
+        isolated: the tenant with its faulty permissions closed; None where nothing or something else is at fault.
         users: the UUIDs of its users by their place in the list; empty texts where one could not be read.
     """
 
@@ -58,6 +61,8 @@ class Entry:
     uuid: str
     tenant: Tenant | None
     users: tuple[str, ...]
+    closed: Tenant | None = None
+    isolated: Tenant | None = None
 
 
 def check_shape(shape: type[_Shape], raw: object, path: Path, inner: int, findings: list[Finding]) -> _Shape | None:
@@ -105,9 +110,10 @@ class _TenantCheck:
         users, groups, outcalls, permissions = (tuple(self._items(key, declared[key])) for key in LONG_LISTS)
         expectations, ignored = self._expectations(), self._ignored({*declared["call_permissions"]})
         self._check_aliases(users)
-        tenant = None
-        if self._head is not None and not any(found.severity is Severity.ERROR for found in self._findings):
-            tenant = Tenant(
+        whole = (
+            None
+            if self._head is None
+            else Tenant(
                 self._head.uuid,
                 self._head.name,
                 users,
@@ -119,7 +125,30 @@ class _TenantCheck:
                 emergency=emergency_of(self._head.emergency),
                 dialling=dialling_of(self._head.dialling),
             )
-        return Entry(self._path, tenant_label(self._raw), uuid, tenant, tuple(map(str, declared["users"])))
+        )
+        label, callers = tenant_label(self._raw), tuple(map(str, declared["users"]))
+        errors = [found for found in self._findings if found.severity is Severity.ERROR]
+        if not errors:
+            return Entry(self._path, label, uuid, whole, callers)
+        closed = closed_tenant(uuid, self._raw, users, declared, len(errors)) if uuid else None
+        isolated = self._isolated(whole, errors) if whole else None
+        return Entry(self._path, label, uuid, None, callers, closed, isolated)
+
+    def _isolated(self, whole: Tenant, errors: list[Finding]) -> Tenant | None:
+        """The tenant with its faulty permissions closed; None where something else is at fault."""
+        depth = len(self._path)
+        faulty = {found.path[depth + 1] for found in errors if found.path[depth : depth + 1] == ("call_permissions",)}
+        if any(
+            found.path[depth : depth + 1] != ("call_permissions",) or len(found.path) < depth + 2 for found in errors
+        ):
+            return None
+        raws = self._raws("call_permissions")
+        closed = [closed_permission(raws[index], self._known) for index in faulty if isinstance(index, int)]
+        by_id = {one.id: one for one in closed if one is not None}
+        sound = [permission for permission in whole.call_permissions if permission.id not in by_id]
+        if len(by_id) != len(faulty) or len(sound) + len(by_id) != len(raws):
+            return None  # one that cannot even be named, or an id that is there twice
+        return replace(whole, call_permissions=(*sound, *by_id.values()))
 
     def _expectations(self) -> tuple[Expectation, ...]:
         check = ExpectationCheck(self._known, self._remedy, len(self._path), self._findings)

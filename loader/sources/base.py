@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultyTenant:
+    """What is known of a tenant with an error.
+
+    Attributes:
+        closed: without its rules.
+        isolated: with its sound permissions, the faulty ones closed; None: something else is at fault as well.
+    """
+
+    closed: Tenant
+    isolated: Tenant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """All that a source holds at one time.
 
@@ -23,12 +36,14 @@ class Reading:
         faulty: the UUIDs, where known, of tenants with an error: their last good rules stay in force.
         complete: False when a tenant may be missing although its source still has it (a file that could not be read, a
             tenant whose UUID could not be read). Then no tenant may be removed because it is not in this reading.
+        shut: what is known of the tenants with an error, sorted by UUID.
     """
 
     tenants: tuple[Tenant, ...]
     faults: tuple[Fault, ...]
     faulty: frozenset[str]
     complete: bool
+    shut: tuple[FaultyTenant, ...] = ()
 
 
 class Source(Protocol):

@@ -19,6 +19,7 @@ from loader.definitions.text.tokens import UnreadableError, printable
 from loader.errors import SourceError
 from loader.faults import Fault
 from loader.sources.base import Reading
+from loader.sources.shutting import shut
 
 if TYPE_CHECKING:
     import threading
@@ -195,6 +196,7 @@ class FileSource:
             faults=tuple(sorted(faults)),
             faulty=frozenset(at_fault - {""}),
             complete=bool(documents) and all(document.complete for document in documents.values()),
+            shut=shut(entries, at_fault, [entry.uuid for _, entry, _ in found]),
         )
 
     def _faults_across(self, found: list[Found]) -> list[Fault]:

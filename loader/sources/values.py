@@ -14,6 +14,7 @@ from loader.definitions.document import Checked
 from loader.definitions.findings import labels
 from loader.definitions.text.tokens import printable
 from loader.sources.base import Reading
+from loader.sources.shutting import shut
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -78,6 +79,7 @@ class PlainDefinitions:
             faults=tuple(sorted([*faults, *found])),
             faulty=frozenset(at_fault - {""}),
             complete=complete,
+            shut=shut(entries, at_fault, [entry.uuid for _, entry, _ in across]),
         )
 
     def _checked(self, raw: RawTenant, path: Path) -> _Held:

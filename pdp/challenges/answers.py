@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.challenges.attempts import TurnState
-from pdp.errors import AttemptsUnavailable, CallError, ChallengeOver, InvalidCall, NotReady, RulesBehind, UnknownTenant
+from pdp.errors import (
+    AttemptsUnavailable,
+    CallError,
+    ChallengeOver,
+    ClosedTenant,
+    InvalidCall,
+    NotReady,
+    RulesBehind,
+    UnknownTenant,
+)
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.ruling import rule
@@ -124,6 +133,8 @@ class Challenges:
         """What is decided now; the extension may have become an emergency number, or one that cannot be dialled."""
         if (found := self._emergency.find(call)) is not None:
             return found[1]
+        if snapshot.closed:
+            raise ClosedTenant(snapshot.tenant, snapshot.tenant_name, snapshot.closed)
         try:
             return rule(snapshot, call)
         except Undiallable as error:
@@ -195,4 +206,4 @@ def _result(error: CallError) -> str:
     if isinstance(error, AttemptsUnavailable):
         return "unavailable"
     # Rules that are not here at all are behind as well.
-    return "behind" if isinstance(error, RulesBehind | UnknownTenant | NotReady) else "invalid"
+    return "behind" if isinstance(error, RulesBehind | UnknownTenant | NotReady | ClosedTenant) else "invalid"

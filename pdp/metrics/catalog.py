@@ -203,6 +203,11 @@ METRICS: dict[str, Description] = {
         "counter", "Worker processes that ended by themselves and were replaced."
     ),
     "rightcall_tenants": Description("gauge", "Tenants that the server answers for."),
+    "rightcall_closed_tenants": Description(
+        "gauge",
+        "Tenants that are closed: defined, and never free of faults here.",
+        more="They are among `rightcall_tenants`; their calls are FAILED_PRECONDITION, but for emergency numbers.",
+    ),
     "rightcall_snapshot_revision": Description(
         "gauge", "Number of the revision that decides a tenant's calls.", {"tenant": _TENANT}
     ),

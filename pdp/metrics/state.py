@@ -68,6 +68,7 @@ class StateCollector(Collector):
         yield _gauge("rightcall_workers", {(): len(self._workers())})
         yield _gauge("rightcall_http_connections", {(): self.http_connections()})
         yield _gauge("rightcall_tenants", {(): len(held)})
+        yield _gauge("rightcall_closed_tenants", {(): sum(one.snapshot.closed > 0 for one in held)})
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
         if self.redis_up is not None:
             yield _gauge("rightcall_redis_up", {(): self.redis_up})

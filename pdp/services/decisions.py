@@ -16,7 +16,7 @@ from pdp.rules.analysis.explain import explain_outcome
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.ruling import AS_WAZO, rule
-from pdp.services.identity import identified
+from pdp.services.identity import check_open, identified
 from pdp.services.messages import (
     DECISIONS,
     call_of,
@@ -236,6 +236,7 @@ class DecisionService:
         Raises:
             InvalidCall: the extension cannot be dialled.
         """
+        check_open(snapshot)
         if snapshot is None or snapshot.dialling is None:
             check_printable(call.extension)
             if self._policy.dialable_only:

@@ -13,7 +13,7 @@ from pdp.rules.analysis.reach import reach
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Call, Decision
 from pdp.rules.snapshot.verdict import EMERGENCY
-from pdp.services.identity import identified
+from pdp.services.identity import check_open, identified
 from pdp.services.messages import DECISIONS, STAGES, check_extension, check_form, check_length
 from pdp.snapshots.emergency import EmergencyCalls
 from rightcall import v1
@@ -63,6 +63,7 @@ class DirectoryService:
         page_size = _number("page_size", request.page_size, default=PAGE_SIZE, most=MAX_PAGE_SIZE)
         wanted = _wanted(request.decisions)
         snapshot = self._users_of(request.outcall, request.tenant)
+        check_open(snapshot)
         callers = [entry for entry in self._verdicts(snapshot, request) if entry[1].decision in wanted]
         end = min(limit, len(callers)) if limit else len(callers)
         entries: dict[Verdict, v1.CallerDecision] = {}
@@ -86,6 +87,7 @@ class DirectoryService:
         check_form(Call(caller, _ANY_EXTENSION, outcall, request.tenant))
         snapshot = self._current.resolve(caller, outcall, request.tenant)
         caller = identified(snapshot, Call(caller, _ANY_EXTENSION)).caller
+        check_open(snapshot)
         reaches = reach(
             snapshot,
             caller,
@@ -209,6 +211,7 @@ def _tenant_status(held: Held) -> v1.TenantStatus:
         patterns=snapshot.counts.patterns,
         bytes=snapshot.size,
         loaded_from=held.origin,
+        closed_faults=snapshot.closed,
     )
     status.compiled_at.FromNanoseconds(int(snapshot.compiled_at * 1e9))
     status.loaded_at.FromNanoseconds(int(held.loaded_at * 1e9))

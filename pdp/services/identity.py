@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pdp.errors import ClosedTenant
 from pdp.services.messages import is_anonymous_or_uuid, no_caller
 
 if TYPE_CHECKING:
     from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
+
+
+def check_open(snapshot: Snapshot | None) -> None:
+    """Rejects calls of a tenant that is closed.
+
+    Raises:
+        ClosedTenant: it is.
+    """
+    if snapshot is not None and snapshot.closed:
+        raise ClosedTenant(snapshot.tenant, snapshot.tenant_name, snapshot.closed)
 
 
 def identified(snapshot: Snapshot | None, call: Call) -> Call:

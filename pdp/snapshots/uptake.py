@@ -167,6 +167,8 @@ class Uptake:
         held = self._current.get(tenant)
         has = held.snapshot.revision if held else None
         known = self._serials.get(tenant)
+        if self._keeps(pointer, held, known or 0):
+            return
         settled = (
             held is None if pointer.removed else has == pointer.revision and held is not None and held.origin == "redis"
         )
@@ -193,6 +195,16 @@ class Uptake:
             self.gone.pop(tenant, None)
         if self._store:
             self._store.save(pointer, raw, blob)
+
+    def _keeps(self, pointer: Pointer, held: Held | None, known: int) -> bool:
+        """Whether the rules that are held stay: they are good, and the pointer says that the tenant is closed."""
+        if not pointer.closed or held is None or held.snapshot.closed or pointer.serial < known:
+            return False
+        if pointer.serial != known:
+            advice = "its last good rules stay; repair its definitions"
+            _log.warning("closed_tenant_kept", tenant=pointer.tenant, faults=pointer.closed, advice=advice)
+        self._serials[pointer.tenant] = pointer.serial
+        return True
 
     def _remove(self, tenant: str, has: Revision | None) -> None:
         if has is not None:

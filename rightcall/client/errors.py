@@ -9,6 +9,7 @@ RightcallError
 ├── NoAnswer               there is no answer now, and there may be one later
 │   ├── Unreachable        no server answers at the target
 │   ├── NotReady           the server has loaded no rules yet
+│   ├── TenantClosed       the tenant's definitions have never been free of faults where the server could see them
 │   ├── RulesBehind        the server's rules are older than the question asks for
 │   └── DeadlineExceeded   the time allowed ran out
 └── ServerError            the server failed, or answered what this client does not understand
@@ -64,6 +65,10 @@ class Unreachable(NoAnswer):
 
 class NotReady(NoAnswer):
     """The server has loaded no rules yet."""
+
+
+class TenantClosed(NoAnswer):
+    """The tenant is defined, and its definitions have never been free of faults where the server could see them."""
 
 
 class RulesBehind(NoAnswer):

@@ -17,6 +17,7 @@ from rightcall.client.errors import (
     RightcallError,
     RulesBehind,
     ServerError,
+    TenantClosed,
     UnknownTenant,
     Unreachable,
 )
@@ -71,6 +72,12 @@ def emergency_test(numbers: Iterable[str]) -> Callable[[str], bool]:
 
 EMERGENCY = Answer(Decision.ALLOW, Stage.EMERGENCY, None, "", "", reason=Reason.EMERGENCY)
 """The answer to a call of an emergency number where no server answers."""
+
+CLOSED = " is closed: its definitions have "
+"""In the message of a server about a tenant without good rules; it has the status of rules that are behind."""
+
+MISSING = "no tenant that is loaded here claims this call"
+"""How a server begins its message that does not know all tenants."""
 
 _SAID: dict[grpc.StatusCode, type[RightcallError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidCall,
@@ -236,7 +243,8 @@ def to_error(target: str, status: int, message: str, seconds: float) -> Rightcal
     """
     code = _STATUSES.get(status, grpc.StatusCode.UNKNOWN)
     if code in _SAID:
-        return _SAID[code](message)
+        closed = code is grpc.StatusCode.FAILED_PRECONDITION and CLOSED in message
+        return TenantClosed(message) if closed else _SAID[code](message)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(target, seconds)
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -252,7 +260,7 @@ def _unavailable(target: str, message: str) -> NoAnswer:
     """What UNAVAILABLE means: a server that is there says why, and where there is none, gRPC does."""
     if message.startswith(NOT_READY):
         return NotReady(message)
-    return NoAnswer(message) if message.startswith(NOT_COUNTED) else Unreachable(target, message)
+    return NoAnswer(message) if message.startswith((NOT_COUNTED, MISSING)) else Unreachable(target, message)
 
 
 def _to_stage(message: v1.StageExplanation) -> StageExplanation:

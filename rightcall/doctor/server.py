@@ -224,6 +224,10 @@ def check_tenants(server: ServerPart) -> Finding:
     if not tenants:
         advice = "start a loader, and check --redis, --redis-prefix and the definitions; see RightcallNotServing"
         return failure("none: no call is answered", advice)
+    closed = [one.name or one.tenant for one in tenants if one.closed_faults]
+    if closed:
+        advice = "repair their definitions: each call of theirs is an error, see RightcallClosedTenants"
+        return failure(f"{counted(len(closed), 'tenant')} closed by faults: {listed(closed)}", advice)
     permissions = sum(one.permissions for one in tenants)
     users = sum(one.users for one in tenants)
     newest = max(tenants, key=lambda one: one.number)

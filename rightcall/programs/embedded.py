@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from loader.cycle import Synchronizer
 from loader.publishing.publish import Standing
 from pdp.rules.publication.pointer import Pointer
@@ -21,17 +23,31 @@ if TYPE_CHECKING:
     from pdp.rules.model import PasswordOverride
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots
+    from pdp.snapshots.disk import SnapshotStore
+
+_log = structlog.get_logger()
 
 _SECRET_SIZE = 32
 
 
 class CurrentPublisher:
-    """Publishes into the current snapshots of this very process."""
+    """Publishes into the current snapshots of this very process, and keeps them on disk where there is a store.
 
-    def __init__(self, current: CurrentSnapshots, metrics: Metrics) -> None:
+    Args:
+        current: where rules become current.
+        metrics: counts what was loaded.
+        secret: the key that snapshots and pointers are signed with.
+        store: keeps the last good rules; None: nothing is kept.
+    """
+
+    def __init__(
+        self, current: CurrentSnapshots, metrics: Metrics, secret: bytes, store: SnapshotStore | None = None
+    ) -> None:
         self.name = current.source
         self._current = current
         self._metrics = metrics
+        self._secret = secret
+        self._store = store
 
     def standing(self) -> Mapping[str, Standing]:
         """What this process answers from."""
@@ -42,15 +58,19 @@ class CurrentPublisher:
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
         """Opens the snapshot and makes it current."""
-        del pointer, standing
+        del standing
         snapshot = decode(blob)
         self._current.replace(snapshot, "definitions", snapshot.compiled_at)
         self._metrics.synced(snapshot.compiled_at)
+        if self._store is not None and not snapshot.closed:  # what is closed is so anew at each start
+            self._store.save(pointer, pointer.dump(self._secret), blob)
 
     def remove(self, pointer: Pointer, standing: Standing) -> None:
         """Forgets a tenant."""
         del standing
         self._current.remove(pointer.tenant)
+        if self._store is not None:
+            self._store.save(pointer, pointer.dump(self._secret), None)
 
 
 class EmbeddedLoader:
@@ -62,6 +82,8 @@ class EmbeddedLoader:
         metrics: counts what was loaded and what was at fault.
         password_override: where a user's own password replaces a permission's.
         secret: the key that passwords are hashed with; None: one that lives and dies with this process.
+        store: keeps the last good rules on disk, and has them at the start; None: nothing is kept.
+        isolate_faults: as of ``Synchronizer``.
         synchronizer: makes what runs the cycles.
     """
 
@@ -73,22 +95,36 @@ class EmbeddedLoader:
         *,
         password_override: PasswordOverride,
         secret: bytes | None = None,
+        store: SnapshotStore | None = None,
+        isolate_faults: bool = False,
         synchronizer: Callable[..., Synchronizer] = Synchronizer,
     ) -> None:
         self._current = current
         self._metrics = metrics
+        key = secret or random_secrets.token_bytes(_SECRET_SIZE)
+        self._store = store
+        self._whole = False
+        """Whether all tenants of the source were read once: from then on none is missing here."""
         self._synchronizer = synchronizer(
             source,
-            CurrentPublisher(current, metrics),
-            secret=secret or random_secrets.token_bytes(_SECRET_SIZE),
+            CurrentPublisher(current, metrics, key, store),
+            secret=key,
             password_override=password_override,
+            isolate_faults=isolate_faults,
         )
         self._last = ""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def load(self) -> SyncReport:
-        """Loads once, now."""
+        """Loads once, now: first what was kept, then what the source says."""
+        for pointer, snapshot, error in self._store.load(self._current.memory) if self._store else ():
+            if error is not None:
+                self._metrics.reload("disk", "failure", "unusable")
+                _log.error("stored_rules_refused", tenant=pointer.tenant, problem=str(error))
+            elif snapshot is not None:
+                self._current.replace(snapshot, "disk")
+                self._metrics.reload("disk", "success")
         report = self._synchronizer.sync()
         self._note(report)
         return report
@@ -123,6 +159,12 @@ class EmbeddedLoader:
             self._metrics.reload("definitions", "failure", "unreadable" if report.source_failed else "faults")
         for _ in (*report.published, *report.removed):
             self._metrics.reload("definitions", "success")
+        for tenant in report.unchanged:  # what came from disk is what the source says
+            held = self._current.get(tenant)
+            if held is not None and held.origin == "disk":
+                self._current.replace(held.snapshot, "definitions")
+        self._whole = self._whole or report.complete
+        self._current.set_incomplete("" if self._whole else "not all definitions could be read since the start")
         # Last, so that who reads it finds it counted.
         self._current.source_error = problem
         if not report.source_failed:
@@ -131,5 +173,5 @@ class EmbeddedLoader:
 
 
 def _standing(snapshot: Snapshot) -> Standing:
-    pointer = Pointer.to(snapshot.tenant, snapshot.revision, snapshot.counts.permissions)
+    pointer = Pointer.to(snapshot.tenant, snapshot.revision, snapshot.counts.permissions, snapshot.closed)
     return Standing(serial=pointer.serial, pointer=pointer)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets as random_secrets
+import tempfile
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loader.cycle import Synchronizer
@@ -16,6 +18,7 @@ from pdp.runtime.version import version
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
 from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.disk import SnapshotStore, StateError
 from rightcall import v1
 from rightcall.client import directory
 from rightcall.client import messages as wire
@@ -34,6 +37,28 @@ if TYPE_CHECKING:
 
 
 _SECRET_SIZE = 32
+_KEY_FILE = "key"
+"""In a state directory; it holds what only this machine's own definitions hold in the clear."""
+
+
+def kept_secret(directory: Path) -> bytes:
+    """The key of a state directory, made for it where there is none: what it keeps is to be read again after a restart.
+
+    Raises:
+        StateError: it cannot be read or written.
+    """
+    path = directory / _KEY_FILE
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:  # of mode 0600
+                file.write(random_secrets.token_bytes(_SECRET_SIZE))
+            Path(file.name).replace(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise StateError(
+            f"state directory {directory} cannot be used ({error.strerror}); make it writable for this user"
+        ) from error
 
 
 class Local:
@@ -43,7 +68,8 @@ class Local:
         current: the snapshots; empty until loaded.
         metrics: what counts.
         loader: what loads.
-        secret: the key that passwords are hashed with; where none was given, one that lives as long as this process.
+        secret: the key that passwords are hashed with; where none was given, that of the state directory, or one that
+            lives as long as this process.
     """
 
     def __init__(
@@ -54,18 +80,23 @@ class Local:
         secret: bytes | None = None,
         recheck: float | None = None,
         snapshots: Callable[[str], CurrentSnapshots] = CurrentSnapshots,
+        state_dir: Path | None = None,
+        isolate_faults: bool = False,
         synchronizer: Callable[..., Synchronizer] = Synchronizer,
     ) -> None:
         self._source = source = opened_source(path, recheck)
         self.current = snapshots(f"definitions {source.name}")
         self.metrics = Metrics(self.current, version())
-        self.secret = secret or random_secrets.token_bytes(_SECRET_SIZE)
+        self.secret = secret or (kept_secret(state_dir) if state_dir else random_secrets.token_bytes(_SECRET_SIZE))
+        store = SnapshotStore(state_dir, (self.secret,)) if state_dir else None
         self.loader = EmbeddedLoader(
             source,
             self.current,
             self.metrics,
             password_override=password_override,
             secret=self.secret,
+            store=store,
+            isolate_faults=isolate_faults,
             synchronizer=synchronizer,
         )
 

@@ -14,13 +14,14 @@ from rightcall.programs.serving import serve_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pdp.settings import ServerSettings
     from rightcall.programs.processes import Processes
     from rightcall.programs.serving import OpenLog
 
 
-def serve_definitions(
+def serve_definitions(  # noqa: PLR0913 - each is an option
     settings: ServerSettings,
     path: str,
     processes: Processes,
@@ -30,6 +31,8 @@ def serve_definitions(
     recheck: float | None,
     synchronizer: Callable[..., Synchronizer] | None,
     decision_log: OpenLog,
+    state_dir: Path | None = None,
+    isolate_faults: bool = False,
 ) -> None:
     """Serves the rules of a file or directory until a signal asks for a stop; they are followed until the last answer.
 
@@ -42,6 +45,8 @@ def serve_definitions(
         recheck: seconds between two looks at the definitions; None: the usual.
         synchronizer: makes what runs the loader's cycles; None: the usual.
         decision_log: opens the decision log.
+        state_dir: where the last good rules are kept; None: nowhere.
+        isolate_faults: as of ``Synchronizer``.
 
     Raises:
         Failure: there is nothing to serve, or no way to.
@@ -52,13 +57,15 @@ def serve_definitions(
         secret=secret,
         recheck=recheck,
         snapshots=processes.snapshots,
+        state_dir=state_dir,
+        isolate_faults=isolate_faults,
         synchronizer=synchronizer or Synchronizer,
     )
     tell = ReportLog()
     with closing(local):
         report = local.load()
         tell(report)
-        if report.errors and not local.current.ready:
+        if report.errors and all(held.snapshot.closed for held in local.current.held()):
             source = local.current.source
             message = f"nothing to serve: every tenant of {source} is faulty; repair the faults shown above"
             raise Failure(message, ExitCode.FAULTY)

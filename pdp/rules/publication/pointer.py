@@ -41,6 +41,7 @@ class Pointer:
         permissions: how many the revision holds.
         bound: whether it says for which deployment and prefix it was published, and was checked to be for these;
             those of release 0.1 do not say.
+        closed: how many faults keep the tenant closed; 0: its rules are in force.
     """
 
     tenant: str
@@ -50,11 +51,12 @@ class Pointer:
     pinned: bool = False
     permissions: int = 0
     bound: bool = field(default=False, compare=False)
+    closed: int = 0
 
     @classmethod
-    def to(cls, tenant: str, revision: Revision, permissions: int) -> Pointer:
+    def to(cls, tenant: str, revision: Revision, permissions: int, closed: int = 0) -> Pointer:
         """The pointer to a revision that is newly published."""
-        return cls(tenant, revision.number, revision, permissions=permissions)
+        return cls(tenant, revision.number, revision, permissions=permissions, closed=closed)
 
     @classmethod
     def to_nothing(cls, tenant: str, serial: int) -> Pointer:
@@ -89,10 +91,10 @@ class Pointer:
         """
         try:
             found = json.loads(dumped)
-            fields = {name: found[name] for name in _TYPES}
+            fields = {name: found[name] for name in _TYPES} | {"closed": found.get("closed", 0)}
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise SnapshotCorrupt("its pointer in Redis is not one of this release") from error
-        if any(type(fields[name]) is not kind for name, kind in _TYPES.items()):
+        if any(type(fields[name]) is not kind for name, kind in {**_TYPES, "closed": int}.items()):
             raise SnapshotCorrupt("its pointer in Redis holds values of the wrong type")
         signature = fields.pop("signature")
         revision = Revision(fields.pop("number"), fields.pop("digest"))
@@ -120,6 +122,8 @@ class Pointer:
             "removed": self.removed,
             "pinned": self.pinned,
             "permissions": self.permissions,
+            # Only where it says something: servers of the release before know no other pointers.
+            **({"closed": self.closed} if self.closed else {}),
         }
 
     def _sign(self, secret: bytes, scope: Scope | None = None) -> str:

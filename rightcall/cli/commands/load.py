@@ -26,6 +26,7 @@ from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from rightcall.cli.command import command, option
 from rightcall.cli.options.common import (
+    isolate_faults_option,
     log_options,
     password_override_option,
     scope_options,
@@ -116,6 +117,7 @@ class CompileProgress:
         "1: nothing is held back."
     ),
 )
+@isolate_faults_option
 @option("--accept-removal", is_flag=True, help="Confirm the removals that were held back; counts for the first cycle.")
 @option(
     "--name",
@@ -145,6 +147,7 @@ def load(  # noqa: PLR0913 - each is an option
     once: bool,
     max_removal: float,
     accept_removal: bool,
+    isolate_faults: bool,
     name: str | None,
     keep: int,
     recheck: float | None,
@@ -173,6 +176,7 @@ def load(  # noqa: PLR0913 - each is an option
         password_override=PasswordOverride(password_override),
         guard=RemovalGuard(max_removal),
         accept_removal=accept_removal,
+        isolate_faults=isolate_faults,
         progress=CompileProgress(Console(stderr=True)),
     )
     with client, closing(opened):

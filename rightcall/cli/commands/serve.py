@@ -13,7 +13,13 @@ from click.core import ParameterSource
 
 from pdp.settings import Characters, ServerSettings, Unknown
 from rightcall.cli.command import command, one_of, option
-from rightcall.cli.options.common import log_options, password_override_option, scope_options, secret_option
+from rightcall.cli.options.common import (
+    isolate_faults_option,
+    log_options,
+    password_override_option,
+    scope_options,
+    secret_option,
+)
 from rightcall.cli.options.decision_log import decision_log_options
 from rightcall.cli.options.processes import process_options
 from rightcall.cli.options.security import security_options
@@ -189,7 +195,7 @@ def _settings_options(function: Decorated) -> Decorated:
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help=(
-        "With --redis: keep the last good rules in this directory, and start from them while Redis is away. "
+        "Keep the last good rules in this directory, and start from them where Redis is away or rules have faults. "
         "Each server needs one of its own."
     ),
 )
@@ -211,6 +217,7 @@ def _settings_options(function: Decorated) -> Decorated:
         "signs it again every minute. 0: its age does not matter."
     ),
 )
+@isolate_faults_option
 @secret_option
 @password_override_option
 @process_options
@@ -229,6 +236,7 @@ def serve(  # noqa: PLR0913 - each is an option
     max_manifest_age: float,
     secrets: tuple[bytes, ...],
     state_dir: Path | None,
+    isolate_faults: bool,
     decision_log: OpenLog,
     password_override: str,
     processes: Processes,
@@ -255,10 +263,14 @@ def serve(  # noqa: PLR0913 - each is an option
             recheck=recheck,
             synchronizer=traced.synchronizer,
             decision_log=decision_log,
+            state_dir=state_dir,
+            isolate_faults=isolate_faults,
         )
     elif chosen == "redis" and redis:
         if ctx.get_parameter_source("password_override") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--password-override belongs to --definitions; with --redis the loader has it.")
+        if isolate_faults:
+            raise click.UsageError("--isolate-faults belongs to --definitions; with --redis the loader has it.")
         from rightcall.programs.server_redis import Trust, serve_redis  # noqa: PLC0415 - a client, which definitions need not
 
         serve_redis(

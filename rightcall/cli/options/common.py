@@ -90,6 +90,18 @@ def scope_options(function: Decorated) -> Decorated:
     return prefix(deployment(scoped))
 
 
+def isolate_faults_option(function: Decorated) -> Decorated:
+    """``--isolate-faults``."""
+    return option(
+        "--isolate-faults",
+        is_flag=True,
+        help=(
+            "Publish the sound permissions of tenants with faults; a faulty deny denies everything to those whom it is "
+            "associated with, a faulty allow allows nothing."
+        ),
+    )(function)
+
+
 def json_option(function: Decorated) -> Decorated:
     """``--json``, passed to the command as ``as_json``."""
     return option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
