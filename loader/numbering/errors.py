@@ -8,10 +8,11 @@ class UnknownCountry(ValueError):
 
     Attributes:
         country: what was asked for.
+        remedy: what to do.
     """
+
+    remedy = "write its ISO 3166 code in capitals, as in FR"
 
     def __init__(self, country: str) -> None:
         self.country = country
-        super().__init__(
-            f"{country!r} is no country that libphonenumber knows: write its ISO 3166 code in capitals, as in FR"
-        )
+        super().__init__(f"{country!r} is no country that libphonenumber knows; {self.remedy}")

@@ -154,6 +154,7 @@ def explanation_of(snapshot: Snapshot | None, outcome: Outcome, explanation: Exp
         outcall_known=outcome.outcall_known,
         stages=[_stage(report) for report in explanation.stages],
         summary=explanation.summary,
+        forms=explanation.forms,
     )
 
 
@@ -177,8 +178,11 @@ def _candidate(report: CandidateReport) -> v1.CandidateExplanation:
         group_name=report.group_name,
         reason=report.reason,
         closest=_closest(report.closest) if report.closest else None,
+        matched_form=report.matched_form,
     )
 
 
 def _closest(closest: Closest) -> v1.ClosestPattern:
-    return v1.ClosestPattern(pattern=closest.pattern, position=closest.position, expected=closest.expected)
+    return v1.ClosestPattern(
+        pattern=closest.pattern, position=closest.position, expected=closest.expected, form=closest.form
+    )

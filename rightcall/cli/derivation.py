@@ -27,6 +27,8 @@ def derivation(call: Call, explanation: Explanation) -> Branch:
     tree.branch(_known("caller", call.caller, known=explanation.caller_known))
     tree.branch(_known("outcall", call.outcall, known=explanation.outcall_known))
     tree.branch(Text(f"tenant {explanation.tenant or 'none'}, revision {answer.revision or 'none'}"))
+    if explanation.forms and explanation.forms != (call.extension,):
+        tree.branch(Text(f"matched as {', '.join(explanation.forms)}"))
     for stage in explanation.stages:
         style = DECISION_STYLES[answer.decision] if stage.result is StageResult.DECIDED else "dim"
         branch = tree.branch(_stage(stage, style))

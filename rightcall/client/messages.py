@@ -224,6 +224,7 @@ def to_explanation(response: v1.ExplainCallResponse) -> Explanation:
         outcall_known=response.outcall_known,
         stages=tuple(map(_to_stage, response.stages)),
         summary=response.summary,
+        forms=tuple(response.forms),
     )
 
 
@@ -283,11 +284,12 @@ def _to_candidate(message: v1.CandidateExplanation) -> Candidate:
         group_name=message.group_name,
         reason=message.reason,
         closest=_to_closest(message.closest) if message.HasField("closest") else None,
+        matched_form=message.matched_form,
     )
 
 
 def _to_closest(message: v1.ClosestPattern) -> ClosestPattern:
-    return ClosestPattern(message.pattern, message.position, message.expected)
+    return ClosestPattern(message.pattern, message.position, message.expected, message.form)
 
 
 def _to_tenant(message: v1.TenantStatus) -> TenantStatus:

@@ -184,14 +184,16 @@ class ClosestPattern:
 
     Attributes:
         pattern: as its administrator wrote it.
-        position: the first character of the extension, counted from 1, where it fails; one more than the extension has:
-            the pattern asks for more.
+        position: the first character of the form, counted from 1, where it fails; one more than the form has: the
+            pattern asks for more.
         expected: what it accepts there, as in a pattern; empty: nothing more.
+        form: what it was held against: the extension, or a form of it.
     """
 
     pattern: str
     position: int
     expected: str
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ class Candidate:
         group_name: that group's name.
         reason: one sentence.
         closest: where none of its patterns matches, the one that comes closest; None where it has none.
+        matched_form: what the first pattern that matches matches: the extension, or a form of it.
     """
 
     permission: Permission
@@ -219,6 +222,7 @@ class Candidate:
     group_name: str
     reason: str
     closest: ClosestPattern | None = None
+    matched_form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +246,7 @@ class Explanation:
         outcall_known: whether the outcall is one of that tenant's.
         stages: USER, GROUP and OUTCALL, in the order in which they are looked at.
         summary: one sentence.
+        forms: what rules were matched against, where the tenant says how it dials.
     """
 
     answer: Answer
@@ -250,6 +255,7 @@ class Explanation:
     outcall_known: bool
     stages: tuple[StageExplanation, ...]
     summary: str
+    forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

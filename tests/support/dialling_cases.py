@@ -5,20 +5,26 @@ from __future__ import annotations
 import functools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import phonenumbers
+from definitions import tenant_from
 from dialling_deciding import Suite, Undescribed, Undialled
 from dialling_reference import Country, RefusedExtension, fold
 
 from loader.numbering import emergency_numbers, numbering_table
-from pdp.rules.dialling import Dialling, DiallingPlan, Emergency, Undiallable, form_of
+from pdp.rules.dialling import Dialling as OpenedDialling
+from pdp.rules.dialling import DiallingPlan, Emergency, Undiallable, form_of
+from pdp.rules.model import Dialling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from dialling_deciding import Reader
+
+    from pdp.rules.model import Tenant
 
 CASES = Path(__file__).parents[1] / "cases"
 FILES = sorted((CASES / "dialling").glob("dialling-*.json"))
@@ -86,9 +92,9 @@ _country = functools.lru_cache(4096)(Country)
 
 
 @functools.lru_cache(4096)
-def dialling(country: str, line: str) -> Dialling:
+def dialling(country: str, line: str) -> OpenedDialling:
     """What opens the table of a country and a line, with every form that there is."""
-    return Dialling(memoryview(DiallingPlan(numbering_table(country, line), None).section))
+    return OpenedDialling(memoryview(DiallingPlan(numbering_table(country, line), None).section))
 
 
 def suite(path: Path, reader: Callable[[str, str], Reader]) -> tuple[Suite, list[dict[str, Any]]]:
@@ -105,6 +111,15 @@ def suite(path: Path, reader: Callable[[str, str], Reader]) -> tuple[Suite, list
         country = emergency.get("country")
         found.emergency[uuid] = {*emergency.get("numbers", ()), *(emergency_numbers(country) if country else ())}
     return found, document["cases"]
+
+
+def dialled_tenant(raw: dict[str, Any]) -> Tenant:
+    """A tenant of the definitions format, unchecked, with how it dials."""
+    tenant, how = tenant_from(raw), raw.get("dialling")
+    if how is None:
+        return tenant
+    country, line = how.get("country", ""), how.get("outside_line", "")
+    return replace(tenant, dialling=Dialling(country, line, numbering_table(country, line)))
 
 
 class Numbers:

@@ -104,10 +104,15 @@ class Suite:
     readers: dict[str, Reader] = field(default_factory=dict)
     emergency: dict[str, set[str]] = field(default_factory=dict)
 
+    @staticmethod
+    def is_sound(tenant: dict[str, Any]) -> bool:
+        """Whether all permissions of a tenant can be read."""
+        return all(map(_sound_permission, tenant["call_permissions"]))
+
     def decide(self, case: dict[str, Any]) -> dict[str, Any]:
         """What is expected of a case, by the names that the files use."""
         asker = (case.get("forwarded_by") or case["caller"]).lower()
-        tenant = self._tenant(case.get("tenant", ""), asker, case["outcall"])
+        tenant = self.tenant_of(case.get("tenant", ""), asker, case["outcall"])
         callers = tenant and {user["uuid"] for user in tenant["users"]}
         known = {
             "caller_known": bool(callers and asker in callers),
@@ -130,7 +135,8 @@ class Suite:
             answer = {"decision": "DENY", "stage": answer["stage"], "reason": "CHALLENGE_UNANSWERABLE"}
         return {**answer, **known}
 
-    def _tenant(self, named: str, asker: str, outcall: str) -> dict[str, Any] | None:
+    def tenant_of(self, named: str, asker: str, outcall: str) -> dict[str, Any] | None:
+        """The tenant that is named, else that of the asker, else that of the outcall."""
         for tenant in self.tenants:
             if named and tenant["uuid"] == named:
                 return tenant
@@ -162,7 +168,7 @@ class Suite:
         if case.get("tenant") and not tenant:
             return "NOT_FOUND"
         isolate = bool(self.options.get("isolate_faults"))
-        if tenant and not isolate and not all(map(_sound_permission, tenant["call_permissions"])):
+        if tenant and not isolate and not self.is_sound(tenant):
             return "FAILED_PRECONDITION"
         return ""
 

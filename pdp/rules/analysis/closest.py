@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.patterns.alphabet import ANY_MASK, STAR
 from pdp.rules.patterns.notation import class_text
+from pdp.rules.patterns.places import first_places, next_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,68 +21,62 @@ class Closest(NamedTuple):
 
     Attributes:
         pattern: as its administrator wrote it.
-        position: the first character of the extension, counted from 1, where it fails; one more than the extension has:
-            the pattern asks for more.
+        position: the first character of the form, counted from 1, where it fails; one more than the form has: the
+            pattern asks for more.
         expected: what it accepts there, as in a pattern; empty: nothing, since it ends there.
+        form: what it was held against.
     """
 
     pattern: str
     position: int
     expected: str
+    form: str
 
-    def describe(self, extension: str) -> str:
+    def describe(self) -> str:
         """The second half of a sentence, behind the pattern's name."""
         expected = "any character" if self.expected == _ANY else self.expected
-        if self.position > len(extension):
+        if self.position > len(self.form):
             return f"asks for {expected} after the last character"
-        found = f"character {self.position} ({extension[self.position - 1]!r})"
+        found = f"character {self.position} ({self.form[self.position - 1]!r})"
         return f"fails at {found}, where it accepts {expected}" if expected else f"ends before {found}"
 
 
-def closest(snapshot: Snapshot, patterns: Sequence[int], extension: str) -> Closest | None:
+def closest(snapshot: Snapshot, patterns: Sequence[int], forms: Sequence[str]) -> Closest | None:
     """Of patterns that do not match, the one that gets furthest; of several the first.
 
     Args:
         snapshot: holds the patterns.
         patterns: their numbers.
-        extension: what was dialled.
+        forms: what they could have matched.
     """
-    symbols = snapshot.symbols_of(extension)
-    best: tuple[int, int, int] | None = None
+    best: tuple[int, int, int, str] | None = None
     for number in patterns:
-        reach, accepted = _reach(snapshot.pattern_tokens(number), symbols)
-        if best is None or reach > best[1]:
-            best = number, reach, accepted
+        tokens = snapshot.pattern_tokens(number)
+        for form in forms:
+            reach, accepted = _reach(tokens, snapshot.symbols_of(form))
+            if best is None or reach > best[1]:
+                best = number, reach, accepted, form
     if best is None:
         return None
-    number, reach, accepted = best
-    return Closest(snapshot.pattern(number), reach + 1, class_text(accepted) if accepted else "")
+    number, reach, accepted, form = best
+    return Closest(snapshot.pattern(number), reach + 1, class_text(accepted) if accepted else "", form)
 
 
 def _reach(tokens: Sequence[int], symbols: bytes) -> tuple[int, int]:
     """How many symbols some way through the tokens reads, and the mask of what may stand next."""
-    state = _without_stars({0}, tokens)
+    places = first_places(tokens)
     for reach, symbol in enumerate(symbols):
-        following = {at if tokens[at] == STAR else at + 1 for at in state if _accepts(tokens, at, symbol)}
+        following = next_places(tokens, places, 1 << symbol)
         if not following:
-            return reach, _accepted(tokens, state)
-        state = _without_stars(following, tokens)
-    return len(symbols), _accepted(tokens, state)
+            return reach, _accepted(tokens, places)
+        places = following
+    return len(symbols), _accepted(tokens, places)
 
 
-def _without_stars(state: set[int], tokens: Sequence[int]) -> set[int]:
-    """A state and what is reached from it without reading: a STAR may stand for nothing."""
-    return state | {at + 1 for at in state if at < len(tokens) and tokens[at] == STAR}
-
-
-def _accepts(tokens: Sequence[int], at: int, symbol: int) -> bool:
-    return at < len(tokens) and (tokens[at] == STAR or bool(tokens[at] >> symbol & 1))
-
-
-def _accepted(tokens: Sequence[int], state: set[int]) -> int:
-    """What the tokens of a state accept; a STAR's own characters say nothing about why a pattern fails."""
+def _accepted(tokens: Sequence[int], places: set[int]) -> int:
+    """What the tokens at some places accept; a STAR's own characters say nothing about why a pattern fails."""
     mask = 0
-    for at in state:
-        if at < len(tokens) and tokens[at] != STAR:
-            mask |= tokens[at]
+    for place in places:
+        if place < len(tokens) and tokens[place] != STAR:
+            mask |= tokens[place]
     return mask

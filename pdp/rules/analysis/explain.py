@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.closest import Closest, closest
+from pdp.rules.analysis.forms import readings_of
 from pdp.rules.model import Decision, Mode, Reason, Stage
 from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
@@ -18,6 +19,7 @@ from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pdp.rules.analysis.forms import Reading
     from pdp.rules.model import Call
     from pdp.rules.snapshot.records import GroupRecord, PermissionRecord
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -59,6 +61,8 @@ class CandidateReport:
     group_name: str = ""
     closest: Closest | None = None
     """Where no pattern matches, the one that comes closest."""
+    matched_form: str = ""
+    """What the first pattern that matches matches: the extension, or a form of it."""
 
     def describe(self) -> str:
         """The permission as a sentence names it."""
@@ -84,6 +88,8 @@ class Explanation:
     outcall_known: bool
     stages: tuple[StageReport, ...]
     summary: str
+    forms: tuple[str, ...] = ()
+    """Of what was dialled, where the tenant says how it dials."""
 
 
 UNKNOWN_TENANT = Explanation(
@@ -97,21 +103,45 @@ UNKNOWN_TENANT = Explanation(
 
 
 def explain(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Explanation:
-    """The derivation of ``decide`` with the same arguments."""
+    """The derivation of ``decide`` with the same arguments.
+
+    Of two readings of the extension, that of the one whose decision stands.
+
+    Raises:
+        Undiallable: the extension cannot be dialled where the tenant is.
+    """
+    readings = [_explain(snapshot, caller, reading, outcall) for reading in readings_of(snapshot, extension)]
+    explanation = min(readings, key=lambda one: _LENIENCY[one.verdict.decision])
+    if snapshot.dialling is None:
+        return explanation
+    summary = explanation.summary
+    if len(readings) > 1:
+        other = next(one for one in readings if one is not explanation)
+        summary += f" What was dialled may be another number as well, which would be {other.verdict.decision.name}."
+    return replace(explanation, summary=summary)
+
+
+_LENIENCY = {Decision.DENY: 0, Decision.CHALLENGE: 1, Decision.ALLOW: 2}
+
+
+def _explain(snapshot: Snapshot, caller: str, reading: Reading, outcall: str) -> Explanation:
+    """The derivation for one reading."""
     known, known_outcall = snapshot.knows_caller(caller), snapshot.knows_outcall(outcall)
     stages: list[StageReport] = []
     verdict = UNRESTRICTED
     for stage, candidates, obstacle in (
-        (Stage.USER, _of_user(snapshot, caller, extension), _caller_obstacle(caller, known=known)),
-        (Stage.GROUP, _of_groups(snapshot, caller, extension), _caller_obstacle(caller, known=known)),
-        (Stage.OUTCALL, _of_outcall(snapshot, outcall, extension), _outcall_obstacle(outcall, known=known_outcall)),
+        (Stage.USER, _of_user(snapshot, caller, reading), _caller_obstacle(caller, known=known)),
+        (Stage.GROUP, _of_groups(snapshot, caller, reading), _caller_obstacle(caller, known=known)),
+        (Stage.OUTCALL, _of_outcall(snapshot, outcall, reading), _outcall_obstacle(outcall, known=known_outcall)),
     ):
         report = _report(stage, candidates, obstacle, reached=verdict is UNRESTRICTED)
         stages.append(report)
         if report.result is StageResult.DECIDED:
             decisive = report.candidates[0]
             verdict = Verdict(_decision(decisive), stage, decisive.permission_id, decisive.permission_name)
-    return Explanation(verdict, known, known_outcall, tuple(stages), _summary(verdict, stages))
+    summary = _summary(verdict, stages, reading.extension)
+    texts = tuple(form.text for form in reading.forms) if snapshot.dialling is not None else ()
+    return Explanation(verdict, known, known_outcall, tuple(stages), summary, texts)
 
 
 def explain_outcome(snapshot: Snapshot | None, call: Call, outcome: Outcome) -> Explanation:
@@ -155,22 +185,22 @@ def _overruled(report: StageReport) -> StageReport:
     return StageReport(report.stage, StageResult.NOT_REACHED, tuple(candidates), "The call was decided before.")
 
 
-def _of_user(snapshot: Snapshot, caller: str, extension: str) -> list[CandidateReport]:
+def _of_user(snapshot: Snapshot, caller: str, reading: Reading) -> list[CandidateReport]:
     permissions = map(snapshot.permission, snapshot.user_permissions(caller))
-    return [_candidate(snapshot, permission, extension, None) for permission in permissions]
+    return [_candidate(snapshot, permission, reading, None) for permission in permissions]
 
 
-def _of_groups(snapshot: Snapshot, caller: str, extension: str) -> list[CandidateReport]:
+def _of_groups(snapshot: Snapshot, caller: str, reading: Reading) -> list[CandidateReport]:
     return [
-        _candidate(snapshot, snapshot.permission(slot), extension, group)
+        _candidate(snapshot, snapshot.permission(slot), reading, group)
         for group in snapshot.user_groups(caller)
         for slot in group.permissions
     ]
 
 
-def _of_outcall(snapshot: Snapshot, outcall: str, extension: str) -> list[CandidateReport]:
+def _of_outcall(snapshot: Snapshot, outcall: str, reading: Reading) -> list[CandidateReport]:
     permissions = map(snapshot.permission, snapshot.outcall_permissions(outcall))
-    return [_candidate(snapshot, permission, extension, None) for permission in permissions]
+    return [_candidate(snapshot, permission, reading, None) for permission in permissions]
 
 
 def _caller_obstacle(caller: str, *, known: bool) -> str:
@@ -186,20 +216,20 @@ def _outcall_obstacle(outcall: str, *, known: bool) -> str:
 
 
 def _candidate(
-    snapshot: Snapshot, permission: PermissionRecord, extension: str, group: GroupRecord | None
+    snapshot: Snapshot, permission: PermissionRecord, reading: Reading, group: GroupRecord | None
 ) -> CandidateReport:
     """A permission as it stands by itself; where it matches, it is OUTWEIGHED until its stage says otherwise."""
-    matched = tuple(
-        snapshot.pattern(number) for number in permission.patterns if snapshot.pattern_matches(number, extension)
-    )
-    near = None if matched else closest(snapshot, permission.patterns, extension)
+    matched = {
+        snapshot.pattern(number): form for number in permission.patterns if (form := reading.matching(snapshot, number))
+    }
+    near = None if matched else closest(snapshot, permission.patterns, reading.unmarked())
     if group is not None and not group.enabled:
         result, reason = CandidateResult.GROUP_DISABLED, "Its group is disabled."
     elif not permission.enabled:
         result, reason = CandidateResult.DISABLED, "It is disabled."
     elif not matched:
         result = CandidateResult.NO_PATTERN_MATCHES
-        reason = _why_no_match(near, extension)
+        reason = _why_no_match(near, permission, reading.extension)
     else:
         result, reason = CandidateResult.OUTWEIGHED, ""
     return CandidateReport(
@@ -208,18 +238,20 @@ def _candidate(
         mode=permission.mode,
         has_password=permission.has_password,
         result=result,
-        matched_patterns=matched,
+        matched_patterns=tuple(matched),
         reason=reason,
         group_id=group.id if group else "",
         group_name=group.name if group else "",
         closest=near,
+        matched_form=next(iter(matched.values()), ""),
     )
 
 
-def _why_no_match(near: Closest | None, extension: str) -> str:
+def _why_no_match(near: Closest | None, permission: PermissionRecord, extension: str) -> str:
     if near is None:
-        return "It has no patterns."
-    return f"None of its patterns matches; the closest, {near.pattern}, {near.describe(extension)}."
+        return "None of its patterns matches." if permission.patterns else "It has no patterns."
+    of = f", of {near.form}" if near.form != extension else ""
+    return f"None of its patterns matches; the closest, {near.pattern}, {near.describe()}{of}."
 
 
 def _report(stage: Stage, candidates: list[CandidateReport], obstacle: str, *, reached: bool) -> StageReport:
@@ -265,14 +297,16 @@ def _why_not(candidate: CandidateReport, decisive: CandidateReport) -> str:
     return f"{decisive.describe()} prevails over it.".replace("permission", "Permission", 1)
 
 
-def _summary(verdict: Verdict, stages: Iterable[StageReport]) -> str:
+def _summary(verdict: Verdict, stages: Iterable[StageReport], extension: str) -> str:
     for report in stages:
         if report.result is StageResult.DECIDED:
             decisive = report.candidates[0]
             through = f" of group {decisive.group_name or decisive.group_id}" if decisive.group_id else ""
             pattern = decisive.matched_patterns[0]
+            form = decisive.matched_form
+            what = "the extension" if form == extension else f"{form}, a form of what was dialled,"
             return (
-                f"{verdict.decision.name}: {decisive.describe()}{through} matches the extension with {pattern}"
+                f"{verdict.decision.name}: {decisive.describe()}{through} matches {what} with {pattern}"
                 f" in stage {report.stage.name}."
             )
     return "ALLOW: no enabled permission of the caller, its groups or the outcall matches the extension."

@@ -73,6 +73,8 @@ class Dialling:
             group, at = _read_prefixes(section, at)
             self._groups.append(group)
         self._spelled, _ = _read_prefixes(section, at)
+        # A request asks twice: whether it can be dialled, then by what to decide.
+        self._last: tuple[str | None, tuple[Words, ...]] = (None, ())
         # Codes that plain digits may begin with.
         codes = [code for code in self.hides_caller if code.isdigit()]
         self._digits_hide = tuple(line + code for code in codes for line in dict.fromkeys(("", self.outside_line)))
@@ -89,6 +91,13 @@ class Dialling:
         Raises:
             Undiallable: it cannot be dialled.
         """
+        last, readings = self._last
+        if extension != last:
+            readings = self._read(extension)
+            self._last = (extension, readings)
+        return readings
+
+    def _read(self, extension: str) -> tuple[Words, ...]:
         head = text = extension
         unread: tuple[str, ...]
         if extension.isascii() and extension.isdigit() and not extension.startswith(self._digits_hide):

@@ -108,6 +108,22 @@ class NumberingTable:
             self._last = (number, label)
         return label
 
+    @property
+    def own_start(self) -> int:
+        """The state in which own numbers are entered; 0 is where none is left."""
+        own: int = self._own
+        return own
+
+    def next_own(self, state: int, digit: str) -> int:
+        """The state behind a digit of an own number."""
+        words, counted = self._words, _UP_TO[ord(digit)]
+        following: int = words[state + (words[state] & counted).bit_count()]
+        return following
+
+    def is_bare_end(self, state: int) -> bool:
+        """Whether an own number that is dialled without the national prefix ends in a state."""
+        return bool(self._words[state] & BARE)
+
     def _label(self, state: int, text: str) -> int:
         """What the automaton that is entered in a state says of a text."""
         words, up_to = self._words, _UP_TO

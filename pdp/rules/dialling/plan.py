@@ -49,16 +49,14 @@ class DiallingPlan:
             if not numbering.outside_line or not text.startswith(numbering.outside_line):
                 written.append(Prefix(text, behind_line=False))
         self._line = numbering.outside_line
-        by_text = {self._text(prefix) + numbering.code: prefix for prefix in written}
-        self._lengths = sorted({len(text) for text in by_text})
-        self._spelled: Mapping[str, Prefix] = by_text
+        self._spelled: Mapping[str, Prefix] = {self._text(prefix) + numbering.code: prefix for prefix in written}
+        self._lengths = sorted({len(text) for text in self._spelled})
         spelled = written
         groups = [[prefix] for prefix in written]
         if patterns is not None:
             listed = list(patterns)
             found = {text for pattern, _ in listed for text in self._spelled_out(pattern)}
-            spelled = [prefix for text, prefix in by_text.items() if text in found]
-            self._spelled = {text: by_text[text] for text in found}
+            spelled = [prefix for text, prefix in self._spelled.items() if text in found]
             if len(written) > _FEW:
                 groups = self._grouped(written, {tokens for _, tokens in listed})
         self.uses_marks = bool(spelled)
@@ -73,7 +71,10 @@ class DiallingPlan:
         )
 
     def marked(self, text: str, tokens: Tokens) -> list[Tokens]:
-        """The tokens with which a pattern is an item of its profile once more, for each prefix that it spells out."""
+        """The tokens with which a pattern is an item of its profile once more, for each prefix that it spells out.
+
+        They depend on the pattern and the table, not on what other patterns there are.
+        """
         return [
             (MARK_MASK, *map(mask_of, spelled), MARK_MASK, *tokens[len(spelled) :])
             for spelled in self._spelled_out(text)

@@ -32,7 +32,7 @@ from rightcall.cli.options.common import (
     scope_options,
     secret_option,
 )
-from rightcall.cli.options.sources import wazo_options
+from rightcall.cli.options.sources import tenant_default_options, wazo_options
 from rightcall.cli.options.tracing import tracing_options
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.redis_client import opened_redis
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from loader.cycle import SyncReport
     from loader.sources import WazoOptions
+    from loader.sources.defaults import TenantDefaults
     from pdp.rules.publication.keys import Scope
     from rightcall.cli.options.tracing import Traced
 
@@ -136,6 +137,7 @@ class CompileProgress:
 @scope_options
 @secret_option
 @password_override_option
+@tenant_default_options
 @wazo_options
 @log_options
 @tracing_options("rightcall-loader")
@@ -155,6 +157,7 @@ def load(  # noqa: PLR0913 - each is an option
     secrets: tuple[bytes, ...],
     password_override: str,
     wazo: WazoOptions,
+    defaults: TenantDefaults,
     traced: Traced,
 ) -> None:
     """Compiles definitions and publishes them to Redis, now and whenever they change.
@@ -162,7 +165,7 @@ def load(  # noqa: PLR0913 - each is an option
     Only tenants whose content changed are published. A tenant with faults keeps its last good rules. Any number of
     loaders may run: one leads, and another one takes over when it dies.
     """
-    opened = opened_source(source, recheck, wazo)
+    opened = opened_source(source, recheck, wazo, defaults)
     client, redis_name = opened_redis(redis)
     secret = secrets[0] if secrets else None
     if secret is None:

@@ -1,4 +1,4 @@
-"""The options of a Wazo Platform as a source of definitions."""
+"""The options of a source of definitions: of a Wazo Platform, and what it does not know of its tenants."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from loader.sources import WazoOptions
+from loader.sources.defaults import DefaultError, TenantDefaults
 from pdp.runtime.files import read_regular
 from rightcall.cli.command import option
 
@@ -19,6 +20,42 @@ if TYPE_CHECKING:
     Decorated = Callable[..., Any]
 
 _WAZO_PASSWORD = "RIGHTCALL_WAZO_PASSWORD"  # noqa: S105 - the name of a variable
+
+
+def tenant_default_options(function: Decorated) -> Decorated:
+    """What holds for tenants that do not say it themselves, passed to the command together as ``defaults``."""
+
+    @wraps(function)
+    def collected(*, default_dialling: tuple[str, ...], default_emergency: tuple[str, ...], **params: object) -> object:
+        try:
+            defaults = TenantDefaults.parsed(default_dialling, default_emergency)
+        except DefaultError as error:
+            raise click.UsageError(str(error)) from error
+        return function(defaults=defaults, **params)
+
+    decorated: Decorated = collected
+    for add in (
+        option(
+            "--default-emergency",
+            multiple=True,
+            metavar="[TENANT:]COUNTRY,NUMBER,…",
+            help=(
+                "Emergency numbers of tenants that name none, as in FR,114,196; of one tenant, by its UUID or name. "
+                "More than once for more. In the variable, separated by spaces."
+            ),
+        ),
+        option(
+            "--default-dialling",
+            multiple=True,
+            metavar="[TENANT:]country=…,outside_line=…",
+            help=(
+                "How tenants dial that do not say it, as in country=FR,outside_line=0; or one, by its UUID or name. "
+                "More than once for more. In the variable, separated by spaces."
+            ),
+        ),
+    ):
+        decorated = add(decorated)
+    return decorated
 
 
 def wazo_options(function: Decorated) -> Decorated:

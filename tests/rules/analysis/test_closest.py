@@ -20,7 +20,7 @@ def closest_of(extension: str, *patterns: str) -> Closest | None:
     """The closest of these patterns."""
     snapshot = snapshot_of(denying(*patterns))
     (slot,) = snapshot.user_permissions(ALICE)
-    return closest(snapshot, snapshot.permission(slot).patterns, extension)
+    return closest(snapshot, snapshot.permission(slot).patterns, [extension])
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,15 @@ def test_a_pattern_fails_at_the_first_character_that_it_does_not_accept(
     pattern: str, extension: str, position: int, expected: str
 ) -> None:
     """Counted from 1, and with what it would have accepted there."""
-    assert closest_of(extension, pattern) == Closest(pattern, position, expected)
+    assert closest_of(extension, pattern) == Closest(pattern, position, expected, extension)
 
 
 def test_the_pattern_that_gets_furthest_is_the_closest() -> None:
     """Of several that get as far, the first."""
-    assert closest_of("0033123", "118", "_0049.", "_003[4-9].", "_0034.") == Closest("_003[4-9].", 4, "[4-9]")
-    assert closest_of("5", "_1", "_2") == Closest("_1", 1, "1")
+    assert closest_of("0033123", "118", "_0049.", "_003[4-9].", "_0034.") == Closest(
+        "_003[4-9].", 4, "[4-9]", "0033123"
+    )
+    assert closest_of("5", "_1", "_2") == Closest("_1", 1, "1", "5")
     assert closest_of("5") is None
 
 
@@ -85,7 +87,7 @@ def test_a_disabled_permission_that_does_not_match_has_both_told() -> None:
     report = explain(snapshot_of(tenant), ALICE, "119", "").stages[0].candidates[0]
 
     assert report.result is CandidateResult.DISABLED
-    assert report.closest == Closest("118", 3, "8")
+    assert report.closest == Closest("118", 3, "8", "119")
 
 
 def test_the_closest_pattern_is_in_the_answer_where_none_matches() -> None:
@@ -100,7 +102,7 @@ def test_the_closest_pattern_is_in_the_answer_where_none_matches() -> None:
             for extension in ("0049", "0011")
         ]
 
-    assert told[0].closest == v1.ClosestPattern(pattern="_00[1-3].", position=3, expected="[1-3]")
+    assert told[0].closest == v1.ClosestPattern(pattern="_00[1-3].", position=3, expected="[1-3]", form="0049")
     assert not told[1].HasField("closest")
 
 
@@ -115,7 +117,7 @@ def test_no_pattern_gets_further_than_said(patterns: list[str], extension: str) 
     (slot,) = snapshot.user_permissions(ALICE)
     numbers = snapshot.permission(slot).patterns
     failing = [number for number in numbers if not snapshot.pattern_matches(number, extension)]
-    found = closest(snapshot, failing, extension)
+    found = closest(snapshot, failing, [extension])
 
     reach = max((_reach(snapshot.pattern_tokens(number), extension) for number in failing), default=None)
     assert (found.position - 1 if found else None) == reach

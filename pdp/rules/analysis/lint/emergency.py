@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.lint.finding import Mistake, Rank
-from pdp.rules.analysis.rulings import NOBODY
+from pdp.rules.analysis.rulings import NOBODY, Rulings
 from pdp.rules.model import Decision, Mode, Stage
 
 if TYPE_CHECKING:
@@ -30,6 +30,25 @@ def emergency(subject: Subject) -> Iterator[Mistake]:
             yield from _beaten(subject, permission, numbers)
         elif numbers:
             yield from _disabled(subject, permission, numbers)
+
+
+def denied_emergency(subject: Subject) -> Iterator[Mistake]:
+    """Permissions that would keep a caller from an emergency number, if the list did not go first."""
+    tenant, regions = subject.tenant, subject.rulings.regions
+    if not tenant.emergency:
+        return
+    alone = Rulings(tenant, regions, 0)
+    denied: dict[int, str] = {}
+    for number in tenant.emergency:
+        region = regions.region_of(number)
+        for rights in subject.holders:
+            for outcall in (None, *(each.id for each in tenant.outcalls)):
+                decided = alone.decide(rights, outcall, region)
+                if decided.decision is not Decision.ALLOW:
+                    denied |= {id_: number for id_ in decided.permissions if id_ not in denied}
+    for id_, number in denied.items():
+        text = f"{subject.name(id_)} would deny {number}, which stays open, whatever permissions say"
+        yield Mistake("emergency-number-denied", text, "leave emergency numbers out of its extensions", (id_,))
 
 
 def no_list(subject: Subject) -> Iterator[Mistake]:

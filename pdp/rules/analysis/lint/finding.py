@@ -50,6 +50,15 @@ CODES: Final[dict[str, Code]] = {
     ),
     "missing-tail": Code(Rank.HIGH, "A pattern without its dot matches one number and not all that begin so."),
     "literal-star": Code(Rank.HIGH, "A star is a key of the telephone and stands for nothing else."),
+    "outside-line-missing": Code(Rank.HIGH, "A pattern leaves out the outside line, and so matches no number."),
+    "no-number": Code(Rank.HIGH, "A pattern for numbers matches none as they are dialled in the tenant's country."),
+    "needs-a-separator": Code(Rank.HIGH, "A pattern needs a separator, and separators are dropped."),
+    "own-country-not-meant": Code(
+        Rank.MEDIUM, "A pattern for + and any number leaves out the tenant's own country, where it is not spelled out."
+    ),
+    "dialling-not-said": Code(
+        Rank.MEDIUM, "The tenant does not say how it dials, so other ways to dial a number get round its denies."
+    ),
     "other-notation-open": Code(Rank.MEDIUM, "What is denied with 00 in front is open with +, or the other way round."),
     "other-outcall-open": Code(Rank.MEDIUM, "What an outcall denies is allowed through another one."),
     "only-a-disabled-group": Code(Rank.MEDIUM, "Only disabled groups have the permission, so it never applies."),
@@ -72,6 +81,9 @@ CODES: Final[dict[str, Code]] = {
     "no-pattern": Code(Rank.LOW, "A permission without extensions never applies."),
     "no-association": Code(Rank.LOW, "A permission without users, groups and outcalls never applies."),
     "duplicate-permissions": Code(Rank.LOW, "Two permissions say the same to the same callers."),
+    "emergency-number-denied": Code(
+        Rank.LOW, "A permission would deny an emergency number, if it were not on the list."
+    ),
     "emergency-list-decides-first": Code(Rank.LOW, "The emergency list allows all that the permission matches."),
     "pattern-never-decides": Code(Rank.LOW, "A pattern of a permission decides nothing; its other patterns do."),
     "pattern-covered": Code(Rank.LOW, "The other patterns of its permission match all that a pattern does."),

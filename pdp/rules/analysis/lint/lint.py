@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.rules.analysis.lint.emergency import emergency, no_list
+from pdp.rules.analysis.lint.dialling import dialled, unread
+from pdp.rules.analysis.lint.emergency import denied_emergency, emergency, no_list
 from pdp.rules.analysis.lint.idle import idle, idle_patterns
 from pdp.rules.analysis.lint.notation import counterparts, other_notations, seeming_prefixes
 from pdp.rules.analysis.lint.pins import pins
@@ -40,6 +41,9 @@ _CHECKS = (
     pins,
     duplicates,
     idle_patterns,
+    dialled,
+    unread,
+    denied_emergency,
     no_list,
 )
 

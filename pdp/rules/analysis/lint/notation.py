@@ -94,6 +94,8 @@ def counterparts(tenant: Tenant) -> dict[str, str]:
 
 def other_notations(subject: Subject) -> Iterator[Mistake]:
     """Denies that another way to dial the same number gets round."""
+    if subject.tenant.dialling is not None and subject.tenant.dialling.country:
+        return  # there they are one
     regions = subject.rulings.regions
     others = counterparts(subject.tenant)
     for deny in subject.denies(subject.rulings.permissions):
