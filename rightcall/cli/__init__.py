@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "prove": "rightcall.cli.commands.prove",
     "diff": "rightcall.cli.commands.diff",
     "test": "rightcall.cli.commands.test",
+    "replay": "rightcall.cli.commands.replay",
     "check": "rightcall.cli.commands.ask",
     "explain": "rightcall.cli.commands.ask",
     "callers": "rightcall.cli.commands.callers",

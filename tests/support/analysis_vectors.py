@@ -62,7 +62,7 @@ class Vector:
 
 def _tenant(definitions: dict[str, Any]) -> tuple[Tenant, tuple[str, ...]]:
     (raw,) = definitions["tenants"]
-    emergency = (raw.pop("emergency", None) or {}).get("numbers", ())
+    emergency = (raw.get("emergency") or {}).get("numbers", ())
     (entry,) = check_document("vector.json", json.dumps(definitions).encode()).entries
     assert entry.tenant is not None
     return entry.tenant, tuple(emergency)

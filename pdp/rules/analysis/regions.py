@@ -118,8 +118,11 @@ class Regions:
 
     def region_of(self, extension: str) -> int:
         """The region of an extension, as a set."""
-        state = self._walk.state_of(extension)
-        return 1 << self._regions[state]
+        return 1 << self.number_of(extension)
+
+    def number_of(self, extension: str) -> int:
+        """The region of an extension, by number."""
+        return self._regions[self._walk.state_of(extension)]
 
     def sample(self, numbers: int, *, most: int = 3) -> Sample:
         """Examples and counts of a set, of what can be dialled."""

@@ -41,6 +41,7 @@ COMMANDS = (
     "prove",
     "diff",
     "test",
+    "replay",
     "check",
     "explain",
     "callers",

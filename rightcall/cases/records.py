@@ -1,0 +1,101 @@
+"""Records of calls that were made: Asterisk's, Wazo's call log, our decision log, or any table with a heading."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rightcall.programs.exits import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+FIELDS: Final = ("caller", "extension", "outcall")
+_ASTERISK: Final = {"caller": 1, "extension": 2}
+"""Columns of Asterisk's Master.csv, which has no heading: accountcode, src, dst, …"""
+_ASTERISK_COLUMNS: Final = 16
+_KNOWN: Final = {
+    "caller": ("caller", "user_uuid", "source_user_uuid", "source_extension", "source_exten", "src"),
+    "extension": ("extension", "requested_extension", "destination_extension", "destination_exten", "dst"),
+    "outcall": ("outcall", "outcall_id"),
+}
+"""Headings by what they hold, the surer ones first."""
+
+
+class Record(NamedTuple):
+    """One call: who called, what was dialled, through which outcall; as the record names them."""
+
+    caller: str
+    extension: str
+    outcall: str
+
+
+def read_records(path: Path, columns: dict[str, str]) -> Iterator[Record]:
+    """The calls of a file of records.
+
+    Args:
+        path: the file: JSON lines of the decision log, or CSV with a heading, or without one of Asterisk.
+        columns: headings by field, where they are not those that are known.
+
+    Raises:
+        Failure: it cannot be read, or has no column for what is dialled.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            if first.lstrip().startswith("{"):
+                yield from _decisions(file)
+            else:
+                yield from _table(path, file, columns)
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}", ExitCode.USAGE) from error
+
+
+def _decisions(lines: Iterable[str]) -> Iterator[Record]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # a line that is still being written
+        if isinstance(entry, dict) and entry.get("extension"):
+            yield Record(str(entry.get("caller") or ""), str(entry["extension"]), str(entry.get("outcall") or ""))
+
+
+def _table(path: Path, lines: Iterable[str], columns: dict[str, str]) -> Iterator[Record]:
+    rows = csv.reader(lines)
+    heading = next(rows, [])
+    at = _places(path, heading, columns)
+    caller, extension, outcall = (at.get(field, -1) for field in FIELDS)
+    longest = max(at.values())
+    if not _is_heading(heading, at):
+        yield Record(heading[caller], heading[extension], "")
+    for row in rows:
+        if len(row) > longest and row[extension]:
+            yield Record(row[caller] if caller >= 0 else "", row[extension], row[outcall] if outcall >= 0 else "")
+
+
+def _places(path: Path, heading: list[str], columns: dict[str, str]) -> dict[str, int]:
+    """The column of each field."""
+    names = [name.strip() for name in heading]
+    missing = [name for name in columns.values() if name not in names]
+    if missing:
+        raise Failure(f"{path} has no column '{missing[0]}'; it has {', '.join(names)}", ExitCode.USAGE)
+    found = {field: names.index(name) for field, name in columns.items()}
+    for field, known in _KNOWN.items():
+        place = next((names.index(name) for name in known if name in names), None)
+        if place is not None:
+            found.setdefault(field, place)
+    if "extension" not in found:
+        if len(heading) >= _ASTERISK_COLUMNS:
+            return dict(_ASTERISK)
+        problem = f"{path} has no column for what is dialled; name it with --column extension=NAME"
+        raise Failure(f"{problem}; it has {', '.join(names)}", ExitCode.USAGE)
+    return found
+
+
+def _is_heading(heading: list[str], at: dict[str, int]) -> bool:
+    """Whether the first row names columns; of Asterisk it is a call."""
+    return at != _ASTERISK or heading[_ASTERISK["extension"]].strip() in _KNOWN["extension"]
