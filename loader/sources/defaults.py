@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Mapping
 
-    from loader.sources.base import Reading, Source
+    from loader.sources.base import FaultyTenant, Reading, Source
     from pdp.rules.model import Dialling, Tenant
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -89,7 +89,16 @@ class CompletedSource:
             known = before.get(tenant.uuid)
             same = known is not None and known[0] is tenant
             self._completed[tenant.uuid] = known if known and same else (tenant, self._defaults.completed(tenant))
-        return replace(reading, tenants=tuple(self._completed[tenant.uuid][1] for tenant in reading.tenants))
+        return replace(
+            reading,
+            tenants=tuple(self._completed[tenant.uuid][1] for tenant in reading.tenants),
+            shut=tuple(map(self._shut, reading.shut)),
+        )
+
+    def _shut(self, faulty: FaultyTenant) -> FaultyTenant:
+        """A tenant with an error, which may be called for help from like any other."""
+        isolated = self._defaults.completed(faulty.isolated) if faulty.isolated is not None else None
+        return replace(faulty, closed=self._defaults.completed(faulty.closed), isolated=isolated)
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Watches the source; see ``Source``."""

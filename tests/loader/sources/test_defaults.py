@@ -56,6 +56,18 @@ def test_what_a_tenant_says_itself_stands(tmp_path: Path) -> None:
     assert found["acme"].dialling == Dialling("DE", "", numbering_table("DE", ""))
 
 
+def test_a_tenant_with_a_fault_gets_the_default(tmp_path: Path) -> None:
+    """It may be closed, and people must be able to call for help from it."""
+    faulty = {"call_permissions": [{"id": 1, "extensions": ["_1["]}]}
+    read = source(
+        tmp_path / "rules.yaml", TenantDefaults.parsed(["country=FR,outside_line=0"], ["FR"]), **faulty
+    ).read()
+    (shut,) = read.shut
+    assert (shut.closed.emergency, shut.closed.dialling) == (("112", "15", "17", "18"), FRENCH)
+    assert shut.isolated is not None
+    assert (shut.isolated.emergency, shut.isolated.dialling) == (("112", "15", "17", "18"), FRENCH)
+
+
 def test_a_tenant_that_did_not_change_stays_the_same_object(tmp_path: Path) -> None:
     """So nothing compares it again."""
     completed = source(tmp_path / "rules.yaml", TenantDefaults.parsed(["country=FR"], []))
