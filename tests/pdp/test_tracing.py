@@ -176,6 +176,7 @@ def test_a_call_continues_the_trace_of_whoever_asks_and_says_what_was_decided(se
         "rpc.response.status_code": "OK",
         "rightcall.decision": "DENY",
         "rightcall.stage": "USER",
+        "rightcall.reason": "PERMISSION",
         "rightcall.tenant": ACME,
         "rightcall.permission_id": "1",
         "rightcall.client": "switchboard",

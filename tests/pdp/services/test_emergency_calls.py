@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import grpc
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from security import bearer, client_of, clients_file
 from server import DEADLINE, current_of, running_server
+from waiting import until
 from ways import Told, every_way
 
 from loader.numbering import numbering_table
@@ -27,6 +29,8 @@ from rightcall import v1
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 STRANGER = "7e57ab1e-0000-4000-8000-000000000000"
 EVERYTHING = (CallPermission(1, "no", extensions=("_!",), users=(ALICE,), outcalls=("3",)),)
@@ -135,6 +139,40 @@ def test_no_limit_of_a_client_keeps_an_emergency_call_back(tmp_path: Path) -> No
     assert asked == ["STAGE_USER", "RESOURCE_EXHAUSTED", "STAGE_EMERGENCY", "STAGE_EMERGENCY"]
     assert (foreign, stranger) == ("PERMISSION_DENIED", "UNAUTHENTICATED")
     assert (over_http.status, over_http.document["decision"]) == (200, True)
+
+
+class Stuck(CurrentSnapshots):
+    """Answers no call until it is told to; emergency calls are found without its help."""
+
+    def __init__(self) -> None:
+        super().__init__("tests")
+        self.replace(current_of(Tenant(ACME, users=(User(ALICE),))).held()[0].snapshot)
+        self.only = None  # each call asks for its rules
+        self.go = threading.Event()
+
+    def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
+        """Waits, but for callers that are not known."""
+        if caller:
+            self.go.wait(DEADLINE)
+        return super().resolve(caller, outcall, tenant)
+
+
+def test_no_overload_keeps_an_emergency_call_back() -> None:
+    """All threads are busy and as many calls wait as may; others are refused, and a call for help is answered."""
+    stuck = Stuck()
+    with running_server(current=stuck, threads=1, max_waiting=1, emergency="112") as running:
+        waiting = [running.decisions.CheckCall.future(call("0900"), timeout=DEADLINE) for _ in range(10)]
+
+        def refused() -> float:
+            return running.metrics.registry.get_sample_value("rightcall_rejected_total", {"reason": "overload"}) or 0
+
+        until(lambda: refused() >= 8, "all but those that wait are refused")
+        answer = running.decisions.CheckCall(call("112", caller=""), timeout=DEADLINE)
+        stuck.go.set()
+        codes = [one.code() for one in waiting]
+
+    assert v1.Stage.Name(answer.stage) == "STAGE_EMERGENCY"
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
 
 
 def test_the_directory_knows_emergency_numbers() -> None:
