@@ -12,7 +12,8 @@ from loader.definitions.across import check_across
 from loader.definitions.check import Entry, check_tenant
 from loader.definitions.document import Checked
 from loader.definitions.findings import labels
-from loader.definitions.text.tokens import printable
+from loader.definitions.items import TenantMemory
+from loader.definitions.text.tokens import LONG_LISTS, printable
 from loader.sources.base import Reading
 from loader.sources.shutting import shut
 
@@ -34,10 +35,14 @@ class _Held:
     raw: RawTenant
     entry: Entry
     findings: tuple[Finding, ...]
+    memory: TenantMemory
 
 
 class PlainDefinitions:
-    """Checks tenants. One that equals what it was the last time, at the same place, is not checked again.
+    """Checks tenants. What equals what it was the last time is not checked again: whole tenants, and their members.
+
+    A member that equals that of the last time is replaced by it, so that what follows (digest, compiler) knows it by
+    its identity.
 
     Args:
         origin: what the faults name as their file; without credentials.
@@ -86,9 +91,27 @@ class PlainDefinitions:
         held = self._held.get(raw["uuid"])
         if held is not None and held.entry.path == path and held.raw == raw:
             return held
+        memory = TenantMemory() if held is None else held.memory
+        same = raw if held is None else {**raw, **{key: _with_last(raw, held.raw, key) for key in LONG_LISTS}}
         findings: list[Finding] = []
-        entry = check_tenant(raw, path, findings)
-        return _Held(raw, entry, tuple(findings))
+        entry = check_tenant(same, path, findings, memory)
+        return _Held(same, entry, tuple(findings), memory)
+
+
+def _with_last(raw: RawTenant, last: RawTenant, key: str) -> list[Any]:
+    """The members of one of the tenant's lists; those that equal what they were are the objects of the last time."""
+    id_key = "uuid" if key == "users" else "id"
+    before = {_hashable(member.get(id_key)): member for member in last[key]}
+    members = []
+    for member in raw[key]:
+        old = before.get(_hashable(member.get(id_key)))
+        members.append(old if old is not None and (old is member or old == member) else member)
+    return members
+
+
+def _hashable(value: object) -> object:
+    """An id as a key; one that is at fault may be anything."""
+    return value if isinstance(value, str | int) else None
 
 
 def _named(top: dict[str, Sequence[RawTenant]], finding: Finding) -> Finding:

@@ -6,7 +6,7 @@ tenant could hold up the rules of another one, if such a reference were an error
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from loader.definitions.findings import permission_label, tenant_label
 from loader.definitions.shapes import canonical_uuid
@@ -16,35 +16,76 @@ from loader.faults import Fault, Severity
 if TYPE_CHECKING:
     from loader.sources.values import RawTenant
 
+
+class _Memory(NamedTuple):
+    """What was found the last time.
+
+    Attributes:
+        known: the ids of the tenant's users, groups and outcalls.
+        passed: the members in order, by their identity; held, so that no other object gets it.
+    """
+
+    known: dict[str, frozenset[str]]
+    passed: dict[int, object]
+
+
 _LISTS: Final = {"groups": ("users",), "call_permissions": ("users", "groups", "outcalls")}
 """The lists of a tenant whose members refer to others, and under which keys."""
 
 
-def without_strangers(tenant: RawTenant, origin: str) -> tuple[RawTenant, list[Fault]]:
-    """The tenant with the references that lead to something of its own, and a warning for each that does not.
-
-    What is no list or no text stays as it is: the check of definitions says what is wrong with it. The members that
-    need no change are the very objects of the given tenant.
+class OwnReferences:
+    """Leaves out what leads out of a tenant. What was found to be in order is looked at again only where ids are gone.
 
     Args:
-        tenant: as its source has it.
         origin: what the warnings name as their file.
     """
-    known = {key: _ids(tenant, key) for key in ("users", "groups", "outcalls")}
-    faults: list[Fault] = []
-    changed: RawTenant = {}
-    for key, referring in _LISTS.items():
-        for index, member in enumerate(tenant[key]):
-            strange = [each for each in referring if not _all_known(member, each, known[each])]
-            if not strange:
-                continue
-            own = dict(member)
-            for each in strange:
-                lost = [reference for reference in member[each] if _is_strange(reference, known[each])]
-                own[each] = [reference for reference in member[each] if not _is_strange(reference, known[each])]
-                faults += [_warning(tenant, member, key, (each, reference), origin) for reference in lost]
-            changed.setdefault(key, list(tenant[key]))[index] = own
-    return ({**tenant, **changed} if changed else tenant), faults
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._memory: dict[str, _Memory] = {}
+
+    def of(self, tenant: RawTenant) -> tuple[RawTenant, list[Fault]]:
+        """The tenant with the references that lead to something of its own, and a warning for each that does not.
+
+        What is no list or no text stays as it is: the check of definitions says what is wrong with it. The members
+        that need no change are the very objects of the given tenant.
+        """
+        known = {key: _ids(tenant, key) for key in ("users", "groups", "outcalls")}
+        before = self._memory.get(tenant["uuid"])
+        passed: dict[int, object] = {}
+        if before is not None and all(known[key] >= before.known[key] for key in known):
+            passed = before.passed
+        now: dict[int, object] = {}
+        faults: list[Fault] = []
+        changed: RawTenant = {}
+        for key, referring in _LISTS.items():
+            for index, member in enumerate(tenant[key]):
+                strange = id(member) not in passed and [
+                    each for each in referring if not _all_known(member, each, known[each])
+                ]
+                if not strange:
+                    now[id(member)] = member
+                    continue
+                own, lost = _split(member, strange, known)
+                faults += [_warning(tenant, member, key, each, self._origin) for each in lost]
+                changed.setdefault(key, list(tenant[key]))[index] = own
+        self._memory[tenant["uuid"]] = _Memory(known, now)
+        return ({**tenant, **changed} if changed else tenant), faults
+
+    def forget(self, tenant: str) -> None:
+        """The tenant is gone."""
+        self._memory.pop(tenant, None)
+
+
+def _split(
+    member: dict[str, Any], keys: list[str], known: dict[str, frozenset[str]]
+) -> tuple[dict[str, Any], list[tuple[str, object]]]:
+    """The member without the references that lead out of the tenant, and these."""
+    own, lost = dict(member), list[tuple[str, object]]()
+    for each in keys:
+        lost += [(each, reference) for reference in member[each] if _is_strange(reference, known[each])]
+        own[each] = [reference for reference in member[each] if not _is_strange(reference, known[each])]
+    return own, lost
 
 
 def _ids(tenant: RawTenant, key: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ from loader.sources.wazo.database.client import FAILURES, connect, explain
 from loader.sources.wazo.database.rows import HAS_NAMES, fetch
 from loader.sources.wazo.database.url import parse_url
 from loader.sources.wazo.database.watching import Lookout, sums
-from loader.sources.wazo.references import without_strangers
+from loader.sources.wazo.references import OwnReferences
 
 if TYPE_CHECKING:
     import threading
@@ -82,9 +82,9 @@ class PostgresqlSource:
             self._unknown(each) for each in fetched.unknown
         ]
         missing = {each: canonical_uuid(each) for each in fetched.unknown}
-        tenants = []
+        tenants, own = [], OwnReferences(self.name)
         for raw in fetched.tenants.values():
-            tenant, strangers = without_strangers(raw, self.name)
+            tenant, strangers = own.of(raw)
             tenants.append(tenant)
             faults += strangers
         return self._definitions.reading(

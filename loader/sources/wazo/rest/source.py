@@ -12,7 +12,7 @@ from loader.definitions.shapes import canonical_uuid
 from loader.definitions.text.tokens import printable
 from loader.faults import Fault
 from loader.sources.values import PlainDefinitions, RawTenant
-from loader.sources.wazo.references import without_strangers
+from loader.sources.wazo.references import OwnReferences
 from loader.sources.wazo.rest.bus import Bus
 from loader.sources.wazo.rest.client import Client
 from loader.sources.wazo.rest.keeper import Keeper
@@ -60,6 +60,7 @@ class WazoSource:
         self._bus = Bus(settings, self._pending) if settings.bus_url else None
         self._keeper = Keeper(settings, self._client, self._session, self._pending, self._concerns)
         self._definitions = PlainDefinitions(self.name)
+        self._own = OwnReferences(self.name)
         self._raw: dict[str, RawTenant] = {}
         self._strangers: dict[str, list[Fault]] = {}
         self._last: Reading | None = None
@@ -193,10 +194,11 @@ class WazoSource:
         """Takes over what is known of the tenants that changed, and are at rest."""
         keeper = self._keeper
         for gone in self._raw.keys() - keeper.picture.tenants.keys():
-            del self._raw[gone]
+            del self._raw[gone], self._strangers[gone]
+            self._own.forget(gone)
         for tenant in sorted(keeper.ready & keeper.known):
             raw = keeper.picture.definition(tenant)
-            self._raw[tenant], self._strangers[tenant] = without_strangers(raw, self.name)
+            self._raw[tenant], self._strangers[tenant] = self._own.of(raw)
         keeper.ready.clear()
 
     def _concerns(self, tenant: str) -> bool:
