@@ -144,29 +144,35 @@ class Keeper:
             times.append(self._sweep.begun)
         self.oldest = min(times, default=None)
 
-    def work(self, seconds: float, *, whole: bool = False) -> None:
-        """Reads what is marked, at most so long; ``whole``: until everything was read, however long that takes.
+    def work_through(self, unless: Callable[[], bool]) -> None:
+        """Reads until everything was read, however long that takes, ``unless`` something else goes before.
 
         Raises:
-            SourceError: ``whole``, and something cannot be read. The next time it goes on from there.
+            SourceError: something cannot be read. The next time it goes on from there.
         """
+        while self._sweep is not None and not unless():
+            self._give()
+            self._note_oldest()
+            if self._client.stopped:
+                raise SourceError("the reading was ended")
+            done = self._crew.take(_LOOK_SECONDS)
+            if done is not None:
+                self._finish(done, whole=True)
+
+    def work(self, seconds: float) -> None:
+        """Reads what is marked, at most so long, and goes on with what is being read."""
         end = time.monotonic() + seconds
         while True:
             self._give()
             self._note_oldest()
             reading = [key for key in self._crew.busy if not isinstance(key, Sweep)]
-            if whole and self._sweep is None:
-                return
-            if not whole and (not reading or time.monotonic() >= end) and not self._crew.has_done:
-                return
             if self._client.stopped:
-                if whole:
-                    raise SourceError("the reading was ended")
                 return
-            rest = _LOOK_SECONDS if whole else min(_LOOK_SECONDS, end - time.monotonic())
-            done = self._crew.take(rest)
+            if (not reading or time.monotonic() >= end) and not self._crew.has_done:
+                return
+            done = self._crew.take(min(_LOOK_SECONDS, end - time.monotonic()))
             if done is not None:
-                self._finish(done, whole=whole)
+                self._finish(done, whole=False)
 
     def dismiss(self) -> None:
         """Lets go of the threads, and marks again what they were reading."""

@@ -80,7 +80,7 @@ class WazoSource:
         keeper.accept(wanted)
         if keeper.swept is None or not self._is_listening():
             keeper.begin_sweep(settle=True)
-            keeper.work(0.0, whole=True)
+            keeper.work_through(unless=lambda: keeper.swept is not None and self._is_listening())
         else:
             if wanted.everything is not None or self._resync_due() or keeper.unsettled:
                 keeper.begin_sweep(settle=False)
@@ -92,8 +92,9 @@ class WazoSource:
         return self._reading()
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
-        """Yields at once, when events told of changes, and at regular intervals. Returns soon after ``stop`` is set."""
-        due = time.monotonic()
+        """Yields when events told of changes, and at regular intervals. Returns soon after ``stop`` is set."""
+        swept = self._keeper.swept
+        due = time.monotonic() if swept is None else swept + self._keeper.sweep_seconds + self._interval()
         with ExitStack() as stack:
             stack.callback(self.close)
             stack.enter_context(self._client.until(stop))

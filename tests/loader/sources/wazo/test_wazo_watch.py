@@ -314,8 +314,9 @@ def test_the_end_of_a_watch_ends_the_session(simulator: WazoSimulator) -> None:
         assert len(simulator.behaviour.live()) == 1
     assert simulator.behaviour.live() == []
     again = Watcher(watcher.source)
+    assert again.source.read().complete
     again.thread.start()
-    until(lambda: again.readings, "a reading")
+    assert len(simulator.behaviour.live()) == 1
     again.stop.set()
     again.thread.join(10)
     assert simulator.behaviour.live() == []

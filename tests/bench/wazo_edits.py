@@ -1,0 +1,178 @@
+"""How long until an edit in Wazo decides, and what it costs the stack, against the simulator with real prices.
+
+    PYTHONPATH=.:tests:tests/support .venv/bin/python tests/bench/wazo_edits.py [USERS [SECONDS]]
+
+A user costs 5 ms of the stack's one processor in every list, as on a real wazo-confd; the other prices are guesses on
+the high side. Simulator, RabbitMQ and the loader, which decides in its own process, share this machine. Prints JSON:
+
+- ``first_s``: reading everything for the first time, ``again_s``: after the bus is connected, while edits go on;
+- ``edit``: single edits of the large tenant, ``processor``: seconds of the stack's processor for each of them;
+- ``restless``, ``quiet``: edits of the large tenant one every 0.2 s, and of a small one beside it, for SECONDS;
+- ``while_reading``: edits of the large tenant while everything is read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import statistics
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from rabbitmq_server import RabbitmqServer
+from waiting import until
+from wazo_platform import WazoPlatform
+from wazo_simulator import WazoSimulator
+
+from loader.sources.wazo.rest.settings import WazoOptions, settings_from
+from loader.sources.wazo.rest.source import WazoSource
+from pdp.metrics.registry import Metrics
+from pdp.rules.model import Decision, PasswordOverride
+from pdp.snapshots.current import CurrentSnapshots
+from rightcall.programs.embedded import EmbeddedLoader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PRICES = {"users": 0.005, "summary": 0.00005, "callpermissions": 0.002, "groups": 0.02, "outcalls": 0.002}
+REQUEST_PRICE = 0.01
+EVERY = 0.2
+SINGLE = 25
+DEADLINE = 120.0
+
+
+class Tenant:
+    """A tenant of which one permission says by its extension what was edited last."""
+
+    def __init__(self, platform: WazoPlatform, name: str, users: int) -> None:
+        self._platform = platform
+        self.uuid = platform.add_tenant(name)
+        members = [platform.add_user(self.uuid) for _ in range(users)]
+        self.caller = members[0]
+        group = platform.add_group(self.uuid, "group")
+        for member in members[: users // 10]:
+            platform.join(group, member)
+        for index in range(50):
+            platform.associate(platform.add_permission(self.uuid, f"p{index}", [f"_09{index}."]), "groups", group)
+        self._permission = platform.add_permission(self.uuid, "edited", ["1"])
+        platform.associate(self._permission, "users", self.caller)
+
+    def edit(self, number: int) -> None:
+        """Denies the caller this number alone."""
+        self._platform.edit_permission(self._permission, extensions=[str(number)])
+
+
+class Decisions:
+    """What the loader has made current."""
+
+    def __init__(self, current: CurrentSnapshots) -> None:
+        self._current = current
+
+    def denies(self, tenant: Tenant, number: int) -> bool:
+        """Whether the tenant's caller may not dial the number."""
+        held = self._current.get(tenant.uuid)
+        return held is not None and held.snapshot.decide(tenant.caller, str(number), "").decision is Decision.DENY
+
+    def wait(self, tenant: Tenant, number: int) -> float:
+        """Seconds from now until it is so."""
+        begun = time.monotonic()
+        until(lambda: self.denies(tenant, number), f"{number} is denied", deadline=DEADLINE)
+        return time.monotonic() - begun
+
+    def follow(self, tenant: Tenant, seconds: float, first: int) -> list[float]:
+        """The ages of edits, one every 0.2 s, when they or a later one decided."""
+        made: list[float] = []
+        ages: list[float] = []
+        begun = time.monotonic()
+        while time.monotonic() < begun + seconds or len(ages) < len(made):
+            now = time.monotonic()
+            if now < begun + seconds and now >= begun + len(made) * EVERY:
+                made.append(now)
+                tenant.edit(first + len(made) - 1)
+            for index in range(len(made) - 1, len(ages) - 1, -1):
+                if self.denies(tenant, first + index):
+                    now = time.monotonic()
+                    ages += [now - at for at in made[len(ages) : index + 1]]
+                    break
+            time.sleep(0.005)
+        return ages
+
+
+def _figures(times: list[float]) -> dict[str, float]:
+    ordered = sorted(times)
+    last = ordered[min(len(ordered) - 1, round(0.99 * (len(ordered) - 1)))]
+    return {"p50": round(statistics.median(ordered), 3), "p99": round(last, 3), "most": round(ordered[-1], 3)}
+
+
+@contextmanager
+def _loading(simulator: WazoSimulator, broker: RabbitmqServer) -> Iterator[tuple[Decisions, WazoSource, float]]:
+    """A loader that has read everything once; how long that took."""
+    behaviour = simulator.behaviour
+    options = WazoOptions(username=behaviour.username, password=behaviour.password, bus_url=broker.url)
+    source = WazoSource(settings_from(simulator.url, options))
+    current = CurrentSnapshots("bench")
+    loader = EmbeddedLoader(source, current, Metrics(current, "bench"), password_override=PasswordOverride.ALL)
+    begun = time.monotonic()
+    loader.load()
+    first = time.monotonic() - begun
+    loader.start(lambda _: None)
+    try:
+        yield Decisions(current), source, first
+    finally:
+        loader.stop()
+
+
+def measure(users: int, seconds: float) -> dict[str, object]:
+    """All figures."""
+    platform = WazoPlatform()
+    large, small = Tenant(platform, "large", users), Tenant(platform, "small", 10)
+    with RabbitmqServer() as broker, WazoSimulator(platform) as simulator:
+        simulator.behaviour.price, simulator.behaviour.request_price = PRICES, REQUEST_PRICE
+        platform.publish = broker.publish
+        with _loading(simulator, broker) as (decisions, source, first):
+            begun = time.monotonic()
+            until(source._is_listening, "the bus is connected", deadline=DEADLINE)
+            while_reading = _while(decisions, large, lambda: source.stale_seconds() > 1)
+            again = time.monotonic() - begun
+            single = []
+            spent = simulator.behaviour.spent
+            for number in range(SINGLE):
+                large.edit(1000 + number)
+                single.append(decisions.wait(large, 1000 + number))
+            processor = (simulator.behaviour.spent - spent) / SINGLE
+            quiet: list[float] = []
+            other = threading.Thread(target=lambda: quiet.extend(decisions.follow(small, seconds, 5000)))
+            other.start()
+            restless = decisions.follow(large, seconds, 5000)
+            other.join()
+    return {
+        "users": users,
+        "first_s": round(first, 2),
+        "again_s": round(again, 2),
+        "while_reading": _figures(while_reading),
+        "edit": _figures(single),
+        "processor": round(processor, 4),
+        "restless": _figures(restless),
+        "quiet": _figures(quiet),
+    }
+
+
+def _while(decisions: Decisions, tenant: Tenant, goes_on: Callable[[], bool]) -> list[float]:
+    """Edits one after the other, at least one."""
+    times: list[float] = []
+    number = 100
+    while not times or goes_on():
+        number += 1
+        tenant.edit(number)
+        times.append(decisions.wait(tenant, number))
+    return times
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    users = int(sys.argv[1]) if len(sys.argv) > 1 else 1500
+    print(json.dumps(measure(users, float(sys.argv[2]) if len(sys.argv) > 2 else 20.0)))
