@@ -1,5 +1,7 @@
 from typing import TypeAlias, final
 
+API: int
+"""Changes with whatever is called here."""
 FORMAT: int
 """The version of snapshots that is understood."""
 CHALLENGE: int

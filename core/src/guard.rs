@@ -240,7 +240,7 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, TooMany};
+    use super::{Client, Identities, Limits, Telling, TooMany, unix_now};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -250,6 +250,23 @@ mod tests {
         assert_eq!(limits.enter("a", 1, start), Err(TooMany::Rate(Duration::from_millis(1100))));
         assert_eq!(limits.enter("b", 1, start), Ok(()));
         assert_eq!(limits.enter("a", 1, start + Duration::from_millis(1101)), Ok(()));
+    }
+
+    #[test]
+    fn credentials_are_remembered_until_they_expire_or_all_are_forgotten() {
+        let identities = Identities::new(Telling { header: true, certificate: false, by_address: false });
+        let client = || Client { name: "a".to_owned(), tenants: None };
+        assert_eq!(identities.find(b"token", None), None);
+        let [unknown] = &identities.unknown(Duration::ZERO)[..] else { panic!("it waits to be judged") };
+
+        identities.remember(unknown.digest, client(), unix_now() + 60.0);
+        assert_eq!(identities.find(b"token", None).as_deref(), Some(&client()));
+        assert_eq!(identities.find(b"other", None), None);
+        identities.remember(unknown.digest, client(), unix_now() - 0.1);
+        assert_eq!(identities.find(b"token", None), None);
+        identities.remember(unknown.digest, client(), unix_now() + 60.0);
+        identities.forget();
+        assert_eq!(identities.find(b"token", None), None);
     }
 
     #[test]

@@ -376,6 +376,10 @@ mod _core {
     #[pymodule_export]
     use super::{Front, FrontLimits, Limits};
 
+    /// Changes with whatever Python calls here, so that neither is used with another release of the other.
+    #[pymodule_export]
+    const API: u32 = 1;
+
     #[pymodule_export]
     const FORMAT: u32 = super::FORMAT_VERSION;
 

@@ -222,6 +222,8 @@ class CurrentSnapshots:
     def _assign(self, held: Mapping[str, Held], incomplete: str | None = None) -> None:
         was_ready = self.ready
         why = self._state.incomplete if incomplete is None else incomplete
+        for told in self._on_change:
+            told(held)
         self.only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
         self._state = _State(held, only=self.only, incomplete=why)
         self._tell_ready(was_ready=was_ready)

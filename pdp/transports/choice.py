@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pdp.errors import ListenError, TransportError
@@ -18,6 +20,8 @@ __all__ = ["NATIVE_PACKAGE", "Transport", "choose_transport", "fitting_workers"]
 
 NATIVE_PACKAGE = "pygrpc_native"
 CORE_MODULE = "pdp._core"
+CORE_API = 1
+"""What ``_core.API`` has to be."""
 
 
 def choose_transport(
@@ -73,9 +77,23 @@ def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log
     return 1 if _lacks(settings, decision_log=decision_log, tracing=tracing) else available_cores()
 
 
+@cache
 def core_is_built() -> bool:
-    """Whether there was a Rust compiler when this was installed."""
-    return importlib.util.find_spec(CORE_MODULE) is not None
+    """Whether there was a Rust compiler when this was installed, and what it made can be used here."""
+    try:
+        api = getattr(importlib.import_module(CORE_MODULE), "API", 0)
+    except ModuleNotFoundError:
+        return False
+    except ImportError as error:
+        problem = str(error)
+    else:
+        if api == CORE_API:
+            return True
+        problem = f"it was built by another release (interface {api}, and {CORE_API} is needed)"
+    import structlog  # noqa: PLC0415 - as below
+
+    structlog.get_logger().warning("core_unusable", problem=problem, advice="install Rightcall again on this system")
+    return False
 
 
 def _core(workers: int) -> Transport:

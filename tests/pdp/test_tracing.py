@@ -492,8 +492,9 @@ def test_a_collector_that_cannot_be_meant_is_refused(
     assert "s3cr3t" not in str(refused.value)
 
 
-def test_the_native_transport_does_not_trace() -> None:
-    """Asked for by name it is refused, before anything listens; left to itself, a server takes the other one."""
+def test_the_native_transport_does_not_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by name it is refused, before anything listens; left to itself, a server takes another one."""
+    monkeypatch.setattr("pdp.transports.choice.core_is_built", lambda: False)
     with pytest.raises(TransportError, match="--tracing"):
         choose_transport(Transport.NATIVE, ServerSettings(), decision_log=False, tracing=True)
 

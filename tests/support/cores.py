@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pdp.transports.choice import core_is_built
 
 if TYPE_CHECKING:
     from pdp._core import Front
     from pdp.snapshots.current import CurrentSnapshots
 
-CORE_IS_BUILT = importlib.util.find_spec("pdp._core") is not None
+CORE_IS_BUILT = core_is_built()
 built = pytest.mark.skipif(not CORE_IS_BUILT, reason="the core was not built")
 """Marks tests that need the core."""
 

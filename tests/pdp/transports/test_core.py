@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sys
 import threading
 import time
 from contextlib import ExitStack, closing, suppress
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -21,6 +23,7 @@ from load.http2 import frame
 from pki import Authority
 from security import bearer, check, client_of, clients_file, refusal
 from server import DEADLINE, running_server, snapshot_of
+from structlog.testing import capture_logs
 from waiting import until
 
 from pdp.decision_log.log import DecisionLog, DecisionLogSettings
@@ -30,6 +33,7 @@ from pdp.metrics.counters import BUCKETS
 from pdp.rules.model import Decision
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.settings import ServerSettings, Transport
+from pdp.transports import choice
 from pdp.transports.choice import choose_transport, fitting_workers
 from rightcall import v1
 
@@ -380,6 +384,29 @@ def test_auto_is_the_core_wherever_it_is_built() -> None:
         assert choose_transport(Transport.AUTO, settings, decision_log=True, tracing=True) is Transport.CORE
         assert fitting_workers(Transport.AUTO, settings, decision_log=False) == 1
     assert choose_transport(Transport.AUTO, ServerSettings(), decision_log=False, workers=2) is Transport.NATIVE
+
+
+def test_a_core_that_cannot_be_loaded_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server starts without it, and the log says why."""
+    monkeypatch.setitem(sys.modules, "pdp._core", None)
+    choice.core_is_built.cache_clear()
+    missing = choice.core_is_built()
+    choice.core_is_built.cache_clear()
+
+    def unusable(name: str) -> None:
+        raise ImportError(f"{name}: made for another system")
+
+    monkeypatch.setattr(choice, "importlib", SimpleNamespace(import_module=unusable))
+    with capture_logs() as logs:
+        found = choice.core_is_built()
+        choice.core_is_built.cache_clear()
+        monkeypatch.setattr(choice, "importlib", SimpleNamespace(import_module=lambda _name: object()))
+        other = choice.core_is_built()
+    choice.core_is_built.cache_clear()
+
+    assert (missing, found, other) == (False, False, False)
+    assert [entry["event"] for entry in logs] == ["core_unusable"] * 2
+    assert ["another system" in logs[0]["problem"], "another release" in logs[1]["problem"]] == [True, True]
 
 
 def test_a_core_that_is_not_built_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
