@@ -119,8 +119,11 @@ def _callers(
         # One without a name, and one with a UUID that belongs to no user: a server may decide otherwise about those.
         rulings_of = dict.fromkeys([rulings.of_caller(NOBODY), rulings.of_stranger(policy)])
         return [(ruling, ()) for ruling in rulings_of], 1
-    users = chosen_users(expectation.who, rulings.tenant)
-    return [(ruling, tuple(members)) for ruling, members in rulings.classes(users).items()], len(users)
+    if expectation.who.chosen is Chosen.EVERYONE:
+        users, classes = rulings.tenant.users, rulings.classes()
+        return [(ruling, tuple(members)) for ruling, members in classes.items()], len(users)
+    chosen = chosen_users(expectation.who, rulings.tenant)
+    return [(ruling, tuple(members)) for ruling, members in rulings.classes(chosen).items()], len(chosen)
 
 
 def _wrong(ruling: Ruling, numbers: int, expectation: Expectation, *, last: bool) -> Ruling:

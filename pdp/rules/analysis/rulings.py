@@ -8,6 +8,7 @@ classes, and everything else is worked out for classes alone.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.model import Decision, Mode, Stage
@@ -111,6 +112,7 @@ class Rulings:
         self.permissions = active_permissions(tenant)
         self._sets = {id_: regions.any_of(permission.extensions) for id_, permission in self.permissions.items()}
         self._stages: dict[Ids, Ruling] = {}
+        self._of_rights: dict[Rights, Ruling] = {}
         self._first = Ruling(emergency, 0, 0)
         self.rights = rights_of(tenant, self.permissions)
         self.outcalls = outcalls_of(tenant, self.permissions)
@@ -149,9 +151,16 @@ class Rulings:
 
     def classes(self, users: Iterable[str] | None = None) -> dict[Ruling, list[str]]:
         """Users, all or these, by what is decided before the outcall is looked at."""
-        of_rights: dict[Rights, Ruling] = {}
+        return self._everyone if users is None else self._classes(users)
+
+    @cached_property
+    def _everyone(self) -> dict[Ruling, list[str]]:
+        return self._classes(self.rights)
+
+    def _classes(self, users: Iterable[str]) -> dict[Ruling, list[str]]:
+        of_rights = self._of_rights
         found: dict[Ruling, list[str]] = {}
-        for user in self.rights if users is None else users:
+        for user in users:
             rights = self.rights[user]
             ruling = of_rights.get(rights)
             if ruling is None:
