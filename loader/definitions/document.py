@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from loader.definitions.text.members import Document
 
 ENDINGS = (".yaml", ".yml", ".json")
+MOST_FAULTS = 1000
+"""Of one document that are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class FollowedDocument:
         complete = shape is not None and all(entry.uuid for entry in entries)
         if not findings and not document.repeats_key:
             return Checked(tuple(entries), (), complete)
+        findings = _foremost(findings)
         lines = self._text.lines(finding.path for finding in findings)
         for path, line in lines.repeated:
             findings.append(_repeated(path, line))
@@ -122,6 +125,19 @@ class FollowedDocument:
                 complete = False
         faults = sorted(finding.fault(self._file, lines, *labels(document.value, finding.path)) for finding in findings)
         return Checked(tuple(entries), tuple(faults), complete)
+
+
+def _foremost(findings: list[Finding]) -> list[Finding]:
+    """The findings that are told: all of them, or the first ones, errors before warnings, and how many there are more.
+
+    Finding the line of each of hundreds of thousands takes minutes, and nobody reads them.
+    """
+    if len(findings) <= MOST_FAULTS:
+        return findings
+    told = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)[:MOST_FAULTS]
+    more = f"{len(findings) - MOST_FAULTS:,} more faults are not told of"
+    worst = Severity.ERROR if any(one.severity is Severity.ERROR for one in findings) else Severity.WARNING
+    return [*told, Finding((), more, "repair the others first", worst)]
 
 
 def _tenant_index(path: Path) -> int | None:
