@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _REMEMBERED_CALLERS = 200_000
 _REMEMBERED_OUTCALLS = 10_000
 _LONGEST_REMEMBERED_OUTCALL = 64
+_LOADING = "the rules are not all loaded yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +108,27 @@ class CurrentSnapshots:
         """Says that tenants may be missing here, or, with an empty text, that none is any more."""
         with self._writing:
             self.missing = frozenset(missing)
+            why = why or (_LOADING if self._awaited else "")
             if why != self._state.incomplete:
+                self._tell_incomplete(why)
                 self._assign(self._state.held, why)
 
     def await_all(self) -> None:
-        """Is not ready before ``have_all`` is called."""
+        """Is not ready, and answers for no caller whom it does not know, before ``have_all`` is called."""
         with self._writing:
             self._awaited = True
+            self.set_incomplete(self._state.incomplete)
 
     def have_all(self) -> None:
         """Says that all tenants are here that there should be. Later ones are missed, and change nothing in that."""
         with self._writing:
             if self._awaited:
                 self._awaited = False
+                self.set_incomplete("" if self._state.incomplete == _LOADING else self._state.incomplete, self.missing)
                 self._tell_ready(was_ready=False)
+
+    def _tell_incomplete(self, why: str) -> None:
+        """Called before ``incomplete`` changes; here nobody else needs to be told."""
 
     def on_ready(self, callback: Callable[[bool], None]) -> None:
         """Calls back now, and whenever ``ready`` changes."""

@@ -261,7 +261,7 @@ class Follower:
         self._listing.settle(self._uptake.gone, whole=whole)
         self._current.contacted_at = time.time()
         problems = [f"{self._current.source}: {_REPLICA}"] if self._replica else []
-        problems += [one for one in (self._listing.problem, self._current.incomplete) if one]
+        problems += [one for one in (self._listing.problem, self._listing.lack) if one]
         self._current.source_error = "; ".join([*dict.fromkeys(problems), *self._uptake.problems])
 
     def _tell_followed(self) -> None:

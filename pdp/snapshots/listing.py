@@ -79,6 +79,8 @@ class Listing:
         """Whether Redis holds an older manifest than the one that is followed."""
         self.problem = ""
         """Why the manifest in Redis cannot be used; empty where it can, and where there need be none."""
+        self.lack = ""
+        """Which tenants are missing here, or may be, as people are told; empty where none is."""
         self._told = 0
         """How many tenants were missing when the log was last told of it."""
 
@@ -160,7 +162,8 @@ class Listing:
         if whole:
             self._tell(missing)
         unknown = self._unknown()
-        self._current.set_incomplete("; ".join(filter(None, (_named(missing), unknown))), missing)
+        self.lack = "; ".join(filter(None, (_named(missing), unknown)))
+        self._current.set_incomplete(self.lack, missing)
         self._metrics.missing_tenants(len(missing))
         if not missing and (self._known is not None or (whole and expected and not unknown)):
             self._current.have_all()

@@ -135,10 +135,21 @@ class SharedSnapshots(CurrentSnapshots):
     def set_incomplete(self, why: str, missing: Iterable[str] = ()) -> None:
         """Says that tenants may be missing, or that none is any more, here and to whoever listens."""
         with self.sharing:
-            if why != self.incomplete:
-                for tell in self._told_incomplete:
-                    tell(why)
             super().set_incomplete(why, missing)
+
+    def await_all(self) -> None:
+        """Is not ready before ``have_all`` is called, and so are those who listen."""
+        with self.sharing:
+            super().await_all()
+
+    def have_all(self) -> None:
+        """Says that all tenants are here, here and to whoever listens."""
+        with self.sharing:
+            super().have_all()
+
+    def _tell_incomplete(self, why: str) -> None:
+        for tell in self._told_incomplete:
+            tell(why)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
         """From the next call on, the tenant is decided by it, here and by whoever listens."""

@@ -144,5 +144,5 @@ def test_the_most_calls_of_a_batch_can_be_set() -> None:
 
     assert len(answers) == 2
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.value.details() == "3 calls are more than 2; send them in more requests"
+    assert refused.value.details() == "there are more than 2 calls; send them in more requests"
     assert InvalidCall.code == 3

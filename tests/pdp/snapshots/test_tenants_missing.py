@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
-from followers import loader_to, replica
+from followers import Replica, loader_to, replica
 from given import ACME, ALICE, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from structlog.testing import capture_logs
@@ -298,6 +299,32 @@ def test_a_state_directory_knows_the_tenants_as_well(redis: RedisServer, tmp_pat
     (tmp_path / f"{BOLT}.pointer").unlink()
     with replica(redis.url, store=SnapshotStore(tmp_path, (KEY,))) as server:
         assert (server.current.ready, server.answer(ALICE), server.answer(BOB)) == (False, "DENY", "TenantsMissing")
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["with a manifest", "as release 0.1 left it"])
+def test_no_stranger_is_answered_while_a_state_directory_is_read(
+    redis: RedisServer, tmp_path: Path, *, listed: bool
+) -> None:
+    """Tenant by tenant: the caller's may be the next one."""
+    loader_to(redis, GivenSource(OF_ACME, OF_BOLT)).sync()
+    with replica(redis.url, store=SnapshotStore(tmp_path, (KEY,))) as server:
+        until(lambda: server.current.ready, "all are there")
+    redis.kill()
+    if not listed:
+        (tmp_path / "tenants.manifest").unlink()
+    made = Replica(redis.url, store=SnapshotStore(tmp_path, (KEY,)))
+    seen: list[str] = []
+    replace = made.current.replace
+
+    def watched(*arguments: Any) -> None:
+        replace(*arguments)
+        seen.append(made.answer(STRANGER))
+
+    with patch.object(made.current, "replace", watched):
+        made.follower.start()
+    made.follower.stop()
+    assert seen == ["TenantsMissing"] * 2
+    assert (made.current.ready, made.answer(STRANGER)) == (True, "ALLOW")
 
 
 def test_rules_without_a_manifest_can_be_refused(redis: RedisServer) -> None:
