@@ -79,6 +79,7 @@ def _parse(data: bytes, reader: ModuleType) -> Document:
         document = reader.parse(data)
     if document.value is None:
         raise UnreadableError("holds no definitions", f"{_START}; 'tenants: []' says that there are none")
-    if not isinstance(document.value, dict):
+    # Of a file without that key nothing is told, not even its keys: it may be one that was linked here by mistake.
+    if not isinstance(document.value, dict) or "tenants" not in document.value:
         raise UnreadableError("is no mapping with the key 'tenants'", _START, 1)
     return document

@@ -107,6 +107,8 @@ def test_no_bytes_make_the_readers_fail(data: bytes, file: str) -> None:
         ("f.json", b" \n", None, "holds no definitions"),
         ("f.json", b"null", None, "holds no definitions"),
         ("f.yaml", b"- uuid: x", 1, "is no mapping with the key 'tenants'"),
+        ("f.yaml", b"root: x:0:0\nsecret: word", 1, "is no mapping with the key 'tenants'"),
+        ("f.json", b'{"keys": ["secret"]}', 1, "is no mapping with the key 'tenants'"),
         ("f.yaml", b"tenants: []\nx: \xff", 2, "no UTF-8"),
         ("f.yaml", b"tenants: []\n---\ntenants: []\n", 2, "more than one YAML document"),
         ("f.yaml", b"tenants: []\nx: \x01", 2, "control characters"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import structlog
 from given import denying
+from security import client_of, clients_file
 from server import DEADLINE, current_of, running_server
 from structlog.testing import capture_logs
 from waiting import until
@@ -19,10 +20,12 @@ from waiting import until
 from pdp.metrics.registry import Metrics
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.open_files import connection_limits
+from pdp.security.settings import Auth, SecuritySettings
 from pdp.snapshots.current import CurrentSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from server import Running
 
@@ -96,6 +99,25 @@ def test_a_server_whose_source_fails_later_stays_ready() -> None:
 
     assert ready.status == 200
     assert "nobody answers there" in ready.body
+
+
+def test_strangers_read_counts_and_no_faults(tmp_path: Path) -> None:
+    """Where clients have to say who they are, the faults of rules are for them."""
+    current = current_of(denying("0900"))
+    current.source_error = "permission 7: the pattern _0[ is unclosed"
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients_file(tmp_path, client_of("pbx", "token")))
+    with running_server(current=current, security=security) as running:
+        ready = fetch(running.server.http_address, "/readyz")
+
+    assert ready.body == "ready: 1 tenant from their source; there are faults, which GetStatus and the log name\n"
+
+
+def test_what_is_shown_of_faults_is_bounded() -> None:
+    """However many there are."""
+    current = current_of(denying("0900"))
+    current.source_error = "fault " * 1_000_000
+    with running_server(current=current) as running:
+        assert len(fetch(running.server.http_address, "/readyz").body) < 1200
 
 
 def test_head_has_headers_and_no_body(running: Running) -> None:
