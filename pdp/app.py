@@ -254,6 +254,7 @@ class Server:
                 tls=tls,
                 limits=HttpLimits(self._settings.http_max_connections, self._settings.http_keep_alive),
                 closed=self._metrics.http_closed,
+                alive=lambda: self._metrics.alive,
             )
             self._metrics.watch_http(lambda: self._http.connections if self._http else 0)
         try:

@@ -186,6 +186,11 @@ METRICS: dict[str, Description] = {
     "rightcall_rejected_total": Description(
         "counter", "Calls refused because there were too many.", {"reason": REJECTIONS}
     ),
+    "rightcall_threads_stuck": Description(
+        "gauge",
+        "1 while no thread that decides has got round to a new call for four seconds, else 0.",
+        more="`/healthz` fails meanwhile, so that an orchestrator starts the server again; the log says what they do.",
+    ),
     "rightcall_http_connections": Description("gauge", "Connections of the HTTP port that are open."),
     "rightcall_http_closed_total": Description(
         "counter", "Connections of the HTTP port that the server closed, by why.", {"reason": HTTP_CLOSED}

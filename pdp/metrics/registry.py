@@ -146,6 +146,15 @@ class Metrics:
         """A connection of the HTTP port was closed, for one of ``HTTP_CLOSED``."""
         self._http_closed[reason].inc()
 
+    def watch_threads(self, stuck: Callable[[], bool]) -> None:
+        """Tells whether threads that decide are stuck, too, from now on."""
+        self._state.threads_stuck = stuck
+
+    @property
+    def alive(self) -> bool:
+        """Whether the threads that decide do."""
+        return not self._state.threads_stuck()
+
     def watch_http(self, connections: Callable[[], int]) -> None:
         """Tells of connections of the HTTP port, too, from now on."""
         self._state.http_connections = connections

@@ -57,6 +57,7 @@ class StateCollector(Collector):
         self._version = version
         self._workers = workers
         self.http_connections: Callable[[], int] = int
+        self.threads_stuck: Callable[[], bool] = bool
         self.redis_up: bool | None = None
         self.redis_replica: bool | None = None
         self.missing_tenants: int | None = None
@@ -66,6 +67,7 @@ class StateCollector(Collector):
         held = self._current.held()
         yield _gauge("rightcall_build_info", {(self._version,): 1})
         yield _gauge("rightcall_workers", {(): len(self._workers())})
+        yield _gauge("rightcall_threads_stuck", {(): self.threads_stuck()})
         yield _gauge("rightcall_http_connections", {(): self.http_connections()})
         yield _gauge("rightcall_tenants", {(): len(held)})
         yield _gauge("rightcall_closed_tenants", {(): sum(one.snapshot.closed > 0 for one in held)})

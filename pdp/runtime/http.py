@@ -61,6 +61,11 @@ def _ignore(_reason: str) -> None:
     """Counts nothing."""
 
 
+def _always() -> bool:
+    """A program with nothing that could be stuck."""
+    return True
+
+
 class HttpServer:
     """Serves ``/metrics``, ``/healthz`` and ``/readyz``, and whatever else it is given.
 
@@ -72,6 +77,7 @@ class HttpServer:
         tls: with what to serve HTTPS; None: plain HTTP.
         limits: what clients may take of it.
         closed: counts a connection that is closed, by reason.
+        alive: asked at each ``/healthz``.
 
     Raises:
         ListenError: the address cannot be listened on.
@@ -87,13 +93,14 @@ class HttpServer:
         tls: ssl.SSLContext | None = None,
         limits: HttpLimits = _LIMITS,
         closed: Callable[[str], None] = _ignore,
+        alive: Callable[[], bool] = _always,
     ) -> None:
         address = parse_address(listen)
         self._socket = listening_socket(address, _BACKLOG)
         self.address = str(Address(address.host or "localhost", self._socket.getsockname()[1]))
         self._policy = Policy(limits, closed)
         self._scrapes = _Scrapes(registry)
-        application = _Doorway(_application([*_pages(self._scrapes, readiness), *routes]))
+        application = _Doorway(_application([*_pages(self._scrapes, readiness, alive), *routes]))
         self._server = uvicorn.Server(_config(application, tls, limits, self._policy))
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
@@ -230,11 +237,11 @@ class _Scrapes:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pages(scrapes: _Scrapes, readiness: Callable[[], Readiness]) -> list[Route]:
+def _pages(scrapes: _Scrapes, readiness: Callable[[], Readiness], alive: Callable[[], bool]) -> list[Route]:
     """What probes and Prometheus look at. None waits for the threads of other requests, which may all be held."""
 
     async def healthz(_request: Request) -> Response:
-        return PlainTextResponse("alive\n")
+        return PlainTextResponse("alive\n") if alive() else PlainTextResponse("threads are stuck\n", 503)
 
     async def readyz(_request: Request) -> Response:
         ready, reason = readiness()

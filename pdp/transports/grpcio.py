@@ -17,6 +17,7 @@ from pdp.transports.health_reflection import StandardServices
 from pdp.transports.pause import Pause
 from pdp.transports.reception import Receptions
 from pdp.transports.streams import Streams
+from pdp.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ _MIN_PING_INTERVAL_MS = 10_000
 """Clients may ask more often than gRPC's five minutes whether the server lives; at most this often."""
 SETTLE_SECONDS = 0.1
 """Time in which health checkers read that the server stops, before GOAWAY."""
+_THREADS = "grpc"
+"""What the names of the threads that decide begin with."""
 _WAITING_THREADS = 4
 """For methods that wait for another program: if it hangs, so do these, and no others."""
 _SPARING_THREADS = 2
@@ -66,7 +69,7 @@ class GrpcTransport:
     ) -> None:
         self.address = settings.listen
         self._settings = settings
-        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc")
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=_THREADS)
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="waiting")
         self._reports = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report")
         self._sparing = ThreadPoolExecutor(_SPARING_THREADS, thread_name_prefix="sparing")
@@ -98,6 +101,8 @@ class GrpcTransport:
         }
         services = sorted({method.service for method in methods})
         self._standard = StandardServices(self._server, services, self._receptions, metrics)
+        self._watchdog = Watchdog(self._pool, _THREADS)
+        metrics.watch_threads(lambda: self._watchdog.stuck)
         self.set_serving = self._standard.set_serving
         """Tells health checks whether calls are answered."""
         self.announce_stop = self._standard.announce_stop
@@ -112,10 +117,12 @@ class GrpcTransport:
         self.address = self._listen(self._settings.listen)
         self._server.start()
         self._receptions.start()
+        self._watchdog.start()
 
     def stop(self) -> None:
         """Tells health checks, serves on for load balancers, tells clients to go elsewhere, ends calls in flight."""
         self._standard.announce_stop()
+        self._watchdog.stop()
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
         pools = (self._pool, self._settings.threads), (self._waiting, _WAITING_THREADS)
         pause = Pause(pools, lambda: self._admission.arrived)

@@ -86,6 +86,11 @@ class Front:
         self._front.start()
         self._thread.start()
 
+    @property
+    def answers(self) -> bool:
+        """Whether the thread that answers runs."""
+        return self._thread.is_alive()
+
     def refuse(self) -> None:
         """Answers what has come, refuses whatever comes from now on; returns when nothing does any more."""
         self._refusing = True

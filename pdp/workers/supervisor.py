@@ -35,6 +35,8 @@ _DELAYS = (0.2, 5.0)
 """Seconds before the second replacement in a row of those, and at most."""
 _FIRST_SECONDS = 2.0
 """For workers to take the first rules, before it is said that there are any."""
+_SILENT_SECONDS = 4.0
+"""A worker that serves says so twice a second."""
 _END_SECONDS = 5.0
 """For a worker to end once it was told to."""
 
@@ -53,6 +55,8 @@ class _Worker:
     problem: str = ""
     owing: int = 0
     """Snapshots that it was told of and does not have yet."""
+    heard: float = 0.0
+    """When it was last heard of; 0: it does not serve yet."""
 
 
 class Supervisor:
@@ -195,6 +199,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Hears what workers say, until the last one has ended and none is wanted."""
+        looked = time.monotonic()
         while not self._stopping or self._workers:
             with DefaultSelector() as selector:
                 for worker in list(self._workers):
@@ -202,7 +207,24 @@ class Supervisor:
                 ready = [key.data for key, _ in selector.select(_LOOK_SECONDS)]
             for worker in ready:
                 self._hear(worker)
+            looked = self._end_silent(looked)
             self._replace_missing()
+
+    def _end_silent(self, looked: float) -> float:
+        """Ends workers that serve and have not been heard of for seconds; returns when that was looked at.
+
+        Args:
+            looked: when it was the last time. A supervisor that was kept waiting itself waits for them longer.
+        """
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.heard:
+                worker.heard += max(0.0, now - looked - 2 * _LOOK_SECONDS)
+                if now - worker.heard > _SILENT_SECONDS and not self._stopping:
+                    _log.error("worker_stuck", process=worker.process.pid, advice="it is ended, and replaced")
+                    worker.process.kill()
+                    worker.heard = 0.0
+        return now
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -215,6 +237,8 @@ class Supervisor:
 
     def _take(self, worker: _Worker, message: Message) -> None:
         kind, fields, _ = message
+        if worker.heard or kind == "alive":
+            worker.heard = time.monotonic()
         if kind == "counted":
             self._metrics.tallies.put(worker.process.pid, Tally.load(fields["tally"]))
         elif kind == "up":

@@ -125,7 +125,9 @@ class Worker:
         self._channel.send("listening", {"address": front.address})
 
     def _tell(self) -> None:
-        """Tells what was counted, if it is news."""
+        """Tells that it answers, and what was counted, if it is news."""
+        if self._front is not None and self._front.answers:
+            self._channel.send("alive")
         counted = self._metrics.tallies.total().dump()
         if str(counted) != self._told:
             self._told = str(counted)

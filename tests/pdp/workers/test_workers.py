@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -147,6 +148,17 @@ def test_an_edit_reaches_every_worker() -> None:
         until(lambda: {crew_.ask(theirs).decision for _ in range(8)} == {DENY}, "every worker has the new tenant")
         crew_.current.remove(BOLT)
         until(lambda: {crew_.ask(theirs).decision for _ in range(8)} == {ALLOW}, "no worker has it any more")
+
+
+def test_a_worker_that_is_stuck_is_replaced() -> None:
+    """Its connections would time out for ever; nothing else tells a stopped process from a quiet one."""
+    with crew(denying("0900")) as crew_:
+        first = crew_.processes
+        crew_.ask()
+        time.sleep(1.0)  # both have said that they live
+        os.kill(first[0], signal.SIGSTOP)
+        until(lambda: first[0] not in crew_.processes and len(crew_.processes) == 2, "another one has its place")
+        until(lambda: crew_.counted("rightcall_worker_restarts_total") == 1, "it is counted")
 
 
 def test_a_worker_that_is_killed_is_replaced_and_has_the_rules() -> None:

@@ -1,0 +1,91 @@
+"""A watchdog over the threads that decide: whether any of them gets round to a new call.
+
+A thread that is stuck cannot be ended. So what is done about it is to say so: in the log, with what each thread does,
+in a metric, and to the liveness probe, by which an orchestrator starts the server again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+_log = structlog.get_logger()
+
+_LOOK_SECONDS = 1.0
+STUCK_SECONDS = 4.0
+"""A call that has waited for so long for a thread, while none finished one, waits for threads that are stuck."""
+_FRAMES = 8
+"""Of each stack, those that are logged."""
+
+
+class Watchdog:
+    """Gives a pool something to do every second, and notices where that is not done.
+
+    Args:
+        pool: the threads.
+        prefix: what the names of the threads begin with.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, prefix: str) -> None:
+        self.stuck = False
+        """Whether no thread has got round to a new call for some seconds."""
+        self._pool = pool
+        self._prefix = prefix
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Looks no more; from then on nothing is stuck."""
+        self._stopped.set()
+        self.stuck = False
+
+    def _run(self) -> None:
+        asked: Future[None] | None = None
+        since = looked = time.monotonic()
+        while not self._stopped.wait(_LOOK_SECONDS):
+            now = time.monotonic()
+            since += max(0.0, now - looked - 2 * _LOOK_SECONDS)  # this thread was kept waiting as well: a busy machine
+            looked = now
+            if asked is None or asked.done():
+                self._tell(stuck=False)
+                try:
+                    asked, since = self._pool.submit(_nothing), now
+                except RuntimeError:  # the server has stopped
+                    return
+            elif now - since >= STUCK_SECONDS:
+                self._tell(stuck=True)
+
+    def _tell(self, *, stuck: bool) -> None:
+        if stuck == self.stuck or self._stopped.is_set():
+            return
+        self.stuck = stuck
+        if stuck:
+            _log.error("threads_stuck", threads=self._stacks(), advice="please report this; restart the server")
+        else:
+            _log.info("threads_recovered")
+
+    def _stacks(self) -> dict[str, str]:
+        """What each thread of the pool is at; places in the code alone, no values."""
+        frames = sys._current_frames()  # noqa: SLF001 - documented, for this
+        names = {one.ident: one.name for one in threading.enumerate() if one.name.startswith(self._prefix)}
+        return {
+            name: " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(stack[-_FRAMES:]))
+            for ident, name in names.items()
+            if ident in frames and (stack := traceback.extract_stack(frames[ident]))
+        }
+
+
+def _nothing() -> None:
+    """What there is to do."""
