@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.rules.model import Decision
 from pdp.rules.precedence import rank
 from pdp.rules.snapshot.automaton import NO_VERDICT
 from pdp.rules.snapshot.protobuf import NOT_PLAIN
-from pdp.rules.snapshot.verdict import verdict_parts
 
 if TYPE_CHECKING:
     from pdp.rules.dialling import Dialling, Words
     from pdp.rules.snapshot.matcher import Matching
     from pdp.rules.snapshot.verdict import Verdict
 
-_STRICTNESS = {Decision.ALLOW: 0, Decision.CHALLENGE: 1, Decision.DENY: 2}
+_STRICTNESS = (0, 0, 2, 1)
+"""By the bits of a verdict's number that hold the decision: none, ALLOW, DENY, CHALLENGE."""
+_REMEMBERED = 65_536
+"""Ranks of verdicts; each is a permission in a stage."""
 
 
 class DialledMatching:
@@ -30,8 +31,9 @@ class DialledMatching:
     """
 
     def __init__(self, matcher: Matching, dialling: Dialling) -> None:
-        self._matcher = matcher
+        self._match = matcher.match
         self._readings = dialling.readings
+        self._ranks: dict[int, int] = {}
         self.knows_caller = matcher.knows_caller
         self.verdict = matcher.verdict
         self.message = matcher.message
@@ -42,11 +44,11 @@ class DialledMatching:
         Raises:
             Undiallable: the extension cannot be dialled.
         """
-        first, *others = self._readings(extension)
-        number = self._best(caller, first, outcall)
-        for words in others:
+        readings = self._readings(extension)
+        number = self._best(caller, readings[0], outcall)
+        for words in readings[1:]:
             other = self._best(caller, words, outcall)
-            if self._strictness(other) > self._strictness(number):
+            if _STRICTNESS[other & 3] > _STRICTNESS[number & 3]:
                 number = other
         return number
 
@@ -64,16 +66,18 @@ class DialledMatching:
 
     def _best(self, caller: str, words: Words, outcall: str) -> int:
         """The verdict that prevails among those on some words."""
-        match = self._matcher.match
-        numbers = {match(caller, word, outcall) for word in words}
-        numbers.discard(NO_VERDICT)
-        if len(numbers) > 1:
-            return min(numbers, key=self._rank)
-        return numbers.pop() if numbers else NO_VERDICT
+        match, best = self._match, NO_VERDICT
+        for word in words:
+            number = match(caller, word, outcall)
+            if number not in (best, NO_VERDICT) and (best == NO_VERDICT or self._rank(number) < self._rank(best)):
+                best = number
+        return best
 
     def _rank(self, number: int) -> int:
-        decision, stage, permission, _ = self.verdict(number)
-        return rank(stage, decision, permission or 0)
-
-    def _strictness(self, number: int) -> int:
-        return _STRICTNESS[verdict_parts(number)[1]] if number != NO_VERDICT else 0
+        found = self._ranks.get(number)
+        if found is None:
+            decision, stage, permission, _ = self.verdict(number)
+            found = rank(stage, decision, permission or 0)
+            if len(self._ranks) < _REMEMBERED:
+                self._ranks[number] = found
+        return found
