@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from agi_adapter import FROM_ALICE, STALE, adapter, closed_port, counted
+from agi_adapter import FROM_ALICE, STALE, adapter, closed_port, counted, rules
 from agi_peer import USAGE, Asterisk
 from given import ACME, ALICE, BOB, denying
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +15,7 @@ from server import running_server
 from structlog.testing import capture_logs
 
 from pdp.rules.dialling import Emergency
+from pdp.settings import Unknown
 from rightcall.agi.settings import OnFailure, UnknownTenant
 
 if TYPE_CHECKING:
@@ -95,6 +96,21 @@ def test_an_emergency_number_is_allowed_without_asking(mode: OnFailure, channel:
     assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == ("ALLOW", "emergency")
     assert variables["WAZO_PASSWORD"] == ""
     assert counted(agi, "rightcall_agi_calls_total", verdict="allow", reason="emergency") == 1
+
+
+def test_what_the_server_says_of_emergencies_and_strangers_is_on_the_channel() -> None:
+    """Its own emergency numbers, and callers and outcalls that it denies because it does not know them."""
+    stranger = "00000000-0000-4000-8000-000000000000"
+    policy = {"unknown_caller": Unknown.DENY, "unknown_outcall": Unknown.DENY}
+    cases = {
+        ("ALLOW", "emergency"): {**FROM_ALICE, "WAZO_DSTNUM": "15", "WAZO_OUTCALLID": "3"},
+        ("DENY", "unknown-caller"): {"WAZO_USERUUID": stranger, "WAZO_DSTNUM": "200"},
+        ("DENY", "unknown-outcall"): {**FROM_ALICE, "WAZO_DSTNUM": "200", "WAZO_OUTCALLID": "9"},
+    }
+    with rules(emergency="15", **policy) as running, adapter(running.server.address) as agi:
+        found = [Asterisk(channel).call(agi.address) for channel in cases.values()]
+
+    assert [(one["WAZO_AUTHORIZATION"], one["RIGHTCALL_REASON"]) for one in found] == list(cases)
 
 
 @pytest.mark.parametrize("number", ["1120", "9112", "+112", "112*1", "112\n", "112\x00", "11", ""])
