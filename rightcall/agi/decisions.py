@@ -107,7 +107,8 @@ class Decisions:
             )
             _log.warning("agi_tenant_unknown", **_described(call, verdict), error=str(error))
         elif isinstance(error, errors.RightcallError):
-            verdict = Verdict(allowed=self._on_failure(call), reason=Reason.NO_ANSWER)
+            reason = Reason.CLOSED_TENANT if isinstance(error, errors.TenantClosed) else Reason.NO_ANSWER
+            verdict = Verdict(allowed=self._on_failure(call), reason=reason)
             _log.warning("agi_no_answer", **_described(call, verdict), error=str(error))
         else:
             verdict = Verdict(allowed=self._on_failure(call), reason=Reason.NO_ANSWER)

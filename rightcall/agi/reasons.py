@@ -18,6 +18,7 @@ class Reason(StrEnum):
     LOCKED = "locked"
     NO_SOUND = "no-sound"
     NO_ANSWER = "no-answer"
+    CLOSED_TENANT = "closed-tenant"
     UNKNOWN_TENANT = "unknown-tenant"
     UNKNOWN_CALLER = "unknown-caller"
     UNKNOWN_OUTCALL = "unknown-outcall"
@@ -34,6 +35,7 @@ MEANINGS: Final = {
     Reason.LOCKED: "Too many wrong PINs; `RIGHTCALL_RETRY_AFTER` has the seconds until the next may be tried.",
     Reason.NO_SOUND: "No PIN was dialled, and the sound that asks for one could not be played.",
     Reason.NO_ANSWER: "The server has not decided: `--on-failure` did. With a PIN that was not checked: DENY.",
+    Reason.CLOSED_TENANT: "The tenant's definitions have never been free of faults: `--on-failure` decided.",
     Reason.UNKNOWN_TENANT: "The server does not know the channel's tenant: `--unknown-tenant` decided.",
     Reason.UNKNOWN_CALLER: "The server denies callers that it does not know (`--unknown-caller deny`).",
     Reason.UNKNOWN_OUTCALL: "The server denies outcalls that it does not know (`--unknown-outcall deny`).",

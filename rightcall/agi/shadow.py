@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-_UNANSWERED = frozenset({Reason.NO_ANSWER, Reason.UNKNOWN_TENANT})
+_UNANSWERED = frozenset({Reason.NO_ANSWER, Reason.CLOSED_TENANT, Reason.UNKNOWN_TENANT})
 
 
 class Shadow:

@@ -15,6 +15,7 @@ from server import running_server
 from structlog.testing import capture_logs
 
 from pdp.rules.dialling import Emergency
+from pdp.rules.model import Outcall, Tenant, User
 from pdp.settings import Unknown
 from rightcall.agi.settings import OnFailure, UnknownTenant
 
@@ -165,6 +166,25 @@ def test_a_slow_asterisk_takes_nothing_from_the_servers_time(running: Running) -
 
     assert (allowed["WAZO_AUTHORIZATION"], allowed["RIGHTCALL_REASON"]) == ("ALLOW", "no-rule")
     assert (denied["WAZO_AUTHORIZATION"], denied["RIGHTCALL_REASON"]) == ("DENY", "rule")
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcall", "verdict"),
+    [
+        (OnFailure.INTERNAL, "", "ALLOW"),
+        (OnFailure.INTERNAL, "3", "DENY"),
+        (OnFailure.CLOSED, "", "DENY"),
+        (OnFailure.OPEN, "3", "ALLOW"),
+    ],
+)
+def test_a_closed_tenant_is_a_failure_with_a_reason_of_its_own(mode: OnFailure, outcall: str, verdict: str) -> None:
+    """Its users are known, and its rules are not: the failure mode decides."""
+    tenant = Tenant(ACME, "acme", users=(User(ALICE),), outcalls=(Outcall("3", "world"),), closed=2)
+    channel = {**STALE, **FROM_ALICE, "WAZO_DSTNUM": "200", "WAZO_OUTCALLID": outcall}
+    with running_server(tenant) as running, adapter(running.server.address, on_failure=mode) as agi:
+        variables = Asterisk(channel).call(agi.address)
+
+    assert (variables["WAZO_AUTHORIZATION"], variables["RIGHTCALL_REASON"]) == (verdict, "closed-tenant")
 
 
 @pytest.mark.parametrize(
