@@ -66,7 +66,8 @@ class CurrentSnapshots:
         source_error: what the last attempt to follow the source came to; empty where it succeeded.
         contacted_at: when the source was last looked at with success, in seconds of Unix time; before the first time,
             when this object was made.
-        only: the snapshot of the only tenant; None where there are none or more, and while others are missing.
+        only: the snapshot of the only tenant; None where there are none or more, where it is closed, and while others
+            are missing.
         missing: tenants that are to be here and are not; those that nobody can name are not among them.
         memory: where the blobs of snapshots lie best that are to become current.
         answered_elsewhere: whether it is other processes that answer from them.
@@ -232,7 +233,8 @@ class CurrentSnapshots:
         why = self._state.incomplete if incomplete is None else incomplete
         for told in self._on_change:
             told(held)
-        self.only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
+        only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
+        self.only = None if only is not None and only.closed else only
         self._state = _State(held, only=self.only, incomplete=why)
         self._tell_ready(was_ready=was_ready)
 
