@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -31,6 +30,7 @@ from pdp.services.methods import methods
 from pdp.settings import ServerSettings
 from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.readiness import readiness
 from pdp.snapshots.scoped import ScopedSnapshots
 from pdp.transports.choice import Transport, choose_transport
 from pdp.transports.grpcio import GrpcTransport
@@ -56,9 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["Server", "ServerSettings"]
 
 _log = structlog.get_logger()
-
-_MOST_SHOWN = 1000
-"""Characters of what is wrong with the source of rules that ``/readyz`` shows."""
 
 
 class Server:
@@ -304,29 +301,12 @@ class Server:
     def _readiness(self) -> Readiness:
         if self._stopping:
             return Readiness(ready=False, reason="not ready: the server is stopping")
-        source, error = self._told_of_source()
-        if not self._current.ready:
-            loaded = "not all rules are" if self._current.held() else "no rules are"
-            return Readiness(ready=False, reason=f"not ready: {loaded} loaded from {source}{error}")
-        stale = time.time() - self._current.contacted_at
-        if 0 < self._settings.max_staleness < stale:
-            return Readiness(ready=False, reason=f"not ready: no contact to {source} for {stale:.0f} s{error}")
-        held = self._current.held()
-        tenants = "1 tenant" if len(held) == 1 else f"{len(held)} tenants"
-        if closed := sum(one.snapshot.closed > 0 for one in held):
-            tenants += f" ({closed} closed by faults)"
-        return Readiness(ready=True, reason=f"ready: {tenants} from {source}{error}")
-
-    def _told_of_source(self) -> tuple[str, str]:
-        """Where the rules come from and what is wrong there, as far as everybody may know who reaches the HTTP port.
-
-        Faults name callers, tenants and patterns. Where clients have to say who they are, they and the log have them.
-        """
-        error = self._current.source_error
-        if self._security.tells_clients_apart:
-            return "their source", "; there are faults, which GetStatus and the log name" if error else ""
-        shown = f"{error[:_MOST_SHOWN]}…" if len(error) > _MOST_SHOWN else error
-        return self._current.source, f"; {shown}" if error else ""
+        ready, reason = readiness(
+            self._current,
+            max_staleness=self._settings.max_staleness,
+            strangers=self._security.tells_clients_apart,
+        )
+        return Readiness(ready=ready, reason=reason)
 
 
 def _limits_of(transport: Transport) -> MakeLimits:

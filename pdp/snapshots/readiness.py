@@ -1,0 +1,43 @@
+"""Whether calls can be answered, and a sentence about it for ``/readyz``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pdp.snapshots.current import CurrentSnapshots
+
+_MOST_SHOWN = 1000
+"""Characters of what is wrong with the source of rules that are shown."""
+
+
+def readiness(current: CurrentSnapshots, *, max_staleness: float, strangers: bool) -> tuple[bool, str]:
+    """Whether the snapshots answer calls, and why or why not.
+
+    Args:
+        current: what answers.
+        max_staleness: seconds without contact to the source after which it is not ready any more; 0: it stays ready.
+        strangers: whether somebody reads this who may not ask: faults name callers, tenants and patterns.
+    """
+    source, error = _told_of_source(current, strangers=strangers)
+    if not current.ready:
+        loaded = "not all rules are" if current.held() else "no rules are"
+        return False, f"not ready: {loaded} loaded from {source}{error}"
+    stale = time.time() - current.contacted_at
+    if 0 < max_staleness < stale:
+        return False, f"not ready: no contact to {source} for {stale:.0f} s{error}"
+    held = current.held()
+    tenants = "1 tenant" if len(held) == 1 else f"{len(held)} tenants"
+    if closed := sum(one.snapshot.closed > 0 for one in held):
+        tenants += f" ({closed} closed by faults)"
+    return True, f"ready: {tenants} from {source}{error}"
+
+
+def _told_of_source(current: CurrentSnapshots, *, strangers: bool) -> tuple[str, str]:
+    """Where the rules come from, and what is wrong there."""
+    error = current.source_error
+    if strangers:
+        return "their source", "; there are faults, which GetStatus and the log name" if error else ""
+    shown = f"{error[:_MOST_SHOWN]}…" if len(error) > _MOST_SHOWN else error
+    return current.source, f"; {shown}" if error else ""
