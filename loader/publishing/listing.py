@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from loader.errors import PublishError
-from pdp.rules.errors import SnapshotError, SnapshotMisplaced
+from pdp.rules.errors import SnapshotError, SnapshotMisplaced, SnapshotUntrusted
 from pdp.rules.publication.manifest import Listed, Manifest
 from pdp.rules.publication.scripts import NAMING
 
@@ -95,6 +95,19 @@ class TenantList:
             return
         if found.sequence >= self.sequence:
             self._known, self._lost = found, False
+
+    def foreign(self, raw: bytes) -> str:
+        """Why a manifest is none of this deployment's, as people are told; empty where it is, or there is none."""
+        if not raw:
+            return ""
+        try:
+            Manifest.load(raw, (self._secret,) if self._secret else (), self._scope)
+        except (SnapshotMisplaced, SnapshotUntrusted) as error:
+            advice = "give each deployment a --redis-prefix of its own, or this loader the other's key and --deployment"
+            return f"another deployment publishes to {self._name} under the same prefix ({error}); {advice}"
+        except SnapshotError:
+            return ""
+        return ""
 
     def write(
         self, expected: Mapping[str, int], pointers: Mapping[str, Pointer], *, complete: bool, least: int

@@ -195,6 +195,15 @@ class RedisPublisher:
         for tenant in expected:
             self._standing.setdefault(tenant, self._nothing(tenant))
 
+    def foreign(self) -> str:
+        """Why this loader would never publish here though the one that leads went: it is another deployment's; or ''.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+        """
+        with translated(self.name):
+            return self._list.foreign(cast("bytes | None", self._client.get(self._keys.manifest)) or b"")
+
     def list_again(self, tenant: str) -> None:
         """Lists a tenant that an operator brings back, where there is a manifest and it names others.
 

@@ -172,9 +172,10 @@ def load(  # noqa: PLR0913 - each is an option
         _log.warning("no_secret_key", advice="rules are not signed and passwords not published; give --secret-key-file")
     by = name or f"{socket.gethostname()}:{os.getpid()}"
     lease = Lease(client, redis_name, by, prefix=scope.prefix)
+    publisher = RedisPublisher(client, redis_name, by=by, secret=secret, scope=scope, keep=keep, lease=lease)
     synchronizer = (traced.synchronizer or Synchronizer)(
         opened,
-        RedisPublisher(client, redis_name, by=by, secret=secret, scope=scope, keep=keep, lease=lease),
+        publisher,
         secret=secret,
         password_override=PasswordOverride(password_override),
         guard=RemovalGuard(max_removal),
@@ -188,7 +189,7 @@ def load(  # noqa: PLR0913 - each is an option
         else:
             metrics = LoaderMetrics(version(), lambda: lease.leading, opened.stale_seconds)
             late = _LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck)
-            health = LoaderHealth(lease, metrics, late=late, stale=opened.stale_seconds)
+            health = LoaderHealth(lease, metrics, late=late, stale=opened.stale_seconds, foreign=publisher.foreign)
             with _served(http, metrics, health) as address:
                 _log.info("loading", version=version(), source=opened.name, redis=redis_name, loader=by, http=address)
                 _load_until_stopped(synchronizer, lease, metrics)
@@ -202,15 +203,23 @@ class LoaderHealth:
         metrics: what its cycles came to.
         late: seconds after which its last good cycle is too long ago.
         stale: for how many seconds a change of the source may be unknown.
+        foreign: why it could never publish, though the one that leads went; empty where it could.
     """
 
     def __init__(
-        self, lease: Lease, metrics: LoaderMetrics, *, late: float, stale: Callable[[], float] = lambda: 0.0
+        self,
+        lease: Lease,
+        metrics: LoaderMetrics,
+        *,
+        late: float,
+        stale: Callable[[], float] = lambda: 0.0,
+        foreign: Callable[[], str] = lambda: "",
     ) -> None:
         self._lease = lease
         self._metrics = metrics
         self._late = late
         self._stale = stale
+        self._foreign = foreign
 
     def __call__(self) -> Readiness:
         """Whether it is ready, and why."""
@@ -218,6 +227,12 @@ class LoaderHealth:
         if not lease.leading:
             if lease.problem or not lease.leader:
                 return Readiness(ready=False, reason=f"not ready: {lease.problem or 'nobody is known to lead yet'}")
+            try:
+                foreign = self._foreign()
+            except PublishError as error:
+                foreign = str(error)
+            if foreign:
+                return Readiness(ready=False, reason=f"not ready: {lease.leader} leads, and {foreign}")
             return Readiness(ready=True, reason=f"ready: standing by while {lease.leader} leads")
         age = time.time() - self._metrics.last_success
         if age > self._late:

@@ -222,6 +222,8 @@ def test_readiness_of_a_loader(redis: RedisServer) -> None:
     ]
     assert (said[4].ready, said[4].reason.endswith("s; Redis is away")) == (False, True)
     assert said[5] == (True, "ready: standing by while one leads")
+    foreign = LoaderHealth(other, metrics, late=1000, foreign=lambda: "another deployment publishes here")()
+    assert foreign == (False, "not ready: one leads, and another deployment publishes here")
 
 
 def get(address: str, path: str) -> tuple[int, str]:

@@ -198,6 +198,9 @@ def test_another_deployments_rules_are_refused(redis: RedisServer) -> None:
     publisher = RedisPublisher(open_redis(redis.url), "redis", secret=KEY, scope=paris)
     loader = Synchronizer(GivenSource(OF_BOLT), publisher, secret=KEY, password_override=PasswordOverride.ALL)
     assert "give each deployment a --redis-prefix of its own" in loader.sync().error
+    assert "another deployment publishes" in publisher.foreign()
+    assert "another deployment publishes" in RedisPublisher(open_redis(redis.url), "redis", secret=b"another").foreign()
+    assert RedisPublisher(open_redis(redis.url), "redis", secret=KEY).foreign() == ""
     with redis.client() as client:
         assert [name.decode() for name in client.hkeys(KEYS.pointers)] == [ACME]
 
