@@ -70,7 +70,7 @@ def test_every_option_of_the_programs_has_a_value_or_a_reason() -> None:
     """A new option of `serve` or `load` needs a value in the chart, or a reason why it has none."""
     ways: list[list[Manifest]] = [
         rendered(EVERYTHING, "--set", "pdp.extraArgs=null,loader.extraArgs=null"),
-        rendered(EMBEDDED, "--set", f"{JWT},test.enabled=false"),
+        rendered(EMBEDDED, "--set", f"{JWT},test.enabled=false,isolateFaults=true"),
     ]
     for program, container in (("serve", "pdp"), ("load", "loader")):
         found = [one for manifests in ways for spec in pods(manifests).values() for one in spec["containers"]]

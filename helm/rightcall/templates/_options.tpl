@@ -7,6 +7,9 @@
 {{- if $embedded }}
 - "--definitions=/etc/rightcall/definitions"
 - "--password-override={{ $.Values.passwordOverride }}"
+{{- if $.Values.isolateFaults }}
+- "--isolate-faults"
+{{- end }}
 {{- else }}
 - {{ printf "--redis-prefix=%s" $.Values.redis.prefix | quote }}
 {{- with $.Values.redis.deployment }}
@@ -28,6 +31,12 @@
 {{- with .httpUrl }}
 - {{ printf "--http-url=%s" . | quote }}
 {{- end }}
+{{- with .emergency }}
+- {{ printf "--emergency=%s" (join "," .) | quote }}
+{{- end }}
+- "--unknown-caller={{ .unknownCaller }}"
+- "--unknown-outcall={{ .unknownOutcall }}"
+- "--extension-characters={{ .extensionCharacters }}"
 - "--transport={{ .transport }}"
 - "--workers={{ .workers }}"
 {{ include "rightcall.authOptions" $ }}
@@ -118,6 +127,15 @@
 {{- end }}
 - "--secret-key-file=/etc/rightcall/key/key"
 - "--password-override={{ $.Values.passwordOverride }}"
+{{- if $.Values.isolateFaults }}
+- "--isolate-faults"
+{{- end }}
+{{- range .defaultDialling }}
+- {{ printf "--default-dialling=%s" . | quote }}
+{{- end }}
+{{- range .defaultEmergency }}
+- {{ printf "--default-emergency=%s" . | quote }}
+{{- end }}
 - "--http={{ .listenHost }}:9465"
 - "--keep={{ .keep | toJson }}"
 - "--max-removal={{ .maxRemoval | toJson }}"
