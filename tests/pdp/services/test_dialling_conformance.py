@@ -98,7 +98,7 @@ def test_over_redis_all_is_decided_as_the_oracle_does(path: Path, redis: RedisSe
         with replica(redis.url) as following:
             current = following.current
             count = len(suite["definitions"]["tenants"])
-            until(lambda: len(current.held()) == count, "all tenants are here")
+            until(lambda: len(current.held()) == count and not current.incomplete, "all are here")
             service = DecisionService(
                 current,
                 following.metrics,
