@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pdp.decision_log.log import DecisionLog, Sink
     from pdp.metrics.registry import Metrics
+    from pdp.rules.publication.keys import Scope
 
     Decorated = Callable[..., Any]
 
@@ -41,6 +42,7 @@ def decision_log_options(function: Decorated) -> Decorated:
         decision_log_max_bytes: int,
         decision_log_keep: int,
         decision_log_length: int,
+        scope: Scope,
         **params: object,
     ) -> object:
         samples = _samples(decision_log_sample)
@@ -52,12 +54,12 @@ def decision_log_options(function: Decorated) -> Decorated:
 
             settings = DecisionLogSettings(samples=samples, mask=decision_log_mask, queue=decision_log_queue)
             if "://" in decision_log:
-                sink = _redis(decision_log, str(params["redis_prefix"]), decision_log_length)
+                sink = _redis(decision_log, scope.prefix, decision_log_length)
             else:
                 sink = _file(decision_log, decision_log_max_bytes, decision_log_keep)
             return DecisionLog(sink, settings, metrics)
 
-        return function(decision_log=opened, **params)
+        return function(decision_log=opened, scope=scope, **params)
 
     options = (
         option(
