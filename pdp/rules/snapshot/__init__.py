@@ -1,1 +1,1 @@
-"""Snapshots: reading a compiled blob where it lies, and deciding from it."""
+"""Snapshots: reading a compiled blob in place, and deciding from the blob."""

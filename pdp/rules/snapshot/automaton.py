@@ -1,35 +1,35 @@
 """Running the automata of a snapshot: from a root and a word to the verdict of the best item that matches.
 
-An *item* is a pattern together with the verdict that it leads to. A profile's items are ranked, best first, and an
-automaton answers with the verdict of the best one that matches the whole word, or with NO_VERDICT. A *word* is an
+An *item* is a pattern together with the verdict that the pattern leads to. A profile's items are ranked, best first,
+and an automaton returns the verdict of the best item that matches the whole word, or NO_VERDICT. A *word* is an
 extension as symbols, followed by END (see ``alphabet``).
 
 A walk passes through *values*, integers of four kinds that their size tells apart:
 
     0 ≤ value < VERDICT        a block: where its first row starts in ``blocks``
-    VERDICT ≤ value < LITERAL  settled: whatever follows, the verdict is ``value - VERDICT``
+    VERDICT ≤ value < LITERAL  a match state: whatever follows, the verdict is ``value - VERDICT``
     LITERAL ≤ value < LEAF     one literal is left: ``value - LITERAL`` is where its record starts in ``literals``
     LEAF ≤ value               some items are left: ``value - LEAF`` is where their record starts in ``leaves``
 
-A block is a small automaton in one place of memory, and mostly the whole of a profile: what costs time, where rules
-are many, is not to walk but to go to places of memory where nobody has been lately. Its rows lie one behind the other,
-a byte for each symbol and one more, and its first is where a walk enters. Such a byte is a *cell*:
+A block is a small automaton in one range of memory, and mostly the whole of a profile: with many rules, the cost of a
+walk is cache misses, not steps. The rows of a block follow each other, with one byte for each symbol and one more, and
+a walk enters at the first row. Such a byte is a *cell*:
 
-    0               nothing can match any more
-    1 … width       the walk leaves the block: that many words before its first row is the value to go on with
+    0               the dead state: no pattern can match any more
+    1 … width       the walk leaves the block: the next value stands that many words before the block's first row
     beyond          another row of the block: that many bytes behind this one
 
 So most walks are short, and stay within a cache line or two. A profile's patterns part within a digit or two; where
-only a literal is left, one comparison of the whole word tells the rest. A value never exceeds 30 bits, which is one
-digit of a Python integer.
+only a literal is left, one comparison of the whole word decides. A value never exceeds 30 bits, which is one digit of
+a Python integer.
 
 A literal's record is its symbols, END, and its verdict in four bytes. A leaf's record is a count, then for each item,
-best first, three words: verdict, kind and length of its program, where that starts. Leaves and literals match the word
-from its start: what the walk has learned is only that nothing else can match. A leaf whose first word has WIDE set
-holds a whole profile as a non-deterministic automaton, simulated bit by bit, many states at once: the way out for a
-rule set whose deterministic automaton would not fit (see ``builder``).
+best first, three words: verdict, kind and length of its program, start of its program. Leaves and literals match the
+word from its start: the walk has only excluded all other items. A leaf whose first word has WIDE set holds a whole
+profile as a bit-parallel NFA (all states simulated at once, one bit each): the fallback for a rule set whose
+deterministic automaton would not fit (see ``builder``).
 
-All tables are read where they lie; nothing here is built per rule.
+All tables are read in place; nothing here is built per rule.
 """
 
 from __future__ import annotations
@@ -50,17 +50,18 @@ LEAF = 7 << 27
 NO_VERDICT = 0
 
 FIXED = 0 << 16
-"""Kind of a program: one mask a symbol."""
+"""Kind of a program: one mask per symbol."""
 PREFIX = 1 << 16
-"""One mask a symbol, then anything; the length does not count the STAR."""
+"""Kind of a program: one mask per symbol, then any rest; the length does not count the STAR."""
 GLOB = 2 << 16
-"""Masks and STARs in any order."""
+"""Kind of a program: masks and STARs in any order."""
 KINDS = 3 << 16
 LENGTH = (1 << 16) - 1
 
 WIDE = 1 << 31
 """Marks a wide record: WIDE | count of patterns, offset into ``wide``, bytes of one mask; then each pattern's final
-bit, ascending, then each pattern's verdict."""
+bit, ascending, then each pattern's verdict.
+"""
 
 END_BYTE = bytes([END])
 NUMBER = struct.Struct("<I")
@@ -72,13 +73,13 @@ class Automaton:
 
     Attributes:
         symbols: 256 bytes, from ASCII code to symbol.
-        width: symbols that there are; a row is a byte longer.
-        blob: holds blocks and literals, and a slice of it is bytes.
+        width: the number of symbols; a row has one byte more.
+        blob: the bytes with blocks and literals; a slice is ``bytes``.
         blocks: where in ``blob`` the blocks start.
-        ways_out: the blocks' section as words of 32 bits, for the values that lead out of blocks.
-        literals: where in ``blob`` they start.
-        leaves: of 32 bits; leaf records.
-        programs: of 32 bits; the tokens of every pattern.
+        ways_out: the blocks' section as words of 32 bits, for the values at the exits of blocks.
+        literals: where in ``blob`` the literals start.
+        leaves: leaf records, as words of 32 bits.
+        programs: the tokens of every pattern, as words of 32 bits.
         wide: the masks of wide records.
     """
 
@@ -120,7 +121,7 @@ class Automaton:
         return value
 
     def step(self, block: int, row: int, symbol: int) -> tuple[int, int]:
-        """The value to go on with from a row of a block, and its row: the first one of another block."""
+        """The value after one symbol, read in a row of a block, and its row: the first row of another block."""
         cell = self.blob[self.blocks + row + symbol]
         if cell > self.width:
             return block, row + cell
@@ -128,7 +129,7 @@ class Automaton:
         return value, value
 
     def matches(self, kind: int, program: int, word: bytes) -> bool:
-        """Whether one item, given as a leaf holds it, matches ``word``."""
+        """Whether one item, given by its kind and program in a leaf, matches ``word``."""
         length = kind & LENGTH
         kind &= KINDS
         tokens = self.programs[program : program + length]
@@ -140,7 +141,7 @@ class Automaton:
         return all(mask >> symbol & 1 for mask, symbol in zip(tokens, symbols, strict=False))
 
     def tokens(self, kind: int, program: int) -> tuple[int, ...]:
-        """The tokens of one item, given as a leaf holds it."""
+        """The tokens of one item, given by its kind and program in a leaf."""
         stars = (STAR,) if kind & KINDS == PREFIX else ()
         return *self.programs[program : program + (kind & LENGTH)], *stars
 
@@ -158,8 +159,8 @@ class Automaton:
     def _simulate(self, at: int, count: int, word: bytes) -> int:
         """The verdict of a wide record: bit n of the state says that the tokens before position n have matched.
 
-        Positions of all patterns stand in one row of bits, those of the best pattern lowest, so one shift advances all
-        of them and the lowest final bit that is set belongs to the best one that matches.
+        Positions of all patterns stand in one row of bits, those of the best pattern lowest, so one shift advances
+        every pattern, and the lowest final bit that is set belongs to the best pattern that matches.
         """
         offset, size = self.leaves[at + 1], self.leaves[at + 2]
 

@@ -5,18 +5,18 @@
          8     4  format version
         12     4  number of sections
         16     8  size of the whole blob in bytes
-        24    32  signature: HMAC-SHA256 of the content's digest under the deployment's key; zeros where it has none
+        24    32  signature: HMAC-SHA256 of the content's digest under the deployment's key; zeros without a key
         56    32  checksum: SHA-256 of the content's digest and the signature
         88  16·n  where each section starts and how many bytes it has
          …        the sections, each at a multiple of 64 bytes, with zeros in between
 
-A section gets room to grow before the next one starts, so that the sections behind one that grew by a little lie where
-they lay: what an edit changed is then a few places of the blob (see ``delta``).
+A section gets room to grow before the next one starts, so that the sections behind one that grew by a little keep their
+offsets: an edit then changes a few ranges of the blob (see ``delta``).
 
 The content's digest is the SHA-256 of everything before 24 and after 88. All numbers are little-endian and unsigned.
 Sections are found by position: ``Section`` is the format, and FORMAT.md beside this file describes it. A change to
-them, or to what is in them, is a new FORMAT_VERSION. A reader takes the versions in READABLE, so that servers can be
-upgraded before loaders; it refuses every other one, and keeps what it had.
+the sections or to their contents is a new FORMAT_VERSION. A reader takes the versions in READABLE, so that servers can
+be upgraded before loaders; a reader rejects every other version, and keeps the snapshot that is loaded.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Blob: TypeAlias = "bytes | mmap.mmap"
-"""What a slice of is bytes: the hash tables compare keys with one comparison each."""
+"""A buffer whose slices are ``bytes``: the hash tables compare keys with one comparison each."""
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
-"""Bytes, wherever they lie."""
+"""Any buffer of bytes."""
 
 MAGIC = b"RIGHTCAL"
 FORMAT_VERSION = 3
-"""What is written."""
+"""The version that is written."""
 READABLE = {2: 14, 3: 16}
-"""The versions that are read, each with its number of sections: those that come later are empty in it."""
+"""The versions that are read, each with its number of sections; sections that a version lacks are read as empty."""
 ALIGNMENT = 64
 _ROOM_BITS = 5
-"""A section's room is a multiple of the power of two that is this many bits below its size: at most a 16th is spare."""
+"""A section's room is a multiple of 2 to the power (bits of the size - ``_ROOM_BITS``): at most a 16th is spare."""
 _META_ROOM = 1024
-"""A multiple of this is META's, which gets longer and shorter all the time."""
+"""The room of META, whose size changes with every revision, is a multiple of this many bytes."""
 
 HEAD_SIZE = 24
-"""Bytes of a blob up to the end of its size."""
+"""Bytes of a blob up to the end of the field with the blob's size."""
 _HEADER = struct.Struct("<8sIIQ32s32s")
 _ENTRY = struct.Struct("<QQ")
 _CONTENT_HEAD = 24
@@ -62,7 +62,7 @@ _UNSIGNED = bytes(32)
 
 
 class Section(IntEnum):
-    """What a snapshot consists of, in the order of the blob."""
+    """The sections of a snapshot, in the order of the blob."""
 
     META = 0
     """JSON: tenant, revision, counts, widths."""
@@ -77,30 +77,30 @@ class Section(IntEnum):
     OUTCALLS = 8
     """Hash table: id → root, record."""
     RECORDS = 9
-    """Words: what users, groups and outcalls are associated with."""
+    """Words: the associations of users, groups and outcalls."""
     PERMISSIONS = 10
-    """A PERMISSION_ROW each."""
+    """One PERMISSION_ROW per permission."""
     PATTERNS = 11
-    """Words: text's offset and length, kind, reference."""
+    """Words: offset and length of the text, kind, reference."""
     STRINGS = 12
     """UTF-8 text, end to end."""
     SECRETS = 13
     """Salted, keyed hashes of passwords."""
     ALIASES = 14
-    """Hash table: alias → offset and length of the user's UUID in STRINGS. Empty where there are none."""
+    """Hash table: alias → offset and length of the user's UUID in STRINGS. Empty in a tenant without aliases."""
     DIALLING = 15
-    """How the tenant dials (see ``dialling``). Empty where extensions are read as they are."""
+    """The tenant's dialling plan (see ``dialling``). Empty where extensions are read unchanged."""
 
 
 class Extent(NamedTuple):
-    """Where a section lies."""
+    """Offset and size of a section."""
 
     start: int
     view: memoryview
 
 
 def seal(sections: Mapping[Section, Buffer], secret: bytes | None) -> bytes:
-    """Puts sections together, with checksum, and signed where there is a secret key."""
+    """Puts sections together under a header with checksum, and signs the blob if there is a secret key."""
     offset = _HEADER.size + _ENTRY.size * len(Section)
     entries: list[bytes] = []
     body: list[Buffer] = []
@@ -118,11 +118,11 @@ def seal(sections: Mapping[Section, Buffer], secret: bytes | None) -> bytes:
 
 
 def is_whole(size: object, head: object) -> bool:
-    """Whether a blob of this size that begins like this is all there; what is in it is not looked at.
+    """Whether a blob with this size and these first bytes is complete; the content is not checked.
 
     Args:
-        size: of the blob, or what Redis said instead.
-        head: its first HEAD_SIZE bytes, or what Redis said instead.
+        size: the size of the blob in bytes, or a different response of Redis.
+        head: the first HEAD_SIZE bytes, or a different response of Redis.
     """
     if not isinstance(head, bytes) or len(head) < HEAD_SIZE:
         return False
@@ -130,12 +130,12 @@ def is_whole(size: object, head: object) -> bool:
 
 
 def checksum(blob: Blob) -> bytes:
-    """The checksum in a blob's header, which tells one blob from all others; it is not compared with the content."""
+    """The checksum in a blob's header, which identifies the blob; the content is not hashed again."""
     return blob[_HEADER.size - len(_UNSIGNED) : _HEADER.size]
 
 
 def regions(blob: Blob) -> list[tuple[int, int]]:
-    """Where the parts of a whole blob start and end, one after the other: the header, then each section with its room.
+    """The start and end of each part of a whole blob, in order: the header, then each section with its room.
 
     Raises:
         SnapshotError: the header is not one of this format.
@@ -150,15 +150,15 @@ def regions(blob: Blob) -> list[tuple[int, int]]:
 
 
 def unseal(blob: Blob, secrets: Sequence[bytes] = (), *, gently: bool = False) -> dict[Section, Extent]:
-    """Checks a blob and returns its sections, where they lie.
+    """Checks a blob and returns the extents of its sections.
 
     Args:
-        blob: what ``seal`` returned.
-        secrets: keys of which one must have signed it; none: a signature is not asked for.
-        gently: whether most of the processor is left to others, who answer calls.
+        blob: the return value of ``seal``.
+        secrets: keys of which one must have signed the blob; none: a signature is not required.
+        gently: whether to leave most of the processor to threads that serve calls.
 
     Raises:
-        SnapshotError: it is no whole, undamaged, trusted snapshot of this format.
+        SnapshotError: the blob is no whole, undamaged, trusted snapshot of this format.
     """
     view = memoryview(blob).toreadonly()
     head = _head(view)
@@ -172,13 +172,13 @@ def unseal(blob: Blob, secrets: Sequence[bytes] = (), *, gently: bool = False) -
 
 
 def unseal_verified(blob: Blob) -> dict[Section, Extent]:
-    """The sections of a blob that ``unseal`` has checked before, and that nobody can have changed since.
+    """The extents of the sections of a blob that ``unseal`` has checked before, and that cannot have changed since.
 
-    Checksum and signature are not looked at again, which is nearly all that opening costs. Header and sections are
-    read like any other's: none can lie outside the blob.
+    Checksum and signature, nearly the whole cost of opening, are not checked again. Header and sections are read as
+    in ``unseal``: no section can lie outside the blob.
 
     Raises:
-        SnapshotError: it is no whole snapshot of this format.
+        SnapshotError: the blob is no whole snapshot of this format.
     """
     view = memoryview(blob).toreadonly()
     head = _head(view)
@@ -188,7 +188,7 @@ def unseal_verified(blob: Blob) -> dict[Section, Extent]:
 
 
 class _Head(NamedTuple):
-    """What a header says."""
+    """The fields of a header."""
 
     magic: bytes
     version: int
@@ -199,7 +199,7 @@ class _Head(NamedTuple):
 
 
 def _head(view: memoryview) -> _Head:
-    """The header of a blob that is of this format, and not too short."""
+    """The header of a blob of this format."""
     if len(view) < _HEADER.size:
         raise SnapshotTruncated(_HEADER.size, len(view))
     head = _Head(*_HEADER.unpack_from(view))
@@ -207,7 +207,7 @@ def _head(view: memoryview) -> _Head:
         raise SnapshotForeign("magic", MAGIC, head.magic)
     if head.version not in READABLE:
         raise SnapshotForeign("format version", FORMAT_VERSION, head.version)
-    if sys.byteorder != "little":  # the tables are used where they lie
+    if sys.byteorder != "little":  # the tables are used in place
         raise SnapshotForeign("byte order", sys.byteorder, "little")
     if head.size > len(view):
         raise SnapshotTruncated(head.size, len(view))
@@ -232,7 +232,7 @@ def _section(view: memoryview, section: Section) -> Extent:
 
 
 def _room(section: Section, size: int) -> int:
-    """How many bytes a section of this size gets."""
+    """The room, in bytes, for a section of this size."""
     least = _META_ROOM if section is Section.META else ALIGNMENT
     step = max(least, 1 << max(size.bit_length() - _ROOM_BITS, 0))
     return size + -size % step

@@ -1,4 +1,4 @@
-"""Deciding where a tenant says how it dials: over the forms of the number that an extension is.
+"""Deciding for a tenant with a dialling plan: over the forms of the number that an extension stands for.
 
 Of each reading of the extension the best verdict over its words stands, by precedence; of two readings the stricter.
 """
@@ -23,11 +23,11 @@ _REMEMBERED = 65_536
 
 
 class DialledMatching:
-    """Decides as ``Matching`` does, of extensions as the tenant dials them.
+    """Decides as ``Matching`` does, for extensions as the tenant dials.
 
     Args:
-        matcher: decides a word.
-        dialling: makes words of extensions.
+        matcher: decides on a word.
+        dialling: turns extensions into words.
     """
 
     def __init__(self, matcher: Matching, dialling: Dialling) -> None:
@@ -53,11 +53,11 @@ class DialledMatching:
         return number
 
     def match_request(self, data: bytes, plain_from: int) -> int:  # noqa: ARG002 - as of Matching
-        """No request is plain: its extension is to be read first."""
+        """NOT_PLAIN for every request: the extension must be read by the dialling plan first."""
         return NOT_PLAIN
 
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
-        """The verdict itself.
+        """The verdict on a call.
 
         Raises:
             Undiallable: the extension cannot be dialled.
@@ -65,7 +65,7 @@ class DialledMatching:
         return self.verdict(self.match(caller, extension, outcall))
 
     def _best(self, caller: str, words: Words, outcall: str) -> int:
-        """The verdict that prevails among those on some words."""
+        """The verdict that prevails over these words."""
         match, best = self._match, NO_VERDICT
         for word in words:
             number = match(caller, word, outcall)

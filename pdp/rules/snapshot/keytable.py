@@ -1,14 +1,14 @@
-"""A hash table that lies in a blob: from a key to two numbers, with nothing to build before the first look-up.
+"""A hash table within a blob: from a key to two numbers, with nothing to build before the first look-up.
 
 Open addressing, linear probing, at most three fifths full. The section starts with four words (slots that keys hash
-to, bytes of a key, keys, how they are hashed); a slot is a key, padded with zeros to a multiple of four bytes, and two
-words. Probing does not wrap around: what the last slots push out stands in slots behind them, and the last of all is
-empty, so that every search ends.
+to, bytes of a key, keys, how keys are hashed); a slot is a key, padded with zeros to a multiple of four bytes, and two
+words. Probing does not wrap around: keys that the last slots push out stand in slots behind those, and the last slot of
+all is empty, so that every search ends.
 
-Keys that all fill their slots, as UUIDs do, are hashed by being taken apart: eight of their bytes are the hash, as they
-are, since in a UUID the last ones, or else the first, differ as a hash's do. It takes half the time of a checksum. The
-head says where those eight start. Where keys would crowd, and for all other keys, the hash is CRC-32 of the whole key.
-Keys are the customer's own, so whoever made them collide slows down nobody else.
+Keys that all fill their slots, such as UUIDs, are hashed by a part: eight bytes of the key are the hash, unchanged,
+since in a UUID the last bytes, or else the first, differ as a hash's do. Taking the part needs half the time of a
+checksum. The head says where those eight bytes start. Where keys would crowd, and for all other keys, the hash is
+CRC-32 of the whole key. Keys are the customer's own, so colliding keys slow down their own tenant only.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct("<IIII")
 HASHED_BY_CHECKSUM = 2**32 - 1
-"""In the head, as ``part``: keys are hashed by CRC-32."""
+"""Value of ``part`` in the head for keys that are hashed by CRC-32."""
 _PART = 8
-"""Bytes of a key that are its hash otherwise."""
+"""The size in bytes of the part of a key that is its hash."""
 Hash: TypeAlias = "Callable[[bytes], tuple[int]]"
 _CROWD = 256
-"""Slots that a key may lie behind the one that it hashes to, before another hash is tried."""
+"""Slots that a key may lie behind the slot of its hash, before another hash is tried."""
 _NUMBERS = struct.Struct("<II")
 _WORD = 4
 MISSING = -1
@@ -41,17 +41,17 @@ class KeyTable:
     """A table in a blob.
 
     Args:
-        blob: the whole blob; a slice of it is bytes.
-        section: the table's part of it.
+        blob: the whole blob; a slice is ``bytes``.
+        section: the table's part of the blob.
         start: where in the blob the section starts.
 
     Attributes:
         words: the section, as words of 32 bits.
-        blob, origin, first: the blob, and where in it the section and the first slot start.
-        slots, slot_size, width: how many slots keys hash to, the bytes of one, and of the key in one.
-        part: where in a key the eight bytes are that are its hash, or HASHED_BY_CHECKSUM.
-        hashed: a function from a key to its hash, as the only one of a tuple; it may raise struct.error for a key whose
-            length is not ``width``, and there is none of those in the table then.
+        blob, origin, first: the blob, and where in the blob the section and the first slot start.
+        slots, slot_size, width: the number of slots that keys hash to, the bytes of a slot, and of the key in a slot.
+        part: where the eight bytes that are a key's hash start, or HASHED_BY_CHECKSUM.
+        hashed: a function from a key to a tuple of one, its hash; raises struct.error, if at all, for a key whose
+            length is not ``width``: such a key is not in the table.
     """
 
     __slots__ = (
@@ -93,11 +93,11 @@ class KeyTable:
         self._empty = bytes(self.width)
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """The number of keys."""
         return self._count
 
     def find(self, key: bytes) -> int:
-        """Where in ``words`` the first of the key's numbers is, before the second; MISSING: there is no such key."""
+        """The index in ``words`` of the key's first number, which the second follows; MISSING: there is no such key."""
         width = self.width
         if not key or not key[-1] or len(key) > width:
             return MISSING
@@ -135,18 +135,18 @@ class KeyTable:
 
 
 def find_user(users: KeyTable, caller: str) -> int:
-    """Where the table of users has one, or MISSING; its keys are in lower case, and a UUID means the same in either."""
+    """Where the table of users has a UUID, in either case, or MISSING; the keys are in lower case."""
     at = users.find(caller.encode("ascii", "replace"))
     return at if at != MISSING else users.find(caller.lower().encode("ascii", "replace"))
 
 
 def find_text(table: KeyTable, text: str) -> int:
-    """Where a table of outcalls or aliases has one, or MISSING."""
+    """Where a table of outcalls or aliases has a text, or MISSING."""
     return table.find(text.encode("utf-8", "surrogatepass"))
 
 
 def _hash_of(width: int, part: int) -> Hash:
-    """The function that a head names; ``part`` is where in a key of ``width`` bytes the hash is (see ``KeyTable``)."""
+    """The hash function that a head names; ``part`` is where in a key of ``width`` bytes the hash is."""
     if part == HASHED_BY_CHECKSUM:
         return lambda key: (crc32(key),)
     hashed: Hash = struct.Struct(f"<{part}xQ{width - part - _PART}x").unpack
@@ -157,8 +157,8 @@ class TableBuilder:
     """The section of a table, kept up to date key by key.
 
     Args:
-        width: bytes that a slot has for a key at the least; it grows with the longest key. Keys are hashed by a part of
-            them as long as all have this length.
+        width: the least number of bytes of a slot's key; grows with the longest key. Keys are hashed by a part as long
+            as every key has this length.
     """
 
     def __init__(self, width: int = _WORD) -> None:
@@ -174,7 +174,7 @@ class TableBuilder:
             self._rebuild(keys * 2 + 1, self._width, self._parts)
 
     def set(self, key: bytes, first: int, second: int) -> None:
-        """Gives a key its two 32-bit numbers; keys are not empty and hold no zero byte."""
+        """Sets the two 32-bit numbers of a key, which is not empty and holds no zero byte."""
         if not self._fits(key):
             self._rebuild(self._slots, max(len(key), self._width), (HASHED_BY_CHECKSUM,))
         at, found = self._seek(key)
@@ -188,7 +188,7 @@ class TableBuilder:
         _NUMBERS.pack_into(self._table, at + self._width, first, second)
 
     def remove(self, key: bytes) -> None:
-        """Takes a key out; nothing happens where there is no such key."""
+        """Removes a key, if the table has the key."""
         hole, found = self._seek(key) if self._fits(key) else (0, False)
         if not found:
             return
@@ -196,7 +196,7 @@ class TableBuilder:
         table, size = self._table, self._size
         at = hole + size
         while table[at]:
-            # What was pushed behind the hole moves into it, or a search for it would end there.
+            # A key that was pushed behind the hole moves into the hole, or a search for that key would end there.
             if self._home(bytes(table[at : at + self._width]).rstrip(b"\0")) <= hole:
                 table[hole : hole + size] = table[at : at + size]
                 hole = at
@@ -204,15 +204,15 @@ class TableBuilder:
         table[hole : hole + size] = bytes(size)
 
     def section(self) -> bytes:
-        """The section as it is now."""
+        """The current section."""
         return _HEAD.pack(self._slots, self._width, self._count, self._parts[0]) + self._table
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """The number of keys."""
         return self._count
 
     def _shape(self, width: int, parts: tuple[int, ...]) -> None:
-        """Takes over how wide keys are, and the ways to hash them that are left, the one in use first."""
+        """Sets the width of keys, and the remaining ways to hash keys, the one in use first."""
         self._width = width + -width % _WORD
         self._size = self._width + _NUMBERS.size
         self._parts = parts
@@ -225,7 +225,7 @@ class TableBuilder:
         return self._hash(key)[0] % self._slots * self._size
 
     def _seek(self, key: bytes) -> tuple[int, bool]:
-        """Where a key that fits is, or else the slot where it would go; and which of the two."""
+        """The slot of a key that fits, or else the slot for inserting the key; and whether the key is there."""
         table, width, size = self._table, self._width, self._size
         padded = key.ljust(width, b"\0")
         at = self._home(key)
@@ -236,7 +236,7 @@ class TableBuilder:
         return at, False
 
     def _insert(self, key: bytes) -> bool:
-        """Writes a key that is new, and keeps a slot empty at the end; False, and nothing written, in a crowd."""
+        """Inserts a new key, and keeps a slot empty at the end; False, and nothing written, in a crowd."""
         at, _ = self._seek(key)
         if len(self._parts) > 1 and at - self._home(key) > _CROWD * self._size:
             return False
@@ -246,7 +246,7 @@ class TableBuilder:
         return True
 
     def _rebuild(self, slots: int, width: int, parts: tuple[int, ...]) -> None:
-        """Makes the table anew, with the first of these ways to hash by which keys do not crowd."""
+        """Builds the table anew, with the first of these ways to hash by which keys do not crowd."""
         old, old_width, old_size = self._table, self._width, self._size
         self._slots = slots
         self._shape(width, parts)

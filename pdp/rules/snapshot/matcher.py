@@ -1,6 +1,6 @@
-"""Deciding from a snapshot's tables, in Python: how it is done, and what does it where ``matcher_native`` is not built.
+"""Deciding from a snapshot's tables, in Python: the reference, and the fallback where ``matcher_native`` is not built.
 
-That one is this one for a C compiler; a test holds the two together.
+``matcher_native`` is the same matcher in C; a test compares the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Matching(Protocol):
-    """What decides."""
+    """The interface of a matcher."""
 
     def knows_caller(self, caller: str) -> bool:
         """Whether the caller is a user of the tenant."""
@@ -33,11 +33,11 @@ class Matching(Protocol):
     def match_request(self, data: bytes, plain_from: int) -> int:
         """``match`` for a request in protobuf's form, whose fields 1, 2 and 3 are caller, extension and outcall.
 
-        It is for plain ones, which need no objects of their own that way. To the verdict's number it adds CALLER_KNOWN
-        and OUTCALL_KNOWN, where there is a caller or an outcall. NOT_PLAIN where the request has other fields, is none,
-        has an extension that may be no good, or a caller or outcall that is not known here; where it has no caller and
-        gets no verdict, since whether it is this tenant's is then for others to tell; and where the extension may be
-        an emergency number.
+        The fast path for plain requests, which need no objects for their fields. CALLER_KNOWN and OUTCALL_KNOWN are
+        added to the verdict's number where there is a caller or an outcall. NOT_PLAIN for bytes that are no request,
+        for a request with other fields, with an extension that may be invalid, or with a caller or outcall that is not
+        known here; for one without caller that gets no verdict, since the services then decide whether the call is
+        this tenant's; and for one whose extension may be an emergency number.
 
         Args:
             data: the request.
@@ -46,24 +46,24 @@ class Matching(Protocol):
         """
 
     def verdict(self, number: int) -> Verdict:
-        """The verdict that ``match`` returned the number of."""
+        """The verdict with a number that ``match`` returned."""
 
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
-        """The verdict itself."""
+        """The verdict on a call."""
 
     def message(self, number: int, before: bytes, behind: bytes, around: bytes) -> bytes:
-        """The permission of a verdict, as ``protobuf.permission_message`` writes it; ``number`` is not NO_VERDICT."""
+        """The message of a verdict's permission, as of ``permission_message``; ``number`` is not NO_VERDICT."""
 
 
 class Matcher:
-    """Decides.
+    """The matcher in Python.
 
     Args:
         users: from a UUID to the root of a profile.
-        outcalls: likewise from an outcall's id.
-        automaton: what walks from roots pass through.
+        outcalls: from an outcall's id to the root of a profile.
+        automaton: the automaton that contains the roots.
         permissions: where in the blob permissions' rows start.
-        strings: where in it the names start that do not fit into their row.
+        strings: where in the blob the names start that do not fit into their row.
     """
 
     def __init__(
@@ -89,29 +89,29 @@ class Matcher:
         return self._automaton.run(self._outcalls.words[at], word) if at != MISSING else NO_VERDICT
 
     def match_request(self, data: bytes, plain_from: int) -> int:  # noqa: ARG002 - here nothing is gained by reading it
-        """No request is plain: protobuf's own reader is faster than this language."""
+        """NOT_PLAIN for every request: protobuf's own reader is faster than this language."""
         return NOT_PLAIN
 
     def verdict(self, number: int) -> Verdict:
-        """The verdict that ``match`` returned the number of."""
+        """The verdict with a number that ``match`` returned."""
         if number == NO_VERDICT:
             return UNRESTRICTED
         return read_verdict(self._users.blob, self._permissions, self._strings, number)
 
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
-        """The verdict itself."""
+        """The verdict on a call."""
         return self.verdict(self.match(caller, extension, outcall))
 
     def message(self, number: int, before: bytes, behind: bytes, around: bytes) -> bytes:
-        """The permission of a verdict, as ``protobuf.permission_message`` writes it; ``number`` is not NO_VERDICT."""
+        """The message of a verdict's permission, as of ``permission_message``; ``number`` is not NO_VERDICT."""
         verdict = read_verdict(self._users.blob, self._permissions, self._strings, number)
         return permission_message(verdict.permission_id or 0, verdict.permission_name, before, behind, around)
 
 
 make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Matcher
-"""The best matcher that there is."""
+"""The best matcher of this installation."""
 MATCHER = "python"
-"""Which one that is: ``native`` or ``python``."""
+"""The name of that matcher: ``native`` or ``python``."""
 with contextlib.suppress(ModuleNotFoundError):  # there was no compiler when this was installed
     from pdp.rules.snapshot.matcher_native import NativeMatcher
 

@@ -1,9 +1,9 @@
-"""Keyed hashes of passwords: all that a snapshot knows of them.
+"""Keyed hashes of passwords, the only form in which a snapshot holds passwords.
 
-A password is 1 to 40 of ``0-9 * #``, most often four digits, so a plain hash of it, salted or not, is as good as the
-password to whoever gets hold of it. These are HMAC-SHA256 under the deployment's secret key, which is in no snapshot
-and not in Redis. The salt keeps equal passwords of two permissions apart. It is made from the key and from what the
-password belongs to, not drawn at random, so that compiling the same rules twice gives the same hashes.
+A password is 1 to 40 of ``0-9 * #``, most often four digits, so a plain hash, salted or not, is as good as the password
+to anyone who gets hold of the hash. These are HMAC-SHA256 under the deployment's secret key, which is in no snapshot
+and not in Redis. The salt keeps equal passwords of two permissions apart. The salt is made from the key and the owner
+of the password, not drawn at random, so that compiling the same rules twice gives the same hashes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def hash_password(secret: bytes, owner: str, password: str) -> bytes:
 
     Args:
         secret: the deployment's key.
-        owner: what the password belongs to, unique within the deployment: tenant, kind and id.
+        owner: the name of the password's owner, unique within the deployment: tenant, kind and id.
         password: the digits, in the clear.
     """
     salt = hmac.digest(secret, f"salt\0{owner}".encode(), "sha256")[:SALT_SIZE]
@@ -28,7 +28,7 @@ def hash_password(secret: bytes, owner: str, password: str) -> bytes:
 
 
 def verify_password(secret: bytes, record: bytes, password: str) -> bool:
-    """Whether ``password`` is the one that ``record`` was made from, in a time that does not tell how nearly it is."""
+    """Whether ``record`` was made from ``password``, in a time that does not tell how nearly that is so."""
     return hmac.compare_digest(record[SALT_SIZE:], _keyed(secret, record[:SALT_SIZE], password))
 
 

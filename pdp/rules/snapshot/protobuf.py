@@ -1,7 +1,7 @@
-"""As much of protobuf's wire format as deciding needs: a message of a permission, and messages around it.
+"""As much of protobuf's wire format as deciding needs: a message of a permission, and messages around that message.
 
-https://protobuf.dev/programming-guides/encoding/ has the format. ``pdp.rules`` knows no message of the API; whoever
-asks says what stands before and behind. Plain questions are read by ``matcher_native``.
+https://protobuf.dev/programming-guides/encoding/ has the format. ``pdp.rules`` knows no message of the API; the calling
+layer passes the bytes before and behind. Plain requests are read by ``matcher_native``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 NOT_PLAIN = -1
 """Instead of a verdict's number: the request is for protobuf's own reader."""
 CALLER_KNOWN, OUTCALL_KNOWN = 1 << 32, 1 << 33
-"""Added to the number of the verdict on a plain request: it has a caller, or an outcall, and the tenant knows it."""
+"""Added to the number of the verdict on a plain request: the request has a caller, or an outcall, of the tenant."""
 _SEVEN_BITS = 0x7F
 _MORE = 0x80
 _ID, _NAME = b"\x0a", b"\x12"
@@ -17,7 +17,7 @@ _ID, _NAME = b"\x0a", b"\x12"
 
 
 def delimited(tag: bytes, content: bytes) -> bytes:
-    """A field that is a message or a text: its tag, how many bytes follow, and they."""
+    """A field that is a message or a text: its tag, its length in bytes, and its content."""
     left, length = len(content), bytearray()
     while left > _SEVEN_BITS:
         length.append(left & _SEVEN_BITS | _MORE)
@@ -30,11 +30,11 @@ def permission_message(permission: int, name: str, before: bytes, behind: bytes,
     """A permission as a message with its id, in digits, as field 1 and its name as field 2.
 
     Args:
-        permission: its id.
-        name: its name; without one there is no field 2.
-        before: what stands before the message, its tag the last.
-        behind: what stands behind it.
-        around: the tags, of one byte each, of the messages that all of this is within, the outermost first.
+        permission: the id of the permission.
+        name: the name of the permission; without a name there is no field 2.
+        before: the bytes before the message, which end with the message's tag.
+        behind: the bytes behind the message.
+        around: the tags, of one byte each, of the messages that enclose all of this, the outermost first.
     """
     content = delimited(_ID, str(permission).encode())
     if name:

@@ -1,4 +1,4 @@
-"""What a snapshot says of its tenant, and of the permissions and groups in it."""
+"""The records that a snapshot holds on its tenant, and on the permissions and groups of the tenant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much a snapshot holds."""
+    """The numbers of entities in a snapshot."""
 
     users: int
     groups: int

@@ -1,7 +1,7 @@
-"""From a call and a tenant's rules to the outcome: policy about who is not known, then the permissions.
+"""From a call and a tenant's rules to the outcome: policy on unknown callers and outcalls, then the permissions.
 
-Pure, without clock, input or output. What comes before (emergency numbers, identity, the tenant) needs all tenants and
-is the services' work.
+Pure, without clock, input or output. The checks before (emergency numbers, identity, the tenant) need all tenants and
+are part of the services.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a server does where Wazo allows.
+    """Where a server is stricter than a Wazo Platform.
 
     Attributes:
-        deny_unknown_callers: calls of a UUID that no user of the tenant has.
-        deny_unknown_outcalls: calls through an outcall that the tenant does not have.
-        dialable_only: extensions with anything but ``0-9 * # + A-D`` are errors, also of tenants that do not say how
-            they dial.
+        deny_unknown_callers: denies calls of a UUID that no user of the tenant has.
+        deny_unknown_outcalls: denies calls through an outcall that the tenant does not have.
+        dialable_only: extensions with anything but ``0-9 * # + A-D`` are errors, also in tenants without a dialling
+            plan.
     """
 
     deny_unknown_callers: bool = False
@@ -35,20 +35,20 @@ class Policy:
 
 
 AS_WAZO = Policy()
-"""Callers and outcalls that are not known skip their stages."""
+"""Unknown callers and outcalls skip their stages, as on a Wazo Platform."""
 
 
 def rule(snapshot: Snapshot | None, call: Call, policy: Policy = AS_WAZO) -> Outcome:
     """The outcome of a call.
 
     Args:
-        snapshot: the rules of the call's tenant; None: it belongs to none.
-        call: the call, with UUIDs in the place of aliases; its extension has 1 to 128 characters, printable ones where
-            the tenant does not say how it dials.
-        policy: what is denied besides.
+        snapshot: the rules of the call's tenant; None: the call belongs to no tenant.
+        call: the call, with UUIDs in the place of aliases; its extension has 1 to 128 characters, printable ones for
+            tenants without a dialling plan.
+        policy: further conditions for denying.
 
     Raises:
-        Undiallable: the tenant says how it dials, and the extension cannot be dialled.
+        Undiallable: the tenant has a dialling plan, and the extension cannot be dialled.
     """
     if policy is not AS_WAZO and snapshot is not None and snapshot.dialling is not None:
         snapshot.dialling.readings(call.extension)  # an error comes before a denial
@@ -65,7 +65,7 @@ def rule(snapshot: Snapshot | None, call: Call, policy: Policy = AS_WAZO) -> Out
 
 
 def _answerable(verdict: Verdict, *, forwarded: bool) -> tuple[Verdict, Reason]:
-    """The verdict and its reason; of a forwarded call no password is asked for, since the user is not on the line."""
+    """The verdict and its reason; a forwarded call is not challenged, since the user is not on the line."""
     if verdict.permission_id is None:
         return verdict, Reason.NO_PERMISSION
     if forwarded and verdict.decision is Decision.CHALLENGE:

@@ -1,7 +1,7 @@
-"""A tenant's compiled rules at one revision: immutable, and used where the blob lies.
+"""A tenant's compiled rules at one revision: immutable, and used in place.
 
-Nothing is built per rule. Opening a snapshot checks the blob (see ``blob``) and makes a dozen views of it, whatever its
-size; a decision reads a slot of a hash table, the blocks that its walk passes, and a permission's row.
+Nothing is built per rule. Opening a snapshot checks the blob (see ``blob``) and makes a dozen views, whatever the
+blob's size; a decision reads a slot of a hash table, the blocks that its walk passes, and a permission's row.
 """
 
 from __future__ import annotations
@@ -54,18 +54,19 @@ SYMBOLS_SIZE = 256
 
 
 class Snapshot:
-    """One tenant at one revision. Make it with ``decode``.
+    """One tenant at one revision. Made by ``decode``.
 
     Attributes:
         tenant: the tenant's UUID.
-        tenant_name: its name.
-        revision: which state of its rules this is.
-        compiled_at: when it was compiled, in seconds of Unix time.
+        tenant_name: the tenant's name.
+        revision: the revision of the tenant's rules.
+        compiled_at: the time of compilation, in seconds of Unix time.
         password_override: where a user's own password replaces a permission's.
-        counts: how much it holds.
+        counts: the numbers of entities in the snapshot.
         size: bytes of the blob.
-        closed: how many faults keep the tenant closed: its users and outcalls are known, and it has no rules; 0: none.
-        dialling: how the tenant dials; None: extensions are read as they are.
+        closed: the number of faults that keep the tenant closed, with its users and outcalls known, and without rules;
+            0: the tenant is not closed.
+        dialling: the tenant's dialling plan; None: extensions are read unchanged.
         emergency: the tenant's emergency numbers.
     """
 
@@ -115,12 +116,13 @@ class Snapshot:
         self.match = matcher.match
         """From caller, extension and outcall to the verdict's number, or NO_VERDICT.
 
-        It and ``decide`` raise ``Undiallable`` where the tenant says how it dials and the extension cannot be dialled.
+        ``match`` and ``decide`` raise ``Undiallable`` where the tenant has a dialling plan and the extension cannot be
+        dialled.
         """
         self.match_request = matcher.match_request
-        """The same from a plain request in protobuf's form; NOT_PLAIN for one that is not."""
+        """From a plain request in protobuf's form to the verdict's number; NOT_PLAIN for any other request."""
         self.verdict = matcher.verdict
-        """The verdict that ``match`` returned the number of."""
+        """The verdict with a number that ``match`` returned."""
         self.decide = matcher.decide
         """From caller, extension and outcall to the verdict."""
         self.message = matcher.message
@@ -134,17 +136,17 @@ class Snapshot:
 
     @property
     def blob(self) -> Blob:
-        """What it was decoded from."""
+        """The blob that the snapshot was decoded from."""
         return self._blob
 
     def opens(self, number: int, caller: str, password: str, secrets: Sequence[bytes]) -> bool:
         """Whether a password opens the challenge of a verdict to a caller.
 
         Args:
-            number: what ``match`` returned for that caller.
+            number: the verdict's number that ``match`` returned for that caller.
             caller: the user's UUID, or nothing.
             password: the digits, in the clear.
-            secrets: the deployment's keys; the password's hash was made with one of them.
+            secrets: the deployment's keys; the password's hash was made with one of these.
         """
         slot, decision, stage = verdict_parts(number)
         if decision is not Decision.CHALLENGE:
@@ -175,7 +177,7 @@ class Snapshot:
         """Where the table of aliases has one, or MISSING."""
         return find_text(self._aliases, alias) if self._aliases is not None else MISSING
 
-    # Looking things up, for those who explain and report.
+    # Look-ups, for explanations and reports.
 
     def knows_outcall(self, outcall: str) -> bool:
         """Whether ``outcall`` is an outgoing call of the tenant."""
@@ -190,12 +192,12 @@ class Snapshot:
         return ((key.decode(), root) for key, root in self._users.items())
 
     def user_permissions(self, caller: str) -> Sequence[int]:
-        """The slots of the permissions that a user is associated with; none where nobody knows it."""
+        """The slots of the permissions that a user is associated with; empty for an unknown user."""
         at = find_user(self._users, caller)
         return self._list(self._users.words[at + 1] + 1) if at != MISSING else ()
 
     def user_groups(self, caller: str) -> list[GroupRecord]:
-        """The groups that a user is a member of, disabled ones included; none where nobody knows it."""
+        """The groups that a user is a member of, disabled ones included; empty for an unknown user."""
         at = find_user(self._users, caller)
         if at == MISSING:
             return []
@@ -203,7 +205,7 @@ class Snapshot:
         return [self._group(start) for start in self._list(slots + 1 + self._records[slots])]
 
     def outcall_permissions(self, outcall: str) -> Sequence[int]:
-        """The slots of the permissions that an outcall is associated with; none where nobody knows it."""
+        """The slots of the permissions that an outcall is associated with; empty for an unknown outcall."""
         at = find_text(self._outcalls, outcall)
         return self._list(self._outcalls.words[at + 1] + 4) if at != MISSING else ()
 
@@ -229,12 +231,12 @@ class Snapshot:
         return self._automaton.matches(kind, program, self._automaton.word(extension))
 
     def pattern_tokens(self, number: int) -> tuple[int, ...]:
-        """What a pattern matches, as tokens in normal form (see ``pattern``)."""
+        """The extensions that a pattern matches, as tokens in normal form (see ``pattern``)."""
         kind, program = self._patterns[number * PATTERN_WORDS + 2 : (number + 1) * PATTERN_WORDS]
         return self._automaton.tokens(kind, program)
 
     def symbols_of(self, extension: str) -> bytes:
-        """An extension as symbols, one a character."""
+        """An extension as symbols, one per character."""
         return self._automaton.word(extension)[:-1]
 
     def _permission(self, slot: int) -> _PermissionRow:
@@ -267,25 +269,25 @@ def decode(
     """Opens a snapshot.
 
     Args:
-        blob: what a compiler returned; bytes and maps are used in place, anything else is copied.
-        secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
-        gently: whether most of the processor is left to others, who answer calls.
+        blob: the result of a compiler; bytes and maps are used in place, other buffers are copied.
+        secrets: the deployment's keys, of which one must have signed the blob; none: no signature is required.
+        gently: whether to leave most of the processor to threads that serve calls.
 
     Raises:
-        SnapshotError: it is no whole, undamaged, trusted snapshot of this release's format.
+        SnapshotError: the blob is no whole, undamaged, trusted snapshot of this release's format.
     """
     whole = blob if isinstance(blob, bytes | mmap.mmap) else bytes(blob)
     return _opened(whole, unseal(whole, secrets, gently=gently))
 
 
 def decode_verified(blob: Blob) -> Snapshot:
-    """Opens a snapshot that ``decode`` has opened before, maybe in another process, without hashing it once more.
+    """Opens a snapshot that ``decode`` has opened before, maybe in another process, without hashing the blob once more.
 
-    Only for memory that nobody can have written to since, and that came from whoever verified it: what is changed in it
-    goes unnoticed, and decides calls.
+    Only for memory that cannot have been written to since, and that came from the process that verified the blob: a
+    changed byte goes unnoticed, and decides calls.
 
     Raises:
-        SnapshotError: it is no whole snapshot of this release's format.
+        SnapshotError: the blob is no whole snapshot of this release's format.
     """
     return _opened(blob, unseal_verified(blob))
 
@@ -296,7 +298,7 @@ def _opened(blob: Blob, sections: dict[Section, Extent]) -> Snapshot:
     except SnapshotError:
         raise
     except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, struct.error) as error:
-        # The checksum holds, so whoever wrote this meant it: a writer at fault, or somebody who is not one of ours.
+        # The checksum holds, so the blob was written like this: by a faulty writer, or by one that is not ours.
         raise SnapshotCorrupt(f"a section is not what the format says: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Working on something large beside somebody who answers calls."""
+"""Working on something large beside threads that serve calls."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ T = TypeVar("T")
 PIECE = 1 << 18
 """Bytes that are copied or hashed at once: a fraction of a millisecond."""
 _PAUSE = 3.0
-"""Of the time that a piece took: who answers calls may need half of a processor, and the system halves the rest."""
+"""The pause, as a multiple of a piece's time: serving may need half of a processor, and the system halves the rest."""
 _LEAST, _MOST = 0.00002, 0.01
-"""Seconds of a pause: as short as it may be and yet be taken; and where a piece was waited for, not worked on."""
+"""The shortest pause that has an effect, and the longest, where a piece was waited for, not worked on; in seconds."""
 
 
 def paced(pieces: Iterable[T]) -> Iterator[T]:
-    """The pieces, with a pause behind each in proportion to the time that it took to make and to work on."""
+    """The pieces, with a pause behind each in proportion to the time for making and processing that piece."""
     begun = time.perf_counter()
     for piece in pieces:
         yield piece

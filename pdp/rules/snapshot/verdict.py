@@ -1,7 +1,7 @@
-"""Verdicts: what was decided, and by which permission; in automata a number, to everybody else a tuple.
+"""Verdicts: a decision and the permission that decided; in automata a number, everywhere else a tuple.
 
 The number is the permission's slot, the stage and the decision, in that order from the highest bit; 0 is none. So all
-but the permission's id and name is read from the number itself, and those two from the permission's row.
+but the permission's id and name is read from the number, and those two from the permission's row.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Verdict(NamedTuple):
-    """What was decided, and by which permission.
+    """A decision, and the permission that decided.
 
     Attributes:
         decision: ALLOW, DENY or CHALLENGE.
         stage: the stage that decided; NONE where no permission matched.
-        permission_id: of the permission that decided; None in the stages NONE, EMERGENCY and POLICY.
-        permission_name: its name; empty in those stages.
+        permission_id: the id of the permission that decided; None in the stages NONE, EMERGENCY and POLICY.
+        permission_name: the name of that permission; empty in those stages.
     """
 
     decision: Decision
@@ -38,12 +38,12 @@ DENIED_BY_POLICY = Verdict(Decision.DENY, Stage.POLICY, None, "")
 
 
 class Outcome(NamedTuple):
-    """What was decided, and all that a response says about it.
+    """A verdict, and all that a response says about the call.
 
     Attributes:
-        verdict: what was decided.
+        verdict: the verdict on the call.
         reason: why, in one word.
-        caller_known: whether the asker is a user of the tenant.
+        caller_known: whether the caller is a user of the tenant.
         outcall_known: whether the outcall is one of the tenant's.
     """
 
@@ -59,7 +59,7 @@ _LOW = {
     for stage in (Stage.USER, Stage.GROUP, Stage.OUTCALL)
 }
 OUTCOMES = tuple(_LOW.get(low, (Decision.DENY, Stage.NONE)) for low in range(16))
-"""By the low bits of a verdict's number: its decision and stage."""
+"""Decision and stage by the low bits of a verdict's number."""
 
 
 def verdict_number(slot: int, decision: Decision, stage: Stage) -> int:
@@ -68,7 +68,7 @@ def verdict_number(slot: int, decision: Decision, stage: Stage) -> int:
 
 
 def verdict_parts(number: int) -> tuple[int, Decision, Stage]:
-    """What ``verdict_number`` made a number from."""
+    """The slot, decision and stage of a verdict's number; the inverse of ``verdict_number``."""
     return number >> 4, *OUTCOMES[number & 15]
 
 
@@ -76,10 +76,10 @@ def read_verdict(blob: Blob, permissions: int, strings: int, number: int) -> Ver
     """The verdict with a number that is not 0.
 
     Args:
-        blob: holds permissions' rows.
+        blob: the bytes with the permissions' rows.
         permissions: where in ``blob`` the rows start.
         strings: where in ``blob`` the names start that do not fit into their row.
-        number: the verdict's.
+        number: the number of the verdict.
     """
     slot, decision, stage = verdict_parts(number)
     row = permissions + slot * PERMISSION_ROW.size
@@ -88,11 +88,11 @@ def read_verdict(blob: Blob, permissions: int, strings: int, number: int) -> Ver
 
 
 def permission_name(blob: Blob, row: int, name: bytes, strings: int) -> str:
-    """The name of a permission whose row starts there in ``blob`` and holds this much of it."""
+    """The name of a permission whose row starts at ``row`` in ``blob`` and holds the start ``name``."""
     return name.decode() if len(name) < LONG_NAME else long_name(blob, row, strings)
 
 
 def long_name(blob: Blob, row: int, strings: int) -> str:
-    """The name of a permission that does not fit into its row, which starts there in ``blob``."""
+    """The name of a permission that does not fit into its row, which starts at ``row`` in ``blob``."""
     *_, text, length = PERMISSION_ROW.unpack_from(blob, row)
     return blob[strings + text : strings + text + length].decode()
