@@ -1,7 +1,7 @@
-"""Who is associated with what, kept up to date as permissions and groups change.
+"""The associations of users, groups and outcalls with permissions, kept up to date as permissions and groups change.
 
-Each change names those whose set of permissions it touched, so that nothing is done for anybody else. Ids that belong
-to nobody yet are kept too: whoever comes later under such an id finds its permissions.
+Each change names the entities whose set of permissions changed, so that no work is done for others. Ids without an
+entity are kept too: an entity that comes later under such an id has the permissions of that id.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Associations:
     """The slots of permissions by user, group and outcall, and the groups by user.
 
     Attributes:
-        users, groups, outcalls: slots by id, in the order in which they came.
+        users, groups, outcalls: slots by id, in the order of insertion.
         memberships: ids of groups by a user's UUID.
         active: the slots whose permissions are enabled and have patterns.
-        touched_users, touched_groups, touched_outcalls: ids of those that changes touched since ``settle``.
+        touched_users, touched_groups, touched_outcalls: ids that changes touched since ``settle``.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Associations:
         self.settle()
 
     def settle(self) -> None:
-        """Forgets whom changes touched."""
+        """Forgets the ids that changes touched."""
         self.touched_users: set[str] = set()
         self.touched_groups: set[str] = set()
         self.touched_outcalls: set[str] = set()
@@ -43,7 +43,7 @@ class Associations:
     def replace_permission(
         self, old: CallPermission | None, old_slot: int, new: CallPermission | None, new_slot: int
     ) -> None:
-        """Puts ``new`` in the place of ``old``; None: there was none, or is none any more."""
+        """Puts ``new`` in the place of ``old``; None: there was no permission before, or there is none now."""
         unchanged = old is not None and new is not None and old_slot == new_slot and old.enabled == new.enabled
         if old is not None:
             self.active.discard(old_slot)
@@ -62,7 +62,7 @@ class Associations:
             touched.update(left, joined)
 
     def replace_group(self, old: Group | None, new: Group | None) -> None:
-        """Puts ``new`` in the place of ``old``; None: there was none, or is none any more."""
+        """Puts ``new`` in the place of ``old``; None: there was no group before, or there is none now."""
         group = new or old
         if group is None:
             return
@@ -75,7 +75,7 @@ class Associations:
 
 
 def _difference(before: Iterable[str], after: Iterable[str], *, everybody: bool) -> tuple[set[str], set[str]]:
-    """Who left and who joined; ``everybody``: all who were there leave, and all who are there now join."""
+    """The ids that left and that joined; ``everybody``: all ids of before leave, and all ids of after join."""
     was, is_ = set(before), set(after)
     return (was, is_) if everybody else (was - is_, is_ - was)
 

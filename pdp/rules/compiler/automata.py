@@ -1,6 +1,6 @@
-"""What automata are built from: patterns, numbered place by place, and the tables that ``profiles`` fills.
+"""The material of automata: patterns, numbered position by position, and the tables that ``profiles`` fills.
 
-The tables grow as profiles are added, and remember what they hold: the next compilation of an edited tenant then costs
+The tables grow as profiles are added, and index their contents: the next compilation of an edited tenant then costs
 what the edit touches.
 """
 
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Item: TypeAlias = tuple[int, int]
-"""A verdict, and the place to which the match of its pattern has come.
+"""A verdict, and the position that the match of its pattern has reached.
 
-Places number the tokens of all patterns, and the end of each: they are indices into ``AutomatonBuilder.programs``. The
-verdict tells the rank, so that items of equal verdicts are ranked equally wherever they come from.
+Positions number the tokens of all patterns, and the end of each: indices into ``AutomatonBuilder.programs``. The
+verdict tells the rank, so that items of equal verdicts are ranked equally, whatever permission the items are from.
 """
 Move: TypeAlias = tuple[tuple[int, ...], int]
-"""The columns of what can be read, and the place to which that leads."""
+"""The columns of the symbols that can be read, and the position after reading one."""
 State: TypeAlias = tuple[Item, ...]
 """The items that are alive, best first."""
 
 NOTHING = VERDICT + NO_VERDICT
-"""The value of a walk that nothing can match any more."""
+"""The dead state: the value of a walk that no match can follow."""
 
 _WORD = 4
 _VALUE = struct.Struct("<I")
 _SYMBOL_OF = {1 << symbol: symbol for symbol in range(END)}
 LITERALS_END = LEAF - LITERAL - 2 * MAX_PATTERN_LENGTH
-"""Where the last literal may start that values can name; blocks and leaves do for those beyond."""
+"""Where the last literal may start that values can name; blocks and leaves hold the literals beyond."""
 ACCEPTS = 1
-"""Flag of a place: an empty rest matches."""
+"""Flag of a position: an empty rest matches."""
 ACCEPTS_ALL = 2
-"""Flag of a place: any rest matches."""
+"""Flag of a position: any rest matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one profile may cost.
+    """The limits of one profile.
 
     Attributes:
-        rows: rows that it may make, once for every 1,024 patterns that it has; 4,096 rows are some 100 KiB. A row for
-            a state of many items counts more than once, since it takes longer to make.
+        rows: the number of rows for every 1,024 patterns, or part of that; 4,096 rows are some 100 KiB. A row for a
+            state of many items counts more than once, since the row takes longer to make.
         leaf: items that a leaf may try one by one, once there are no more rows.
     """
 
@@ -58,7 +58,7 @@ class Limits:
 
 
 class Program(NamedTuple):
-    """A pattern as leaves hold it, and its symbols where it is a literal."""
+    """A pattern in the form of leaves, and its symbols where the pattern is a literal."""
 
     kind: int
     first: int
@@ -66,11 +66,11 @@ class Program(NamedTuple):
 
 
 class AutomatonBuilder:
-    """Grows the tables; nothing that was built ever changes or moves.
+    """Grows the tables; a part that was built never changes or moves.
 
     Args:
         gaps: whether any pattern holds a range that reaches beyond what patterns can name.
-        limits: what one profile may cost.
+        limits: the limits of one profile.
     """
 
     def __init__(self, *, gaps: bool, limits: Limits) -> None:
@@ -82,17 +82,17 @@ class AutomatonBuilder:
         self.wide = bytearray()
         self.limits = limits
         self.width = FULL_WIDTH if gaps else COMMON_WIDTH
-        # The first block leads nowhere: it is what an empty slot of a hash table, all zeros, names as its root.
+        # The first block is the dead state, the root that an empty slot of a hash table, all zeros, names.
         self.blocks += bytes(self.width + 1 + -(self.width + 1) % _WORD)
         self._columns: dict[int, tuple[int, ...]] = {}
-        # By place: what can be read there and where that leads, the flags, and the pattern that it is a place of.
-        # Tuples all the way down: the garbage collector then leaves them alone.
+        # By position: the moves from there, the flags, and the pattern of the position.
+        # Tuples all the way down: the garbage collector then leaves those alone.
         self.moves: list[tuple[Move, ...]] = []
         self.flags = bytearray()
         self.patterns: list[Program] = []
-        # By the tokens of a pattern: its first place.
+        # By the tokens of a pattern: its first position.
         self._places: dict[tuple[int, ...], int] = {}
-        # Values by what they stand for. Blocks of profiles that ran out of budget are not in here: they lead to a wide
+        # Values by state. Blocks of profiles that ran out of budget are not in here: such blocks lead to a wide
         # record, which is that profile's alone.
         self.shared: dict[State, int] = {}
         self._literal_values: dict[tuple[int, int], int] = {}
@@ -103,7 +103,7 @@ class AutomatonBuilder:
         return len(self.blocks) + words * _WORD + len(self.literals) + len(self.wide)
 
     def pattern(self, tokens: tuple[int, ...]) -> int:
-        """The first place of a pattern, given by its tokens."""
+        """The first position of a pattern, given by its tokens."""
         first = self._places.get(tokens)
         if first is None:
             first = self._places[tokens] = len(self.programs)
@@ -116,16 +116,16 @@ class AutomatonBuilder:
         return first
 
     def tokens(self, place: int) -> array[int]:
-        """The tokens of a pattern, given by its first place."""
+        """The tokens of a pattern, given by its first position."""
         return self.programs[place : self.programs.index(0, place)]
 
     def rest(self, place: int) -> int:
-        """How many tokens there are from a place to the end of its pattern."""
+        """The number of tokens from a position to the end of its pattern."""
         program = self.patterns[place]
         return program.first + (program.kind & LENGTH) - place
 
     def literal(self, item: Item) -> int | None:
-        """The value of a state in which only this item is left, if its pattern is a literal."""
+        """The value of a state in which only this item is left, if the item's pattern is a literal."""
         verdict, place = item
         program = self.patterns[place]
         if program.symbols is None or len(self.literals) > LITERALS_END:
@@ -149,8 +149,8 @@ class AutomatonBuilder:
         """Makes a block and returns its value; None where the tables hold as many as values can name.
 
         Args:
-            rows: its cells, a byte a symbol and one more.
-            ways_out: how many values lead out of it; ``lead`` sets them.
+            rows: the block's cells, a byte per symbol and one more.
+            ways_out: the number of the block's exits, whose values ``lead`` sets.
         """
         start = len(self.blocks) + ways_out * _WORD
         size = len(rows) * (self.width + 1)
@@ -163,11 +163,11 @@ class AutomatonBuilder:
         return start
 
     def lead(self, block: int, way_out: int, value: int) -> None:
-        """Says where a way out of a block leads."""
+        """Sets the value that an exit of a block leads to."""
         _VALUE.pack_into(self.blocks, block - way_out * _WORD, value)
 
     def _moves(self, tokens: tuple[int, ...], first: int) -> Iterable[tuple[Move, ...]]:
-        """What can be read at each place of a pattern, which starts at ``first``."""
+        """The moves from each position of a pattern, which starts at ``first``."""
         columns = [self.columns(token) for token in tokens]
         for position, token in enumerate(tokens):
             place = first + position
@@ -187,7 +187,7 @@ def _literal(tokens: tuple[int, ...]) -> bytes | None:
 
 
 def _kind(tokens: tuple[int, ...]) -> int:
-    """Kind and length of a pattern's program, as ``automaton`` tells them."""
+    """Kind and length of a pattern's program (see ``automaton``)."""
     if STAR not in tokens:
         return FIXED | len(tokens)
     if tokens.index(STAR) == len(tokens) - 1:

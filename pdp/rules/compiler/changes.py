@@ -1,4 +1,4 @@
-"""What differs between two states of a tenant: found by comparing every entity, which is quick; all else is not."""
+"""The difference between two states of a tenant, found by comparing every entity: quick beside all other work."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 class Changes(NamedTuple, Generic[K, T]):
-    """What became of the entities of one kind.
+    """The changes of the entities of one kind.
 
     Attributes:
-        now: all that there are now, by id.
-        changed: those that are new or not what they were.
-        gone: those that are no more, as they were.
+        now: all entities of the new state, by id.
+        changed: the entities that are new or differ from their old state.
+        gone: the entities that were removed, in their old state.
     """
 
     now: dict[K, T]
@@ -26,7 +26,7 @@ class Changes(NamedTuple, Generic[K, T]):
 
 
 def changes(before: dict[K, T], entities: Iterable[T], key: Callable[[T], K]) -> Changes[K, T]:
-    """What became of ``before``, given all entities that there are now."""
+    """The changes from ``before`` to ``entities``, all entities of the new state."""
     now = {key(entity): entity for entity in entities}
     known = before.get
     changed = [entity for id_, entity in now.items() if (old := known(id_)) is not entity and old != entity]

@@ -1,13 +1,13 @@
 """From a tenant's rules to its snapshot.
 
-A *profile* is a distinct set of permissions: of a user, those that are its own (stage USER) and those of its enabled
-groups (stage GROUP), ranked together, so one walk decides both stages; of an outcall, its own. A *slot* is a permission
-in the form that automata know: whoever edits a permission's mode, patterns or password's existence gives it a new slot,
-and with it new profiles to those that it is associated with, and to nobody else.
+A *profile* is a distinct set of permissions: for a user, the user's own (stage USER) and those of the user's enabled
+groups (stage GROUP), ranked together, so one walk decides both stages; for an outcall, its own. A *slot* is a
+permission in the form that automata know: a change of a permission's mode, patterns or password's existence gives the
+permission a new slot, and thereby new profiles to its users and outcalls, and to no others.
 
-A compiler belongs to one tenant and remembers its last state, the profiles, the automata's states and the tables.
-Compiling an edited tenant costs one comparison an entity, and then the work for those whom the edit touches. What edits
-leave behind in the tables is dropped by starting afresh once it may be as much as what is in use.
+A compiler belongs to one tenant and keeps the last state: the profiles, the automata's states and the tables.
+Compiling an edited tenant costs one comparison per entity, and then the work for the entities that the edit touches.
+Garbage that edits leave in the tables is dropped by starting afresh once there may be as much garbage as data in use.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from pdp.rules.model import CallPermission, Dialling, Group, Outcall, Revision, Tenant, User
 
 _GARBAGE_FLOOR = 1 << 20
-"""Bytes that edits may leave behind before it is worth while to start afresh, however little is in use."""
+"""Bytes of garbage below which starting afresh is not worth the time, however little data is in use."""
 _PROGRESS_STEP = 1000
 
 
 class Slot(NamedTuple):
-    """A permission as automata know it; equal for every permission that they cannot tell from it."""
+    """A permission in the form that automata know; equal for permissions that automata cannot tell apart."""
 
     id: int
     mode: Mode
@@ -45,7 +45,7 @@ class Slot(NamedTuple):
     patterns: tuple[int, ...]
 
     def ranked(self, index: int, stage: Stage) -> Iterable[tuple[int, int, int]]:
-        """Rank, verdict and pattern number of each of its items, where the slot has this index."""
+        """Rank, verdict and pattern number of each of the slot's items, if the slot has this index."""
         decision = decision_of(self.mode, has_password=self.has_password)
         ranked = rank(stage, decision, self.id)
         verdict = verdict_number(index, decision, stage)
@@ -57,14 +57,14 @@ Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class _State:
-    """A tenant as it was compiled last, and all that was made from it.
+    """A tenant in the last state that was compiled, and all that was made from that state.
 
     Args:
         tenant: the tenant's UUID.
         gaps: whether any pattern holds a range that reaches beyond what patterns can name, or words hold marks.
-        limits: what one profile may cost.
+        limits: the limits of one profile.
         secret: the deployment's key.
-        dialling: how the tenant dials; None: extensions are read as they are.
+        dialling: the tenant's dialling plan; None: extensions are read unchanged.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class _State:
         self._group_slots: dict[tuple[str, ...], tuple[int, ...]] = {}
 
     def is_garbage(self) -> bool:
-        """Whether edits may have left behind as much as there is in use."""
+        """Whether edits may have left as much garbage as there is data in use."""
         return self.size_at_first >= 0 and self._size() > 2 * self.size_at_first + _GARBAGE_FLOOR
 
     def become(self, edit: _Edit, progress: Callable[[int, int], None]) -> None:
-        """Takes over an edit: afterwards the tables and automata are the edited tenant's."""
+        """Applies an edit: afterwards the tables and automata are the edited tenant's."""
         self.patterns.update(edit.patterns)
         self._group_slots.clear()
         self.associations.settle()
@@ -108,7 +108,7 @@ class _State:
             self.size_at_first = self._size()
 
     def plan(self) -> bytes:
-        """The section of the snapshot that says how the tenant dials; empty where it does not say."""
+        """The snapshot's section with the tenant's dialling plan; empty without one."""
         if self.dialling is None:
             return b""
         texts = frozenset(text for permission in self.permissions.values() for text in permission.extensions)
@@ -184,7 +184,7 @@ class _State:
         return tuple(sorted(self.associations.active.intersection(slots)))
 
     def _active_in_groups(self, groups: tuple[str, ...]) -> tuple[int, ...]:
-        """The active slots of the enabled ones of these groups; users with the same groups share one answer."""
+        """The active slots of the enabled ones of these groups; users with the same groups share one result."""
         if not groups:
             return ()
         slots = self._group_slots.get(groups)
@@ -204,7 +204,7 @@ class _State:
         return index
 
     def _tokens(self, pattern: Pattern) -> list[tuple[int, ...]]:
-        """What a pattern is an item of a profile by: its tokens, and those for words that it must spell out."""
+        """The tokens of a pattern's items in a profile: the pattern's, and those for words that must be spelt out."""
         marked = self._marks.marked(pattern.text, pattern.tokens) if self._marks else []
         return [pattern.tokens, *marked]
 
@@ -222,18 +222,18 @@ class _State:
 
 
 class _Edit(NamedTuple):
-    """How a tenant differs from its last state."""
+    """The difference between a tenant and its last state."""
 
     users: Changes[str, User]
     groups: Changes[str, Group]
     outcalls: Changes[str, Outcall]
     permissions: Changes[int, CallPermission]
     patterns: dict[str, Pattern]
-    """By text, those of the permissions that changed."""
+    """The patterns, by text, of the permissions that changed."""
 
     @classmethod
     def between(cls, state: _State, tenant: Tenant, parsed: dict[str, Pattern]) -> _Edit:
-        """The edit from ``state`` to ``tenant``; patterns in ``parsed`` are not read again."""
+        """The edit from ``state`` to ``tenant``; patterns in ``parsed`` are not parsed again."""
         permissions = changes(state.permissions, tenant.call_permissions, lambda permission: permission.id)
         texts = {text for permission in permissions.changed for text in permission.extensions}
         return cls(
@@ -245,7 +245,7 @@ class _Edit(NamedTuple):
         )
 
     def needs_gaps(self) -> bool:
-        """Whether any of its patterns holds a range that reaches beyond what patterns can name."""
+        """Whether any of the edit's patterns holds a range that reaches beyond what patterns can name."""
         return any(
             token & GAP_MASK and token not in (ANY_MASK, STAR)
             for pattern in self.patterns.values()
@@ -258,8 +258,9 @@ class Compiler:
 
     Args:
         secret: the deployment's key, for passwords and signature; None: the blobs have neither passwords nor a
-        signature. password_override: where a user's own password replaces a permission's. limits: what one profile may
-        cost.
+            signature.
+        password_override: where a user's own password replaces a permission's.
+        limits: the limits of one profile.
     """
 
     def __init__(
@@ -285,24 +286,23 @@ class Compiler:
         """The snapshot of ``tenant``, as one blob.
 
         Args:
-            tenant: its rules; every reference in it exists, and no id is there twice.
-            revision: what the snapshot is called.
+            tenant: the tenant's rules; every reference exists, and every id is unique.
+            revision: the revision of the snapshot.
             compiled_at: now, in seconds of Unix time.
-            progress: called now and then with how many of the users that there is work for are done, and how many
-                there are.
+            progress: called now and then with the number of users that are done, and of all users to be done.
 
         Raises:
-            PatternError: a pattern means nothing.
+            PatternError: a pattern is invalid.
         """
         state, edit = self._next(tenant)
-        # Whatever interrupts what follows leaves the state half way between two tenants, and then it is of no use.
+        # An interruption of the following leaves the state half way between two tenants, and of no further use.
         self._state = None
         state.become(edit, progress or (lambda _done, _total: None))
         self._state = state
         return encode(tenant, state.tables, state.plan(), revision, compiled_at, self._password_override, self._secret)
 
     def _next(self, tenant: Tenant) -> tuple[_State, _Edit]:
-        """The state to go on from, and the edit that leads from it to ``tenant``."""
+        """The state to go on from, and the edit that leads from that state to ``tenant``."""
         last, parsed = self._state, {}
         if last is not None and last.tenant == tenant.uuid and last.dialling == tenant.dialling:
             parsed = last.patterns

@@ -1,11 +1,11 @@
-"""The digest of a tenant's content: equal rules have equal digests, however and whenever they were compiled.
+"""The digest of a tenant's content: equal rules have equal digests, however and whenever compiled.
 
-It decides whether anything is published, and it is published itself. So it must not tell a password to somebody who
-knows the rest of the rules and tries all four-digit numbers: passwords enter as keyed hashes only, or, where the
-deployment has no secret key, not at all (then no snapshot holds them either).
+The digest decides whether a tenant is published again, and is published itself. So the digest must not tell a password
+to an attacker who knows the rest of the rules and tries all four-digit numbers: passwords enter as keyed hashes only,
+or, where the deployment has no secret key, not at all (then no snapshot holds passwords either).
 
 Every entity has a digest of its own, and those of all entities, in the order of their ids, make up the tenant's. So the
-order in which a source lists them does not count, and of an edited tenant only what changed is read again.
+order of entities in a source does not count, and of an edited tenant only the changed entities are read again.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Kind(Generic[Id, T]):
         self._order: list[Id] = []
 
     def update(self, entities: Iterable[T], key: Callable[[T], Id], content: Callable[[T], list[object]]) -> bytes:
-        """The digest of all these entities, given what counts of each."""
+        """The digest of all these entities, given the content of each that counts."""
         found = changes(self._entities, entities, key)
         for entity in found.gone:
             del self._digests[key(entity)]
@@ -130,10 +130,10 @@ def _json(content: list[object]) -> bytes:
 
 
 def user_owner(tenant: str, user: User) -> str:
-    """What a user's password belongs to, for its hash."""
+    """The owner's name of a user's password, for its hash."""
     return f"{tenant}/user/{user.uuid}"
 
 
 def permission_owner(tenant: str, permission: CallPermission) -> str:
-    """What a permission's password belongs to, for its hash."""
+    """The owner's name of a permission's password, for its hash."""
     return f"{tenant}/permission/{permission.id}"

@@ -1,19 +1,19 @@
 """Building one profile's automaton: subset construction over its ranked items, put together into blocks.
 
-The state space is kept small by three things. A state is the ranked tuple of the items that are still alive and how far
-each has come; what a better item makes irrelevant is dropped from it (the same pattern at the same place with a worse
-verdict; everything ranked below an item that accepts whatever follows). A state in which one literal is left needs no
-rows: a comparison tells the rest. And the states that blocks are entered in are shared by all profiles of a builder,
-whose memory of them also makes the next compilation of an edited tenant cost what the edit touches.
+The state space is kept small by three measures. A state is the ranked tuple of the items that are still alive, each
+with its position; an item that a better one makes irrelevant is dropped (the same pattern at the same position with a
+worse verdict; everything ranked below an item that accepts any rest). A state in which one literal is left needs no
+rows: a comparison decides. And the states that blocks are entered in are shared by all profiles of a builder, which
+keeps those states, so that the next compilation of an edited tenant costs what the edit touches.
 
-Rows are put together into blocks (see ``automaton``): one that a walk enters, and those that it goes on to, breadth
-first, as far as cells can name them. A long rest of one pattern is a block of its own, which many profiles share.
+Rows are put together into blocks (see ``automaton``): the row that a walk enters, and those that follow, breadth
+first, as far as cells can name rows. A long rest of one pattern is a block of its own, which many profiles share.
 
-A profile has a budget of rows (``Limits``). When it ends, the first digits have done their part: what is left alive
-then becomes a leaf that tries its items one by one, where they are few, and otherwise the whole profile's wide record.
-Either answers exactly as rows would.
+A profile has a budget of rows (``Limits``). At the end of the budget, the first digits have excluded most items: the
+items left alive become a leaf that tries one by one, where there are few, and otherwise the whole profile's wide
+record. Either gives exactly the verdicts of rows.
 
-Where there is a C compiler this file is compiled, as it stands (see ``hatch_build``).
+With a C compiler this file is compiled, unchanged (see ``hatch_build``).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from pdp.rules.compiler.automata import AutomatonBuilder, Item
 
 Target: TypeAlias = int | State
-"""A value, or the state whose value it will be."""
+"""A value, or the state whose value is still to be found."""
 _FARTHEST = 255
 """Bytes that a cell can lead ahead."""
 _ROWS_A_BLOCK = 16
-"""Of one that has just been begun; a long block is filled again, shorter, if it has too many ways out."""
+"""Rows of a block that has just been begun; a long block is filled again, shorter, if there are too many exits."""
 _FEW_ITEMS = 16
-"""More items have too many ways out for a second row."""
+"""Items of a state above which a second row would have too many exits."""
 _SHORT_REST = 3
 """Tokens of a pattern, the only one left, for which a profile has rows of its own; the rows for more are shared."""
 _ITEMS_A_ROW = 32
-"""Items that a state may have for its row to count once: so the work, too, is in proportion to the patterns."""
+"""Items of a state whose row counts once: so the work, too, is in proportion to the patterns."""
 _PATTERNS_A_BUDGET = 1024
 
 
@@ -50,20 +50,21 @@ def build_profile(builder: AutomatonBuilder, items: list[tuple[int, int, int]]) 
     """The root of a profile.
 
     Args:
-        builder: what it becomes a part of.
-        items: of each pattern its rank (lower is better), verdict (> 0, one to one with the rank), and first place.
+        builder: the owner of the profile's tables.
+        items: of each pattern the rank (lower is better), verdict (> 0, one to one with the rank), and first position.
     """
     return _Profile(builder, tuple((verdict, place) for _, verdict, place in sorted(items))).root
 
 
 @dataclass(slots=True)
 class _Block:
-    """A block as it is made: its rows' states and cells, and what its ways out lead to.
+    """A block under construction: its rows' states and cells, and the targets of its exits.
 
     Attributes:
         states: by row.
         rows: the cells of the rows that are filled.
-        ways_out: numbered from 1; by the value, or by the state whose value is found when the block has its place.
+        ways_out: the exits, numbered from 1; by value, or by the state whose value is found when the block has its
+            address.
     """
 
     states: list[State]
@@ -90,7 +91,7 @@ class _Profile:
             builder.shared.update(self._states)
 
     def _value(self, target: Target) -> int:
-        """The value of what ``_settled`` returned."""
+        """The value of a target that ``_settled`` returned."""
         if isinstance(target, int):
             return target
         value = self._states.get(target)
@@ -99,7 +100,7 @@ class _Profile:
         return self._new_value(target) if value is None else value
 
     def _settled(self, state: Target) -> Target:
-        """The value of a state that is not empty, where that is known at once; else the state, pruned."""
+        """The value of a state that is not empty, if known at once; else the state, pruned."""
         if isinstance(state, int):
             return state
         builder = self._builder
@@ -129,7 +130,7 @@ class _Profile:
         return tuple(kept)
 
     def _new_value(self, state: State) -> int:
-        """Makes a block that is entered in this state, of as many rows as it has room for."""
+        """Makes a block that is entered in this state, of as many rows as there is room for."""
         builder, rows = self._builder, _ROWS_A_BLOCK if len(state) <= _FEW_ITEMS else 1
         while self._budget >= _cost(state):
             before = self._budget
@@ -148,16 +149,16 @@ class _Profile:
         return self._without_rows(state)
 
     def _fill(self, entry: State, limit: int) -> _Block | None:
-        """A block of at most so many rows; None where it would have more ways out than cells can name.
+        """A block of at most so many rows; None where the block would have more exits than cells can name.
 
-        Whatever has no row in it is a way out. The ways out of one row are never too many: it has as many symbols.
+        A target without a row in the block is an exit. The exits of one row are never too many: at most one per symbol.
         """
         width = self._builder.width
         block = _Block([entry])
         known: dict[Target, Target] = {}
         numbers = {entry: 0}
         states, rows, ways_out = block.states, block.rows, block.ways_out
-        for number, state in enumerate(states):  # it grows meanwhile
+        for number, state in enumerate(states):  # ``states`` grows meanwhile
             row = bytearray(width + 1)
             rows.append(row)
             farthest = number + _FARTHEST // (width + 1)
@@ -189,7 +190,7 @@ class _Profile:
         return len(state) > 1 or self._builder.rest(state[0][1]) <= _SHORT_REST
 
     def _moved(self, state: State) -> Mapping[Target, Sequence[int]]:
-        """Where a state goes, with the symbols that lead there: the items alive then; at END, a verdict."""
+        """The targets of a state, each with the symbols that lead there: the items alive then; at END, a verdict."""
         moves, flags = self._builder.moves, self._builder.flags
         if len(state) == 1 and len(moves[state[0][1]]) == 1:  # the end of most walks
             ((symbols, then),) = moves[state[0][1]]
@@ -217,7 +218,7 @@ class _Profile:
         return after
 
     def _without_rows(self, state: State) -> int:
-        """The value of a state for which there is no row: a leaf that tries its items, or the whole profile's."""
+        """The value of a state without a row: a leaf that tries the items, or the whole profile's wide record."""
         builder = self._builder
         if len(state) > builder.limits.leaf:
             if self._wide is None:
@@ -232,12 +233,12 @@ class _Profile:
 
 
 def _cost(state: State) -> int:
-    """Of the budget, for a row for this state."""
+    """The rows of the budget that a row for this state uses up."""
     return 1 + len(state) // _ITEMS_A_ROW
 
 
 def _widen(builder: AutomatonBuilder, items: State) -> int:
-    """The value of a wide record for a whole profile, given by the first places of its patterns (see ``automaton``)."""
+    """The value of a wide record (see ``automaton``) for a whole profile, given by its patterns' first positions."""
     programs = [builder.tokens(place) for _, place in items]
     size = (sum(map(len, programs)) + len(programs) + 7) // 8
     masks = [bytearray(size) for _ in range(3 + builder.width)]

@@ -1,8 +1,8 @@
-"""Writing a snapshot: the sections that ``snapshot`` reads. The two files are the format; they change together.
+"""Writing a snapshot: the sections that ``snapshot`` reads. The two files are the format, and change together.
 
-The tables grow as rules change: what is written again is appended, and what pointed to the old place is overwritten
-where it lies. What nothing points to any more stays until the compiler starts afresh (see ``compile``); passwords'
-hashes do not, they are overwritten at once.
+The tables grow as rules change: a record that is written again is appended, and references to the old record are
+overwritten in place. Records without references stay until the compiler starts afresh (see ``compile``), except
+passwords' hashes, which are overwritten at once.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Tables:
 
     Args:
         tenant: the tenant's UUID.
-        builder: makes the automata.
+        builder: the builder of the automata.
         secret: the deployment's key; None: there are no hashes of passwords.
     """
 
@@ -105,17 +105,17 @@ class Tables:
         self._tenant = tenant
         self._secret = secret
         self._pattern_numbers: dict[str, int] = {}
-        # By user, where there are any; and by alias, whose it is.
+        # The aliases of users that have any, and the user of each alias.
         self._aliases: dict[str, tuple[str, ...]] = {}
         self._alias_owners: dict[str, str] = {}
-        # Where a group's record starts, and for how many slots it has room.
+        # Where a group's record starts, and for how many slots the record has room.
         self._groups: dict[str, tuple[int, int]] = {}
-        # By what they belong to: the numbers of secrets; and those that are free to use again.
+        # The numbers of secrets, by owner; and the numbers that are free to use again.
         self._secret_numbers: dict[str, int] = {}
         self._free_secrets: list[int] = []
 
     def size(self) -> int:
-        """Bytes of what grows with every change."""
+        """Bytes of the tables that grow with every change."""
         words = len(self.records) + len(self.patterns)
         return words * self.records.itemsize + len(self.permissions) + len(self.strings)
 
@@ -137,11 +137,11 @@ class Tables:
         )
 
     def remove_permission(self, permission: CallPermission) -> None:
-        """Wipes a permission's password; its row stays, and nothing leads to it."""
+        """Wipes a permission's password; the permission's row stays, without references."""
         self._password(permission_owner(self._tenant, permission), None)
 
     def set_group(self, group: Group, slots: Sequence[int]) -> bool:
-        """Writes a group's record and returns whether it is at another place than before."""
+        """Writes a group's record and returns whether the record has moved."""
         names = (*self._string(group.id), *self._string(group.name))
         record = array("I", (*names, ENABLED if group.enabled else 0, len(slots), *slots))
         start, room = self._groups.get(group.id, (0, -1))
@@ -157,7 +157,7 @@ class Tables:
         self._groups.pop(group.id, None)
 
     def set_user(self, user: User, root: int, slots: Sequence[int], groups: Iterable[str]) -> None:
-        """Writes a user's record; its groups have theirs already."""
+        """Writes a user's record, after those of the user's groups."""
         self.users.set(user.uuid.encode("ascii"), root, len(self.records))
         self.records.append(self._password(user_owner(self._tenant, user), user.call_permission_password))
         self._list(slots)
@@ -165,7 +165,7 @@ class Tables:
         self._set_aliases(user.uuid, user.aliases)
 
     def remove_user(self, user: User) -> None:
-        """Takes out a user."""
+        """Removes a user."""
         self.users.remove(user.uuid.encode("ascii"))
         self._set_aliases(user.uuid, ())
         self._password(user_owner(self._tenant, user), None)
@@ -177,18 +177,18 @@ class Tables:
         self._list(slots)
 
     def remove_outcall(self, outcall: Outcall) -> None:
-        """Takes out an outcall."""
+        """Removes an outcall."""
         self.outcalls.remove(outcall.id.encode())
 
     def _set_aliases(self, user: str, aliases: tuple[str, ...]) -> None:
-        """Gives a user these aliases, in place of those that it had."""
+        """Gives a user these aliases, in place of the user's old ones."""
         before = self._aliases.pop(user, ())
         if aliases:
             self._aliases[user] = aliases
         if aliases == before:
             return
         for alias in before:
-            if self._alias_owners.get(alias) == user:  # else another user of the same edit has it by now
+            if self._alias_owners.get(alias) == user:  # else another user of the same edit has the alias by now
                 del self._alias_owners[alias]
                 self.aliases.remove(alias.encode())
         place = self._string(user)
@@ -206,7 +206,7 @@ class Tables:
         return number
 
     def _list(self, members: Sequence[int]) -> int:
-        """Writes a list and returns where it starts."""
+        """Writes a list and returns where the list starts."""
         start = len(self.records)
         self.records.append(len(members))
         self.records.extend(members)
@@ -219,7 +219,7 @@ class Tables:
         return start, len(encoded)
 
     def _password(self, owner: str, password: str | None) -> int:
-        """The number of a password's hash, where the owner's last one was; without a password that one is wiped."""
+        """The number of a password's hash, in the owner's last place; without a password that place is wiped."""
         if password is None or self._secret is None:
             number = self._secret_numbers.pop(owner, NO_SECRET)
             if number != NO_SECRET:
