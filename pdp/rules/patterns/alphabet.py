@@ -1,21 +1,21 @@
 """The symbols that automata read: every printable character falls into one of nineteen classes.
 
 Patterns can name the ten digits and ``* # + -``, so each of those is a symbol of its own, and all that no pattern can
-name is one more, OTHER. Only a range such as ``[#-9]`` reaches characters between those that can be written; they make
-three more symbols, which an automaton has columns for only where one of its patterns holds such a range.
+name is one more, OTHER. Only a range such as ``[#-9]`` reaches characters between those that can be written; these
+gaps are three more symbols, for which an automaton has columns only if one of its patterns holds such a range.
 """
 
 from __future__ import annotations
 
 DIALABLE = "0123456789*#+-"
-"""The characters that a pattern can name; a character's index here is its symbol."""
+"""The characters that a pattern can name; the index of a character is its symbol."""
 
 OTHER = 14
 END = 15
-"""Not a character: what follows the last one."""
+"""The symbol behind the last character of an extension."""
 
 GAPS = ("$%&'()", ",", "./")
-"""What ranges can reach and patterns cannot name: the characters from # to *, + to -, and - to 0."""
+"""The characters that ranges can reach and patterns cannot name: from # to *, + to -, and - to 0."""
 FIRST_GAP = 16
 
 COMMON_WIDTH = 16
@@ -24,8 +24,9 @@ FULL_WIDTH = 20
 """Columns of a row with the gaps and the mark."""
 
 MARK = "\x01"
-"""A character that is in no extension and that no pattern names: it stands in words of one's own making, which only
-tokens that name it match (see ``pdp.rules.dialling``)."""
+"""A character that is in no extension and that no pattern names, for words that the product makes: only tokens that
+name the mark match the mark (see ``pdp.rules.dialling``).
+"""
 
 _SYMBOLS = {character: symbol for symbol, character in enumerate(DIALABLE)}
 _MARK = FIRST_GAP + len(GAPS)
@@ -33,11 +34,11 @@ _SYMBOLS_WITH_GAPS = _SYMBOLS | {character: FIRST_GAP + gap for gap, run in enum
 
 GAP_MASK = sum(1 << FIRST_GAP + gap for gap in range(len(GAPS)))
 ANY_MASK = (1 << END) - 1 | GAP_MASK
-"""Every symbol except END and that of the mark."""
+"""The mask of every symbol except END and the mark."""
 MARK_MASK = 1 << _MARK
 
 STAR = 1 << 31
-"""Not a mask: the token of a pattern for any number of any characters."""
+"""The token of a pattern for any number of any characters; not a mask."""
 
 
 def mask_of(character: str) -> int:
@@ -54,7 +55,7 @@ def mask_of_range(first: str, last: str) -> int:
 
 
 def symbol_table(*, gaps: bool) -> bytes:
-    """256 bytes for ``bytes.translate``: from an ASCII code to its symbol.
+    """256 bytes for ``bytes.translate``: from an ASCII code to the code's symbol.
 
     Args:
         gaps: whether there are columns for the gaps and for the mark.

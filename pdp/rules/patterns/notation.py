@@ -1,9 +1,9 @@
-"""Writing sets of extensions down: as patterns for people, each with an extension that matches it.
+"""Writing sets of extensions down: as patterns for people, each with an extension that matches.
 
 A set is a row of *elements*: a mask of symbols for one character; a mask with LOOP for any number of such characters,
-or none; STAR for any number of any characters. It is written as patterns of call permissions are, with three additions
-for what those cannot say: ``?`` is one character of any kind, ``[^…]`` one that is not listed, and ``{…}`` any number
-of what stands in the braces, or none.
+or none; STAR for any number of any characters. A set is written like patterns of call permissions, with three additions
+for sets that such patterns cannot express: ``?`` is one character of any kind, ``[^…]`` one that is not listed, and
+``{…}`` any number of the characters in the braces, or none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOOP = 1 << 30
-"""With a mask: any number of its characters, or none."""
+"""With a mask: any number of the mask's characters, or none."""
 
 _CLASSES = {ANY_MASK: "?", **{mask_of_range(low, "9"): name for name, low in (("X", "0"), ("Z", "1"), ("N", "2"))}}
 _LITERALS = {1 << symbol: character for symbol, character in enumerate(DIALABLE)}
@@ -25,7 +25,7 @@ _MEMBERS = _LITERALS | {1 << FIRST_GAP + gap: run for gap, run in enumerate(GAPS
 """The characters of each symbol but OTHER, whose characters cannot be listed."""
 _SAMPLES = {1 << DIALABLE.index(character): character for character in "1234567890*#+-"}
 _SAMPLES |= {1 << FIRST_GAP + gap: run[0] for gap, run in enumerate(GAPS)} | {1 << OTHER: "a"}
-"""What stands for a class, by preference."""
+"""A sample character of each class, by preference."""
 _SHORTEST_RANGE = 3
 
 
@@ -58,7 +58,7 @@ def sample_of(elements: Iterable[int]) -> str:
     """One of the shortest extensions of a set."""
     row = list(elements)
     needed = [element for element in row if element != STAR and not element & LOOP]
-    # What has no character of its own is some loop: an extension has at least one.
+    # A set without a character of its own is a loop: an extension has at least one character.
     return "".join(map(_sample, needed or (element & ~LOOP for element in row[:1])))
 
 
@@ -68,14 +68,14 @@ def shortest(elements: Iterable[int]) -> int:
 
 
 def _wildcards(characters: int, *, some: bool) -> str:
-    """That many characters of any kind, and then any number of them, or not."""
+    """That many characters of any kind, and then any number more if ``some``."""
     if not some:
         return "?" * characters
     return "?" * (characters - 1) + "." if characters else "!"
 
 
 def _listed(mask: int) -> str:
-    """The characters of a mask, as they stand in brackets."""
+    """The characters of a mask, in the notation of brackets."""
     codes = sorted(ord(character) for bit, run in _MEMBERS.items() if mask & bit for character in run)
     runs = [[code for _, code in run] for _, run in groupby(enumerate(codes), lambda at: at[1] - at[0])]
     parts: list[str] = []
@@ -89,7 +89,7 @@ def _listed(mask: int) -> str:
 
 
 def _place(part: str) -> tuple[int, str]:
-    """Where a part stands: digits first; a ``-`` where it is no range, alone at the end or at the start of one."""
+    """The sort key of a part: digits first; a ``-`` that is no range, alone at the end or at the start of a range."""
     if part[0] == "-":
         return (3 if len(part) == 1 else 0), part
     return (1 if part[-1].isdigit() else 2), part

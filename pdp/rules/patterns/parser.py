@@ -5,9 +5,9 @@ STAR, which matches any number of any characters. ``!`` is a STAR and ``.`` is o
 The tokens are in a normal form, in which equal texts and many different ones (``_X.!`` and ``X!.``) are equal tuples:
 no two STARs stand side by side, and none stands before a character of any kind.
 
-What each character means, and which combinations mean nothing, is SEMANTICS (docs/semantics.md, "Which extensions a
-pattern matches"). Inside brackets ranges are read as Wazo's regular expressions read them: a ``-`` is a range where
-something stands on both sides of it, and itself elsewhere.
+The meaning of each character, and invalid combinations, are in SEMANTICS (docs/semantics.md, "Which extensions a
+pattern matches"). Inside brackets ranges are read as Wazo's regular expressions read ranges: a ``-`` is a range between
+two characters, and a literal ``-`` elsewhere.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _REMEDY = "use 0-9 * # + - X Z N [...] . ! and a leading _"
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern that means something.
+    """A valid pattern.
 
     Attributes:
-        text: as its administrator wrote it.
-        tokens: what it matches, in normal form.
+        text: the pattern as its administrator wrote it.
+        tokens: the tokens in normal form.
     """
 
     text: str
@@ -45,7 +45,7 @@ def parse(text: str) -> Pattern:
     """Reads a pattern.
 
     Raises:
-        PatternError: it means nothing; the error tells where and what to write instead.
+        PatternError: the pattern is invalid; the error names the place and the remedy.
     """
     if not text:
         raise PatternError(text, 0, "a pattern cannot be empty", _REMEDY)
@@ -72,7 +72,7 @@ def _normal(tokens: list[int]) -> tuple[int, ...]:
 
 
 class _Reader:
-    """One pass over a pattern's characters; ``_`` is dropped wherever it stands, positions stay those of the text."""
+    """One pass over a pattern's characters; each ``_`` is dropped, positions stay those of the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -111,7 +111,7 @@ class _Reader:
         raise PatternError(self._text, opened, "'[' is never closed", "add the ']' or remove the '['")
 
     def _members(self, opened: int, members: list[tuple[int, str]]) -> int:
-        """The mask of what stands between brackets."""
+        """The mask of the members between brackets."""
         if not members:
             raise PatternError(self._text, opened, "'[]' lists no character", "list at least one, as in [1-5]")
         mask = 0

@@ -1,15 +1,16 @@
-"""Dividing all extensions into sets by what ranked patterns say about them.
+"""Dividing all extensions into sets by the labels that ranked patterns give.
 
-It is a construction over rests of patterns. A *state* is what is left of all patterns for the middle of an extension of
-which some characters at the front, and some at the back, are known: pairs of a label and a rest, best first, of which
-the last matches everything. A state with one pair is settled. Any other is split by the next character, seen from the
-front or, where patterns such as ``!1`` are left, from the back: into the empty middle, and a state for each class of
-characters. So a set is what was known at the front, then anything, then what was known at the back.
+The method is a construction over rests of patterns. A *state* is the rest of all patterns for the middle of an
+extension of which some characters at the front, and some at the back, are known: pairs of a label and a rest, best
+first, of which the last matches everything. A state with one pair is a match state. Any other is split by the next
+character, seen from the front or, where patterns such as ``!1`` are left, from the back: into the empty middle, and a
+state for each class of characters. So a set is the known characters at the front, then anything, then those at the
+back.
 
-States that turn out to say the same are joined afterwards, so that characters are told apart only where it matters. A
-state that leads to itself becomes a loop. Longer circles, which patterns such as ``!12!`` make, have no such form;
-where one closes, and where work or sets exceed their bounds, a set is left undivided. So the sets are always disjoint
-and together everything, and all that is said about one is true.
+States that turn out to be equal are joined afterwards, so that characters are told apart only where the difference
+matters. A state that leads to itself becomes a loop. Longer circles, which patterns such as ``!12!`` make, have no such
+form; where one closes, and where work or sets exceed their bounds, a set is left undivided. So the sets are always
+disjoint and together everything, and every label is true.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 UNDIVIDED = -1
-"""In place of a label: of these extensions some have one label and some another."""
+"""In place of a label: some of these extensions have one label and some another."""
 
 Tokens = tuple[int, ...]
 _State = tuple[tuple[int, int], ...]
@@ -34,7 +35,7 @@ _ALL_SYMBOLS = columns(ANY_MASK)
 
 
 class Part(NamedTuple):
-    """A set of extensions (see ``notation``) with their label, or UNDIVIDED."""
+    """A set of extensions (see ``notation``) with the label of all of these, or UNDIVIDED."""
 
     label: int
     elements: tuple[int, ...]
@@ -57,7 +58,7 @@ def divide(items: Iterable[tuple[int, Tokens]], default: int, *, max_parts: int,
 
 
 class _Rests:
-    """What may be left of patterns, each with a number."""
+    """The rests of patterns, each with a number."""
 
     def __init__(self) -> None:
         self._numbers: dict[Tokens, int] = {}
@@ -81,7 +82,7 @@ class _Rests:
         return bool(tokens) and tokens[0] == STAR, bool(tokens) and tokens[-1] == STAR
 
     def moves(self, number: int, *, front: bool) -> tuple[tuple[tuple[int, ...], int], ...]:
-        """The symbols that a rest may take at one end, and the number of what is left then."""
+        """The symbols that a rest may take at one end, each with the number of the rest after that symbol."""
         moves = self._moves.get((number, front))
         if moves is None:
             tokens = self._tokens[number]
@@ -109,12 +110,12 @@ def _from_back(tokens: Tokens) -> list[tuple[int, Tokens]]:
 
 
 class _Split(NamedTuple):
-    """How a state is divided.
+    """The division of a state.
 
     Attributes:
         front: whether by the first character, or else by the last.
         empty: the label of the empty middle.
-        branches: masks of symbols, and where each leads: a node. Once joined, ``~node`` is one that leads back here.
+        branches: masks of symbols, each with the node that follows. Once joined, ``~node`` is one that leads back here.
         loop: mask of the symbols that lead to the state itself.
     """
 
@@ -125,7 +126,7 @@ class _Split(NamedTuple):
 
 
 _Node = _Split | int
-"""A state: how it is divided, or the one label that all of it has."""
+"""A state: its division, or the one label of all its extensions."""
 
 
 class _Graph:
@@ -195,15 +196,15 @@ class _Graph:
         return _Split(front, empty, tuple((mask, self._number(self._pruned(pairs))) for pairs, mask in masks.items()))
 
     def _by_front(self, state: _State) -> bool:
-        """Whether to go on from the front. At an end where a rest takes anything, splitting does not use it up."""
+        """Whether to go on from the front. Splitting at an end where a rest takes anything uses nothing up."""
         ends = {self._rests.open_ends(rest) for _, rest in state[:-1]}
         return (False, True) in ends or (True, False) not in ends
 
 
 def _join(graph: _Graph) -> tuple[list[_Node], dict[int, int], int]:
-    """The graph with nodes that say the same joined: its nodes, what became of which, and the number of the first.
+    """The graph with equal nodes joined: its nodes, the new number of each old one, and the number of the first.
 
-    Nodes are joined from the leaves up. What leads back to a node that is not finished stays a reference to the old
+    Nodes are joined from the leaves up. A branch back to a node that is not finished stays a reference to the old
     one, ``~number``, and is not joined.
     """
     joined: list[_Node] = []
@@ -232,7 +233,7 @@ def _targets(node: _Node) -> list[int]:
 
 
 def _joined(number: int, node: _Node, became: dict[int, int], joined: list[_Node]) -> _Node:
-    """A node whose branches lead to joined ones; one that is settled after all is its label."""
+    """A node whose branches lead to joined ones; a node in which all branches have one label is that label."""
     if isinstance(node, int):
         return node
     loop = 0
@@ -250,7 +251,7 @@ def _joined(number: int, node: _Node, became: dict[int, int], joined: list[_Node
 
 
 class _Way(NamedTuple):
-    """How a node was reached: what is known of both ends of the extension, and the nodes passed."""
+    """A way to a node: the known characters at both ends of the extension, and the nodes passed."""
 
     node: int
     front: tuple[int, ...] = ()
@@ -271,14 +272,14 @@ def _expand(nodes: list[_Node], became: dict[int, int], root: int, max_parts: in
             parts.append(_rest(way, UNDIVIDED))
         else:
             front, back = (*way.front, *_loop(node, node.front)), (*_loop(node, not node.front), *way.back)
-            if front or back:  # nobody dials nothing
+            if front or back:  # an empty extension cannot be dialled
                 parts.append(Part(node.empty, front + back))
             ways += _onward(node, way, became)
     return [part for part in parts if shortest(part.elements) <= MAX_EXTENSION_LENGTH]
 
 
 def _rest(way: _Way, label: int) -> Part:
-    """All that is left on a way, as one part."""
+    """All remaining extensions of a way, as one part."""
     known = way.front or way.back
     return Part(label, (*way.front, *(() if known else (ANY_MASK,)), STAR, *way.back))
 

@@ -1,4 +1,4 @@
-"""Walking a pattern's tokens: the places in them from which the rest must match what is still to come."""
+"""Walking a pattern's tokens: the positions from which the rest of the pattern must match the rest of the text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def first_places(tokens: Sequence[int]) -> set[int]:
-    """Where a walk starts."""
+    """The positions where a walk starts."""
     return _with_those_behind_stars({0}, tokens)
 
 
 def next_places(tokens: Sequence[int], places: Iterable[int], mask: int) -> set[int]:
-    """Where a walk is after one character, given by a mask of symbols of which any will do."""
+    """The positions of a walk after one character of a mask of symbols."""
     read = {
         place if tokens[place] == STAR else place + 1
         for place in places
@@ -26,7 +26,7 @@ def next_places(tokens: Sequence[int], places: Iterable[int], mask: int) -> set[
 
 
 def places_behind(tokens: Sequence[int], text: str) -> set[int]:
-    """Where a walk is after a text of characters that patterns can name."""
+    """The positions of a walk after a text of characters that patterns can name."""
     places = first_places(tokens)
     for character in text:
         places = next_places(tokens, places, mask_of(character))
@@ -39,5 +39,5 @@ def matches(tokens: Sequence[int], text: str) -> bool:
 
 
 def _with_those_behind_stars(places: set[int], tokens: Sequence[int]) -> set[int]:
-    """Places, and those behind their STARs, which may stand for nothing; no two STARs stand side by side."""
+    """Positions, and those behind STARs there, which may match nothing; no two STARs stand side by side."""
     return places | {place + 1 for place in places if place < len(tokens) and tokens[place] == STAR}
