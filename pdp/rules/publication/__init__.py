@@ -1,1 +1,1 @@
-"""Publication: what loader and server agree on in Redis."""
+"""Publication: the contract between loader and server in Redis."""

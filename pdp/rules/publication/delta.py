@@ -1,6 +1,6 @@
-"""Deltas: what makes one blob of a tenant out of an earlier one, for whoever holds that.
+"""Deltas: the changes that make one blob of a tenant out of an earlier one.
 
-An edit changes a few places of a blob (see ``encode``), so what is shipped is those, and the rest is copied:
+An edit changes a few ranges of a blob (see ``encode``), so a delta ships those, and the rest is copied:
 
     offset  size
          0     8  magic
@@ -9,14 +9,14 @@ An edit changes a few places of a blob (see ``encode``), so what is shipped is t
         16     8  number of the base's revision
         24     8  bytes of the base
         32     8  bytes of the result
-        40    32  checksum of the base, as in its header
+        40    32  checksum of the base, from its header
         72    32  SHA-256 of all of the delta but these 32 bytes
-       104  24·n  steps: where in the base to copy from, how many bytes, and how many new bytes follow them
+       104  24·n  steps: where in the base to copy from, how many bytes, and how many new bytes follow
          …        the new bytes, end to end
 
-All numbers are little-endian and unsigned. What is copied lies in the base in the order of the result, each byte at
-most once, so no delta makes more than base and delta together have. A delta is not signed: what it makes is, and is
-verified like any other blob. The loader has Redis apply it as well (see ``loader.publishing.shipping``).
+All numbers are little-endian and unsigned. Copied ranges lie in the base in the order of the result, each byte at most
+once, so no delta makes more than base and delta together have. A delta is not signed: the result is, and is verified
+like any other blob. The loader has Redis apply the delta as well (see ``loader.publishing.shipping``).
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ if TYPE_CHECKING:
 MAGIC = b"RIGHTDLT"
 FORMAT_VERSION = 1
 WORTHWHILE = 1 << 16
-"""Bytes of a blob below which a delta is not worth a look."""
+"""Bytes of a blob below which a delta is not worth the work."""
 
 _HEADER = struct.Struct("<8sIIQQQ32s32s")
 _STEP = struct.Struct("<QQQ")
 _OWN_CHECKSUM = slice(72, 104)
 _BLOCKS = (1 << 16, 1 << 11, 1 << 6)
-"""Bytes that are compared at once: what differs is compared again in blocks of the next size."""
+"""Bytes that are compared at once: blocks that differ are compared again in blocks of the next size."""
 
 
 def make_delta(base: bytes, result: bytes, base_number: int) -> bytes | None:
     """The delta between two blobs.
 
     Args:
-        base: what it starts from, whole and of this format.
-        result: what it leads to, likewise.
-        base_number: of the revision that ``base`` is.
+        base: the blob that the delta starts from, whole and of this format.
+        result: the blob that the delta leads to, whole and of this format.
+        base_number: the number of the base's revision.
 
     Returns:
-        None where it is not worth while: where more than half of the result is new, or the result is small.
+        The delta; None if more than half of the result is new, or the result is small.
     """
     if len(result) < WORTHWHILE:
         return None
@@ -73,11 +73,11 @@ class Delta(NamedTuple):
     """A delta that was read.
 
     Attributes:
-        base_number: the number of the revision that it starts from.
-        base_size: bytes of that revision's blob.
-        base_checksum: in that blob's header.
-        size: bytes of what it makes.
-        steps: where in the base to copy from, how many bytes, and the new bytes that follow them.
+        base_number: the number of the base's revision.
+        base_size: bytes of the base.
+        base_checksum: the checksum in the base's header.
+        size: bytes of the result.
+        steps: where in the base to copy from, how many bytes, and the new bytes that follow.
     """
 
     base_number: int
@@ -91,7 +91,7 @@ class Delta(NamedTuple):
         """Reads a delta.
 
         Raises:
-            SnapshotError: it is no whole, undamaged delta of this format.
+            SnapshotError: the bytes are no whole, undamaged delta of this format.
         """
         if len(raw) < _HEADER.size:
             raise SnapshotTruncated(_HEADER.size, len(raw))
@@ -117,11 +117,11 @@ class Delta(NamedTuple):
         return cls(number, base_size, base, size, tuple(steps))
 
     def fits(self, blob: Blob) -> bool:
-        """Whether it starts from this blob."""
+        """Whether this blob is the delta's base."""
         return len(blob) == self.base_size and checksum(blob) == self.base_checksum
 
     def pieces(self, base: Blob) -> Iterator[memoryview]:
-        """What it makes of a blob that it fits, in pieces of some size; to be verified like any other blob."""
+        """The result of a delta that fits a base, in pieces of some size; to be verified like any other blob."""
         view = memoryview(base)
         for start, length, new in self.steps:
             for at in range(start, start + length, PIECE):
@@ -133,7 +133,7 @@ _Step = tuple[int, int, list[memoryview]]
 
 
 def _steps(base: bytes, result: bytes) -> list[_Step]:
-    """From where in ``base`` to copy how much, and what follows that in ``result``."""
+    """The steps: offset and length of each copy from ``base``, and the new bytes that follow in ``result``."""
     steps: list[_Step] = []
     view = memoryview(result)
     for (base_start, base_end), (start, end) in zip(regions(base), regions(result), strict=True):
@@ -150,7 +150,7 @@ def _steps(base: bytes, result: bytes) -> list[_Step]:
 
 
 def _copy(steps: list[_Step], start: int, length: int) -> None:
-    """Adds a copy; one that goes on where the last one ended makes that longer."""
+    """Adds a copy; a copy that continues the last one makes that longer."""
     if steps and not steps[-1][2] and sum(steps[-1][:2]) == start:
         start, before, _ = steps.pop()
         length += before

@@ -1,4 +1,4 @@
-"""Where rules lie in Redis: the contract between the loader, which writes, and the server, which reads.
+"""The keys in Redis: the contract between the loader, which writes, and the server, which reads.
 
     {prefix}{pointers}                  hash: tenant → pointer, the one place that says which revision is current
     {prefix}{pointers}:manifest         string: the tenants that there are, signed (see ``manifest``)
@@ -6,14 +6,14 @@
     {prefix}{pointers}:leader           string with an expiry: the loader that leads
     {prefix}{pointers}:epoch            integer: how often the lead was taken
     {prefix}snapshot:{tenant}:number    string: the blob of a revision
-    {prefix}delta:{tenant}:number       string: what makes that blob out of an earlier revision's; may be missing
+    {prefix}delta:{tenant}:number       string: the delta from an earlier revision's blob to that one; may be missing
     {prefix}revisions:{tenant}          sorted set: JSON about each revision whose blob is kept, by number
     {prefix}changes                     channel: the tenant whose pointer moved
 
-The second braces are Redis Cluster's and stand in the key: what is changed together lies in one slot. A blob is there,
-whole, before its pointer moves, and so is its delta, which names the revision that it starts from (see ``delta``);
-whoever cannot use the delta takes the blob. A tenant that is gone has a pointer that says so. A pointer that is missing
-therefore means nothing: Redis lost it, and the loader will write it again.
+The second braces are Redis Cluster's and stand in the key: keys that change together lie in one slot. A blob is there,
+whole, before its pointer moves, and so is its delta, which names the base revision (see ``delta``); a server that
+cannot use the delta takes the blob. A tenant that is gone has a pointer that says so. A missing pointer therefore means
+nothing: Redis lost the pointer, and the loader will write the pointer again.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ DEFAULT_PREFIX = "rightcall:"
 
 
 class Scope(NamedTuple):
-    """What a signature holds for, besides its tenant: the same rules mean nothing elsewhere.
+    """The scope of a signature, besides its tenant: the same rules mean nothing elsewhere.
 
     Attributes:
-        prefix: of every key.
-        deployment: as the operator calls it; loaders and servers of one deployment say the same.
+        prefix: the prefix of every key.
+        deployment: the operator's name of the deployment, equal in all loaders and servers of one deployment.
     """
 
     prefix: str = DEFAULT_PREFIX
     deployment: str = ""
 
     def __str__(self) -> str:
-        """For people: ``prefix rightcall:`` or ``deployment paris, prefix rightcall:``."""
+        """The scope for people: ``prefix rightcall:`` or ``deployment paris, prefix rightcall:``."""
         return f"deployment {self.deployment}, prefix {self.prefix}" if self.deployment else f"prefix {self.prefix}"
 
 
@@ -55,7 +55,7 @@ class Keys(NamedTuple):
 
     @property
     def manifest(self) -> str:
-        """Which tenants there are."""
+        """The manifest of tenants."""
         return f"{self.prefix}{{pointers}}:manifest"
 
     @property
@@ -65,12 +65,12 @@ class Keys(NamedTuple):
 
     @property
     def leader(self) -> str:
-        """Who leads; its expiry is the lease."""
+        """The loader that leads; the expiry is the lease."""
         return f"{self.prefix}{{pointers}}:leader"
 
     @property
     def epoch(self) -> str:
-        """How often the lead was taken."""
+        """The number of times that the lead was taken."""
         return f"{self.prefix}{{pointers}}:epoch"
 
     @property
@@ -87,7 +87,7 @@ class Keys(NamedTuple):
         return f"{self.prefix}snapshot:{{{tenant}}}:{number}"
 
     def delta(self, tenant: str, number: int) -> str:
-        """What makes the blob of a revision out of an earlier one."""
+        """The delta from an earlier revision's blob to the blob of a revision."""
         return f"{self.prefix}delta:{{{tenant}}}:{number}"
 
 

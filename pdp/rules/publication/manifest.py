@@ -1,16 +1,16 @@
-"""The manifest: which tenants there are, signed, so that none can go missing unnoticed.
+"""The manifest: the signed list of tenants, so that none can go missing unnoticed.
 
-Pointers come and go each for itself: one that Redis lost, or that somebody deleted, leaves no trace among the others.
-The loader therefore says in one signed list which tenants there are. In Redis it is
+Pointers come and go one by one: a pointer that Redis lost, or that was deleted by hand, leaves no trace among the
+others. The loader therefore lists the tenants in one signed manifest. In Redis the manifest is
 
     signature in hexadecimal, or "-" without a key, a line end, and JSON:
     {"version": 1, "deployment": TEXT, "prefix": TEXT, "sequence": INTEGER, "signed_at": MILLISECONDS,
      "complete": BOOLEAN, "tenants": {UUID: [SERIAL, REVISION, CLOSED], …}}
 
 ``SERIAL`` is that of the tenant's pointer when the manifest was signed, and no pointer with a lower one is taken; 0 and
-an empty REVISION: the tenant is not published yet. ``CLOSED`` is the number of faults that keep it closed, 0 of an open
-one. ``sequence`` rises with every manifest. ``complete`` is false where the source was never read completely, so that
-there may be more tenants.
+an empty REVISION: the tenant is not published yet. ``CLOSED`` is the number of faults that keep the tenant closed, 0 of
+an open one. ``sequence`` rises with every manifest. ``complete`` is false where the source was never read completely,
+so that there may be more tenants.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 VERSION = 1
 NUMBERS_END = 2**53
-"""Above what any program on the way can hold exactly; Unix time will not get there."""
+"""The end of valid numbers: no program on the way can hold this one exactly, and Unix time will not get there."""
 _DOMAIN = b"rightcall manifest\n"
-"""Before what is signed: no signature of anything else can stand for one of a manifest."""
+"""The prefix of signed content: no signature of anything else can stand for one of a manifest."""
 
 
 class Listed(NamedTuple):
-    """What a manifest says of a tenant.
+    """The entry of a tenant in a manifest.
 
     Attributes:
-        serial: of its pointer; 0: none was published yet.
-        revision: what that pointer led to.
-        closed: the number of faults that keep the tenant closed; 0: it is open.
+        serial: the serial of the tenant's pointer; 0: none was published yet.
+        revision: the revision of that pointer.
+        closed: the number of faults that keep the tenant closed; 0: the tenant is open.
     """
 
     serial: int = 0
@@ -48,16 +48,16 @@ class Listed(NamedTuple):
 
     @property
     def has_rules(self) -> bool:
-        """Whether there is something to load. A closed tenant of which nothing was published has nothing."""
+        """Whether there are rules to load. A closed tenant without a published revision has none."""
         return self.serial > 0 or not self.closed
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Which tenants there are.
+    """The tenants of a deployment.
 
     Attributes:
-        scope: for which deployment, under which prefix.
+        scope: the deployment and prefix of the manifest.
         sequence: rises with every manifest.
         signed_at: milliseconds of Unix time, by the loader's clock.
         tenants: by UUID.
@@ -92,12 +92,12 @@ class Manifest:
         """Reads a manifest.
 
         Args:
-            dumped: what ``dump`` returned.
-            secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
-            scope: for which it must have been signed.
+            dumped: the result of ``dump``.
+            secrets: the deployment's keys, of which one must have signed the manifest; none: no signature is required.
+            scope: the scope for which the manifest must have been signed.
 
         Raises:
-            SnapshotError: it is no manifest, not a trusted one, or one for another deployment or prefix.
+            SnapshotError: the bytes are no manifest, not a trusted one, or one for another deployment or prefix.
         """
         signature, _, body = dumped.partition(b"\n")
         if secrets and not any(

@@ -1,7 +1,7 @@
-"""Which number a revision gets, so that no server that followed an earlier one refuses it.
+"""The numbers of revisions, chosen so that no server that followed an earlier one rejects a new one.
 
-Numbers rise. A loader takes the one above the highest that it knows: of pointers, of the manifest, and of what servers
-say that they have followed, which outlives what Redis loses. Only where all of these are lower the time counts, in
+Numbers rise. A loader takes the number above the highest known one: of pointers, of the manifest, and of the numbers
+that servers have followed, which outlive losses of Redis. Only where all of these are lower the time counts, in
 milliseconds, and of the loader's clock and that of Redis the one that is behind: a single clock that is ahead would put
 the numbers ahead for good.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pdp.rules.publication.keys import Scope
 
 _ROOM = 1_000_000
-"""Numbers that are left above one that is believed: nothing gets the last one."""
+"""The numbers that are left above one that is believed: no revision gets the last one."""
 
 
 def least_number(known: int, clocks: Iterable[int]) -> int:
@@ -34,12 +34,12 @@ def least_number(known: int, clocks: Iterable[int]) -> int:
 
 
 def dump_followed(number: int, secret: bytes | None, scope: Scope) -> bytes:
-    """What a server says of the highest number that it has followed, as Redis holds it."""
+    """A server's record of the highest number that it has followed, as Redis holds the record."""
     return f"{number} {_sign(number, secret, scope) if secret else '-'}".encode()
 
 
 def load_followed(dumped: bytes | None, secrets: Sequence[bytes], scope: Scope) -> int:
-    """The number that a server said it has followed; 0 where none is said, or not by a server of this deployment."""
+    """The number in a server's record; 0 without a record, or for one that no server of this deployment signed."""
     digits, _, signature = (dumped or b"").partition(b" ")
     if not (digits.isdigit() and len(digits) <= len(str(NUMBERS_END))):
         return 0

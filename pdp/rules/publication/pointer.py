@@ -29,19 +29,20 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What the hash of pointers holds for a tenant.
+    """The value that the hash of pointers holds for a tenant.
 
     Attributes:
-        tenant: its UUID.
-        serial: rises whenever the tenant's pointer moves. Who has followed one pointer takes none with a lower serial.
+        tenant: the tenant's UUID.
+        serial: rises whenever the tenant's pointer moves. A server that has followed one pointer takes none with a
+            lower serial.
         revision: the current one; its number is lower than the serial after a rollback. Of a tenant that is gone, the
             serial and no digest.
         removed: the tenant is gone.
-        pinned: an operator chose this revision; loaders leave it alone until it is unpinned.
-        permissions: how many the revision holds.
-        bound: whether it says for which deployment and prefix it was published, and was checked to be for these;
-            those of release 0.1 do not say.
-        closed: how many faults keep the tenant closed; 0: its rules are in force.
+        pinned: an operator chose this revision; loaders leave the pointer alone until unpinned.
+        permissions: the number of permissions in the revision.
+        bound: whether the pointer names the deployment and prefix of its publication, and was checked for both;
+            pointers of release 0.1 name neither.
+        closed: the number of faults that keep the tenant closed; 0: the tenant's rules are in force.
     """
 
     tenant: str
@@ -67,8 +68,8 @@ class Pointer:
         """The pointer as Redis holds it.
 
         Args:
-            secret: signs it; None: it is not signed.
-            scope: for which it is published; None: it does not say, as those of release 0.1.
+            secret: the key that signs the pointer; None: no signature.
+            scope: the scope of the publication; None: the pointer names none, as in release 0.1.
         """
         # ``signature`` is over what servers of release 0.1 know, ``bound`` over the scope besides.
         signed: dict[str, object] = {"signature": self._sign(secret) if secret else ""}
@@ -81,13 +82,13 @@ class Pointer:
         """Reads a pointer.
 
         Args:
-            tenant: the UUID that it was found under.
-            dumped: what ``dump`` returned.
-            secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
-            scope: that it must be for, if it says so; None: any.
+            tenant: the UUID under which the pointer was found.
+            dumped: the result of ``dump``.
+            secrets: the deployment's keys, of which one must have signed the pointer; none: no signature is required.
+            scope: the scope that the pointer must have, if the pointer names one; None: any.
 
         Raises:
-            SnapshotError: it is no pointer, not a trusted one, or one for another deployment or prefix.
+            SnapshotError: the bytes are no pointer, not a trusted one, or one for another deployment or prefix.
         """
         try:
             found = json.loads(dumped)
@@ -106,7 +107,7 @@ class Pointer:
         return pointer if scope is None or "scope" not in found else pointer._placed(found, secrets, scope)
 
     def _placed(self, found: Mapping[str, object], secrets: Sequence[bytes], scope: Scope) -> Pointer:
-        """The pointer, where it is signed for this scope."""
+        """The pointer, if signed for this scope."""
         if found["scope"] != list(scope):
             raise SnapshotMisplaced("its pointer", scope, found["scope"])
         bound = str(found.get("bound"))
@@ -122,7 +123,7 @@ class Pointer:
             "removed": self.removed,
             "pinned": self.pinned,
             "permissions": self.permissions,
-            # Only where it says something: servers of the release before know no other pointers.
+            # Only for closed tenants: servers of the release before know pointers without this key only.
             **({"closed": self.closed} if self.closed else {}),
         }
 

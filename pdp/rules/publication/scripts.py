@@ -1,4 +1,4 @@
-"""What scripts that run inside Redis have in common."""
+"""The common part of the scripts that run inside Redis."""
 
 from __future__ import annotations
 
