@@ -21,13 +21,13 @@ class RulesError(Exception):
 
 
 class PatternError(RulesError):
-    """A pattern that means nothing.
+    """An invalid pattern.
 
     Attributes:
-        pattern: the pattern as it was written.
+        pattern: the pattern in the definitions.
         position: index of the first character at fault, counted from 0.
-        problem: what is wrong, without position.
-        remedy: what to write instead.
+        problem: the fault, without position.
+        remedy: the text to write instead.
     """
 
     def __init__(self, pattern: str, position: int, problem: str, remedy: str) -> None:
@@ -40,7 +40,7 @@ class PatternError(RulesError):
 
 
 class SnapshotError(RulesError):
-    """Bytes that are no usable snapshot. Whoever reads them keeps the snapshot that it had."""
+    """Bytes that are no usable snapshot. The reader keeps the snapshot that is loaded."""
 
 
 class SnapshotTruncated(SnapshotError):
@@ -91,8 +91,8 @@ class SnapshotMisplaced(SnapshotError):
     """Signed with a key of ours, for another place: copied from there, by mistake or on purpose.
 
     Attributes:
-        expected: the place that it was found in.
-        got: the place that it was signed for.
+        expected: the place where the bytes were found.
+        got: the place that the bytes were signed for.
     """
 
     def __init__(self, what: str, expected: object, got: object) -> None:

@@ -1,7 +1,7 @@
-"""The things that rules are about, and the answers that they lead to. What each means: docs/semantics.md.
+"""The entities of rules, and the decisions that rules lead to; docs/semantics.md has the meaning of each.
 
-Everything here is immutable and plain: the loader makes it from a source, the compiler reads it. A password is never
-part of a ``repr``, so that none reaches a log or a traceback.
+Everything here is immutable and plain: the loader makes entities from a source, the compiler reads entities. A password
+is never part of a ``repr``, so that none reaches a log or a traceback.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from typing import NamedTuple
 
 MAX_EXTENSION_LENGTH = 128
 MAX_CALLER_LENGTH = 128
-"""Of a caller and of an alias."""
+"""Characters of a caller and of an alias."""
 MAX_OUTCALL_LENGTH = 128
 MAX_PATTERN_LENGTH = 128
 MAX_PASSWORD_LENGTH = 40
 
 
 class Mode(StrEnum):
-    """Whether a permission allows or denies what it matches."""
+    """Whether a permission allows or denies the extensions that match."""
 
     ALLOW = "allow"
     DENY = "deny"
 
 
 class PasswordOverride(StrEnum):
-    """In which stages a user's own password replaces a permission's."""
+    """The stages in which a user's own password replaces a permission's."""
 
     ALL = "all"
-    """In USER, GROUP and OUTCALL, as Wazo's manual says."""
+    """The stages USER, GROUP and OUTCALL, as in Wazo's manual."""
     USER = "user"
-    """In USER alone, as Wazo's code does."""
+    """The stage USER alone, as in Wazo's code."""
 
 
 class Decision(IntEnum):
-    """What call control does with the call. Numbers and names are the API's (``DECISION_…``)."""
+    """The decision on a call. Numbers and names are the API's (``DECISION_…``)."""
 
     ALLOW = 1
     DENY = 2
@@ -43,7 +43,7 @@ class Decision(IntEnum):
 
 
 class Stage(IntEnum):
-    """The stages, in the order in which they are looked at. Numbers and names are the API's (``STAGE_…``)."""
+    """The stages of a decision, in order. Numbers and names are the API's (``STAGE_…``)."""
 
     NONE = 1
     USER = 2
@@ -52,11 +52,11 @@ class Stage(IntEnum):
     EMERGENCY = 5
     """Before all others: an emergency number."""
     POLICY = 6
-    """Before the permissions: callers or outcalls that are not known are denied."""
+    """Before the permissions: unknown callers or outcalls are denied."""
 
 
 class Reason(IntEnum):
-    """Why a call is decided so. Numbers and names are the API's (``REASON_…``)."""
+    """The reason of a decision. Numbers and names are the API's (``REASON_…``)."""
 
     PERMISSION = 1
     NO_PERMISSION = 2
@@ -71,10 +71,10 @@ class Call(NamedTuple):
 
     Attributes:
         caller: the user who calls, a UUID or an alias; empty: no user.
-        extension: what was dialled.
+        extension: the text that was dialled.
         outcall: the outgoing call's id; empty: none.
         tenant: the tenant's UUID; empty: the asker's tenant, else the outcall's.
-        forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; empty: it is not sent on.
+        forwarded_by: the user whose forward or transfer sends the call on, in the form of ``caller``; empty: none.
     """
 
     caller: str
@@ -85,7 +85,7 @@ class Call(NamedTuple):
 
     @property
     def asker(self) -> str:
-        """The user whose permissions decide: who forwards the call, else who calls."""
+        """The user whose permissions decide: the user who forwards the call, else the caller."""
         return self.forwarded_by or self.caller
 
 
@@ -94,9 +94,9 @@ class User:
     """A user of the telephone system.
 
     Attributes:
-        uuid: what requests name the user by.
-        call_permission_password: replaces the passwords of permissions.
-        name, extension: for people; they decide nothing.
+        uuid: the user's name in requests.
+        call_permission_password: the user's own password, which replaces the passwords of permissions.
+        name, extension: for people, without influence on decisions.
         aliases: other names in requests, unique in the tenant.
     """
 
@@ -109,7 +109,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Users together; a disabled group gives its members no permissions."""
+    """A group of users; a disabled group gives its members no permissions."""
 
     id: str
     name: str = ""
@@ -127,7 +127,7 @@ class Outcall:
 
 @dataclass(frozen=True, slots=True)
 class CallPermission:
-    """Patterns to allow or deny, and the users, groups and outcalls for which it does so; ``description`` is prose."""
+    """Patterns to allow or deny, and the associated users, groups and outcalls; ``description`` is prose."""
 
     id: int
     name: str = ""
@@ -142,7 +142,7 @@ class CallPermission:
 
 
 class Chosen(StrEnum):
-    """Which callers an expectation speaks of."""
+    """The callers of an expectation."""
 
     EVERYONE = "everyone"
     """All users of the tenant."""
@@ -156,7 +156,7 @@ class Chosen(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The callers of an expectation; members of a listed group count whether it is enabled or not."""
+    """The callers of an expectation; members of a listed group count whether the group is enabled or not."""
 
     chosen: Chosen = Chosen.EVERYONE
     users: tuple[str, ...] = ()
@@ -165,15 +165,15 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must hold, whatever the rules say.
+    """A condition that every published rule set of the tenant must meet.
 
     Attributes:
-        name: what people call it.
+        name: the name for people.
         who: the callers.
         dial: patterns of the extensions.
         must: the decisions of which every such call gets one.
-        through: ids of outcalls; empty: calls that leave through none; None: through each outcall and through none.
-        enforce: whether the tenant is not published where it fails.
+        through: ids of outcalls; empty: calls without an outcall; None: calls through each outcall and without one.
+        enforce: whether a failed expectation keeps the tenant from being published.
     """
 
     name: str
@@ -186,12 +186,12 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """How a tenant dials.
+    """A tenant's dialling plan.
 
     Attributes:
         country: two letters; empty: extensions are folded, and numbers have one form.
         outside_line: the digits in front of an outside number; empty: none.
-        table: how numbers are read in that country behind that line, as ``dialling`` has it.
+        table: the numbering of that country behind that line, as ``dialling`` encodes the table.
     """
 
     country: str
@@ -201,11 +201,11 @@ class Dialling:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Mistakes of meaning that are meant.
+    """Warnings about definitions that are accepted on purpose.
 
     Attributes:
-        code: their kind.
-        reason: why, for people.
+        code: the kind of warning.
+        reason: the reason, for people.
         permissions: the ids of the permissions at fault; empty: of any.
     """
 
@@ -216,12 +216,13 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer, and all that belongs to it. UUIDs are in canonical lower case; references are known to exist.
+    """One customer, with all rules and users. UUIDs are in canonical lower case; references are known to exist.
 
     Attributes:
-        emergency: numbers that are always allowed, those of a country among them.
-        dialling: how extensions are read; None: as they are.
-        closed: how many faults keep the tenant from having rules; 0: none. A closed tenant has no permissions.
+        emergency: numbers that are always allowed, those of a country among these.
+        dialling: the dialling plan; None: extensions are read unchanged.
+        closed: the number of faults that keep the tenant from having rules; 0: none. A closed tenant has no
+            permissions.
     """
 
     uuid: str
@@ -250,5 +251,5 @@ class Revision:
     digest: str
 
     def __str__(self) -> str:
-        """The form in every answer, log line and metric: ``17-3fa9c0d2b1e4``."""
+        """The revision in responses, log lines and metrics: ``17-3fa9c0d2b1e4``."""
         return f"{self.number}-{self.digest[:12]}"

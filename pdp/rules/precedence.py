@@ -1,8 +1,8 @@
 """Precedence: the decision of a permission that matches, and which of several that match prevails.
 
-This module alone knows it (docs/semantics.md): of the stages the first; within a stage an allow over a deny without a
-password, that over a deny with one; of equals the one with the highest id. Compiler, explanations and analysis rank by
-its numbers.
+The one implementation of precedence (docs/semantics.md): of the stages the first; within a stage an allow over a deny
+without a password, that over a deny with one; of equals the one with the highest id. Compiler, explanations and
+analysis rank by these numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from pdp.rules.model import Decision, Mode, Stage
 
 STAGES: Final = (Stage.USER, Stage.GROUP, Stage.OUTCALL)
-"""The stages in which permissions take part, in the order in which they are asked."""
+"""The stages in which permissions take part, in order."""
 
 _STRENGTH: Final = {Decision.ALLOW: 0, Decision.DENY: 1, Decision.CHALLENGE: 2}
 _HIGHEST_ID: Final = 2**64 - 1
@@ -30,7 +30,7 @@ def rank(stage: Stage, decision: Decision, permission: int) -> int:
 
     Args:
         stage: the stage in which the permission applies.
-        decision: its decision, as of ``decision_of``.
-        permission: its id, 0 to 2**64 - 1.
+        decision: the permission's decision, from ``decision_of``.
+        permission: the permission's id, 0 to 2**64 - 1.
     """
     return (stage * 4 + _STRENGTH[decision]) << 64 | _HIGHEST_ID - permission
