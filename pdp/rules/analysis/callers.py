@@ -1,4 +1,4 @@
-"""Who may dial an extension: the verdict for every user of a tenant, decided once for each profile."""
+"""The users that may dial an extension: the verdict for every user of a tenant, decided once for each profile."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def verdicts(snapshot: Snapshot, extension: str, outcall: str, *, after: str = "") -> list[tuple[str, Verdict]]:
-    """The UUID of every user with what ``decide`` answers to it, sorted.
+    """The UUID of every user with the verdict of ``decide`` for that user, sorted.
 
     Args:
-        snapshot: the rules of the tenant whose users are asked for.
-        extension: what is dialled, 1 to 128 printable characters.
-        outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves through none.
+        snapshot: the rules of the tenant.
+        extension: the text that is dialled, 1 to 128 printable characters.
+        outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves without an outcall.
         after: only users whose UUIDs come behind this one.
     """
     after = after.lower()

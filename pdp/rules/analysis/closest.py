@@ -1,4 +1,4 @@
-"""Why a pattern does not match: how far into the extension it gets, and what it would have accepted there."""
+"""The reason that a pattern does not match: the longest match of its start, and the characters expected next."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ANY = class_text(ANY_MASK)
 
 
 class Closest(NamedTuple):
-    """A pattern that does not match, and how far it gets.
+    """A pattern that does not match, and the length of its match.
 
     Attributes:
-        pattern: as its administrator wrote it.
-        position: the first character of the form, counted from 1, where it fails; one more than the form has: the
-            pattern asks for more.
-        expected: what it accepts there, as in a pattern; empty: nothing, since it ends there.
-        form: what it was held against.
+        pattern: the pattern as its administrator wrote it.
+        position: the first character of the form, counted from 1, at which the pattern fails; one more than the length
+            of the form: the pattern expects more characters.
+        expected: the characters accepted there, in the notation of patterns; empty: none, since the pattern ends there.
+        form: the form of the extension that was matched.
     """
 
     pattern: str
@@ -33,7 +33,7 @@ class Closest(NamedTuple):
     form: str
 
     def describe(self) -> str:
-        """The second half of a sentence, behind the pattern's name."""
+        """The reason that the pattern fails: the second half of a sentence, behind the pattern's name."""
         expected = "any character" if self.expected == _ANY else self.expected
         if self.position > len(self.form):
             return f"asks for {expected} after the last character"
@@ -42,12 +42,12 @@ class Closest(NamedTuple):
 
 
 def closest(snapshot: Snapshot, patterns: Sequence[int], forms: Sequence[str]) -> Closest | None:
-    """Of patterns that do not match, the one that gets furthest; of several the first.
+    """Of patterns that do not match, the one with the longest match; of several the first.
 
     Args:
-        snapshot: holds the patterns.
-        patterns: their numbers.
-        forms: what they could have matched.
+        snapshot: the snapshot with the patterns.
+        patterns: the numbers of the patterns.
+        forms: the forms of the extension that the patterns could have matched.
     """
     best: tuple[int, int, int, str] | None = None
     for number in patterns:
@@ -63,7 +63,7 @@ def closest(snapshot: Snapshot, patterns: Sequence[int], forms: Sequence[str]) -
 
 
 def _reach(tokens: Sequence[int], symbols: bytes) -> tuple[int, int]:
-    """How many symbols some way through the tokens reads, and the mask of what may stand next."""
+    """The most symbols that some way through the tokens reads, and the mask of the symbols that may follow."""
     places = first_places(tokens)
     for reach, symbol in enumerate(symbols):
         following = next_places(tokens, places, 1 << symbol)
@@ -74,7 +74,7 @@ def _reach(tokens: Sequence[int], symbols: bytes) -> tuple[int, int]:
 
 
 def _accepted(tokens: Sequence[int], places: set[int]) -> int:
-    """What the tokens at some places accept; a STAR's own characters say nothing about why a pattern fails."""
+    """The mask that the tokens at these positions accept, without STARs, which do not explain why a pattern fails."""
     mask = 0
     for place in places:
         if place < len(tokens) and tokens[place] != STAR:

@@ -1,4 +1,4 @@
-"""Two versions of a tenant compared: one line for each change of what is decided, with an example and its reasons."""
+"""Two versions of a tenant compared: one line for each change of decisions, with an example and its reasons."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class ChangeLine(NamedTuple):
-    """One change for callers and ways out that it is the same for.
+    """A change of the decision on extensions, with the callers and outcalls that share the change.
 
     Attributes:
-        change: which extensions, and from which decision to which.
+        change: the extensions, the old decision and the new one.
         users: UUIDs; empty: callers that are no user.
-        outcalls: the ways out; None: through none.
+        outcalls: the outcalls; None: without an outcall.
         example: one of the extensions.
-        caller: one of the callers; empty: one that is no user.
-        before: how the example is decided for that caller through the first way out in the old version.
+        caller: one of the callers; empty: a caller that is no user.
+        before: the decision on the example for that caller through the first outcall in the old version.
         now: the same in the new version.
     """
 
@@ -42,13 +42,13 @@ class ChangeLine(NamedTuple):
 
 
 class PasswordLine(NamedTuple):
-    """Calls that are challenged before and now, with another password asked for.
+    """Calls that are challenged in both versions, for different passwords.
 
     Attributes:
         users: UUIDs; empty: callers that are no user.
-        outcalls: the ways out; None: through none.
+        outcalls: the outcalls; None: without an outcall.
         numbers: the extensions, as a set.
-        example: one of them.
+        example: one of the extensions.
     """
 
     users: tuple[str, ...]
@@ -64,14 +64,14 @@ class Comparison:
         old: the version before.
         new: the version now; of the same tenant.
         emergency: the server's emergency numbers.
-        policy: how servers decide about callers and outcalls that a version does not know.
+        policy: the servers' policy on callers and outcalls that a version does not know.
         override: where a user's own password replaces a permission's.
-        max_states: what telling the patterns apart may take.
+        max_states: the limit of states for telling the patterns apart.
 
     Attributes:
         old: the version before.
         new: the version now.
-        regions: what sets of extensions are made of.
+        regions: the regions that sets of extensions are made of.
         lines: the changes, those that open lines wider first, then those for most callers.
         passwords: the calls with another password.
 

@@ -1,4 +1,4 @@
-"""What an edit changes, in sentences. Names in them are as their owners wrote them, and not yet fit for a terminal."""
+"""The effects of an edit, in sentences. Names stand as their owners wrote them, and are not yet fit for a terminal."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class ComparisonSentences:
         return f"{callers}: {numbers} {change.old.name} → {change.new.name}{example}"
 
     def reasons(self, line: ChangeLine) -> str:
-        """What decided the example before, and what does now."""
+        """The permissions that decided the example before, and those that decide now."""
         outcall = line.outcalls[0]
         before = self._reason(self._before, line.before, line.caller, outcall, known=line.caller in self._old_users)
         now = self._reason(self._now, line.now, line.caller, outcall, known=line.caller in self._new_users)
         return f"Before: {before}. Now: {now}."
 
     def password(self, line: PasswordLine) -> str:
-        """Who is asked for another password, where."""
+        """The callers that are challenged for another password, and the extensions and outcalls."""
         callers = f"{self._names.people(line.users)} {self._names.ways(line.outcalls)}"
         numbers = numbers_text(self._regions, line.numbers) or self._counted(line.numbers)
         return f"{callers}: {numbers} asks for another PIN, e.g. {line.example}"
@@ -75,7 +75,7 @@ class ComparisonSentences:
 
 
 def without_effect(old: Tenant, new: Tenant) -> Iterator[str]:
-    """What was edited, in a few words: for a comparison in which no decision changes."""
+    """The edited entities, in a few words: for a comparison in which no decision changes."""
     before = {each.id: each for each in old.call_permissions}
     now = {each.id: each for each in new.call_permissions}
     groups = (

@@ -1,4 +1,4 @@
-"""Calls that break an expectation: all of them as sets, and one as an example with what could be done about it."""
+"""Calls that break an expectation: all of these as sets, and one as an example with possible remedies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Pair(NamedTuple):
-    """Callers with the same rights, and a way out.
+    """Callers with the same rights, and an outcall.
 
     Attributes:
         users: UUIDs; empty: callers that are no user.
-        outcall: None: through none.
+        outcall: the outcall's id; None: without an outcall.
     """
 
     users: tuple[str, ...]
@@ -34,9 +34,9 @@ class Violation:
 
     Attributes:
         numbers: the extensions, as a set.
-        decisions: the wrong decisions that they get.
-        pairs: the callers and ways out, for each of which it is all of these extensions.
-        regions: what the set is made of.
+        decisions: the wrong decisions on these calls.
+        pairs: the callers and outcalls, each with all of these extensions.
+        regions: the regions that the set is made of.
     """
 
     numbers: int
@@ -51,12 +51,12 @@ class Counterexample:
 
     Attributes:
         caller: a user's UUID; empty: a caller that is no user.
-        outcall: None: through none.
-        extension: what is dialled.
-        decided: how, and by what.
-        outranked: permissions of the call that would decide it as it must be, if those that decide were not there.
-        outranked_stage: the stage that they stand in.
-        elsewhere: permissions that would, if they were enabled and applied to the call.
+        outcall: the outcall's id; None: without an outcall.
+        extension: the text that is dialled.
+        decided: the decision and the permissions that decide.
+        outranked: permissions of the call that would give the right decision without the permissions that decide.
+        outranked_stage: the stage of those permissions.
+        elsewhere: permissions that would, if enabled and associated with the call.
     """
 
     caller: str
@@ -71,7 +71,7 @@ class Counterexample:
 def counterexample(
     rulings: Rulings, violations: Sequence[Violation], policy: Policy, must: Collection[Decision]
 ) -> Counterexample:
-    """The best example of some violations, at least one, of what must be decided."""
+    """The best example of some violations, at least one; ``must`` holds the right decisions."""
     best = min(violations, key=lambda violation: violation.numbers & -violation.numbers)
     pair = best.pairs[0]
     caller = pair.users[0] if pair.users else ""
@@ -88,12 +88,12 @@ def counterexample(
 
 
 def _better(rulings: Rulings, ids: Ids, region: int, must: Collection[Decision]) -> Ids:
-    """The permissions of a stage that match and say what must be."""
+    """The permissions of a stage that match and give a right decision."""
     return tuple(id_ for id_ in ids if rulings.set_of(id_) & region and _says(rulings.permissions[id_]) in must)
 
 
 def _elsewhere(rulings: Rulings, region: int, must: Collection[Decision]) -> Ids:
-    """The permissions of the tenant that match and say what must be, but do not apply to the call."""
+    """The permissions of the tenant that match and give a right decision, but do not apply to the call."""
     return tuple(
         permission.id
         for permission in rulings.tenant.call_permissions
@@ -102,7 +102,7 @@ def _elsewhere(rulings: Rulings, region: int, must: Collection[Decision]) -> Ids
 
 
 def _says(permission: CallPermission) -> Decision:
-    """What a permission decides where it decides alone."""
+    """The decision of a permission that decides alone."""
     if permission.mode is Mode.ALLOW:
         return Decision.ALLOW
     return Decision.DENY if permission.password is None else Decision.CHALLENGE

@@ -1,7 +1,8 @@
-"""What an edit changes: the exact sets of extensions whose decision differs, for which callers and which ways out.
+"""The effects of an edit: the exact sets of extensions whose decision differs, for which callers and which outcalls.
 
-Both versions are worked out over the same regions. A caller or outcall that only one of them has is, in the other, one
-that the tenant does not know: its stages are skipped there. So removing a user opens what its rules denied.
+Both versions are worked out over the same regions. A caller or outcall that only one of the versions has is unknown to
+the tenant in the other: its stages are skipped there. So removing a user opens the extensions that the user's rules
+denied.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pdp.rules.analysis.rulings import Decided, Rulings
 
 WIDTH = {Decision.DENY: 0, Decision.CHALLENGE: 1, Decision.ALLOW: 2}
-"""How wide a decision opens a line."""
+"""The width to which a decision opens a line."""
 
 
 class Change(NamedTuple):
@@ -47,8 +48,8 @@ class ChangedCalls:
     """Calls that change alike.
 
     Attributes:
-        changes: what changes; disjoint sets, together all that does for these callers and ways out.
-        pairs: the callers and ways out.
+        changes: the changes; disjoint sets, together all changes for these callers and outcalls.
+        pairs: the callers and outcalls.
     """
 
     changes: tuple[Change, ...]
@@ -57,11 +58,11 @@ class ChangedCalls:
 
 @dataclass(frozen=True, slots=True)
 class ChangedPassword:
-    """Calls that are challenged before and now, with another password asked for.
+    """Calls that are challenged in both versions, for different passwords.
 
     Attributes:
         numbers: the extensions, as a set.
-        pairs: the callers and ways out.
+        pairs: the callers and outcalls.
         old: the password before.
         new: the password now.
     """
@@ -73,12 +74,12 @@ class ChangedPassword:
 
 
 class Difference:
-    """What differs between two versions of a tenant's rules.
+    """The differences between two versions of a tenant's rules.
 
     Args:
         old: the version before.
         new: the version now, over the same regions.
-        policy: how servers decide about callers and outcalls that a version does not know.
+        policy: the servers' policy on callers and outcalls that a version does not know.
         override: where a user's own password replaces a permission's.
 
     Attributes:
@@ -103,12 +104,12 @@ class Difference:
         self.passwords = tuple(self._changed_passwords())
 
     def decided(self, rulings: Rulings, caller: str, outcall: str | None, region: int) -> Decided:
-        """How extensions of one region are decided in one of the two versions, and by what.
+        """The decision on extensions of one region in one of the two versions, and the permissions that decide.
 
         Args:
             rulings: the version.
             caller: a user's UUID; empty: a caller that is no user in either.
-            outcall: None: through none.
+            outcall: the outcall's id; None: without an outcall.
             region: the region, as a set.
         """
         return rulings.decide_known(caller, outcall, region, self._policy)
@@ -142,14 +143,14 @@ class Difference:
         return found
 
     def _out(self, rulings: Rulings, outcall: str | None) -> Ruling | None:
-        """What an outcall's permissions say; None: every call through it is denied, since the version lacks it."""
+        """The ruling of an outcall's permissions; None: every call is denied, since the version lacks the outcall."""
         if outcall is None or outcall in rulings.outcalls:
             return rulings.of_outcall(outcall)
         return None if self._policy.deny_unknown_outcall else SILENT
 
     @staticmethod
     def _final(rulings: Rulings, ruling: Ruling, out: Ruling | None) -> tuple[int, int]:
-        """What is denied and challenged in the end."""
+        """The sets of extensions that are denied and challenged in the end."""
         if out is None:
             return rulings.universe & ~rulings.emergency, 0
         left = ~(ruling.allow | ruling.deny | ruling.challenge)
@@ -176,7 +177,7 @@ class Difference:
         for user in self.users:
             own = old.own.get(user), new.own.get(user)
             rights = self.old.rights.get(user), self.new.rights.get(user)
-            # Users with a password of their own, the same as before, are asked for it alike.
+            # Users with a password of their own, the same as before, are challenged alike.
             groups.setdefault((rights, own if own[0] != own[1] else own[0] is None), []).append(user)
         alike: dict[tuple[object, ...], list[str]] = {}
         for users in groups.values():
@@ -194,7 +195,7 @@ class Difference:
     def _other_passwords(
         self, old: Passwords, new: Passwords, caller: str
     ) -> Iterator[tuple[str | None, tuple[int, str, str]]]:
-        """For each way out the extensions for which a caller is asked for another password, and which."""
+        """For each outcall the extensions for which a caller is asked for another password, with both passwords."""
         (before, left_before), (now, left_now) = old.of_caller(caller), new.of_caller(caller)
         for outcall in self.outcalls:
             out_before, out_now = (

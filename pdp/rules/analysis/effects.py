@@ -1,4 +1,4 @@
-"""Which permissions and patterns decide calls, which never do and why, and which could go with nothing changed."""
+"""The permissions and patterns that decide calls, those that never do and why, and those that could be removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Cause(StrEnum):
-    """Why something never decides."""
+    """The reason that a permission or pattern never decides."""
 
     DISABLED = "disabled"
     NO_PATTERN = "no_pattern"
@@ -25,13 +25,13 @@ class Cause(StrEnum):
     ONLY_DISABLED_GROUPS = "only_disabled_groups"
     ONLY_EMPTY_GROUPS = "only_empty_groups"
     EMERGENCY = "emergency"
-    """The emergency list answers first."""
+    """The emergency list decides first."""
     EARLIER_STAGE = "earlier_stage"
     SAME_STAGE = "same_stage"
 
 
 Takers = dict[Cause, dict[Stage, set[int]]]
-"""For each cause and each stage that a permission stands in, the permissions that take extensions from it there."""
+"""For each cause and each stage of a permission, the permissions that take extensions from that permission there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Idle:
 
     Attributes:
         permission: the permission's id.
-        pattern: the pattern; empty: all of the permission.
-        causes: why.
-        by: what decides in its place.
+        pattern: the pattern; empty: the whole permission.
+        causes: the reasons.
+        by: the permissions that decide instead.
     """
 
     permission: int
@@ -55,10 +55,10 @@ class Place(NamedTuple):
     """Callers alike in rights, in one stage.
 
     Attributes:
-        rights: theirs.
+        rights: the rights of the callers.
         stage: the stage.
-        ids: the permissions in it.
-        outcall: of the stage OUTCALL; else None.
+        ids: the permissions in the stage.
+        outcall: the outcall of the stage OUTCALL; else None.
     """
 
     rights: Rights
@@ -68,14 +68,14 @@ class Place(NamedTuple):
 
 
 class Effects:
-    """What each permission of a tenant does.
+    """The effects of each permission of a tenant.
 
     Args:
         rulings: the tenant's.
 
     Attributes:
-        decided: for each active permission the extensions that it decides for any caller through any outcall, alone or
-            together with equals.
+        decided: for each active permission the extensions that the permission decides for any caller through any
+            outcall, alone or together with equals.
     """
 
     def __init__(self, rulings: Rulings) -> None:
@@ -125,7 +125,7 @@ class Effects:
         return sorted(left)
 
     def covered_patterns(self) -> list[tuple[int, str]]:
-        """Patterns that the others of their permission contain, of the permissions that take part."""
+        """Patterns that the others of the same permission contain, of the permissions that take part."""
         rulings = self._rulings
         found = []
         for id_, permission in sorted(rulings.permissions.items()):
@@ -137,7 +137,7 @@ class Effects:
         return found
 
     def removable(self) -> list[int]:
-        """The permissions that take part somewhere, each of which could go alone with no decision changed."""
+        """The permissions that take part somewhere, each of which could be removed alone without a changed decision."""
         rulings = self._rulings
         before = list(dict.fromkeys([NOBODY, *self._rights]))
         taking_part = {id_ for rights in before for ids in rights for id_ in ids}
@@ -162,7 +162,7 @@ class Effects:
         return one != other and any(_final(one, out) != _final(other, out) for out in outs)
 
     def _places(self, *, nobody_only: bool) -> Iterator[Place]:
-        """Where permissions stand; the stage OUTCALL for callers that are no user alone, or for all."""
+        """The places of permissions; the stage OUTCALL only for callers that are no user, or for all."""
         for rights in self._rights:
             yield Place(rights, Stage.USER, rights.own, None)
             yield Place(rights, Stage.GROUP, rights.groups, None)
@@ -171,7 +171,7 @@ class Effects:
                 yield Place(rights, Stage.OUTCALL, ids, outcall)
 
     def _left(self, place: Place) -> int:
-        """What the stages before leave to a stage."""
+        """The extensions that the stages before leave to a stage."""
         rulings = self._rulings
         if place.stage is Stage.USER:
             return rulings.universe & ~rulings.emergency
@@ -180,7 +180,7 @@ class Effects:
         return rulings.universe & ~rulings.of_caller(place.rights).decided
 
     def _takers(self, lost: dict[_Key, int]) -> dict[_Key, Takers]:
-        """What takes extensions from permissions that never decide them, where they stand.
+        """The permissions, by cause and stage, that take extensions from permissions that never decide those.
 
         Args:
             lost: the extensions, by permission and pattern.
@@ -208,14 +208,14 @@ class Effects:
     def _note_takers(
         self, takers: Takers, place: Place, id_: int, numbers: tuple[int, int], earlier: Iterable[int]
     ) -> None:
-        """Adds what takes extensions from a permission at one of its places.
+        """Adds the permissions that take extensions from a permission at one of its places.
 
         Args:
-            takers: where it is added.
+            takers: the result, which is added to.
             place: one of the permission's places.
             id_: the permission.
-            numbers: the extensions, and what the stages before leave of all.
-            earlier: the permissions that stand in the stages before.
+            numbers: the extensions, and the rest of all extensions that the stages before leave.
+            earlier: the permissions in the stages before.
         """
         set_of, permissions = self._rulings.set_of, self._rulings.permissions
         lost, left = numbers
@@ -225,7 +225,7 @@ class Effects:
 
 
 _Key = tuple[int, str]
-"""A permission, and one of its patterns; an empty text: all of it."""
+"""A permission, and one of its patterns; an empty text: the whole permission."""
 
 
 def _note(takers: Takers, cause: Cause, stage: Stage, permissions: Iterable[int]) -> None:
@@ -250,13 +250,13 @@ def _without(ids: Ids, id_: int) -> Ids:
 
 
 def _final(ruling: Ruling, out: Ruling) -> tuple[int, int]:
-    """What is denied and challenged in the end."""
+    """The sets of extensions that are denied and challenged in the end."""
     together = ruling.then(out)
     return together.deny, together.challenge
 
 
 def _structural(permission: CallPermission, tenant: Tenant) -> tuple[Cause, ...]:
-    """Why a permission takes part in no call, whatever other permissions say; empty where it does in some."""
+    """The reasons that a permission takes part in no call, apart from other permissions; empty if there is a call."""
     causes = [Cause.DISABLED] if not permission.enabled else []
     if not permission.extensions:
         causes.append(Cause.NO_PATTERN)

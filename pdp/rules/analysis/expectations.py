@@ -1,7 +1,7 @@
-"""Whether rules do what they are for: each expectation proven for every caller, outcall and extension, or broken.
+"""Checking rules against their purpose: each expectation proven for every caller, outcall and extension, or broken.
 
-A proof is over sets: what an expectation speaks of, less what is decided as it asks, must be empty for every class of
-callers and every outcall. Where it is not, the set is what breaks the expectation, and its best example is the
+A proof is over sets: the extensions of an expectation, less those that are decided as expected, must be none for every
+class of callers and every outcall. Otherwise the remaining set breaks the expectation, and its best example is the
 counterexample.
 """
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 
 class Truth(StrEnum):
-    """What came of a proof."""
+    """The result of a proof."""
 
     HOLDS = "holds"
     BROKEN = "broken"
     NOT_PROVEN = "not proven"
-    """The patterns take too many states to tell apart; it may hold or not."""
+    """The patterns take too many states to tell apart; the expectation may hold or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of one expectation.
+    """The result for one expectation.
 
     Attributes:
         expectation: the expectation.
-        truth: whether it holds.
-        callers: how many callers it speaks of, all that are no user counted as one; 0: it holds because it speaks of
-            none.
-        violations: what breaks it.
+        truth: whether the expectation holds.
+        callers: the number of callers in the expectation, all that are no user counted as one; 0: the expectation holds
+            because there is no such caller.
+        violations: the calls that break the expectation.
         counterexample: the call with the best example of all.
-        problem: why it is not proven.
+        problem: the reason that the expectation is not proven.
     """
 
     expectation: Expectation
@@ -54,12 +54,12 @@ class Proof:
 
     @property
     def fails(self) -> bool:
-        """Whether it keeps the tenant from being published."""
+        """Whether the result keeps the tenant from being published."""
         return self.expectation.enforce and self.truth is not Truth.HOLDS
 
 
 def chosen_users(who: Who, tenant: Tenant) -> list[str]:
-    """The users that an expectation speaks of, in the order of the definitions."""
+    """The users in an expectation, in the order of the definitions."""
     if who.chosen is Chosen.NOBODY_KNOWN:
         return []
     if who.chosen is Chosen.EVERYONE:
@@ -71,19 +71,19 @@ def chosen_users(who: Who, tenant: Tenant) -> list[str]:
 
 
 def ways_through(expectation: Expectation, tenant: Tenant) -> Sequence[str | None]:
-    """The outcalls that an expectation speaks of; None for calls through none."""
+    """The outcalls in an expectation; None for calls without an outcall."""
     if expectation.through is None:
         return [*(outcall.id for outcall in tenant.outcalls), None]
     return expectation.through or (None,)
 
 
 def prove(rulings: Rulings, expectation: Expectation, policy: Policy | None = None) -> Proof:
-    """Proves an expectation, or finds all that breaks it.
+    """Proves an expectation, or finds all calls that break the expectation.
 
     Args:
         rulings: the tenant's, over regions that the expectation's patterns are part of.
         expectation: one of the tenant's.
-        policy: how a server decides about callers that it does not know.
+        policy: the server's policy on unknown callers.
     """
     classes, callers = _callers(rulings, expectation, policy or Policy())
     outcalls = ways_through(expectation, rulings.tenant)
@@ -114,7 +114,7 @@ _ORDER = (Decision.ALLOW, Decision.DENY, Decision.CHALLENGE)
 def _callers(
     rulings: Rulings, expectation: Expectation, policy: Policy
 ) -> tuple[Iterable[tuple[Ruling, tuple[str, ...]]], int]:
-    """The classes that an expectation speaks of, and how many callers they are."""
+    """The classes of callers in an expectation, and the number of callers."""
     if expectation.who.chosen is Chosen.NOBODY_KNOWN:
         # One without a name, and one with a UUID that belongs to no user: a server may decide otherwise about those.
         rulings_of = dict.fromkeys([rulings.of_caller(NOBODY), rulings.of_stranger(policy)])
@@ -127,7 +127,7 @@ def _callers(
 
 
 def _wrong(ruling: Ruling, numbers: int, expectation: Expectation, *, last: bool) -> Ruling:
-    """What of these extensions is decided otherwise than it must be; of the last stage, what it leaves open too."""
+    """The part of these extensions that is decided wrongly; for the last stage, the part left open too."""
     must = expectation.must
     allow = ruling.allow | (~ruling.decided if last else 0)
     return Ruling(
@@ -138,7 +138,7 @@ def _wrong(ruling: Ruling, numbers: int, expectation: Expectation, *, last: bool
 
 
 def _broken(wrong: Ruling, left: int, after: list[Ruling]) -> list[tuple[int, Ruling]]:
-    """For each way out that breaks the expectation, what does."""
+    """The wrong extensions for each outcall that breaks the expectation."""
     found = []
     for at, later in enumerate(after):
         allow, deny, challenge = later

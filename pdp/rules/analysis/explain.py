@@ -1,7 +1,7 @@
-"""Why a call is decided as it is: the whole derivation, for people.
+"""The reasons for the decision on a call: the whole derivation, for people.
 
-It does not walk the automata. Each permission that could apply is looked at by itself and each of its patterns matched
-alone, so an explanation is a second derivation of the decision, and a test holds the two together.
+Explanations do not walk the automata. Each permission that could apply is looked at alone and each of its patterns is
+matched alone, so an explanation is a second derivation of the decision, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class StageResult(IntEnum):
-    """What came of a stage. Numbers and names are the API's (``STAGE_RESULT_…``)."""
+    """The result of a stage. Numbers and names are the API's (``STAGE_RESULT_…``)."""
 
     DECIDED = 1
     NO_MATCH = 2
@@ -36,7 +36,7 @@ class StageResult(IntEnum):
 
 
 class CandidateResult(IntEnum):
-    """What came of a permission in a stage. Numbers and names are the API's (``CANDIDATE_RESULT_…``)."""
+    """The result of a permission in a stage. Numbers and names are the API's (``CANDIDATE_RESULT_…``)."""
 
     DECIDED = 1
     OUTWEIGHED = 2
@@ -48,7 +48,7 @@ class CandidateResult(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CandidateReport:
-    """One permission that a stage looks at, and what came of it."""
+    """One permission of a stage, and its result."""
 
     permission_id: int
     permission_name: str
@@ -62,16 +62,16 @@ class CandidateReport:
     closest: Closest | None = None
     """Where no pattern matches, the one that comes closest."""
     matched_form: str = ""
-    """What the first pattern that matches matches: the extension, or a form of it."""
+    """The text that the first matching pattern matches: the extension, or a form of the extension."""
 
     def describe(self) -> str:
-        """The permission as a sentence names it."""
+        """The permission, for use in a sentence."""
         return f"permission {self.permission_id}" + (f" ({self.permission_name})" if self.permission_name else "")
 
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """One stage, and what came of it."""
+    """One stage, and its result."""
 
     stage: Stage
     result: StageResult
@@ -89,7 +89,7 @@ class Explanation:
     stages: tuple[StageReport, ...]
     summary: str
     forms: tuple[str, ...] = ()
-    """Of what was dialled, where the tenant says how it dials."""
+    """The forms of the extension, in a tenant with a dialling plan."""
 
 
 UNKNOWN_TENANT = Explanation(
@@ -108,7 +108,7 @@ def explain(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Ex
     Of two readings of the extension, that of the one whose decision stands.
 
     Raises:
-        Undiallable: the extension cannot be dialled where the tenant is.
+        Undiallable: the extension cannot be dialled in the tenant.
     """
     readings = [_explain(snapshot, caller, reading, outcall) for reading in readings_of(snapshot, extension)]
     explanation = min(readings, key=lambda one: _LENIENCY[one.verdict.decision])
@@ -148,9 +148,9 @@ def explain_outcome(snapshot: Snapshot | None, call: Call, outcome: Outcome) -> 
     """The derivation of an outcome of ``rule`` or of an emergency number.
 
     Args:
-        snapshot: the rules of the call's tenant; None: it belongs to none.
-        call: as ``rule`` had it.
-        outcome: what came of it.
+        snapshot: the rules of the call's tenant; None: the call belongs to no tenant.
+        call: the call, in the form that ``rule`` takes.
+        outcome: the outcome of the call.
     """
     explanation = UNKNOWN_TENANT if snapshot is None else explain(snapshot, call.asker, call.extension, call.outcall)
     if outcome.reason in _SUMMARIES:
@@ -169,11 +169,11 @@ _SUMMARIES = {
     Reason.UNKNOWN_CALLER: "no user has this caller's UUID, and the server denies callers that are not known.",
     Reason.UNKNOWN_OUTCALL: "the tenant does not have this outcall, and the server denies outcalls that are not known.",
 }
-"""Of what is decided before any permission is looked at."""
+"""Summaries of decisions that are made before the permissions."""
 
 
 def _overruled(report: StageReport) -> StageReport:
-    """A stage of a call that was decided before it."""
+    """A stage of a call that was decided before that stage."""
     if report.result is StageResult.NOT_APPLICABLE:
         return report
     candidates = [
@@ -218,7 +218,7 @@ def _outcall_obstacle(outcall: str, *, known: bool) -> str:
 def _candidate(
     snapshot: Snapshot, permission: PermissionRecord, reading: Reading, group: GroupRecord | None
 ) -> CandidateReport:
-    """A permission as it stands by itself; where it matches, it is OUTWEIGHED until its stage says otherwise."""
+    """A permission judged alone; one that matches is OUTWEIGHED until the stage is ranked."""
     matched = {
         snapshot.pattern(number): form for number in permission.patterns if (form := reading.matching(snapshot, number))
     }

@@ -1,4 +1,4 @@
-"""What rules are matched against: the forms of what was dialled, for those who look at patterns one by one."""
+"""The texts that rules are matched against: the forms of an extension, for code that looks at patterns one by one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Form(NamedTuple):
-    """One way to write what was dialled.
+    """One way to write an extension.
 
     Attributes:
-        text: what patterns are matched against.
-        spelled: how many of its first characters a pattern must spell out to match it; 0: none.
+        text: the text that patterns are matched against.
+        spelled: how many of the first characters a pattern must spell out in order to match; 0: none.
     """
 
     text: str
@@ -26,9 +26,9 @@ class Reading(NamedTuple):
     """One number that an extension may be, or none.
 
     Attributes:
-        extension: as it was dialled.
-        forms: those that patterns of the tenant can tell apart; the extension itself where it does not say how it
-            dials.
+        extension: the extension as dialled.
+        forms: the forms that patterns of the tenant can tell apart; the extension alone in a tenant without a dialling
+            plan.
     """
 
     extension: str
@@ -39,7 +39,7 @@ class Reading(NamedTuple):
         return [form.text for form in self.forms if not form.spelled]
 
     def matching(self, snapshot: Snapshot, pattern: int) -> str:
-        """The first form that a pattern, given by its number, matches; empty where it matches none."""
+        """The first form that a pattern, given by its number, matches; empty where there is none."""
         plain = snapshot.pattern(pattern).replace("_", "")
         for text, spelled in self.forms:
             if plain.startswith(text[:spelled]) and snapshot.pattern_matches(pattern, text):
@@ -51,7 +51,7 @@ def readings_of(snapshot: Snapshot, extension: str) -> list[Reading]:
     """The readings of an extension.
 
     Raises:
-        Undiallable: it cannot be dialled where the tenant is.
+        Undiallable: the extension cannot be dialled in the tenant.
     """
     if snapshot.dialling is None:
         return [Reading(extension, (Form(extension),))]

@@ -1,4 +1,4 @@
-"""From what people call users, groups, outcalls and tenants to their ids."""
+"""From the names of users, groups, outcalls and tenants to their ids."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _T = TypeVar("_T")
 
 
 class UnclearError(Exception):
-    """A name that nothing has, or several things; the message has the candidates."""
+    """A name without an entity, or with several; the message has the candidates."""
 
 
 class UnknownError(UnclearError):
-    """A name that nothing has."""
+    """A name without an entity."""
 
 
 class _Known(NamedTuple, Generic[_T]):
-    """One thing.
+    """One entity with its names.
 
     Attributes:
-        thing: itself.
-        id: what programs call it.
-        words: what people call it besides.
-        shown: how it is shown among candidates.
+        thing: the entity.
+        id: the id in requests.
+        words: the other names.
+        shown: the text among candidates.
     """
 
     thing: _T
@@ -41,10 +41,10 @@ class _Known(NamedTuple, Generic[_T]):
 
 
 class Lookup:
-    """Finds what people name in some tenants.
+    """Finds entities by name in some tenants.
 
     Args:
-        tenants: where to look.
+        tenants: the tenants to search.
     """
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
@@ -56,7 +56,7 @@ class Lookup:
     def caller(self, text: str) -> str:
         """The UUID of a user, by UUID, extension, alias or name.
 
-        An empty text stays one, and a UUID stays itself though no user may have it: callers may be unknown.
+        An empty text stays empty, and a UUID without a user stays unchanged: callers may be unknown.
 
         Raises:
             UnclearError: there is no such user, or there are several.
@@ -69,7 +69,7 @@ class Lookup:
         return found
 
     def outcall(self, text: str, tenant: Tenant) -> str:
-        """The id of an outcall of a tenant, by id or name; an empty text stays one.
+        """The id of an outcall of a tenant, by id or name; an empty text stays empty.
 
         Raises:
             UnclearError: there is no such outcall, or there are several.
@@ -95,11 +95,11 @@ class Lookup:
         return _found("tenant", text.lower() if _UUID.fullmatch(text) else text, known)
 
     def tenant_of(self, caller: str) -> Tenant | None:
-        """The tenant that a user belongs to, by UUID; None where nobody knows it."""
+        """The tenant that a user belongs to, by UUID; None for an unknown user."""
         return self._owners.get(caller)
 
     def only_tenant(self) -> Tenant | None:
-        """The tenant, where there is one only."""
+        """The tenant, if there is only one."""
         return self._tenants[0] if len(self._tenants) == 1 else None
 
 
@@ -116,7 +116,7 @@ def _named(thing: _G) -> _Known[_G]:
 
 
 def _found(kind: str, text: str, known: Sequence[_Known[_T]]) -> _T:
-    """The one thing that is called so: by id, else by a word, else by a word in another case."""
+    """The one entity with this name: by id, else by a word, else by a word in another case."""
     folded = text.casefold()
     for found in (
         [each for each in known if each.id == text],

@@ -1,4 +1,4 @@
-"""What people call the callers, ways out, permissions and extensions that an analysis speaks of."""
+"""The names, for people, of the callers, outcalls, permissions and extensions in an analysis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEW = 3
 
 
 class Names:
-    """The names of what a tenant holds; of two versions, the new one's names prevail.
+    """The names of the entities of a tenant; of two versions, the new one's names prevail.
 
     Args:
         tenants: the versions, the older first.
@@ -32,7 +32,7 @@ class Names:
         self._permissions = {each.id: each for tenant in tenants for each in tenant.call_permissions}
 
     def user(self, uuid: str) -> str:
-        """``Ada Ober (201)``, as far as it is known; a caller that is no user has an empty UUID."""
+        """``Ada Ober (201)``, as far as known; a caller that is no user has an empty UUID."""
         user = self._users.get(uuid)
         if user is None:
             return f"a caller with the unknown UUID {uuid}" if uuid else "a caller that is no user"
@@ -41,11 +41,11 @@ class Names:
         return user.name or (f"extension {user.extension}" if user.extension else user.uuid)
 
     def outcall(self, id_: str | None) -> str:
-        """An outcall's name, or its id where it has none."""
+        """An outcall's name, or the id of one without a name."""
         return "no outcall" if id_ is None else self._outcalls.get(id_) or id_
 
     def group(self, id_: str) -> str:
-        """A group's name, or its id where it has none."""
+        """A group's name, or the id of one without a name."""
         group = self._groups.get(id_)
         return group.name or group.id if group else id_
 
@@ -55,7 +55,7 @@ class Names:
         return f'permission {id_} "{permission.name}"' if permission and permission.name else f"permission {id_}"
 
     def rule(self, id_: int, stage: Stage | None, caller: str, outcall: str | None) -> str:
-        """``permission 20 "campaign" (allow _0[89]., group Sales)``: what it says and through what it applies."""
+        """``permission 20 "campaign" (allow _0[89]., group Sales)``: a permission, its patterns and association."""
         permission = self._permissions.get(id_)
         if permission is None:
             return f"permission {id_}"
@@ -76,7 +76,7 @@ class Names:
         return ""
 
     def people(self, users: Sequence[str]) -> str:
-        """Callers in as few words as name them exactly, or how many they are with some of their names."""
+        """Callers in as few words as name exactly these, or the number of callers with some of the names."""
         if not users:
             return "callers that are no user"
         if len(users) == 1:
@@ -148,7 +148,7 @@ def together(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], tuple[str | N
 
 
 def numbers_text(regions: Regions, numbers: int) -> str:
-    """A set of extensions as one pattern, or as few of those in question; empty where it is neither."""
+    """A set of extensions as one pattern, or as few of those in question; empty where there is no such text."""
     names = regions.named
     if numbers in names:
         return names[numbers]

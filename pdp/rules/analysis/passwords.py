@@ -1,4 +1,4 @@
-"""Which password is asked for where calls are challenged."""
+"""The passwords for which calls are challenged."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pdp.rules.analysis.rulings import Ids, Rulings
 
 Asked = tuple[tuple[str, int], ...]
-"""Passwords, each with the extensions for which it is asked, sorted."""
+"""Passwords, each with the extensions that need the password, sorted."""
 
 
 class Passwords:
     """The passwords of one tenant.
 
     Args:
-        rulings: what its rules decide.
+        rulings: the rulings of the tenant's rules.
         override: where a user's own password replaces a permission's.
 
     Attributes:
@@ -36,7 +36,7 @@ class Passwords:
         }
 
     def basis(self) -> tuple[object, ...]:
-        """All that says which password is asked for; where two versions have it equal, none differs."""
+        """All that the choice of passwords depends on; two versions with an equal basis have the same passwords."""
         rulings = self._rulings
         asking = {
             id_: permission
@@ -47,7 +47,7 @@ class Passwords:
         return asking, {group.id: group for group in rulings.tenant.groups if group.id in groups}, self.own
 
     def of_caller(self, caller: str) -> tuple[Asked, int]:
-        """The passwords asked for before the outcall is looked at, and what is left to it.
+        """The passwords of the stages before the outcall's, and the extensions left to the outcall.
 
         Args:
             caller: a user's UUID; one that the tenant does not know is a caller that is no user.
@@ -66,7 +66,7 @@ class Passwords:
         return tuple(sorted(found.items())), left
 
     def of_outcall(self, outcall: str | None, caller: str, left: int) -> Asked:
-        """The passwords that an outcall asks a caller for, of what is left to it."""
+        """The passwords of an outcall's permissions for a caller, for the extensions left."""
         ids = self._rulings.outcalls.get(outcall, ()) if outcall is not None else ()
         replaced = self.own.get(caller) if self._override is PasswordOverride.ALL else None
         asked = tuple((password, numbers & left) for password, numbers in self._in_stage(ids) if numbers & left)

@@ -1,8 +1,8 @@
 """The proofs of a tenant's expectations, within bounds of work.
 
-All patterns of the tenant are divided at once. Where that takes too many states, each class of callers is looked at
-with its own patterns alone, one way out after the other; where even that is too much, an expectation is not proven.
-It is then neither broken nor does it hold, and a tenant that enforces it is not published.
+All patterns of the tenant are divided at once. Where the division takes too many states, each class of callers is
+divided with its own patterns alone, one outcall after the other; where even that is too much, an expectation is not
+proven: neither broken nor known to hold. A tenant that enforces such an expectation is not published.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from pdp.rules.model import Expectation, Tenant
 
 MAX_WALKS = 2_000
-"""Pairs of callers and ways out that are looked at one by one for an expectation."""
+"""Pairs of callers and outcalls that are looked at one by one for an expectation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a proof may cost.
+    """The limits of a proof.
 
     Attributes:
         states: of one walk.
@@ -44,7 +44,7 @@ def emergency_texts(tenant: Tenant, numbers: Iterable[str]) -> tuple[str, ...]:
     """The extensions that count as an emergency number, those of the tenant and these of the server.
 
     Such an extension is the number, also behind the outside line, behind a prefix that hides the caller's number, and
-    with one ``#`` at its end.
+    with one ``#`` at the end.
     """
     hidden = ("", "*31#", "#31#")
     line = tenant.dialling.outside_line if tenant.dialling else ""
@@ -68,8 +68,8 @@ class Prover:
 
     Args:
         emergency: emergency numbers of the server.
-        policy: how a server decides about callers that it does not know.
-        bounds: what a proof may cost.
+        policy: the server's policy on unknown callers.
+        bounds: the limits of a proof.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Prover:
         self._regions: Regions | None = None
 
     def prove(self, tenant: Tenant) -> tuple[Proof, ...]:
-        """What comes of each expectation, in the order of the definitions."""
+        """The proof of each expectation, in the order of the definitions."""
         if not tenant.expectations:
             return ()
         emergency = emergency_texts(tenant, self._emergency)
@@ -93,14 +93,14 @@ class Prover:
         return tuple(prove(rulings, expectation, self._policy) for expectation in tenant.expectations)
 
     def _divided(self, texts: tuple[str, ...]) -> Regions:
-        """The regions of some patterns; those of the last time where an edit brought no pattern."""
+        """The regions of some patterns; those of the last call if all patterns are among those."""
         if self._regions is None or not self._regions.covers(texts):
             self._regions = None  # the walk needs the room
             self._regions = Regions(texts, max_states=self._bounds.states)
         return self._regions
 
     def _in_parts(self, tenant: Tenant, expectation: Expectation, emergency: tuple[str, ...]) -> Proof:
-        """One expectation, for each class of callers and each way out with their own patterns alone."""
+        """One expectation, for each class of callers and each outcall, with the patterns of both alone."""
         parts = _Parts(tenant, expectation)
         whole = Proof(expectation, Truth.HOLDS, parts.callers)
         if parts.count > self._bounds.walks:
@@ -126,15 +126,15 @@ class Prover:
 
 
 class _Parts:
-    """A tenant in parts, each of which holds what decides the calls of one class of callers through one way out.
+    """A tenant in parts, each of which holds the rules for the calls of one class of callers through one outcall.
 
     Args:
         tenant: the tenant.
-        expectation: says which callers and ways out there are parts for.
+        expectation: selects the callers and outcalls that there are parts for.
 
     Attributes:
-        callers: how many callers the expectation speaks of.
-        count: how many parts there are.
+        callers: the number of callers in the expectation.
+        count: the number of parts.
     """
 
     def __init__(self, tenant: Tenant, expectation: Expectation) -> None:
@@ -155,7 +155,7 @@ class _Parts:
         self.count = len(self._classes) * len(self._ways)
 
     def __iter__(self) -> Iterator[tuple[Tenant, tuple[str, ...]]]:
-        """Each part, with the users that it stands for."""
+        """Each part, with the users that the part stands for."""
         for rights, users in self._classes.items():
             for outcall in self._ways:
                 yield self._part(rights, users[:1], outcall), tuple(users)

@@ -1,6 +1,6 @@
-"""What a caller may dial: every extension, divided by what ``decide`` answers.
+"""The extensions that a caller may dial: every extension, divided by decision.
 
-It does not read the automata but the patterns of the permissions that apply, in the order in which they prevail.
+Reach does not read the automata but the patterns of the permissions that apply, in order of precedence.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
 
 MAX_WORK = 500_000
-"""Steps of patterns that one answer is worth: about half a second."""
+"""The limit of pattern steps for one response: about half a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReachPattern:
-    """Some extensions, as a pattern (see ``notation``), and one of them."""
+    """Some extensions, as a pattern (see ``notation``), and one of those extensions."""
 
     pattern: str
     sample: str
@@ -35,12 +35,12 @@ class ReachPattern:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """All extensions with one answer.
+    """All extensions with one decision.
 
     Attributes:
-        decision: what is decided; None: this one for some, that one for others.
-        verdict: what decides, where that was asked for.
-        patterns: sorted; no extension matches two of them.
+        decision: the decision; None: the extensions have several.
+        verdict: the verdict, where requested.
+        patterns: sorted; no extension matches two of these.
     """
 
     decision: Decision | None
@@ -57,23 +57,23 @@ def reach(
     by_permission: bool = False,
     max_patterns: int,
 ) -> list[Reach]:
-    """Every extension, by what ``decide`` with the same arguments answers.
+    """Every extension, by the decision of ``decide`` with the same arguments.
 
     Args:
         snapshot: the rules; None: the call belongs to no tenant.
         caller: a user's UUID; empty, or unknown to the tenant: only the outcall's permissions apply.
-        outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves through none.
-        emergency: extensions that are allowed before anything is looked at.
-        by_permission: whether to tell apart which permission decides, instead of only what is decided.
-        max_patterns: how many patterns there may be, at least 1.
+        outcall: an outgoing call's id; empty, or unknown to the tenant: the call leaves without an outcall.
+        emergency: extensions that are allowed before any rule.
+        by_permission: whether to divide by the permission that decides, instead of the decision alone.
+        max_patterns: the limit of patterns, at least 1.
 
     Returns:
         Disjoint reaches that together are every extension, sorted. The last one is without a decision where there would
-        be too many patterns, or where it would be too much work to tell more.
+        be too many patterns, or too much work to divide further.
     """
     ranked = [(EMERGENCY, text) for text in sorted(emergency)]
     ranked += _ranked(snapshot, caller, outcall) if snapshot else []
-    # Numbers rise in the order in which reaches are told, so that sorting by label is enough below.
+    # Numbers rise in the order of reaches, so that sorting by label is enough below.
     verdicts = sorted({verdict for verdict, _ in ranked} | {UNRESTRICTED}, key=_told)
     labels = {verdict: number if by_permission else int(verdict.decision) for number, verdict in enumerate(verdicts)}
     items = [(labels[verdict], parse(text).tokens) for verdict, text in ranked]
@@ -100,7 +100,7 @@ def _told(verdict: Verdict) -> tuple[Decision, Stage, int]:
 
 
 def _ranked(snapshot: Snapshot, caller: str, outcall: str) -> Iterator[tuple[Verdict, str]]:
-    """The patterns of all permissions that apply with the verdict of each, in the order in which they prevail."""
+    """The patterns of all permissions that apply with the verdict of each, in order of precedence."""
     groups = (group for group in snapshot.user_groups(caller) if group.enabled)
     for stage, slots in (
         (Stage.USER, set(snapshot.user_permissions(caller))),

@@ -1,4 +1,4 @@
-"""Who may dial a pattern: for each caller and way out, how many of its extensions are decided how."""
+"""The callers that may dial a pattern: for each caller and outcall, how many of the extensions have which decision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Share(StrEnum):
-    """How many extensions of a set."""
+    """The share of extensions in a set."""
 
     ALL = "all"
     SOME = "some"
@@ -23,18 +23,18 @@ class Share(StrEnum):
 
 
 class Shares(NamedTuple):
-    """Callers for whom a pattern's extensions are decided alike.
+    """Callers with the same decisions on a pattern's extensions.
 
     Attributes:
         users: UUIDs; empty: callers that are no user.
-        by_decision: the extensions that are decided so, as sets; disjoint, and together all.
+        by_decision: the extensions of each decision, as sets; disjoint, and together all.
     """
 
     users: tuple[str, ...]
     by_decision: dict[Decision, int]
 
     def share(self, decision: Decision) -> Share:
-        """How many of the extensions are decided so."""
+        """The share of extensions with this decision."""
         if not self.by_decision[decision]:
             return Share.NONE
         return Share.SOME if any(self.by_decision[other] for other in Decision if other is not decision) else Share.ALL
@@ -43,14 +43,14 @@ class Shares(NamedTuple):
 def shares(
     rulings: Rulings, numbers: int, outcall: str | None, users: Iterable[str] | None = None, *, nobody: bool = True
 ) -> list[Shares]:
-    """How a set of extensions is decided for each class of callers.
+    """The decisions on a set of extensions for each class of callers.
 
     Args:
         rulings: the tenant's.
         numbers: the set.
-        outcall: None: through none.
+        outcall: the outcall's id; None: without an outcall.
         users: only these; None: all.
-        nobody: whether callers that are no user are among them.
+        nobody: whether callers that are no user are included.
     """
     out = rulings.of_outcall(outcall)
     found: dict[tuple[int, ...], list[str]] = {}

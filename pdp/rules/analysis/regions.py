@@ -1,13 +1,15 @@
 """Regions: the sets of extensions that no pattern in question tells apart, and sets of extensions as integers.
 
-All patterns are read at once by one walk. A place in the walk is the set of positions in all patterns that the
-characters so far lead to, held as the bits of one integer; a character moves it by ``(place & step) << 1 | place &
-loop``, where a STAR is a position that loops. The patterns that end at a place say which *region* its extensions are
-in. A set of extensions is then an integer with one bit a region, and union, intersection and difference are ``|``,
-``&`` and ``& ~``: exact for all extensions of 1 to 128 printable characters, however many they are.
+All patterns are read at once by one walk. A state of the walk is the set of positions in all patterns that the
+characters so far lead to, held as the bits of one integer; a character moves the state by ``(state & step) << 1 |
+state & loop``, where a STAR is a position that loops. The patterns that end at a state say which *region* its
+extensions are in. A set of extensions is then an integer with one bit per region, and union, intersection and
+difference are ``|``, ``&`` and ``& ~``: exact for all extensions of 1 to 128 printable characters, whatever their
+number.
 
-Regions are numbered as a walk breadth first finds them: first with digits alone, then with what can be dialled, then
-with any character. So the lowest bit of a set is its best example: the shortest of digits, where there is one.
+Regions are numbered in the order of a walk breadth first: first with digits alone, then with characters that can be
+dialled, then with any character. So the lowest bit of a set is its best example: the shortest of digits, where there is
+one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_STATES = 200_000
-"""Places of a walk; beyond them patterns with a ``.`` or ``!`` inside would take seconds, and then minutes."""
+"""The limit of a walk's states; beyond, patterns with a ``.`` or ``!`` inside would take seconds, and then minutes."""
 COUNTED_LENGTHS = 6
 """Extensions are counted up to this many characters."""
 
@@ -33,12 +35,12 @@ _DIGITS = "1234567890"
 
 
 class Sample(NamedTuple):
-    """What is known of a set of extensions by example and by number, of those that can be dialled (``0-9 * # +``).
+    """A set of extensions by example and by number, restricted to those that can be dialled (``0-9 * # +``).
 
     Attributes:
         shortest: the first few of the shortest ones, in the order ``0-9 * # +``; empty where none can be dialled.
-        shortest_count: how many of that length there are.
-        counts: how many there are of 1, 2, … characters.
+        shortest_count: the number of extensions of that length.
+        counts: the numbers of extensions of 1, 2, … characters.
     """
 
     shortest: tuple[str, ...]
@@ -50,17 +52,17 @@ class Regions:
     """The regions of some patterns.
 
     Args:
-        texts: the patterns; each means something.
-        max_states: what the walk may come to.
+        texts: the patterns, which are valid.
+        max_states: the limit of the walk's states.
 
     Attributes:
         texts: the patterns, without repetition.
-        count: how many regions there are.
+        count: the number of regions.
         universe: every extension, as a set.
 
     Raises:
-        TooManyStatesError: it came to more.
-        PatternError: a pattern means nothing.
+        TooManyStatesError: the walk has more states.
+        PatternError: a pattern is invalid.
     """
 
     def __init__(self, texts: Iterable[str], *, max_states: int = MAX_STATES) -> None:
@@ -85,11 +87,11 @@ class Regions:
         return all(text in self._sets for text in texts)
 
     def numbers(self, text: str) -> int:
-        """The set of what a pattern matches, one of those that the regions were made from."""
+        """The set of extensions of a pattern, which is one of those that the regions were made from."""
         return self._sets[text]
 
     def any_of(self, texts: Iterable[str]) -> int:
-        """The set of what one of some patterns matches."""
+        """The set of extensions that at least one of some patterns matches."""
         numbers = 0
         for text in texts:
             numbers |= self._sets[text]
@@ -97,7 +99,7 @@ class Regions:
 
     @cached_property
     def named(self) -> dict[int, str]:
-        """Sets that are one pattern's, each with the shortest text for it."""
+        """The sets that are one pattern's, each with the pattern's shortest text."""
         names: dict[int, str] = {}
         for text in sorted(self.texts, key=lambda text: (len(text), text)):
             names.setdefault(self._sets[text], text)
@@ -125,7 +127,7 @@ class Regions:
         return self._regions[self._walk.state_of(extension)]
 
     def sample(self, numbers: int, *, most: int = 3) -> Sample:
-        """Examples and counts of a set, of what can be dialled."""
+        """Examples and counts of a set's extensions that can be dialled."""
         bits = bits_of(numbers)
         counts = tuple(sum(row.get(region, 0) for region in bits) for row in self._counts)
         shortest, count = self._shortest(numbers, most)
@@ -137,7 +139,7 @@ class Regions:
 
     @cached_property
     def _counts(self) -> list[dict[int, int]]:
-        """For each length, how many extensions that can be dialled each region has."""
+        """For each length and region, the number of extensions that can be dialled."""
         rows: list[dict[int, int]] = []
         ways = {0: 1}
         for _ in range(COUNTED_LENGTHS):
@@ -150,7 +152,7 @@ class Regions:
         return rows
 
     def _shortest(self, numbers: int, most: int) -> tuple[list[str], int]:
-        """The first of the shortest extensions of a set, and how many of that length there are."""
+        """The first of the shortest extensions of a set, and the number of extensions of that length."""
         walk = self._walk
         layers = [{0: 1}]
         for _ in range(MAX_EXTENSION_LENGTH):
@@ -164,7 +166,7 @@ class Regions:
 
 
 def _numbered(walk: Walk) -> tuple[list[int], list[tuple[int, int]]]:
-    """The region of each place (-1: no extension leads there), and for each region its phase and first place."""
+    """The region of each state (-1: no extension leads there), and for each region its phase and first state."""
     of_accept: dict[int, int] = {}
     first: list[tuple[int, int]] = []
     regions = [-1] * len(walk.rows)

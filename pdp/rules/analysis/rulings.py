@@ -1,9 +1,9 @@
-"""What a tenant's rules decide, as sets of extensions.
+"""The decisions of a tenant's rules, as sets of extensions.
 
-A *ruling* is what some permissions together say in one stage, or stages one after another: the extensions allowed,
-denied and challenged; what is in none of them stays open for the next stage. A *class* is users with the same ruling
-of USER and GROUP: whatever they belong to, no call of theirs is decided otherwise. So 10,000 users are some hundreds of
-classes, and everything else is worked out for classes alone.
+A *ruling* is the joint result of some permissions in one stage, or in stages one after another: the extensions allowed,
+denied and challenged; extensions in none of these stay open for the next stage. A *class* is users with the same ruling
+of USER and GROUP: whatever groups these users belong to, all calls of the class have the same decisions. So 10,000
+users are some hundreds of classes, and everything else is worked out for classes alone.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class Ruling(NamedTuple):
 
     @property
     def decided(self) -> int:
-        """What is not open."""
+        """The extensions that are not open."""
         return self.allow | self.deny | self.challenge
 
     def then(self, later: Ruling) -> Ruling:
-        """This stage, and then another one for what it leaves open."""
+        """This stage, followed by another one for the extensions left open."""
         left = ~self.decided
         return Ruling(
             self.allow | later.allow & left, self.deny | later.deny & left, self.challenge | later.challenge & left
         )
 
     def of(self, decision: Decision, universe: int) -> int:
-        """What is decided so in the end, where nothing comes behind it: what is open is allowed."""
+        """The extensions with this decision if no stage follows: open extensions are allowed."""
         if decision is Decision.DENY:
             return self.deny
         if decision is Decision.CHALLENGE:
@@ -55,12 +55,12 @@ SILENT = Ruling(0, 0, 0)
 
 
 class Decided(NamedTuple):
-    """How one call is decided.
+    """The decision on one call.
 
     Attributes:
         decision: ALLOW, DENY or CHALLENGE.
-        stage: the stage that decides; None: what stands before all stages, the emergency list or the server's policy.
-        permissions: the ids of all permissions that decide it together, ascending.
+        stage: the stage that decides; None: before all stages, by the emergency list or the server's policy.
+        permissions: the ids of all permissions that decide together, ascending.
     """
 
     decision: Decision
@@ -69,34 +69,34 @@ class Decided(NamedTuple):
 
 
 class Rights(NamedTuple):
-    """The active permissions of a caller: its own, and those of its enabled groups."""
+    """The active permissions of a caller: own ones, and those of the caller's enabled groups."""
 
     own: Ids
     groups: Ids
 
 
 NOBODY = Rights((), ())
-"""A caller that is no user."""
+"""The rights of a caller that is no user."""
 
 
 STRANGER = "?"
-"""In place of a UUID: one that belongs to no user."""
+"""In place of a UUID: a UUID without a user."""
 
 
 class Policy(NamedTuple):
-    """What a server is told to do about callers and outcalls that its tenants do not know."""
+    """The policy of a server on callers and outcalls that its tenants do not know."""
 
     deny_unknown_caller: bool = False
     deny_unknown_outcall: bool = False
 
 
 class Rulings:
-    """What one tenant's rules decide, over regions that its patterns are part of.
+    """The rulings of one tenant's rules, over regions that include the tenant's patterns.
 
     Args:
-        tenant: its rules.
-        regions: made from its patterns, and maybe others.
-        emergency: the extensions that are allowed before anything is looked at.
+        tenant: the tenant with its rules.
+        regions: made from the tenant's patterns, and maybe others.
+        emergency: the extensions that are allowed before any rule.
 
     Attributes:
         permissions: those that are active (enabled, and with a pattern), by id.
@@ -118,11 +118,11 @@ class Rulings:
         self.outcalls = outcalls_of(tenant, self.permissions)
 
     def set_of(self, permission: int) -> int:
-        """What an active permission matches."""
+        """The extensions that an active permission matches."""
         return self._sets[permission]
 
     def stage(self, ids: Ids) -> Ruling:
-        """What permissions say together in one stage."""
+        """The joint ruling of permissions in one stage."""
         ruling = self._stages.get(ids)
         if ruling is None:
             allow = deny = challenge = 0
@@ -138,19 +138,19 @@ class Rulings:
         return ruling
 
     def of_caller(self, rights: Rights) -> Ruling:
-        """What is decided before the outcall is looked at."""
+        """The ruling of the stages before the outcall's."""
         return self._first.then(self.stage(rights.own)).then(self.stage(rights.groups))
 
     def of_stranger(self, policy: Policy) -> Ruling:
-        """What is decided before the outcall is looked at for a UUID that belongs to no user."""
+        """The ruling of the stages before the outcall's for a UUID without a user."""
         return self._first.then(Ruling(0, self.universe, 0)) if policy.deny_unknown_caller else self._first
 
     def of_outcall(self, outcall: str | None) -> Ruling:
-        """What the outcall's permissions say; None, or an outcall that the tenant does not know: nothing."""
+        """The ruling of the outcall's permissions; all open for None, or for an outcall unknown to the tenant."""
         return self.stage(self.outcalls.get(outcall, ())) if outcall is not None else SILENT
 
     def classes(self, users: Iterable[str] | None = None) -> dict[Ruling, list[str]]:
-        """Users, all or these, by what is decided before the outcall is looked at."""
+        """Users, all or these, by the ruling of the stages before the outcall's."""
         return self._everyone if users is None else self._classes(users)
 
     @cached_property
@@ -175,7 +175,7 @@ class Rulings:
         yield Stage.OUTCALL, self.outcalls.get(outcall, ()) if outcall is not None else ()
 
     def decide(self, rights: Rights, outcall: str | None, region: int) -> Decided:
-        """How extensions of one region are decided, and by what."""
+        """The decision on extensions of one region, and the permissions that decide."""
         if region & self.emergency:
             return Decided(Decision.ALLOW, None, ())
         for stage, ids in self.stages(rights, outcall):
@@ -191,13 +191,13 @@ class Rulings:
         region: int,
         policy: Policy = Policy(),  # noqa: B008 - immutable
     ) -> Decided:
-        """How extensions of one region are decided for a caller that the tenant may not know, and by what.
+        """The decision on extensions of one region for a caller that may be unknown, and the permissions that decide.
 
         Args:
             caller: a UUID; empty: the caller has none.
-            outcall: None: through none.
+            outcall: the outcall's id; None: without an outcall.
             region: the region, as a set.
-            policy: how callers and outcalls that are not known are decided.
+            policy: the policy on unknown callers and outcalls.
         """
         unknown_caller = bool(caller) and caller not in self.rights
         unknown_outcall = outcall is not None and outcall not in self.outcalls
@@ -208,7 +208,7 @@ class Rulings:
         return self.decide(self.rights.get(caller, NOBODY), outcall, region)
 
     def deciders(self, ids: Ids, numbers: int) -> list[int]:
-        """The permissions among those of a stage that decide any of these extensions in it."""
+        """The permissions of a stage that decide any of these extensions."""
         ruling = self.stage(ids)
         found = []
         for id_ in ids:
@@ -225,7 +225,7 @@ class Rulings:
         return found
 
     def _above(self, ids: Ids, id_: int) -> int:
-        """What permissions with a password and a higher id match: they ask for theirs."""
+        """The extensions of permissions with a password and a higher id, whose passwords are asked for instead."""
         above = 0
         for other in ids:
             if other > id_ and _asks(self.permissions[other]):
@@ -233,7 +233,7 @@ class Rulings:
         return above
 
     def decides(self, ids: Ids, id_: int) -> int:
-        """What one permission of a stage decides in it, alone or together with equals."""
+        """The extensions that one permission of a stage decides, alone or together with equals."""
         permission = self.permissions[id_]
         if permission.mode is Mode.ALLOW:
             return self._sets[id_]
@@ -263,7 +263,7 @@ def active_permissions(tenant: Tenant) -> dict[int, CallPermission]:
 
 
 def rights_of(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Rights]:
-    """For each user, by UUID, which of these permissions apply before the outcall is looked at."""
+    """The rights of each user, by UUID, out of these permissions."""
     own: dict[str, list[int]] = {}
     of_group: dict[str, list[int]] = {}
     for permission in permissions.values():
@@ -289,7 +289,7 @@ def rights_of(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[st
 
 
 def outcalls_of(tenant: Tenant, permissions: dict[int, CallPermission]) -> dict[str, Ids]:
-    """For each outcall, by id, which of these permissions it has."""
+    """The permissions of each outcall, by id, out of these permissions."""
     found: dict[str, list[int]] = {outcall.id: [] for outcall in tenant.outcalls}
     for permission in permissions.values():
         for outcall in permission.outcalls:

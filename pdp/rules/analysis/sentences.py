@@ -1,4 +1,4 @@
-"""What a proof came to, in sentences. Names in them are as their owners wrote them, and not yet fit for a terminal."""
+"""The results of proofs, in sentences. Names stand as their owners wrote them, and are not yet fit for a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProofSentences:
 
     Args:
         tenant: the tenant.
-        names: what its things are called.
+        names: the names of the tenant's entities.
     """
 
     def __init__(self, tenant: Tenant, names: Names) -> None:
@@ -37,7 +37,7 @@ class ProofSentences:
         self._over = ", as patterns write numbers (other notations of a number were not looked at)" if numbered else ""
 
     def headline(self, proof: Proof) -> tuple[str, str]:
-        """What came of it, and of what: ``no-premium is broken``, ``_0900. must be denied``."""
+        """The result and the expectation: ``no-premium is broken``, ``_0900. must be denied``."""
         expectation = proof.expectation
         if proof.truth is Truth.NOT_PROVEN:
             return f"{expectation.name} is not proven", proof.problem
@@ -49,7 +49,7 @@ class ProofSentences:
         return f"{expectation.name} is broken", must + self._over
 
     def details(self, proof: Proof) -> Iterator[str]:
-        """What breaks it, most callers first; then an example, and what to do."""
+        """The violations, most callers first; then an example, and a remedy."""
         rows = [
             (users, f"{self._names.people(users)} {self._names.ways(ways)}: {self._decided(violation)}")
             for violation in proof.violations
@@ -64,7 +64,7 @@ class ProofSentences:
             yield f"Remedy: {self.remedy(proof, proof.counterexample)}"
 
     def example(self, found: Counterexample) -> str:
-        """One call that breaks it: who dials what, and what decides."""
+        """One call that breaks the expectation: caller, extension, and the permissions that decide."""
         text = f"E.g. {self._names.user(found.caller)} dials {found.extension}{self._through(found.outcall)}"
         text += f" → {found.decided.decision.name}{self._because(found)}"
         if found.outranked:
@@ -75,7 +75,7 @@ class ProofSentences:
         return text + "."
 
     def remedy(self, proof: Proof, found: Counterexample) -> str:
-        """What an administrator could do about it."""
+        """The remedies for an administrator to choose from."""
         decided = found.decided
         if decided.stage is None:
             if decided.decision is Decision.ALLOW:
@@ -84,7 +84,7 @@ class ProofSentences:
         return self._preferred(found) if found.outranked else self._supplied(proof, found)
 
     def _supplied(self, proof: Proof, found: Counterexample) -> str:
-        """What to do where no permission of the call says what must be."""
+        """The remedy where no permission of the call gives a right decision."""
         must, decided = proof.expectation.must, found.decided
         if Decision.ALLOW in must and _is_short(found.extension):
             return f"list {found.extension} under emergency, or allow it on the users themselves."
@@ -96,7 +96,7 @@ class ProofSentences:
         return f"add a permission by which these extensions are {_must(must)}."
 
     def _preferred(self, found: Counterexample) -> str:
-        """How a permission that applies to the call would come to decide it."""
+        """The remedy by which a permission that applies to the call would decide the call."""
         prevailing = self._names.permission(found.decided.permissions[0])
         better = self._names.permission(found.outranked[0])
         if found.decided.stage is Stage.USER or not found.caller:
@@ -104,7 +104,7 @@ class ProofSentences:
         return f"take these extensions out of {prevailing}, or put {better} on the users themselves."
 
     def _applied(self, permission: CallPermission, found: Counterexample) -> str:
-        """How a permission that says what is wanted would come to apply to the call."""
+        """The remedy by which a permission with a right decision would apply to the call."""
         name = self._names.permission(permission.id)
         if not permission.enabled:
             return f"enable {name}."

@@ -1,4 +1,4 @@
-"""The walk that tells patterns apart: all of them at once, one character after the other."""
+"""The walk that tells patterns apart: all patterns at once, one character after the other."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MAX_BITS = 4 << 30
-"""States times positions: what a walk may hold in memory, half a gigabyte."""
+"""States times positions: the limit of a walk's memory, half a gigabyte."""
 
 _DIGITS = 10
 _DIALLED = 13
-"""Symbols below it are digits, ``*``, ``#`` and ``+``."""
+"""The number of symbols that are digits, ``*``, ``#`` and ``+``: those below."""
 _CHARACTERS = dict(enumerate(DIALABLE))
 _CHARACTERS |= {FIRST_GAP + gap: run[0] for gap, run in enumerate(GAPS)} | {OTHER: "A"}
 _SYMBOLS = {character: symbol for symbol, character in enumerate(DIALABLE)}
@@ -29,8 +29,8 @@ class TooManyStatesError(Exception):
     """Patterns that would take more than the limit to tell apart.
 
     Attributes:
-        limit: places that were allowed.
-        patterns: how many patterns there are.
+        limit: the number of states allowed.
+        patterns: the number of patterns.
     """
 
     def __init__(self, limit: int, patterns: int) -> None:
@@ -43,9 +43,9 @@ class Class(NamedTuple):
     """Symbols that no pattern tells apart.
 
     Attributes:
-        symbol: the lowest of them.
+        symbol: the lowest of these symbols.
         dialled: those that can be dialled, lowest first.
-        step: positions that move on with them.
+        step: the positions that move on with these symbols.
     """
 
     symbol: int
@@ -54,12 +54,12 @@ class Class(NamedTuple):
 
 
 class Walk:
-    """All places that characters lead to, from place 0 where none was read.
+    """All states that characters lead to, from state 0 before the first character.
 
     Attributes:
-        rows: for each place, where each class of symbols leads.
+        rows: for each state and each class of symbols, the next state.
         classes: the classes.
-        parents: by phase (digits, dialable, any): for each place how a shortest word reaches it first.
+        parents: by phase (digits, dialable, any): for each state how a shortest word reaches that state first.
     """
 
     def __init__(self, patterns: Sequence[Tokens], max_states: int) -> None:
@@ -100,7 +100,7 @@ class Walk:
         places = [start]
         rows: list[tuple[int, ...]] = []
         loop, steps = self._loop, [class_.step for class_ in self.classes]
-        for place in places:  # it grows while it is walked
+        for place in places:  # ``places`` grows in this loop
             stays = place & loop
             row = []
             for step in steps:
@@ -116,7 +116,7 @@ class Walk:
         return rows, places
 
     def _reach(self, classes: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
-        """The places that these classes lead to, shortest words first, and how: the place before and the class."""
+        """The states that these classes lead to, shortest words first, and how: the state before and the class."""
         rows = self.rows
         parents: list[tuple[int, int]] = [(-1, -1)] * len(rows)
         order: list[int] = []
@@ -137,7 +137,7 @@ class Walk:
         return order, parents
 
     def word(self, phase: int, state: int) -> str:
-        """A shortest extension that leads to a place."""
+        """A shortest extension that leads to a state."""
         parents = self.parents[phase]
         characters: list[str] = []
         while True:
@@ -147,14 +147,14 @@ class Walk:
                 return "".join(reversed(characters))
 
     def state_of(self, extension: str) -> int:
-        """The place that an extension leads to."""
+        """The state that an extension leads to."""
         state = 0
         for character in extension:
             state = self.rows[state][self._of_symbol[_SYMBOLS.get(character, OTHER)]]
         return state
 
     def accepts(self, state: int) -> int:
-        """The positions of a place where patterns end, as bits."""
+        """The positions of a state where patterns end, as bits."""
         return self._places[state] & self._accept
 
     @cached_property
@@ -165,7 +165,7 @@ class Walk:
         return accept
 
     def languages(self, order: Sequence[tuple[int, int]]) -> list[int]:
-        """For each pattern the set of regions that it matches, given a place of each region."""
+        """For each pattern the set of regions that the pattern matches, given a state of each region."""
         found: list[list[int]] = [[] for _ in range(self._patterns)]
         for region, (_, state) in enumerate(order):
             for place in bits_of(self.accepts(state)):
@@ -173,7 +173,7 @@ class Walk:
         return [set_of(regions, len(order)) for regions in found]
 
     def further(self, ways: dict[int, int]) -> dict[int, int]:
-        """How many words lead where, one dialable character on."""
+        """The number of words by state, after one more dialable character."""
         after: dict[int, int] = {}
         dialled = [(at, len(class_.dialled)) for at, class_ in enumerate(self.classes) if class_.dialled]
         for state, count in ways.items():
@@ -184,7 +184,7 @@ class Walk:
         return after
 
     def words(self, length: int, ends: set[int], most: int) -> list[str]:
-        """The first dialable words of a length that lead to one of some places, in the order ``0-9 * # +``."""
+        """The first dialable words of a length that lead to one of some states, in the order ``0-9 * # +``."""
         alive = [ends]
         for _ in range(length - 1):
             later = alive[-1]
@@ -217,7 +217,7 @@ def _classes(step: Sequence[int]) -> list[Class]:
 
 
 def bits_of(number: int) -> list[int]:
-    """The places of the bits that are set, lowest first."""
+    """The indices of the bits that are set, lowest first."""
     found = []
     for at, byte in enumerate(number.to_bytes((number.bit_length() + 7) // 8, "little")):
         left = byte
@@ -229,7 +229,7 @@ def bits_of(number: int) -> list[int]:
 
 
 def set_of(regions: Iterable[int], count: int) -> int:
-    """The number with these bits, given how many bits there are."""
+    """The number with these bits, given the number of bits."""
     row = bytearray((count + 7) // 8)
     for region in regions:
         row[region >> 3] |= 1 << (region & 7)

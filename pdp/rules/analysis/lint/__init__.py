@@ -1,1 +1,1 @@
-"""Mistakes of meaning: rules that are well formed, and do not say what they were written for."""
+"""Mistakes of meaning: well-formed rules that do not have the effect for which the rules were written."""

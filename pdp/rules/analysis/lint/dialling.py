@@ -1,4 +1,4 @@
-"""Patterns that what people dial gets round, or never comes to."""
+"""Patterns that dialled extensions bypass, or never reach."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEPARATOR = mask_of("-") | GAP_MASK
 
 
 def unread(subject: Subject) -> Iterator[Mistake]:
-    """The tenant that does not say how it dials, with a deny that separators get round."""
+    """The tenant without a dialling plan, with a deny that separators bypass."""
     if subject.tenant.dialling is not None:
         return
     for permission in subject.tenant.call_permissions:
@@ -33,7 +33,7 @@ def unread(subject: Subject) -> Iterator[Mistake]:
 
 
 def dialled(subject: Subject) -> Iterator[Mistake]:
-    """Patterns that do not match what they seem to, where the tenant says how it dials."""
+    """Patterns that do not match as they seem to, in a tenant with a dialling plan."""
     dialling = subject.tenant.dialling
     if dialling is None:
         return
@@ -53,7 +53,7 @@ def dialled(subject: Subject) -> Iterator[Mistake]:
 
 
 def _passed(permission: CallPermission) -> str:
-    """What a permission denies, and how that is got round with separators; empty where it is not."""
+    """The denied extensions of a permission, and how separators bypass the deny; empty where none do."""
     for text in permission.extensions:
         tokens = parse(text).tokens
         if tokens[0] not in (ANY_MASK, STAR):
@@ -63,7 +63,7 @@ def _passed(permission: CallPermission) -> str:
 
 
 def _without_separators(pattern: Pattern) -> tuple[str, str, str] | None:
-    """Code, problem and remedy of a pattern that matches nothing once separators are gone."""
+    """Code, problem and remedy of a pattern that matches nothing once separators are removed."""
     if not _needs_separator(pattern.tokens):
         return None
     problem = "matches nothing that can be dialled: separators are dropped, and a + is the first character"
@@ -81,8 +81,8 @@ def _of_numbers(pattern: Pattern, judge: DialledPatterns, *, abroad: bool) -> tu
 
     Args:
         pattern: the pattern.
-        judge: knows the numbers.
-        abroad: whether its permission speaks of foreign numbers anyway.
+        judge: the judge with the numbers of the country.
+        abroad: whether the permission is for foreign numbers anyway.
     """
     if judge.lacks_line(pattern):
         problem = f"matches no number, since numbers are dialled behind the outside line {judge.line}"

@@ -1,4 +1,4 @@
-"""Calls for help that do not go through although a rule was written for them, and tenants without an emergency list."""
+"""Emergency calls that are denied although a rule was written for these, and tenants without an emergency list."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pdp.rules.model import CallPermission
 
 _SURE = frozenset({"112", "911", "999", "000", "110"})
-"""An allow that lists one of them is there for emergencies."""
+"""An allow that lists one of these is there for emergencies."""
 _LIKELY = frozenset({"15", "17", "18", "113", "114", "115", "116", "117", "118", "119", "122", "133", "144"})
-"""One that lists two of them, likewise: alone each may be something else."""
+"""An allow that lists two of these is there for emergencies: alone, each may be something else."""
 
 
 def emergency(subject: Subject) -> Iterator[Mistake]:
-    """Permissions that were written for calls for help and do not let them through."""
+    """Permissions that were written for emergency calls and do not let these through."""
     for permission in subject.tenant.call_permissions:
         numbers = _emergency_numbers(permission)
         if numbers and permission.enabled:
@@ -33,7 +33,7 @@ def emergency(subject: Subject) -> Iterator[Mistake]:
 
 
 def denied_emergency(subject: Subject) -> Iterator[Mistake]:
-    """Permissions that would keep a caller from an emergency number, if the list did not go first."""
+    """Permissions that would deny a caller an emergency number, if the list did not go first."""
     tenant, regions = subject.tenant, subject.rulings.regions
     if not tenant.emergency:
         return
@@ -52,7 +52,7 @@ def denied_emergency(subject: Subject) -> Iterator[Mistake]:
 
 
 def no_list(subject: Subject) -> Iterator[Mistake]:
-    """The tenant that has no emergency list, with who cannot call 112."""
+    """The tenant without an emergency list, with the callers that cannot call 112."""
     if subject.rulings.emergency:
         return
     rulings = subject.rulings
@@ -69,7 +69,7 @@ def no_list(subject: Subject) -> Iterator[Mistake]:
 
 
 def _emergency_numbers(permission: CallPermission) -> list[str]:
-    """The emergency numbers that a permission allows by name; none where it is there for something else."""
+    """The emergency numbers that a permission allows by name; none for a permission with another purpose."""
     if permission.mode is not Mode.ALLOW:
         return []
     listed = [text.replace("_", "") for text in permission.extensions]
@@ -79,7 +79,7 @@ def _emergency_numbers(permission: CallPermission) -> list[str]:
 
 
 def _beaten(subject: Subject, permission: CallPermission, numbers: list[str]) -> Iterator[Mistake]:
-    """Own denies of users whose group may call for help."""
+    """Own denies of users whose group may make emergency calls."""
     for rights in subject.holders:
         if permission.id in rights.groups:
             found = [each for each in (_closed(subject, permission, rights, number) for number in numbers) if each]
@@ -103,7 +103,7 @@ def _closed(subject: Subject, permission: CallPermission, rights: Rights, number
 
 
 def _disabled(subject: Subject, permission: CallPermission, numbers: list[str]) -> Iterator[Mistake]:
-    """The first call for help that it would let through and others deny, with all that deny any."""
+    """The first emergency call that the permission would let through and others deny, with all that deny any."""
     rulings = subject.rulings
     groups = set(permission.groups)
     members = {user for group in subject.tenant.groups if group.id in groups for user in group.users}

@@ -1,4 +1,4 @@
-"""What lint finds, and what each code stands for."""
+"""The mistakes that lint finds, and the meaning of each code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Rank(IntEnum):
-    """How much harm a mistake does, worst first."""
+    """The harm of a mistake, worst first."""
 
     CRITICAL = 1
-    """Somebody cannot call for help, though a rule was written for that."""
+    """An emergency call cannot be made, though a rule was written for that call."""
     HIGH = 2
-    """A line is open, or closed, that a rule was written to close, or open."""
+    """A line is open that a rule was written to close, or closed that a rule was written to open."""
     MEDIUM = 3
-    """A rule does not do what it seems to, though no call shows harm."""
+    """A rule does not have its apparent effect, though no call shows harm."""
     LOW = 4
     """Something is superfluous or missing."""
 
@@ -27,8 +27,8 @@ class Code(NamedTuple):
     """A kind of mistake.
 
     Attributes:
-        rank: how much harm it does.
-        title: what it is, in a few words.
+        rank: the harm of the mistake.
+        title: the mistake in a few words.
     """
 
     rank: Rank
@@ -98,9 +98,9 @@ class Call(NamedTuple):
 
     Attributes:
         caller: a user's UUID; empty: a caller that is no user.
-        outcall: None: through none.
-        extension: what is dialled.
-        decision: how it is decided.
+        outcall: the outcall's id; None: without an outcall.
+        extension: the text that is dialled.
+        decision: the decision on the call.
     """
 
     caller: str
@@ -114,14 +114,14 @@ class Mistake:
     """One mistake.
 
     Attributes:
-        code: its kind, one of ``CODES``.
-        text: what is wrong, a sentence.
-        remedy: what to do about it.
-        permissions: the ids of the permissions that it is about, the first one at fault.
-        users: the UUIDs of the users that it is about, where no permission is at fault.
-        pattern: the pattern at fault, if it is one.
-        call: a call that shows it.
-        less: its rank, where it does less harm than its kind; None: the rank of its kind.
+        code: the kind, one of ``CODES``.
+        text: the mistake, in a sentence.
+        remedy: the remedy.
+        permissions: the ids of the permissions concerned, the first one at fault.
+        users: the UUIDs of the users concerned, where no permission is at fault.
+        pattern: the pattern at fault, if any.
+        call: a call that shows the mistake.
+        less: the rank, where the mistake does less harm than others of the kind; None: the rank of the kind.
     """
 
     code: str
@@ -135,5 +135,5 @@ class Mistake:
 
     @property
     def rank(self) -> Rank:
-        """How much harm it does."""
+        """The harm of the mistake."""
         return self.less or CODES[self.code].rank

@@ -39,7 +39,7 @@ def idle_patterns(subject: Subject) -> Iterator[Mistake]:
 
 
 def _of_structure(subject: Subject, each: Idle) -> Mistake | None:
-    """A permission that takes part in no call, whatever the others say."""
+    """A permission that takes part in no call, apart from all others."""
     name, ids = subject.name(each.permission), (each.permission,)
     if Cause.NO_PATTERN in each.causes:
         return Mistake("no-pattern", f"{name} has no extensions, so it never applies", "list extensions", ids)
@@ -70,7 +70,7 @@ def _of_others(subject: Subject, each: Idle) -> Mistake:
 
 
 def _taken(subject: Subject, each: Idle) -> str:
-    """What takes its extensions."""
+    """The permissions that take a permission's extensions."""
     parts = []
     for cause, words in ((Cause.EARLIER_STAGE, "in an earlier stage"), (Cause.SAME_STAGE, "in its stage")):
         ids = sorted({id_ for of in (each.by.get(cause) or {}).values() for id_ in of})

@@ -52,12 +52,12 @@ def lint(tenant: Tenant, *, emergency_numbers: Iterable[str] = (), max_states: i
     """The mistakes of a tenant, worst first.
 
     Args:
-        tenant: its rules.
+        tenant: the tenant with its rules.
         emergency_numbers: those of the server.
-        max_states: what telling the patterns apart may take.
+        max_states: the limit of states for telling the patterns apart.
 
     Raises:
-        TooManyStatesError: they take more.
+        TooManyStatesError: the patterns take more.
     """
     numbers = emergency_texts(tenant, emergency_numbers)
     others = counterparts(tenant).values()

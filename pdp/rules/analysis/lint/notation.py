@@ -1,4 +1,4 @@
-"""Patterns that do not match what they seem to: a tail that is missing, a star, another way to write a number."""
+"""Patterns that do not match as they seem to: a missing tail, a star, another notation for a number."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from pdp.rules.model import CallPermission, Tenant
 
 _PREFIX = re.compile(r"_[0+][0-9]{0,3}|00|\+", re.ASCII)
-"""Marked as a pattern though it has no place for another character, and the beginning of numbers outside."""
+"""The beginning of numbers outside, or a pattern with ``_`` and no position for another character."""
 _STARRED = re.compile(r"_?\+?[0-9]*\*", re.ASCII)
 _TAIL = "44205550100"
-"""Behind a prefix: a number that nobody has."""
+"""The tail, behind a prefix, of a number that is not in use."""
 
 _MOST_WAYS = 100
-"""Callers and ways out among which an example of one mistake is looked for."""
+"""Callers and outcalls among which an example of one mistake is searched."""
 
 
 class _Way(NamedTuple):
-    """A caller with certain rights, and a way out."""
+    """A caller with certain rights, and an outcall."""
 
     rights: Rights
     outcall: str | None
@@ -44,7 +44,7 @@ def seeming_prefixes(subject: Subject) -> Iterator[Mistake]:
 
 
 def looks_like_prefix(pattern: str) -> str:
-    """The code of the mistake that a pattern seems to be; empty where it seems to be none."""
+    """The code of the mistake that a pattern seems to be; empty for other patterns."""
     if _PREFIX.fullmatch(pattern):
         return "missing-tail"
     return "literal-star" if _STARRED.fullmatch(pattern) else ""
@@ -68,7 +68,7 @@ def _seeming(subject: Subject, permission: CallPermission, pattern: str, code: s
 
 
 def _unmatched(subject: Subject, permission: CallPermission, extension: str) -> Call | None:
-    """A call that the permission would decide if the pattern were what it seems to be, and decides otherwise."""
+    """A call that the permission would decide if the pattern were the prefix that it seems to be, decided otherwise."""
     rulings = subject.rulings
     region = rulings.regions.region_of(extension)
     wanted = Decision.ALLOW if permission.mode is Mode.ALLOW else Decision.DENY
@@ -80,7 +80,7 @@ def _unmatched(subject: Subject, permission: CallPermission, extension: str) -> 
 
 
 def counterparts(tenant: Tenant) -> dict[str, str]:
-    """For patterns that begin with 00 or +, the same with the other one in front."""
+    """Patterns that begin with 00 or +, each with the same pattern behind the other beginning."""
     found = {}
     for permission in tenant.call_permissions:
         for pattern in permission.extensions:
@@ -93,9 +93,9 @@ def counterparts(tenant: Tenant) -> dict[str, str]:
 
 
 def other_notations(subject: Subject) -> Iterator[Mistake]:
-    """Denies that another way to dial the same number gets round."""
+    """Denies that another notation of the same number bypasses."""
     if subject.tenant.dialling is not None and subject.tenant.dialling.country:
-        return  # there they are one
+        return  # in a dialling plan both are one number
     regions = subject.rulings.regions
     others = counterparts(subject.tenant)
     for deny in subject.denies(subject.rulings.permissions):
@@ -119,7 +119,7 @@ def _got_round(subject: Subject, deny: CallPermission, numbers: int, missing: st
 
 
 def _unspoken(subject: Subject, way: _Way, deny: CallPermission, allowed: int) -> int:
-    """What is allowed by no permission that was written for this notation: by none, or by one that allows both."""
+    """The extensions allowed by no permission written for this notation: by none, or by one that allows both."""
     rulings = subject.rulings
     numbers = rulings.set_of(deny.id)
     for _, ids in rulings.stages(*way):
@@ -130,7 +130,7 @@ def _unspoken(subject: Subject, way: _Way, deny: CallPermission, allowed: int) -
 
 
 def _ways(subject: Subject, permission: CallPermission) -> Iterable[_Way]:
-    """Callers, or ways out, that the permission applies to."""
+    """Callers, or outcalls, that the permission applies to."""
     for outcall in permission.outcalls:
         if permission.id in subject.rulings.outcalls.get(outcall, ()):
             yield _Way(NOBODY, outcall)

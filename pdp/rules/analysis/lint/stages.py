@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pdp.rules.model import CallPermission
 
 _MOST_CALLERS = 100
-"""Callers with different rights among whom an example of one mistake is looked for."""
+"""Callers with different rights among which an example of one mistake is searched."""
 
 
 def beaten_denies(subject: Subject) -> Iterator[Mistake]:
@@ -59,7 +59,7 @@ def opened_denies(subject: Subject) -> Iterator[Mistake]:
 
 
 def _opened(subject: Subject, allow: CallPermission, deny: CallPermission, numbers: int) -> Mistake | None:
-    """The mistake, where there is a caller for whom the first opens what the second denies."""
+    """The mistake, if there is a caller for which the first opens extensions that the second denies."""
     for rights, outcall in islice(_earlier(subject, allow, deny), _MOST_CALLERS):
         opened = subject.allowed(rights, outcall, numbers)
         if opened:
@@ -73,7 +73,7 @@ def _opened(subject: Subject, allow: CallPermission, deny: CallPermission, numbe
 
 
 def _earlier(subject: Subject, allow: CallPermission, deny: CallPermission) -> Iterator[tuple[Rights, str | None]]:
-    """Callers to whom an allow applies in an earlier stage than a deny."""
+    """Callers to which an allow applies in an earlier stage than a deny."""
     for rights in subject.having[allow.id]:
         if allow.id in rights.own and deny.id in rights.groups:
             yield rights, None
@@ -104,7 +104,7 @@ def passwords(subject: Subject) -> Iterator[Mistake]:
 
 
 def duplicates(subject: Subject) -> Iterator[Mistake]:
-    """Permissions that say the same in the same stage of the same callers."""
+    """Permissions with the same effect in the same stage of the same callers."""
     rulings, seen = subject.rulings, set[tuple[int, int]]()
     for ids, _, _ in subject.stages:
         alike: dict[tuple[Mode, str | None, int], int] = {}
@@ -129,7 +129,7 @@ def joined_in_vain(subject: Subject) -> Iterator[Mistake]:
 
 
 def other_outcalls(subject: Subject) -> Iterator[Mistake]:
-    """A deny of an outcall, of extensions that are open through another one, where no permission speaks of them."""
+    """A deny of an outcall, of extensions that are open through another one without any permission."""
     rulings = subject.rulings
     for deny in subject.denies(rulings.permissions):
         numbers = 0

@@ -1,4 +1,4 @@
-"""What every check of lint looks at: a tenant, what its rules decide, and where each permission stands."""
+"""The subject of every check of lint: a tenant, the rulings of its rules, and the stages of each permission."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Subject:
     """A tenant under lint.
 
     Args:
-        rulings: what its rules decide.
+        rulings: the rulings of the tenant's rules.
 
     Attributes:
         rulings: the same.
         tenant: the tenant.
-        names: what its things are called.
-        effects: what each permission does.
+        names: the names of the tenant's entities.
+        effects: the effects of each permission.
     """
 
     def __init__(self, rulings: Rulings) -> None:
@@ -52,7 +52,7 @@ class Subject:
 
     @cached_property
     def having(self) -> dict[int, list[Rights]]:
-        """For each permission the combinations of rights that it is part of."""
+        """For each permission the combinations of rights that contain the permission."""
         found: dict[int, list[Rights]] = {}
         for rights in self.holders:
             for id_ in {*rights.own, *rights.groups}:
@@ -61,7 +61,7 @@ class Subject:
 
     @cached_property
     def stages(self) -> list[tuple[Ids, Rights, str | None]]:
-        """Each set of permissions that stand in a stage together, with the rights or outcall that bring them there."""
+        """Each set of permissions that stand in a stage together, with the rights or the outcall of the set."""
         found: dict[Ids, tuple[Rights, str | None]] = {}
         for rights in self.holders:
             for ids in rights:
@@ -93,6 +93,6 @@ class Subject:
         return f"{self.names.user(call.caller)} dials {call.extension}{way} → {call.decision.name}"
 
     def allowed(self, rights: Rights, outcall: str | None, numbers: int) -> int:
-        """What of a set is allowed to such a caller."""
+        """The part of a set that is allowed to such a caller."""
         final = self.rulings.of_caller(rights).then(self.rulings.of_outcall(outcall))
         return final.of(Decision.ALLOW, self.rulings.universe) & numbers
