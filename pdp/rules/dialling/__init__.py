@@ -1,9 +1,9 @@
-"""How a tenant dials: from an extension to the forms of the number that it is, and the emergency numbers.
+"""Dialling plans: from an extension to the forms of its number, and the emergency numbers.
 
-When rules are compiled, ``DiallingPlan`` makes a section of the snapshot of a numbering table (``loader.numbering``)
-and the tenant's patterns. ``Dialling`` opens it where it lies and reads extensions with it: each becomes one or two
-readings, and each reading the words that the tenant's automata are walked with. ``Emergency`` tells emergency numbers,
-with a tenant's ways to dial or without. What it all means: docs/semantics.md, "How a tenant dials".
+When rules are compiled, ``DiallingPlan`` makes a section of the snapshot from a numbering table (``loader.numbering``)
+and the tenant's patterns. ``Dialling`` opens that section in place and reads extensions: each becomes one or two
+readings, and each reading the words that the tenant's automata are walked with. ``Emergency`` recognises emergency
+numbers, with or without a tenant's dialling plan. The meaning: docs/semantics.md, "How a tenant dials".
 """
 
 from pdp.rules.dialling.dialling import MAX_WORD_LENGTH, Dialling, Words, form_of

@@ -1,11 +1,11 @@
-"""From an extension to what the automata of a tenant read: its readings, each as words.
+"""From an extension to the input of a tenant's automata: the extension's readings, each as words.
 
-A *reading* is one number that the extension may be, or none. A *word* is what a walk reads: a form of the number, as
-it stands, or a marked form, which is MARK, the first characters that a pattern must spell out, MARK, and the rest.
-Patterns that spell those out are items of their profile a second time, so written (see ``plan``), and nothing else
+A *reading* is one number that the extension may be, or none. A *word* is the input of a walk: a form of the number,
+unchanged, or a marked form, which is MARK, the first characters that a pattern must spell out, MARK, and the rest.
+Patterns that spell those out are items of their profile a second time, in marked form (see ``plan``), and nothing else
 matches a MARK.
 
-Only those forms become words that a pattern of the tenant can tell apart.
+Only forms that a pattern of the tenant can tell apart become words.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_WORD_LENGTH = 192
-"""Characters of the longest word, for those who keep room for one; an extension has 128 at most."""
+"""Characters of the longest word, for buffers that hold one; an extension has 128 at most."""
 
 Words: TypeAlias = tuple[str, ...]
 
@@ -30,24 +30,24 @@ _FEATURE_KEY = re.compile("[*#A-D]")
 
 
 class _Dialled(NamedTuple):
-    """Digits, or ``+`` and digits, and whether the outside line stands before them."""
+    """Digits, or ``+`` and digits, and whether the outside line stands in front."""
 
     text: str
     behind_line: bool
 
 
 class Prefix(NamedTuple):
-    """What may stand before a number: an international prefix, or ``+``; maybe behind the outside line."""
+    """A prefix of a number: an international prefix, or ``+``; maybe behind the outside line."""
 
     text: str
     behind_line: bool
 
 
 class Dialling:
-    """How a tenant dials: a plan, opened where it lies.
+    """A tenant's dialling plan, opened in place.
 
     Args:
-        section: what ``plan_dialling`` made, as it lies in a snapshot.
+        section: the section of a snapshot that ``plan_dialling`` made.
 
     Attributes:
         numbering: the table of the tenant's country.
@@ -73,7 +73,7 @@ class Dialling:
             group, at = _read_prefixes(section, at)
             self._groups.append(group)
         self._spelled, _ = _read_prefixes(section, at)
-        # A request asks twice: whether it can be dialled, then by what to decide.
+        # Each request needs the readings twice: to check that the extension can be dialled, and to decide.
         self._last: tuple[str | None, tuple[Words, ...]] = (None, ())
         # Codes that plain digits may begin with.
         codes = [code for code in self.hides_caller if code.isdigit()]
@@ -89,7 +89,7 @@ class Dialling:
             extension: 1 to 128 characters.
 
         Raises:
-            Undiallable: it cannot be dialled.
+            Undiallable: the extension cannot be dialled.
         """
         last, readings = self._last
         if extension != last:
@@ -113,7 +113,7 @@ class Dialling:
         return tuple([self._words(number, dialled) if number else unread for number, dialled in self._numbers(head)])
 
     def _numbers(self, head: str) -> Iterator[tuple[str, _Dialled]]:
-        """The numbers that a head may be, or NO_NUMBER, each with what it was read from."""
+        """The numbers that a head may be, or NO_NUMBER, each with the dialled text that was read."""
         numbering, line = self.numbering, self.outside_line
         if not line or not head.startswith(line):
             yield numbering.number(head, behind_line=False), _Dialled(head, behind_line=False)
@@ -147,7 +147,7 @@ class Dialling:
         return tuple(words)
 
     def _foreign(self, number: str, group: tuple[Prefix, ...], dialled: _Dialled) -> str:
-        """The form of a foreign number that stands for a group of them, or nothing."""
+        """The form of a foreign number for a group of prefixes, or nothing."""
         for prefix in group:
             text = number if prefix.text == PLUS else prefix.text + number[1:]
             if self._reads_as(number, text, dialled, behind_line=prefix.behind_line):
@@ -157,7 +157,7 @@ class Dialling:
     def _own(self, number: str, dialled: _Dialled) -> list[str]:
         """The forms of an own number that are not marked.
 
-        There is always one, or a call that is dialled with ``+`` and digits too many would get round every rule.
+        There is always one, or a call that is dialled with ``+`` and digits too many would bypass every rule.
         """
         numbering, line = self.numbering, self.outside_line
         texts = [numbering.prefix + number]
@@ -189,7 +189,7 @@ class Dialling:
         return words
 
     def spelled(self, prefix: Prefix) -> str:
-        """What a pattern must spell out to match the forms of own numbers that begin with a prefix."""
+        """The start that a pattern must spell out to match the forms of own numbers that begin with a prefix."""
         return (self.outside_line if prefix.behind_line else "") + prefix.text + self.numbering.code
 
     def _reads_as(self, number: str, text: str, dialled: _Dialled, *, behind_line: bool) -> bool:
@@ -203,7 +203,7 @@ class Dialling:
 
 
 def form_of(word: str) -> tuple[str, int]:
-    """The form that a word stands for, and how many of its first characters a pattern must spell out."""
+    """The form that a word stands for, and the number of first characters that a pattern must spell out."""
     if not word.startswith(MARK):
         return word, 0
     spelled, rest = word[1:].split(MARK)
@@ -211,7 +211,7 @@ def form_of(word: str) -> tuple[str, int]:
 
 
 def _read_prefixes(section: memoryview, at: int) -> tuple[tuple[Prefix, ...], int]:
-    """A count and as many prefixes, and where they end."""
+    """A count and as many prefixes, and the offset behind."""
     (count,) = COUNT.unpack_from(section, at)
     at += COUNT.size
     found = []

@@ -1,4 +1,4 @@
-"""Emergency numbers: telling whether an extension is one of them as a whole, with every way to dial it."""
+"""Emergency numbers: whether an extension is an emergency number as a whole, with every way to dial one."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HIDES_CALLER = ("*31#", "#31#")
-"""What is dialled first everywhere to hide one's number; a country may have more (``Dialling.hides_caller``)."""
+"""The codes that hide the caller's number everywhere; a country may have more (``Dialling.hides_caller``)."""
 
 _LONGEST = 1024
-"""Characters of an extension that is looked at: beyond, it is no number that is padded, but an attack."""
+"""The longest extension, in characters, that is looked at: a longer one is no padded number, but an attack."""
 
 
 class Emergency:
-    """Emergency numbers, and how they may be dialled: ``extension in emergency``.
+    """Emergency numbers, and the ways to dial each: ``extension in emergency``.
 
-    There are few of them and few ways to dial each, so all texts are written down beforehand.
+    There are few numbers and few ways to dial each, so the set of all texts is built beforehand.
 
     Args:
         numbers: digits.
-        outside_line: what may be dialled first, or nothing.
+        outside_line: the digits that may be dialled first, or nothing.
         hides_caller: codes that may stand before a number.
     """
 
@@ -40,7 +40,7 @@ class Emergency:
 
     @property
     def plain_from(self) -> int:
-        """Digits that are no emergency number, if they are so many and nothing else; 0 where there are no numbers."""
+        """The length from which digits alone are no emergency number; 0 where there are no numbers."""
         return max(map(len, self._texts)) + 1 if self._texts else 0
 
     @property

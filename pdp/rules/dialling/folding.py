@@ -6,16 +6,16 @@ import re
 import unicodedata
 
 SEPARATORS = " \u00a0-.()/"
-"""What stands between digits and is not dialled."""
+"""Characters between digits that are not dialled."""
 
 _DIALLABLE = re.compile(r"\+?[0-9*#A-D]+")
 
 
 class Undiallable(ValueError):
-    """An extension that cannot be dialled, whatever the rules say.
+    """An extension that cannot be dialled, whatever the rules.
 
     Attributes:
-        extension: as it was asked about.
+        extension: the extension of the request.
     """
 
     def __init__(self, extension: str) -> None:
@@ -24,7 +24,7 @@ class Undiallable(ValueError):
 
 
 class _Folding(dict[int, int | None]):
-    """A table for ``str.translate``: separators are in it from the start, digits of other scripts once they occur."""
+    """A table for ``str.translate``: separators from the start, digits of other scripts on their first use."""
 
     def __missing__(self, code: int) -> int:
         digit = unicodedata.decimal(chr(code), None)
@@ -46,7 +46,7 @@ def fold_diallable(extension: str) -> str:
     """The extension, folded.
 
     Raises:
-        Undiallable: something else than digits and feature keys is left, or nothing.
+        Undiallable: the folded extension is empty, or has characters other than digits and feature keys.
     """
     folded = fold(extension)
     if _DIALLABLE.fullmatch(folded) is None:

@@ -1,7 +1,7 @@
-"""Judging patterns where a tenant says how it dials: those that match other numbers than their author means.
+"""Judging patterns in tenants with a dialling plan: patterns that match other numbers than their author means.
 
-A pattern is judged by what it can match of all forms that numbers have there, not by samples. Numbers are taken as
-seven digits or more behind what stands before them: shorter ones may be anything. Those that are dialled without the
+A pattern is judged by all forms of numbers in the tenant's country that the pattern can match, not by samples. Numbers
+are taken as seven digits or more behind a prefix: shorter ones may be anything. Those that are dialled without the
 national prefix are looked up in the table.
 """
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 _DIGITS = "0123456789"
 _ANY_DIGIT = sum(map(mask_of, _DIGITS))
 _LONGEST = 20
-"""Digits of a number and of what stands before it, and some more: a pattern that asks for more matches none."""
+"""Digits of the longest number with its prefix, and some more: a pattern that needs more matches none."""
 
 
 class DialledPatterns:
-    """Judges the patterns of tenants that dial alike.
+    """Judges the patterns of tenants with the same dialling plan.
 
     Args:
-        table: the numbering table of their country and outside line.
+        table: the numbering table of the country and outside line.
 
     Attributes:
         line: the outside line, or nothing.
@@ -41,7 +41,7 @@ class DialledPatterns:
         self._numbering = numbering = NumberingTable(view)
         self.line = numbering.outside_line
         self.code = numbering.code
-        # Without a national prefix it is empty: any digits behind the outside line are a number then.
+        # Without a national prefix that text is empty: any digits behind the outside line are a number then.
         self._international = numbering.international_prefixes(view)
         self._starts = (numbering.prefix, *self._international)
 
@@ -60,11 +60,11 @@ class DialledPatterns:
         return bool(starts) and not any(plain.startswith(start + self.code) for start in starts)
 
     def lacks_line(self, pattern: Pattern) -> bool:
-        """Whether a pattern would match numbers, were it not for the outside line that they stand behind."""
+        """Whether a pattern would match numbers, were there no outside line in front."""
         return bool(self.line) and not self.matches_numbers(pattern) and self._matches_behind(pattern.tokens, "")
 
     def is_no_number(self, pattern: Pattern) -> bool:
-        """Whether a pattern is for numbers, by its length, and matches none as they are written here."""
+        """Whether a pattern is for numbers, by its length, and matches none in the country's forms."""
         tokens = pattern.tokens
         asked = sum(token != STAR for token in tokens)
         return asked >= LEAST_DIGITS and _takes(tokens, first_places(tokens)) and not self.matches_numbers(pattern)
@@ -83,7 +83,7 @@ class DialledPatterns:
         return self._takes_bare(tokens, places_behind(tokens, line), "")
 
     def _matches_without_line(self, tokens: Sequence[int]) -> bool:
-        """Whether a pattern can match a number that may be written without the outside line: it begins otherwise."""
+        """Whether a pattern can match a number that may be written without the outside line, by another beginning."""
         line = self.line
         others = [digit for digit in _DIGITS if digit != line[0]]
         for start in self._starts:

@@ -1,8 +1,8 @@
-"""What the bytes of a numbering table and of a dialling plan mean: the one place that says so.
+"""The bytes of a numbering table and of a dialling plan: the one specification of both formats.
 
-All integers are little-endian. Both are read where they lie; nothing in them needs to be built before it is used.
+All integers are little-endian. Both are read in place; nothing needs to be built before use.
 
-**Table** (``loader.numbering`` writes it, from libphonenumber's metadata, for one country and one outside line):
+**Table** (``loader.numbering`` writes one from libphonenumber's metadata, for one country and one outside line):
 
     HEADER    magic ``RCnum``, version (byte), flags (16 bits), then five numbers of 16 bits: words in WORDS, and the
               states in which walks enter the automata of OWN, PREFIXES, TRUNK and FOREIGN (0: there is none)
@@ -11,35 +11,37 @@ All integers are little-endian. Both are read where they lie; nothing in them ne
               and as many codes that hide the caller
     DIALLED   a count in 16 bits, then as many international prefixes, the longest first. A plan leaves this part out.
 
-A *state* is a place in WORDS. The word there is its header: bits 0 to 9 say at which digits the way on differs from
-that of the digit before (bit 0 is always set), bits 10 to 15 are its label, which says what it means that the text ends
-here. Behind it lie the ways on, one for each bit that is set. So the way on for the digit ``d`` is the word at
+A *state* is an index into WORDS. The word there is the state's header: bits 0 to 9 say at which digits the transition
+differs from that of the digit before (bit 0 is always set), bits 10 to 15 are the label of a text that ends here.
+Behind the header follow the transitions, one for each bit that is set. So the transition for the digit ``d`` is the
+word at
 
     state + popcount(words[state] & ((2 << d) - 1))
 
-State 0 is where nothing is left to match: all its ways lead to itself, and its label is 0.
+State 0 is the dead state: all its transitions lead to state 0, and the label is 0.
 
-    OWN       reads NSNs of CC. VALID: libphonenumber calls it valid. BARE: it is valid, and dialled without NP.
-    FOREIGN   reads CC and NSN of any country. VALID as above. It may hold only those numbers about which a walk can
-              be asked (see ``loader.numbering.foreign``).
-    PREFIXES  reads what was dialled. VALID: an international prefix ends here.
-    TRUNK     reads what was dialled, and finds what ``national_prefix_for_parsing`` matches, as a regular expression
-              prefers it. MATCH: a match ends here, and what is read on prevails if it matches too. MATCH_AT_END: a
-              match ends here if the text does, which prevails over MATCH. A state with one of these labels has two
-              words before its header: at -1 the *action* of MATCH, at -2 that of MATCH_AT_END.
+    OWN       reads NSNs of CC. VALID: libphonenumber says that the number is valid. BARE: the number is valid, and
+              dialled without NP.
+    FOREIGN   reads CC and NSN of any country. VALID as above. The automaton may hold only those numbers that walks
+              need (see ``loader.numbering.foreign``).
+    PREFIXES  reads the dialled text. VALID: an international prefix ends here.
+    TRUNK     reads the dialled text, and finds the match of ``national_prefix_for_parsing``, with the preferences of a
+              regular expression. MATCH: a match ends here, and a longer one prevails. MATCH_AT_END: a match ends here
+              if the text does, which prevails over MATCH. A state with one of these labels has two words before the
+              header: at -1 the *action* of MATCH, at -2 that of MATCH_AT_END.
 
-An action says what a match becomes: the NSN is (if TRANSFORMS is set) the table's literal and the digits of the text
-from ``action >> 5 & 31`` to ``action & 31``, and in any case what follows the match. It is never 0.
+An action is the replacement of a match: the NSN is (if TRANSFORMS is set) the table's literal and the digits of the
+text from ``action >> 5 & 31`` to ``action & 31``, and in any case the text behind the match. No action is 0.
 
-**Plan** (``plan_dialling`` writes it, for one tenant's patterns; it is a section of a snapshot):
+**Plan** (``plan_dialling`` writes one for a tenant's patterns; a plan is a section of a snapshot):
 
-    PLAN      magic ``RCdial``, version (16 bits), size of what follows up to GROUPS (32 bits)
+    PLAN      magic ``RCdial``, version (16 bits), size of the following parts up to GROUPS (32 bits)
     TABLE     the table without DIALLED
-    GROUPS    a count in 16 bits, then of each group a count in 16 bits and its prefixes. Of each group the first
-              prefix that leads to a number is a form of it, if it is foreign.
+    GROUPS    a count in 16 bits, then of each group a count in 16 bits and the prefixes. Of each group the first
+              prefix that leads to a number gives a form of that number, if the number is foreign.
     SPELLED   a count in 16 bits, then as many prefixes: those of forms marked †, that some pattern spells out
 
-A prefix is a byte, 1 if it stands behind the outside line and 0 if not, then a string: ``+`` or an international
+A prefix is a byte, 1 for a prefix behind the outside line and 0 for others, then a string: ``+`` or an international
 prefix.
 """
 
@@ -59,7 +61,7 @@ PLAN_VERSION = 1
 HAS_COUNTRY = 1
 """Flag: there is a country, so there are numbers."""
 DROPS_TRUNK = 2
-"""Flag: NP behind CC is dropped whatever follows, since no number of the country begins with it."""
+"""Flag: NP behind CC is always dropped, since no number of the country begins with NP."""
 HAS_BARE = 4
 """Flag: some numbers are dialled without NP."""
 
@@ -74,4 +76,4 @@ ACTION = 1 << 15
 TRANSFORMS = 1 << 10
 
 LEAST_DIGITS = 7
-"""A number that is not valid has so many digits or more."""
+"""The least number of digits of a number that is not valid."""

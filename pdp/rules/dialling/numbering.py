@@ -1,7 +1,7 @@
-"""Reading numbers with a numbering table: what a string of digits is, in a country and behind an outside line.
+"""Reading numbers with a numbering table: the number of a string of digits, in a country and behind an outside line.
 
 A *number* is a text: an own number is its NSN, a foreign one ``+``, country code and national number, and no number is
-the empty text. Equal numbers are equal texts, however they were dialled.
+the empty text. Equal numbers are equal texts, however dialled.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 NO_NUMBER = ""
 PLUS = "+"
 _UP_TO = tuple((2 << max(0, code - ord("0"))) - 1 for code in range(ord("9") + 1))
-"""By the ASCII code of a digit: the bits of a state's header that count for its way on."""
+"""By the ASCII code of a digit: the bits of a state's header to count for the index of the transition."""
 
 
 class NumberingTable:
-    """A table, opened where it lies.
+    """A table, opened in place.
 
     Attributes:
         country: ISO code, or nothing: then there are no numbers.
@@ -44,7 +44,7 @@ class NumberingTable:
         hides_caller: codes that may stand before a number.
         drops_trunk: whether a national prefix behind the country code is never part of the number.
         has_bare: whether some numbers are dialled without the national prefix.
-        size: bytes of the table, without the international prefixes at its end.
+        size: bytes of the table, without the international prefixes at the end.
     """
 
     def __init__(self, table: memoryview) -> None:
@@ -66,11 +66,11 @@ class NumberingTable:
         return read_strings(table, self.size + COUNT.size, count)[0]
 
     def number(self, text: str, *, behind_line: bool) -> str:
-        """The number that digits, or ``+`` and digits, are.
+        """The number of a text of digits, or of ``+`` and digits.
 
         Args:
-            text: what was dialled.
-            behind_line: whether it stands behind the outside line.
+            text: the dialled text.
+            behind_line: whether the text stands behind the outside line.
         """
         if text[:1] == PLUS:
             return self._international(text[1:])
@@ -91,7 +91,7 @@ class NumberingTable:
         return text if self.has_bare and self.is_bare(text) else NO_NUMBER
 
     def is_valid(self, number: str) -> bool:
-        """Whether libphonenumber calls a number valid."""
+        """Whether libphonenumber says that a number is valid."""
         if number[:1] == PLUS:
             return bool(self._label(self._foreign, number[1:]) & VALID)
         return bool(self._own_label(number) & VALID)
@@ -101,7 +101,7 @@ class NumberingTable:
         return bool(self._own_label(number) & BARE)
 
     def _own_label(self, number: str) -> int:
-        """The label of an own number; the last one is remembered, since one call asks for it several times."""
+        """The label of an own number; the last one is kept, since one call needs the label several times."""
         last, label = self._last
         if number != last:
             label = self._label(self._own, number)
@@ -110,7 +110,7 @@ class NumberingTable:
 
     @property
     def own_start(self) -> int:
-        """The state in which own numbers are entered; 0 is where none is left."""
+        """The state in which own numbers are entered; 0 is the dead state."""
         own: int = self._own
         return own
 
@@ -125,7 +125,7 @@ class NumberingTable:
         return bool(self._words[state] & BARE)
 
     def _label(self, state: int, text: str) -> int:
-        """What the automaton that is entered in a state says of a text."""
+        """The label of a text in the automaton that is entered in a state."""
         words, up_to = self._words, _UP_TO
         for code in text.encode():
             state = words[state + (words[state] & up_to[code]).bit_count()]
@@ -145,7 +145,7 @@ class NumberingTable:
         return ends
 
     def _chosen(self, text: str, ends: list[int]) -> int:
-        """Of several international prefixes, given by their ends, the one that is meant."""
+        """The end that is meant, of several international prefixes, given by their ends."""
         numbers = [(end, self._international(text[end:])) for end in reversed(ends)]
         for end, number in numbers:
             if self.is_valid(number):
@@ -180,7 +180,7 @@ class NumberingTable:
         return number if len(number) >= LEAST_DIGITS or self.is_valid(number) else NO_NUMBER
 
     def _trunk_match(self, text: str) -> tuple[int, int]:
-        """The action for what stands before a national number, and where that ends; 0 and 0 if nothing does."""
+        """The action for the text before a national number, and the end of that text; 0 and 0 without such a text."""
         words, up_to, state = self._words, _UP_TO, self._trunk
         action = end = 0
         for at, code in enumerate(text.encode(), 1):
@@ -195,7 +195,7 @@ class NumberingTable:
 
 
 def read_strings(table: memoryview, start: int, count: int) -> tuple[tuple[str, ...], int]:
-    """So many strings of a table from a place on, and where they end."""
+    """So many strings of a table from an offset on, and the offset behind."""
     found = []
     for _ in range(count):
         end = start + 1 + table[start]

@@ -1,9 +1,10 @@
-"""A dialling plan: a numbering table, and which ways to write a number the patterns of a tenant tell apart.
+"""A dialling plan: a numbering table, and the ways to write a number that the patterns of a tenant tell apart.
 
-A country may have a great many international prefixes (China 2,101), and every one of them makes a form of each foreign
-number. Most patterns cannot tell most of them apart: what is left of a pattern behind one prefix is what is left of it
-behind another. So prefixes are put into groups that no pattern divides, and of each group one form is enough. Of forms
-that only a pattern which spells them out may match (see ``dialling``), those are left that some pattern spells out.
+A country may have a great many international prefixes (China 2,101), and every one of these makes a form of each
+foreign number. Most patterns cannot tell most prefixes apart: the rest of a pattern behind one prefix is equal to the
+rest behind another. So prefixes are put into groups that no pattern divides, and of each group one form is enough. Of
+forms that only a pattern which spells out their start may match (see ``dialling``), those are left that some pattern
+spells out.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 Tokens: TypeAlias = tuple[int, ...]
 _Residue: TypeAlias = frozenset[tuple[int, int]]
-"""Numbers of patterns, and places in their tokens."""
+"""Numbers of patterns, and positions in their tokens."""
 
 _FEW = 6
-"""So many prefixes are walked sooner than they are put into groups."""
+"""The number of prefixes that are walked rather than grouped."""
 
 
 class DiallingPlan:
-    """How a tenant dials, as far as its patterns can tell.
+    """A tenant's dialling plan, as far as the tenant's patterns can tell forms apart.
 
     Args:
         table: a numbering table.
         patterns: the text and the tokens of every pattern of the tenant that may be matched; None: any may be.
 
     Attributes:
-        section: for the snapshot; ``Dialling`` opens it.
+        section: for the snapshot; ``Dialling`` opens the section.
         uses_marks: whether any pattern has ``marked`` tokens.
     """
 
@@ -73,7 +74,7 @@ class DiallingPlan:
     def marked(self, text: str, tokens: Tokens) -> list[Tokens]:
         """The tokens with which a pattern is an item of its profile once more, for each prefix that it spells out.
 
-        They depend on the pattern and the table, not on what other patterns there are.
+        The tokens depend on the pattern and the table, not on other patterns.
         """
         return [
             (MARK_MASK, *map(mask_of, spelled), MARK_MASK, *tokens[len(spelled) :])
@@ -81,7 +82,7 @@ class DiallingPlan:
         ]
 
     def _spelled_out(self, pattern: str) -> list[str]:
-        """What a pattern's first characters are, of that which forms may want spelled out."""
+        """The starts of a pattern that forms may require to be spelt out."""
         plain = pattern.replace("_", "")
         return [plain[:length] for length in self._lengths if plain[:length] in self._spelled]
 
@@ -99,7 +100,7 @@ class DiallingPlan:
         return [self._least(group, international) for group in groups.values()] or [[prefixes[0]]]
 
     def _least(self, group: list[Prefix], international: set[str]) -> list[Prefix]:
-        """The one of a group that makes a form of every foreign number, if there is one; else all of it."""
+        """The prefix of a group that makes a form of every foreign number, if there is one; else the whole group."""
         for prefix in group:
             ends = {other for other in international if _overlap(other, prefix.text)}
             if ends == {prefix.text} and (prefix.behind_line or not _overlap(self._line, prefix.text)):
@@ -108,7 +109,7 @@ class DiallingPlan:
 
 
 class _Residues:
-    """What is left of each pattern behind a text: the places in it from which the rest must match."""
+    """The rest of each pattern behind a text: the positions from which the pattern must match the remaining digits."""
 
     def __init__(self, patterns: set[Tokens]) -> None:
         self._patterns = sorted(patterns)
@@ -116,7 +117,7 @@ class _Residues:
         self._known: dict[str, _Residue] = {"": frozenset(start)}
 
     def after(self, text: str) -> _Residue:
-        """The places behind a text. No pattern tells two texts with equal places apart, if digits follow them."""
+        """The positions behind a text. No pattern tells two texts with equal positions apart, if digits follow."""
         if text not in self._known:
             symbol = mask_of(text[-1])
             left: set[tuple[int, int]] = set()
@@ -130,7 +131,7 @@ class _Residues:
         return self._known[text]
 
     def _from(self, pattern: int, place: int) -> Iterator[tuple[int, int]]:
-        """A place and, behind a STAR, the next one; none at the pattern's end, where no digit could follow."""
+        """A position and, behind a STAR, the next one; none at the pattern's end, where no digit could follow."""
         tokens = self._patterns[pattern]
         while place < len(tokens):
             yield pattern, place
