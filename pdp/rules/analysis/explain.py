@@ -218,7 +218,7 @@ def _outcall_obstacle(outcall: str, *, known: bool) -> str:
 def _candidate(
     snapshot: Snapshot, permission: PermissionRecord, reading: Reading, group: GroupRecord | None
 ) -> CandidateReport:
-    """A permission judged alone; one that matches is OUTWEIGHED until the stage is ranked."""
+    """A permission judged alone; a permission that matches is OUTWEIGHED until the stage is ranked."""
     matched = {
         snapshot.pattern(number): form for number in permission.patterns if (form := reading.matching(snapshot, number))
     }

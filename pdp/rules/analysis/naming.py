@@ -136,7 +136,7 @@ class Names:
 
 
 def together(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], tuple[str | None, ...]]]:
-    """Pairs of callers and a way out, joined to as few rows as have the same ways; most callers first."""
+    """Pairs of callers and an outcall, joined to as few rows as have the same outcalls; most callers first."""
     ways: dict[tuple[str, ...], list[str | None]] = {}
     for pair in pairs:
         ways.setdefault(pair.users, []).append(pair.outcall)

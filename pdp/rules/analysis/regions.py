@@ -161,7 +161,7 @@ class Regions:
             if hits:
                 return walk.words(len(layers) - 1, hits, most), sum(layers[-1][state] for state in hits)
             if len(layers) > len(walk.rows) + 1:
-                break  # every place was passed
+                break  # every state was passed
         return [], 0
 
 

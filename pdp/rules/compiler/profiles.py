@@ -136,7 +136,7 @@ class _Profile:
             before = self._budget
             self._budget -= _cost(state)
             block = self._fill(state, rows)
-            if block is None:  # more ways out than cells can name: those of fewer rows are fewer
+            if block is None:  # more exits than cells can name: those of fewer rows are fewer
                 self._budget = before
                 rows = rows // 4 or 1
                 continue

@@ -3,7 +3,7 @@
 When rules are compiled, ``DiallingPlan`` makes a section of the snapshot from a numbering table (``loader.numbering``)
 and the tenant's patterns. ``Dialling`` opens that section in place and reads extensions: each becomes one or two
 readings, and each reading the words that the tenant's automata are walked with. ``Emergency`` recognises emergency
-numbers, with or without a tenant's dialling plan. The meaning: docs/semantics.md, "How a tenant dials".
+numbers, with or without a tenant's dialling plan. docs/semantics.md, "How a tenant dials", has the meaning.
 """
 
 from pdp.rules.dialling.dialling import MAX_WORD_LENGTH, Dialling, Words, form_of

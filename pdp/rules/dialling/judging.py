@@ -111,7 +111,7 @@ class DialledPatterns:
 
 
 def _takes(tokens: Sequence[int], places: set[int]) -> bool:
-    """Whether a number's digits, seven or more, can be the whole rest from one of these places on."""
+    """Whether a number's digits, seven or more, can be the whole rest from one of these positions on."""
     for count in range(_LONGEST + 1):
         if count >= LEAST_DIGITS and len(tokens) in places:
             return True
