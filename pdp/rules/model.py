@@ -201,10 +201,10 @@ class Dialling:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Warnings about definitions that are accepted on purpose.
+    """Mistakes that lint reports and that are accepted on purpose.
 
     Attributes:
-        code: the kind of warning.
+        code: the kind of mistake.
         reason: the reason, for people.
         permissions: the ids of the permissions at fault; empty: of any.
     """

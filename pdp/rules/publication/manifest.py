@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 NUMBERS_END = 2**53
-"""The end of valid numbers: no program on the way can hold this one exactly, and Unix time will not get there."""
+"""The end of valid numbers: not every program on the way holds larger ones exactly; Unix time will not get there."""
 _DOMAIN = b"rightcall manifest\n"
 """The prefix of signed content: no signature of anything else can stand for one of a manifest."""
 

@@ -24,7 +24,7 @@ PERMISSION_ROW = struct.Struct("<Q36pIIIII")
 PERMISSION_NAMED = struct.Struct("<Q36p")
 """The start of a PERMISSION_ROW: id and name."""
 LONG_NAME = 35
-"""The least bytes of a name that does not fit into the row: the row holds the start, the strings the whole name."""
+"""Bytes from which on a name does not fit into the row: the row holds its start, the strings the whole name."""
 PATTERN_WORDS = 4
 
 ALLOWS = 1
