@@ -1,1 +1,1 @@
-"""Who may ask, what of, how often, and over which connections."""
+"""Authentication, authorization, client limits and TLS."""

@@ -1,4 +1,4 @@
-"""The clients file: who may ask, by token or by certificate, and what of."""
+"""The clients file: clients by token or certificate, with their services and tenants."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The clients by what tells them apart.
+    """The clients by credential.
 
     Attributes:
         by_token: by the SHA-256 of a token.
@@ -84,7 +84,7 @@ class Tokens:
             Unauthenticated: there is none.
         """
         digest = hashlib.sha256(bearer(authorization).encode("ascii")).digest()
-        # Looked up by a digest that nobody can steer, so the time it takes tells nothing about the tokens there are.
+        # Looked up by a digest that no client can steer, so timing reveals nothing about existing tokens.
         client = self._clients.get().by_token.get(digest)
         if client is None:
             raise Unauthenticated("unknown")
@@ -96,7 +96,7 @@ class Tokens:
         return math.inf
 
     def basis(self) -> object:
-        """The clients as the file has them now."""
+        """The clients currently in the file."""
         return self._clients.get()
 
 
@@ -118,7 +118,7 @@ def bearer(authorization: Sequence[str | bytes]) -> str:
 
 
 def watched_clients(path: str, metrics: Metrics) -> Watched[Clients]:
-    """The clients of a file, re-read as it changes.
+    """The clients of a file, re-read when the file changes.
 
     Raises:
         SecurityError: the file cannot be used.
@@ -130,7 +130,7 @@ def parse_clients(data: bytes, path: str) -> Clients:
     """Reads a clients file, YAML or JSON.
 
     Raises:
-        SecurityError: it is none; every fault is told, and no token's digest.
+        SecurityError: the file is invalid; the message names every fault, and no token's digest.
     """
     try:
         entries = _File.model_validate(yaml.load(data, Loader=_Loader)).clients  # noqa: S506 - a safe loader

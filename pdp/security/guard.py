@@ -1,4 +1,4 @@
-"""Whether a call is taken: who asks, whether that client may, and whether it asks too much. It knows no transport."""
+"""Admission of calls, for every transport: authentication, authorization and client limits."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _LOG_SECONDS = 10.0
-"""Whoever knocks at a closed door must not fill the log: each reason is told once in so long. All are counted."""
+"""Seconds between two log records of one reason, so that rejected clients cannot fill the log. All are counted."""
 
 
 class Guard:
-    """Decides about every call before a service sees it.
+    """Admits or rejects every call before a service sees the call.
 
     Args:
-        authenticator: knows clients by what they send; None: nobody sends anything.
+        authenticator: knows clients by the headers sent; None: headers are not read.
         peers: checks client certificates; None: TLS asks for none.
-        by_certificate: whether a certificate tells who asks, rather than being wanted besides.
-        limits: of each client; None: there are none.
-        metrics: where refusals are counted.
+        by_certificate: whether a certificate identifies the client, rather than being required besides.
+        limits: limits of each client; None: no limits.
+        metrics: where rejected calls are counted.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class Guard:
         self._told: dict[str, float] = {}
 
     def identify(self, authorization: Sequence[str | bytes], service: str) -> Client | None:
-        """Who asks, as far as what came with the call can tell.
+        """The client, as far as the headers of the call identify one.
 
         Args:
             authorization: the values of the headers of this name.
-            service: what is asked, one of ``SERVICES``; empty: something that all clients may.
+            service: the service called, one of ``SERVICES``; empty: one open to all clients.
 
         Returns:
-            None: the connection will have to tell; see ``admit``.
+            None: the connection must identify the client; see ``admit``.
 
         Raises:
-            Unauthenticated: nobody knows.
-            NotAllowed: the client may not ask that service.
+            Unauthenticated: the headers identify no client.
+            NotAllowed: the client may not use that service.
         """
         if self._authenticator is None:
             return None
@@ -87,20 +87,20 @@ class Guard:
         cost: int = 1,
         spared: Callable[[Client], bool] | None = None,
     ) -> Iterator[Client]:
-        """Takes a call in, for as long as the block lasts.
+        """Admits a call, for as long as the block lasts.
 
         Args:
-            client: what ``identify`` found.
-            service: as there.
+            client: the result of ``identify``.
+            service: the service, as for ``identify``.
             peer: the address that the call comes from.
-            certificate: the client's, PEM; None: it showed none.
-            cost: questions that it holds.
-            spared: whether it is taken in although the client asks more than it may; None: it is not.
+            certificate: the client's certificate, PEM; None: the client sent none.
+            cost: requests in the call.
+            spared: whether the call is admitted although the client is over the limits; None: no.
 
         Raises:
-            Unauthenticated: nobody knows who asks.
-            NotAllowed: the client may not ask that service.
-            TooManyCalls: it asks more than it may.
+            Unauthenticated: the client is unknown.
+            NotAllowed: the client may not use that service.
+            TooManyCalls: the client is over the limits.
         """
         try:
             known = self._known(client, service, peer, certificate)
@@ -114,10 +114,10 @@ class Guard:
                 self.limits.leave(known.name)
 
     def _enter(self, client: Client, cost: int, spared: Callable[[Client], bool] | None) -> bool:
-        """Counts a call of a client; False: it is over the limits, and taken in nevertheless.
+        """Counts a call of a client; False: the client is over the limits, and the call is admitted nevertheless.
 
         Raises:
-            TooManyCalls: it is over the limits.
+            TooManyCalls: the client is over the limits.
         """
         if self.limits is None:
             return False
@@ -131,7 +131,7 @@ class Guard:
 
     @property
     def reads_headers(self) -> bool:
-        """Whether clients are told apart by what they send."""
+        """Whether headers identify clients."""
         return self._authenticator is not None
 
     @property
@@ -145,14 +145,14 @@ class Guard:
         return self._authenticator is not None or self._by_certificate
 
     def judge(self, authorization: str, certificate: bytes | None) -> tuple[Client, float] | None:
-        """The client with these credentials, and until when they are good in seconds of Unix time; counts nothing.
+        """The client with these credentials, and their expiry in seconds of Unix time; counts nothing.
 
         Args:
-            authorization: the value of the one header of this name; without effect where nobody reads headers.
-            certificate: the client's, PEM; None: it showed none.
+            authorization: the value of the one header of this name; without effect where headers are not read.
+            certificate: the client's certificate, PEM; None: the client sent none.
 
         Returns:
-            None: they are nobody's, or whoever they belong to may not ask for decisions.
+            None: no client has these credentials, or the client may not request decisions.
         """
         client, until = Client(""), math.inf
         try:
@@ -169,12 +169,12 @@ class Guard:
             return None
 
     def basis(self) -> tuple[object, ...]:
-        """What credentials are judged by now; where an object in it is another one, all have to be judged again."""
+        """The objects that credentials are checked against; when one is replaced, all must be checked again."""
         header = self._authenticator.basis() if self._authenticator is not None else None
         return (header, *(self._peers.basis() if self._peers is not None else ()))
 
     def charge(self, more: int) -> None:
-        """Takes further questions of the request that is being answered from what its client may ask."""
+        """Charges the client of the current call for further requests in that call."""
         client = ASKING.get()
         if self.limits is not None and client is not None:
             self.limits.charge(client.name, more)
@@ -184,7 +184,7 @@ class Guard:
         return self.limits.wait_for(client.name) if self.limits is not None else 0.0
 
     def refused(self, error: Unauthenticated | NotAllowed | TooManyCalls, peer: str = "") -> CallError:
-        """Counts a refusal, tells the log now and then, and hands it back to be raised."""
+        """Counts a rejected call, logs each reason now and then, and returns the error to raise."""
         count = self._metrics.rejected if isinstance(error, TooManyCalls) else self._metrics.auth_failed
         count(error.reason)
         now = time.monotonic()
@@ -212,5 +212,5 @@ def _may(client: Client, service: str) -> Client:
 
 
 def _host(peer: str) -> str:
-    """The host of an address as gRPC writes it: ``ipv4:1.2.3.4:5``, ``ipv6:[::1]:5``, ``unix:``."""
+    """The host of an address in gRPC's form: ``ipv4:1.2.3.4:5``, ``ipv6:[::1]:5``, ``unix:``."""
     return peer.rpartition(":")[0] if peer.startswith("ip") else peer

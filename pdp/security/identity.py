@@ -1,4 +1,4 @@
-"""Who asks: what is known of the connection, and the client that it turned out to be."""
+"""The identity of a call: the connection's facts, and the client."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SERVICES = (DECISION, DIRECTORY)
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody who may ask.
+    """A client that may send requests.
 
     Attributes:
-        name: as the log and the limits know it.
-        tenants: UUIDs of the tenants that it may ask about, sorted; None: every one.
-        services: those of ``SERVICES`` that it may ask.
+        name: name in the log and for the limits.
+        tenants: UUIDs of the client's tenants, sorted; None: every tenant.
+        services: the client's services, of ``SERVICES``.
     """
 
     name: str
@@ -31,21 +31,21 @@ class Client:
 
 
 class Authenticator(Protocol):
-    """Tells clients apart by what they send with a call."""
+    """Identifies clients by the headers of a call."""
 
     def identify(self, authorization: Sequence[str | bytes]) -> Client:
         """The client that sent these ``authorization`` headers.
 
         Raises:
-            Unauthenticated: they are nobody's.
+            Unauthenticated: the headers belong to no client.
         """
 
     def good_until(self, authorization: Sequence[str | bytes]) -> float:
         """Until when headers that ``identify`` has accepted are good, in seconds of Unix time."""
 
     def basis(self) -> object:
-        """What headers are judged by now; another object whenever it has changed."""
+        """The object that headers are checked against; replaced whenever the credentials change."""
 
 
 ASKING: ContextVar[Client | None] = ContextVar("asking", default=None)
-"""Who asks the question that is being answered. Each call has a context of its own, from its arrival to its end."""
+"""The client of the current call. Each call has a separate context, from arrival to end."""

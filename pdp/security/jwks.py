@@ -1,4 +1,4 @@
-"""An issuer's keys behind a URL, fetched in a thread of its own so that no call ever waits for them."""
+"""An issuer's keys behind a URL, fetched in a separate thread so that no call ever waits for a fetch."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class RemoteKeys:
-    """The keys at a URL: fetched when started, every five minutes, and every five seconds while that fails.
+    """The keys at a URL: fetched at the start, every five minutes, and every five seconds while fetching fails.
 
-    The keys that were fetched last stay in force while there are none to be had. Until the first ones come, no token
-    is trusted.
+    The last keys fetched stay in force while fetching fails. Before the first fetch succeeds, no token is trusted.
 
     Args:
         url: ``https://…``, or ``http://…`` of this machine.
         metrics: where fetches are counted.
 
     Raises:
-        SecurityError: it is no such URL.
+        SecurityError: the URL has another form.
     """
 
     def __init__(self, url: str, metrics: Metrics, *, refresh: float = _REFRESH_SECONDS) -> None:
@@ -66,7 +65,7 @@ class RemoteKeys:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, without waiting for a fetch that is under way."""
+        """Ends fetching, without waiting for a fetch under way."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -104,7 +103,7 @@ def _is_here(host: str) -> bool:
 
 
 def watched_keys(path: str, metrics: Metrics) -> Watched[Keys]:
-    """The keys in a file, re-read as it changes.
+    """The keys in a file, re-read when the file changes.
 
     Raises:
         SecurityError: the file cannot be used.

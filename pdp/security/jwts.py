@@ -1,4 +1,4 @@
-"""JSON Web Tokens: signed by an issuer that the server trusts, checked without asking it."""
+"""JSON Web Tokens: signed by an issuer that the server trusts, checked offline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEEWAY_SECONDS = 10
 _REMEMBERED = 10_000
 _MAX_TENANTS = 1000
 EVERY_TENANT = "*"
-"""What a tenant claim holds of a client that may ask about all of them."""
+"""The tenant claim of a client that may use every tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class _Known:
 
 
 class Jwts:
-    """Tells clients apart by JWTs. Only RS256 and ES256 are understood, whatever a token's header says.
+    """Identifies clients by JWTs. Only RS256 and ES256 are accepted, regardless of a token's header.
 
     Args:
-        keys: the issuer's.
-        audience: who a token must be meant for.
-        issuer: who must have issued it.
+        keys: the issuer's keys.
+        audience: audience that a token must name.
+        issuer: issuer that a token must name.
         tenant_claim: the claim with a tenant's UUID, a list of such, or ``*``.
     """
 
@@ -91,7 +91,7 @@ class Jwts:
         return client
 
     def good_until(self, authorization: Sequence[str | bytes]) -> float:
-        """When a token that was accepted expires; long ago, where it is not remembered any more."""
+        """When an accepted token expires; long ago for a token no longer remembered."""
         known = self._known.get(bearer(authorization))
         return known.expires + _LEEWAY_SECONDS if known is not None else 0.0
 
@@ -126,7 +126,7 @@ def parse_keys(data: bytes, origin: str) -> Keys:
     """Reads a JWKS document. Keys that cannot sign RS256 or ES256 are passed over.
 
     Raises:
-        SecurityError: it is none, or holds no key that can be used.
+        SecurityError: the document is no JWKS, or holds no usable key.
     """
     try:
         found = json.loads(data)["keys"]
@@ -142,7 +142,7 @@ def parse_keys(data: bytes, origin: str) -> Keys:
 
 
 def _usable(entry: dict[str, Any]) -> tuple[str, tuple[str, Any]] | None:
-    """A key with its id and its one algorithm, where it is one to check signatures with."""
+    """A key's id, the key and the one algorithm, if the key can check signatures."""
     algorithm = _ALGORITHMS.get(str(entry.get("kty")))
     if algorithm is None or entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
         return None
@@ -159,7 +159,7 @@ def _usable(entry: dict[str, Any]) -> tuple[str, tuple[str, Any]] | None:
 
 
 def _key(header: Mapping[str, Any], keys: Keys) -> tuple[str, Any]:
-    """The key that a token's header names, with the algorithm that it is for."""
+    """The key that a token's header names, and the key's algorithm."""
     if "crit" in header:  # it demands what we do not understand
         raise Unauthenticated("malformed")
     if header.get("alg") not in _ALGORITHMS.values():
@@ -181,7 +181,7 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 
 def _tenants(claim: object) -> tuple[str, ...] | None:
-    """The tenants of a claim; a token without one is nobody's, not everybody's."""
+    """The tenants of a claim; a token without the claim belongs to no client."""
     if claim == EVERY_TENANT:
         return None
     named = [claim] if isinstance(claim, str) else claim

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_CLIENTS = 10_000
-"""Clients remembered. Without authentication they are addresses, and there are more of those than fit into memory."""
+"""Clients remembered. Without authentication a client is an address, and memory cannot hold every address."""
 _BUSY_SECONDS = 0.05
-"""When it is worth asking again whoever has too many calls at a time."""
+"""Seconds after which a client with too many concurrent calls may retry."""
 
 
 class ClientLimits(Protocol):
@@ -49,10 +49,10 @@ class _State:
 
 
 class Limits:
-    """Counts what each client asks.
+    """Limits on the requests of each client.
 
-    A question costs one token, a batch as many as it has questions. A bucket that holds at least one can be taken from,
-    and then owes the rest: so a batch larger than the bucket gets its answer too, and is waited for afterwards.
+    A request costs one token, a batch one per request in the batch. A bucket with at least one token admits any cost,
+    and then owes the rest: a batch larger than the bucket is answered too, and the client waits afterwards.
 
     Args:
         rate: tokens a second; 0: no limit.
@@ -72,10 +72,10 @@ class Limits:
         self._guard = threading.Lock()
 
     def enter(self, client: str, cost: int = 1) -> None:
-        """A client asks; ``leave`` must follow.
+        """Enters a call of a client; ``leave`` must follow.
 
         Raises:
-            TooManyCalls: that is more than it may; then nothing must follow.
+            TooManyCalls: the client is over a limit; ``leave`` must not follow.
         """
         with self._guard:
             state = self._state(client)
@@ -86,12 +86,12 @@ class Limits:
             state.active += 1
 
     def charge(self, client: str, cost: int) -> None:
-        """What a client asked holds so many more questions than were taken for it when it entered."""
+        """Charges a client for requests beyond those counted when the call entered."""
         with self._guard:
             self._state(client).tokens -= cost
 
     def leave(self, client: str) -> None:
-        """What it asked is answered."""
+        """Ends a call of a client."""
         with self._guard:
             state = self._clients.get(client)
             if state is not None:
@@ -126,7 +126,7 @@ class Limits:
         return state
 
     def _forget(self) -> None:
-        """Drops whoever would be treated as a stranger anyway; failing that, whoever has nothing under way."""
+        """Forgets clients whose state equals that of a new one; failing that, clients with no call under way."""
         now = self._clock()
         idle = {name: state for name, state in self._clients.items() if not state.active}
         full = [

@@ -1,4 +1,4 @@
-"""Client certificates: what they are called, and whether they still hold. TLS itself checked who signed them."""
+"""Client certificates: names, validity and revocation. TLS itself has checked the signatures."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _Revoked = frozenset[tuple[bytes, int]]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What matters of a client's certificate.
+    """The fields of a client's certificate that are checked.
 
     Attributes:
-        names: DNS names and URIs, in lower case; where it has none of these, its common names.
-        issuer: who signed it, encoded.
-        serial: its number there.
-        begins: in seconds of Unix time.
-        ends: likewise.
+        names: DNS names and URIs, in lower case; without any of these, the common names.
+        issuer: the issuer's name, encoded.
+        serial: serial number.
+        begins: start of validity, in seconds of Unix time.
+        ends: end of validity, in seconds of Unix time.
     """
 
     names: tuple[str, ...]
@@ -53,12 +53,12 @@ class Certificate:
 
 
 class Peers:
-    """Tells clients apart by the certificates of their connections.
+    """Identifies clients by the certificates of their connections.
 
     Args:
         allowed: names of which a certificate must have one; a leading ``*.`` stands for one label. None: any will do.
-        revoked: the certificates that are not to be trusted any more; None: nobody says.
-        clients: what each may ask; None: everything, every one of them.
+        revoked: the revoked certificates; None: revocation is not checked.
+        clients: services and tenants by client; None: every client may use all.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class Peers:
         self._read: dict[bytes, Certificate] = {}
 
     def check(self, pem: bytes | None) -> Certificate:
-        """The certificate of a connection, if it holds now; it did when the connection was made.
+        """The certificate of a connection, checked again to be valid now.
 
         Raises:
-            Unauthenticated: there is none, or it does not.
+            Unauthenticated: there is no certificate, or an invalid one.
         """
         if pem is None:
             raise Unauthenticated("certificate")
@@ -93,7 +93,7 @@ class Peers:
         """The client that a certificate belongs to.
 
         Raises:
-            Unauthenticated: the clients file knows none of its names, or it has none.
+            Unauthenticated: the certificate has no name, or none that the clients file knows.
         """
         if not certificate.names:
             raise Unauthenticated("certificate")
@@ -125,7 +125,7 @@ def parse_certificate(pem: bytes) -> Certificate:
     """Reads a certificate.
 
     Raises:
-        Exception: one of ``_UNPARSABLE``; it is none, or one whose parts cannot be read.
+        Exception: one of ``_UNPARSABLE``; the text is no certificate, or parts cannot be read.
     """
     certificate = x509.load_pem_x509_certificate(pem)
     return Certificate(
@@ -173,7 +173,7 @@ def _revoked_by(one: x509.CertificateRevocationList, signers: Iterable[x509.Cert
     """The entries of a list.
 
     Raises:
-        SecurityError: none of ``signers`` signed it.
+        SecurityError: none of ``signers`` signed the list.
     """
     if not any(_signed_by(one, signer) for signer in signers):
         name = one.issuer.rfc4514_string()

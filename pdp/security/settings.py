@@ -17,24 +17,24 @@ class Auth(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SecuritySettings:
-    """Transport security, authentication and the limits of one client. Empty and 0 turn off what they belong to.
+    """Transport security, authentication and the limits of one client. Empty and 0 turn a setting off.
 
     Attributes:
-        auth: how clients are told apart; None: not at all on loopback and Unix sockets, and no start elsewhere.
+        auth: how clients authenticate; None: not at all on loopback and Unix sockets, and no start elsewhere.
         clients: file with the clients (docs/security.md); needed for tokens, optional with client certificates.
         tls_certificate: PEM file of the server's certificate chain.
-        tls_key: PEM file of its private key, without a passphrase.
+        tls_key: PEM file of the certificate's private key, without a passphrase.
         tls_client_ca: PEM file of the authorities whose client certificates are asked for.
         tls_client_names: names of which a client certificate must have one; none: every certificate will do.
         tls_crl: PEM file of revocation lists for client certificates.
         http_tls: whether the HTTP port has TLS too, with the same certificate; metrics and health want none of clients.
         jwks: file or https URL of the keys that sign JWTs.
-        jwt_audience: who a JWT must be meant for.
-        jwt_issuer: who must have issued it.
+        jwt_audience: audience that a JWT must name.
+        jwt_issuer: issuer that a JWT must name.
         jwt_tenant_claim: the claim that names a client's tenants.
-        client_rate: questions a second that one client may ask in the long run.
-        client_burst: questions that it may ask at once; 0: those of one second.
-        client_concurrency: its calls that are worked on at the same time.
+        client_rate: requests a second that one client may send in the long run.
+        client_burst: requests that one client may send at once; 0: those of one second.
+        client_concurrency: concurrent calls of one client.
     """
 
     auth: Auth | None = None

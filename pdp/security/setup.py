@@ -1,4 +1,4 @@
-"""Security, put together from its settings; every contradiction in them is told here, before anything listens."""
+"""Security, built from the settings; every contradiction is reported here, before any port listens."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What stands between the network and the services.
+    """The security of a server: guard, certificate and background work.
 
     Attributes:
-        guard: decides about calls; None: every call is taken.
-        certificate: the server's; None: it speaks no TLS.
+        guard: admits calls; None: every call is admitted.
+        certificate: the server's certificate; None: no TLS.
         http_tls: whether the HTTP port has TLS too.
-        tells_clients_apart: whether calls are known by their clients, so that rules can be shown to some alone.
-        start: begins what goes on in the background.
-        stop: ends it.
+        tells_clients_apart: whether the client of each call is known, so that tenants can be bound to clients.
+        start: begins background work.
+        stop: ends background work.
     """
 
     guard: Guard | None
@@ -66,7 +66,7 @@ class Security:
         return self.certificate.http_context() if self.certificate and self.http_tls else None
 
     def denied_tenant(self) -> None:
-        """Counts that a client asked about a tenant that is not its own."""
+        """Counts a client's request about another client's tenant."""
         if self.guard is not None:
             self.guard.refused(NotAllowed("tenant"))
 
@@ -79,17 +79,17 @@ class Security:
         service: str,
         spared: Callable[[], bool],
     ) -> Iterator[None]:
-        """Takes in a request that came over HTTP, for as long as the block lasts.
+        """Admits a request over HTTP, for as long as the block lasts.
 
         Args:
             authorization: the values of the headers of this name.
-            questions: how many it holds; not asked before it is known who asks.
-            certificate: the client's, PEM; None: it showed none.
-            service: what is asked, one of ``SERVICES``.
-            spared: whether it is taken although the client asks more than it may; asked in the client's name.
+            questions: returns the number of requests in the body; called once the client is known.
+            certificate: the client's certificate, PEM; None: the client sent none.
+            service: the service, one of ``SERVICES``.
+            spared: whether the request is admitted although the client is over the limits; called as the client.
 
         Raises:
-            CallError: it is not taken; or what ``questions`` raises.
+            CallError: the request is rejected; or the error of ``questions``.
         """
         guard = self.guard
         if guard is None:
@@ -117,16 +117,16 @@ class Security:
 def open_security(
     settings: SecuritySettings, addresses: Sequence[str], metrics: Metrics, *, make_limits: MakeLimits = Limits
 ) -> Security:
-    """Puts the settings into effect for a server that answers questions on some addresses.
+    """Builds the security of a server that listens on some addresses.
 
     Args:
-        settings: who may ask.
-        addresses: those of the server.
-        metrics: where refusals and reloads are counted.
-        make_limits: makes the limits of clients, if there are any.
+        settings: the security settings.
+        addresses: the server's addresses.
+        metrics: where rejected calls and reloads are counted.
+        make_limits: makes the limits of clients, where limits are set.
 
     Raises:
-        SecurityError: they contradict each other, or what they name cannot be used.
+        SecurityError: the settings contradict each other, or name a file that cannot be used.
     """
     auth = _chosen(settings, addresses)
     _check(settings, auth)
@@ -206,7 +206,7 @@ def _clients(settings: SecuritySettings, metrics: Metrics) -> Watched[Clients] |
 def _authenticator(
     settings: SecuritySettings, auth: Auth, clients: Watched[Clients] | None, metrics: Metrics
 ) -> tuple[Authenticator | None, Callable[[], None], Callable[[], None]]:
-    """Who reads credentials, and what must be started and stopped for it."""
+    """The authenticator, and the background work to start and stop for token checks."""
     if auth is Auth.TOKENS and clients is not None:
         from pdp.security.clients import Tokens  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""The server's own certificate, for gRPC and for HTTP; read again when its files change, without a restart."""
+"""The server's own certificate, for gRPC and for HTTP; reloaded when the files change, without a restart."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """What the files hold, found to fit together.
+    """The contents of the PEM files, checked to fit together.
 
     Attributes:
-        chain: the certificate, and those between it and its authority.
-        key: its private key.
-        authorities: whose client certificates are asked for; empty: none are.
+        chain: the certificate, and the intermediate ones.
+        key: the private key.
+        authorities: authorities for client certificates; empty: none are requested.
     """
 
     chain: bytes
@@ -36,7 +36,7 @@ class _Files:
 
 
 class ServerCertificate:
-    """What a server shows of itself, and whom it lets in.
+    """The server's certificate, and the authorities for client certificates.
 
     Args:
         chain: PEM file.
@@ -54,7 +54,7 @@ class ServerCertificate:
         self._files = Watched("certificate", paths, lambda: _read(chain, key, authorities), metrics)
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
-        """What gRPC listens with; TLS 1.2 and later is all that it speaks."""
+        """Credentials for gRPC's listener; gRPC accepts TLS 1.2 and later only."""
         shown = self._files.get()
 
         def changed() -> grpc.ServerCertificateConfiguration | None:
@@ -72,7 +72,7 @@ class ServerCertificate:
         )
 
     def pem(self) -> tuple[bytes, bytes, bytes]:
-        """Chain, private key and client authorities as they are in the files, as of a second ago."""
+        """Chain, private key and client authorities, at most a second older than the files."""
         files = self._files.get()
         return files.chain, files.key, files.authorities
 
@@ -107,7 +107,7 @@ def _context(files: _Files) -> ssl.SSLContext:
     if files.authorities:
         context.load_verify_locations(cadata=files.authorities.decode("ascii", "replace"))
         context.verify_mode = ssl.CERT_OPTIONAL
-    # The module reads files alone, and what was checked must be what is loaded. Only we can read the directory.
+    # The ssl module reads files alone, and the checked bytes must be the loaded ones. The directory is private.
     with tempfile.TemporaryDirectory(prefix="rightcall-") as directory:
         path = Path(directory, "chain-and-key.pem")
         path.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""Files that are read again when they change. Whoever needs what they hold looks; no thread watches them."""
+"""Files that are reloaded when changed. Each use of the value checks the files; no thread watches."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class Watched(Generic[T]):
-    """What some files hold, as of a second ago. A change that cannot be used leaves what was there.
+    """A value read from files, at most a second old. A change that cannot be used leaves the last good value.
 
     Args:
-        kind: what they are, for the log and the metric.
+        kind: name of the files' kind, for the log and the metric.
         paths: the files.
-        read: makes the value of them; raises ``SecurityError``.
+        read: makes the value of the files; raises ``SecurityError``.
         metrics: where attempts to read changed files are counted.
 
     Raises:
-        SecurityError: they cannot be used now, at the start.
+        SecurityError: the files cannot be used now, at the start.
     """
 
     def __init__(self, kind: str, paths: Sequence[str], read: Callable[[], T], metrics: Metrics) -> None:
@@ -51,7 +51,7 @@ class Watched(Generic[T]):
         self._next = time.monotonic() + LOOK_SECONDS
 
     def get(self) -> T:
-        """The value. If the files have changed, they are read meanwhile: a call must not wait for that."""
+        """The value. Changed files are read in the background: a call must not wait for reading."""
         if time.monotonic() >= self._next and self._looking.acquire(blocking=False):
             self._next = time.monotonic() + LOOK_SECONDS
             stamp = _stamp(self._paths)
@@ -65,7 +65,7 @@ class Watched(Generic[T]):
     def _replace(self) -> None:
         try:
             self._value = self._read()
-        except Exception as error:  # noqa: BLE001 - whatever it is, what was there stays
+        except Exception as error:  # noqa: BLE001 - whatever the error, the last good value stays
             self._metrics.reload(self._kind, "failure", "unusable")
             ours = not isinstance(error, SecurityError)
             _log.warning(
@@ -82,7 +82,7 @@ def read_file(path: str, what: str) -> bytes:
     """A whole file.
 
     Raises:
-        SecurityError: it cannot be read, is not regular, or far too large to be what it should be.
+        SecurityError: the file cannot be read, is not regular, or is far too large.
     """
     try:
         return read_regular(path, MAX_FILE_SIZE)
