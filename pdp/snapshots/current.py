@@ -1,7 +1,7 @@
 """The snapshots that the server answers from: one a tenant, each whole and immutable, replaced by one assignment.
 
-Readers take no lock. All that a reader looks at hangs on one ``_State``, read once; a writer makes another one and
-assigns it. So a call is decided by one revision of a tenant, whatever is being loaded meanwhile.
+Readers take no lock. A reader reads one ``_State`` once; a writer assigns a new one. So a call is decided by one
+revision of a tenant, even during a load.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Held:
 
     Attributes:
         snapshot: the rules.
-        loaded_at: since when the server has answered from it, in seconds of Unix time.
-        origin: where it was loaded from: ``redis``, ``disk`` or ``definitions``.
+        loaded_at: when the snapshot became current, in seconds of Unix time.
+        origin: source of the snapshot: ``redis``, ``disk`` or ``definitions``.
     """
 
     snapshot: Snapshot
@@ -43,13 +43,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """All tenants at one moment, and what was found out about them: it holds for this state and dies with it."""
+    """All tenants at one moment, with indexes that hold for this state alone."""
 
     held: Mapping[str, Held] = field(default_factory=dict)
     strangers: set[str] = field(default_factory=set)
     """Callers that no tenant knows."""
     outcalls: dict[str, Snapshot | None] = field(default_factory=dict)
-    """The one tenant that has an outcall, or None where no tenant has it."""
+    """The one tenant that has an outcall, or None where no tenant has."""
     aliases: dict[str, Snapshot | None] = field(default_factory=dict)
     """The one tenant that has a user with an alias, or None where no tenant has one."""
     only: Snapshot | None = None
@@ -59,18 +59,18 @@ class _State:
 
 
 class CurrentSnapshots:
-    """What the server answers from.
+    """The snapshots that the server answers from.
 
     Attributes:
-        source: where the rules come from, as people are told; without credentials.
-        source_error: what the last attempt to follow the source came to; empty where it succeeded.
-        contacted_at: when the source was last looked at with success, in seconds of Unix time; before the first time,
+        source: the source of the rules, as people read it; without credentials.
+        source_error: error of the last attempt to follow the source; empty after success.
+        contacted_at: last successful contact to the source, in seconds of Unix time; before the first contact,
             when this object was made.
         only: the snapshot of the only tenant; None where there are none or more, where it is closed, and while others
             are missing.
-        missing: tenants that are to be here and are not; those that nobody can name are not among them.
-        memory: where the blobs of snapshots lie best that are to become current.
-        answered_elsewhere: whether it is other processes that answer from them.
+        missing: tenants that are listed and not here; tenants that no list names are not among those.
+        memory: memory for the blobs of new snapshots.
+        answered_elsewhere: whether other processes answer from the snapshots.
     """
 
     memory: Memory = Memory()
@@ -99,9 +99,9 @@ class CurrentSnapshots:
 
     @property
     def incomplete(self) -> str:
-        """Why tenants may be missing here, as people are told; empty where none is.
+        """Why tenants may be missing here, as people read it; empty where none is.
 
-        A call that no tenant claims is not answered meanwhile: it may be one of theirs.
+        A call that no tenant claims is not decided meanwhile: the call may belong to a missing tenant.
         """
         return self._state.incomplete
 
@@ -115,7 +115,7 @@ class CurrentSnapshots:
                 self._assign(self._state.held, why)
 
     def await_all(self) -> None:
-        """Is not ready, and answers for no caller whom it does not know, before ``have_all`` is called."""
+        """Is not ready, and decides for no unknown caller, before ``have_all`` is called."""
         with self._writing:
             self._awaited = True
             self.set_incomplete(self._state.incomplete)
@@ -129,7 +129,7 @@ class CurrentSnapshots:
                 self._tell_ready(was_ready=False)
 
     def _tell_incomplete(self, why: str) -> None:
-        """Called before ``incomplete`` changes; here nobody else needs to be told."""
+        """Called before ``incomplete`` changes; this class has no listener."""
 
     def on_ready(self, callback: Callable[[bool], None]) -> None:
         """Calls back now, and whenever ``ready`` changes."""
@@ -138,31 +138,30 @@ class CurrentSnapshots:
             callback(self.ready)
 
     def on_change(self, callback: Callable[[Mapping[str, Held]], None]) -> None:
-        """Calls back with the snapshots by tenant, now and whenever they change, before calls are decided by them."""
+        """Calls back with the snapshots by tenant, now and at each change, before calls are decided by the new ones."""
         with self._writing:
             self._on_change.append(callback)
             callback(self._state.held)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
-        """From the next call on, the tenant of ``snapshot`` is decided by it.
+        """Makes ``snapshot`` current from the next call on.
 
         Args:
             snapshot: the rules.
             origin: as in ``Held``.
-            since: when the loader began to make this change, in seconds of Unix time, for those who time how long it
-                took to get everywhere; 0: it is no change that anybody waits for.
+            since: when the loader began this change, in seconds of Unix time, to measure propagation; 0: unknown.
         """
-        del since  # here nobody else needs to be told
+        del since  # this class has no listener
         with self._writing:
             self._assign({**self._state.held, snapshot.tenant: Held(snapshot, time.time(), origin)})
 
     def remove(self, tenant: str) -> None:
-        """From the next call on, nobody knows the tenant."""
+        """Makes the tenant unknown from the next call on."""
         with self._writing:
             self._assign({uuid: held for uuid, held in self._state.held.items() if uuid != tenant})
 
     def get(self, tenant: str) -> Held | None:
-        """The snapshot of a tenant, by its UUID in either case."""
+        """The snapshot of a tenant, by UUID in either case."""
         held = self._state.held
         return held.get(tenant) or held.get(tenant.lower())
 
@@ -171,7 +170,7 @@ class CurrentSnapshots:
         return [held for _, held in sorted(self._state.held.items())]
 
     def frozen(self) -> CurrentSnapshots:
-        """All that there is at this moment, for who asks more than once and wants one state of it."""
+        """The state of this moment, for several lookups in one state."""
         moment = CurrentSnapshots(self.source)
         moment._state, moment._tenant_of, moment.missing = self._state, self._tenant_of, self.missing
         return moment

@@ -1,13 +1,13 @@
 """The last good snapshots on disk, so that a server that starts while Redis is away answers at once.
 
-A directory holds, for each tenant, the pointer that was followed, as Redis had it, and the snapshot that it leads to:
+A directory holds, for each tenant, the pointer last followed, as Redis had it, and the pointer's snapshot:
 
     {tenant}.pointer              JSON, signed where there is a key
     {tenant}.{number}.snapshot    the blob
-    tenants.manifest              which tenants there are, as Redis had it; see ``pdp.rules.publication.manifest``
+    tenants.manifest              the list of tenants, as Redis had it; see ``pdp.rules.publication.manifest``
 
-The snapshot is written before the pointer, each under another name first and then renamed: whenever the machine
-stops, what is there is whole. All of it is verified when it is read, as if it came from Redis.
+The snapshot is written before the pointer, each under another name first and then renamed: files stay whole
+whenever the machine stops. Every file is verified when read, like data from Redis.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class StateError(ServerError):
 
 
 class SnapshotStore:
-    """A directory of last good snapshots. One server uses it at a time.
+    """A directory of last good snapshots, for one server at a time.
 
     Args:
-        directory: is made if it does not exist.
-        secrets: the deployment's keys, of which one must have signed what is read; none: no signature is asked for.
+        directory: made if missing.
+        secrets: the deployment's keys, of which one must have signed each file; none: no signature is required.
 
     Raises:
         StateError: the directory cannot be made or written to.
@@ -72,13 +72,13 @@ class SnapshotStore:
             ) from error
 
     def load(self, memory: Memory | None = None) -> Iterator[tuple[Pointer, Snapshot | None, SnapshotError | None]]:
-        """What is there: each tenant's pointer, with its snapshot or with what is wrong with it.
+        """Each tenant's pointer, with the snapshot or the fault.
 
-        The snapshot of a tenant that is gone is None, without an error. A file that is no pointer is told of with a
-        pointer to nothing, for its name.
+        The snapshot of a removed tenant is None, without an error. A file that is no pointer is returned as a pointer
+        to nothing, with the tenant of the file's name.
 
         Args:
-            memory: where snapshots are to lie; None: where they are.
+            memory: memory to copy snapshots into; None: snapshots are mapped from the files.
         """
         memory = memory or Memory()
         for path in sorted(self._directory.glob(f"*{_POINTER}")):
@@ -96,9 +96,9 @@ class SnapshotStore:
         """Keeps a tenant's pointer and snapshot, in place of the last; a failure is logged, and costs nothing else.
 
         Args:
-            pointer: what was followed.
+            pointer: the pointer followed.
             raw: the same, as Redis held it.
-            blob: the snapshot that it leads to; None where it leads to nothing, or the blob is here already.
+            blob: the pointer's snapshot; None where there is none, or the blob is here already.
         """
         if not _TENANT.fullmatch(pointer.tenant):
             return

@@ -1,4 +1,4 @@
-"""Calls to emergency numbers: found before anything else is looked at, whoever calls and whatever the rules are."""
+"""Calls to emergency numbers: recognised before any other check, for every caller and under all rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class EmergencyCalls:
         """The server's numbers, by outside line and the codes that hide a caller."""
 
     def plain_from(self, snapshot: Snapshot) -> int:
-        """Digits that are no emergency number of a tenant, if they are so many and nothing else; 0: none is one."""
+        """Digits from which an extension of digits alone is no emergency number of a tenant; 0: none is one."""
         return max(snapshot.emergency.plain_from, self._of_server(snapshot).plain_from)
 
     def has(self, snapshot: Snapshot, extension: str) -> bool:
@@ -47,10 +47,10 @@ class EmergencyCalls:
         return snapshot.emergency.texts | self._of_server(snapshot).texts
 
     def find(self, call: Call) -> tuple[Snapshot | None, Outcome] | None:
-        """The tenant of a call to an emergency number, and the outcome; None: it is no such call.
+        """The tenant of a call to an emergency number, and the outcome; None for other calls.
 
         Raises:
-            NotAllowed: the client may not ask about the call's tenant.
+            NotAllowed: the call's tenant is not the client's.
         """
         if call.extension not in self._anywhere and not self._of_any_tenant(call.extension):
             return None
@@ -64,11 +64,11 @@ class EmergencyCalls:
         return (snapshot, outcome) if outcome is not None else None
 
     def outcome(self, call: Call, snapshot: Snapshot | None) -> Outcome | None:
-        """The outcome of a call to an emergency number; None: it is no such call.
+        """The outcome of a call to an emergency number; None for other calls.
 
         Args:
-            call: the call, as it was asked about.
-            snapshot: of the call's tenant; None: it belongs to none, or none is here.
+            call: the call, as requested.
+            snapshot: of the call's tenant; None: the call has no tenant, or no snapshot is here.
         """
         if not call.extension or not self._is_emergency(call, snapshot):
             return None
@@ -95,7 +95,7 @@ class EmergencyCalls:
                 yield snapshot
 
     def _of_server(self, snapshot: Snapshot) -> Emergency:
-        """The server's numbers, as a tenant dials them."""
+        """The server's numbers, in the form that a tenant dials."""
         if not self._numbers or snapshot.dialling is None:
             return self._anywhere
         key = snapshot.dialling.outside_line, tuple(snapshot.dialling.hides_caller)

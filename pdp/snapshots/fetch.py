@@ -1,6 +1,6 @@
-"""Getting the blob of a revision out of Redis: by its delta where its base is held, else whole; never in one breath.
+"""Fetching the blob of a revision from Redis: by delta where the base is loaded, else whole; always in pieces.
 
-What is fetched is not verified here.
+Fetched blobs are not verified here.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Fetcher:
     Args:
         client: a connected client that returns bytes.
         keys: the names of the keys.
-        metrics: counts what was fetched.
-        memory: where it is to lie; None: in this process' own.
+        metrics: counts fetched blobs.
+        memory: memory for blobs; None: this process' own.
     """
 
     def __init__(self, client: Redis, keys: Keys, metrics: Metrics, memory: Memory | None = None) -> None:
@@ -44,11 +44,11 @@ class Fetcher:
         self._memory = memory or Memory()
 
     def patched(self, pointer: Pointer, held: Snapshot, *, gently: bool = False) -> Blob | None:
-        """The blob that a pointer leads to, made of the one that is held; None where no delta leads there.
+        """A pointer's blob, made from the loaded one; None where no delta leads there.
 
         Args:
-            pointer: to the revision that is wanted.
-            held: the revision that is there.
+            pointer: to the revision wanted.
+            held: the loaded snapshot.
             gently: whether most of the processor is left to others, who answer calls.
 
         Raises:
@@ -64,14 +64,14 @@ class Fetcher:
         return None if blob is held.blob else blob
 
     def whole(self, pointer: Pointer, *, gently: bool = False) -> Blob | None:
-        """The blob that a pointer leads to; None where Redis does not have it.
+        """A pointer's blob; None where Redis does not have the blob.
 
         Args:
             pointer: to the revision that is wanted.
             gently: whether most of the processor is left to others, who answer calls.
 
         Raises:
-            SnapshotTruncated: it got shorter meanwhile.
+            SnapshotTruncated: the blob got shorter meanwhile.
         """
         key = self._keys.snapshot(pointer.tenant, pointer.revision.number)
         size = self._client.strlen(key)
@@ -85,7 +85,7 @@ class Fetcher:
         return self._memory.filled(size, paced(pieces) if gently else pieces)
 
     def _chain(self, pointer: Pointer, base: int) -> list[Delta]:
-        """The deltas that lead from revision ``base`` to the pointer's, in their order; none where they do not."""
+        """The deltas that lead from revision ``base`` to the pointer's, in order; none where no chain leads there."""
         chain: list[Delta] = []
         number = pointer.revision.number
         while number > base and len(chain) < _LONGEST_CHAIN:

@@ -1,11 +1,11 @@
 """Follows what a loader publishes in Redis, and never takes away what is loaded because Redis is.
 
-A notification says which tenant's pointer moved; every few seconds all pointers are looked at besides, since a
-notification can be lost. What they lead to is taken over in the follower's own thread (see ``uptake``). A pointer that
-is missing means that Redis lost it; only a pointer that says so removes a tenant.
+A notification says which tenant's pointer moved; every few seconds all pointers are read besides, since a
+notification can be lost. The pointers' snapshots are taken over in the follower's own thread (see ``uptake``). A
+missing pointer means that Redis lost the key; only a pointer that says so removes a tenant.
 
-Once a second the server at the other end is asked whether it still is a master: behind an address that moves, a master
-that was replaced goes on answering, and tells of no edit any more. Its connections are closed then, and made anew.
+Once a second the follower checks that the server is still a master: behind an address that moves, a replaced master
+goes on answering, without notifications of edits. The connections are closed then, and made anew.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _log = structlog.get_logger()
 
 DEFAULT_RECHECK = 5.0
 _POLL = 0.25
-"""Seconds that the follower may take to notice that it shall stop."""
+"""Seconds within which the follower notices a stop."""
 _BACKOFF = (0.1, 5.0)
 """Seconds before the first attempt to reach Redis again, and at most."""
 _ROLE_SECONDS = 1.0
@@ -55,7 +55,7 @@ _REPLICA = "it is a replica: edits may not arrive, and no password is accepted; 
 
 
 class _Demoted(ConnectionError):
-    """The Redis at the other end is a replica; perhaps the address leads to its master by now."""
+    """The Redis at the other end is a replica; perhaps the address leads to the master by now."""
 
     def __init__(self) -> None:
         super().__init__(_REPLICA)
@@ -65,13 +65,13 @@ class Follower:
     """Keeps the current snapshots the same as what Redis holds, in a thread of its own.
 
     Args:
-        client: a connected client that returns bytes; its timeouts bound how long a hung Redis goes unnoticed.
+        client: a connected client that returns bytes; the timeouts bound how long a hung Redis goes unnoticed.
         current: where snapshots become current.
-        metrics: counts what was loaded and what was refused.
+        metrics: counts loaded and refused snapshots.
         scope: deployment and prefix of every key; signatures must hold for it.
-        secrets: the deployment's keys, of which one must have signed what is loaded; none: no signature is asked for.
+        secrets: the deployment's keys, of which one must have signed a snapshot; none: no signature is required.
         recheck: seconds between two looks at all pointers.
-        store: keeps what is loaded on disk, and has it when Redis has not; None: nothing is kept.
+        store: keeps loaded snapshots on disk, for when Redis has none; None: nothing is kept.
         require_manifest: whether rules without a manifest are refused, though a loader of release 0.1 makes none.
         most_age: seconds after which a manifest is too old for a server that starts; 0: none is.
     """
@@ -114,7 +114,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self) -> None:
-        """Begins to follow, without waiting for Redis, which may be down; what is on disk is loaded at once."""
+        """Begins to follow, without waiting for Redis, which may be down; snapshots on disk are loaded at once."""
         self._current.await_all()
         if self._store:
             self._listing.load_stored(self._store)
@@ -123,7 +123,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends following. What is loaded stays."""
+        """Ends following. Loaded snapshots stay."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -153,8 +153,8 @@ class Follower:
     def _stand_back(self) -> None:
         """Leaves the processor to workers.
 
-        Not where this process answers itself: whoever answers waits for the interpreter's lock, and a thread of low
-        priority might hold it and not come to give it back.
+        Not where this process answers itself: a thread of low priority might hold the interpreter's lock, which the
+        answering threads wait for, and not be scheduled to release that lock.
         """
         if self._current.answered_elsewhere:
             stand_back()
@@ -182,7 +182,7 @@ class Follower:
                 due = time.monotonic() + self._recheck
 
     def _is_replica(self) -> bool:
-        """Whether the Redis at the other end says that it is a replica. A cluster's client looks after that itself."""
+        """Whether the Redis at the other end reports to be a replica. A cluster's client checks that itself."""
         if getattr(self._client, "connection_pool", None) is None:
             return False
         try:
@@ -200,7 +200,7 @@ class Follower:
         self._metrics.redis_replica(replica=replica)
 
     def _lost(self, error: Exception) -> None:
-        """Tells once that Redis cannot be reached; what is loaded goes on answering."""
+        """Logs once that Redis cannot be reached; loaded snapshots go on answering."""
         if isinstance(error, _Demoted):
             self._client.connection_pool.disconnect()  # the next ones may lead to a master
             return
@@ -233,7 +233,7 @@ class Follower:
             self._tell_followed()
 
     def _check(self, tenants: Iterable[str]) -> None:
-        """Looks at the pointers of these tenants; at the manifest as well, where it does not name one of them yet."""
+        """Reads the pointers of these tenants; the manifest as well, where one of the tenants is not listed yet."""
         pointers = self._pointers_of(tenants)
         if not all(map(self._listing.lists, pointers)):
             manifest = cast("bytes | None", self._client.get(self._keys.manifest))
@@ -247,7 +247,7 @@ class Follower:
         return {name: raw for name, raw in zip(names, raws, strict=True) if raw is not None}
 
     def _list(self, manifest: bytes | None, pointers: Mapping[str, bytes], *, whole: bool) -> None:
-        """Takes the manifest, and says what is missing before anything that it names is taken over."""
+        """Takes over the manifest, and reports missing tenants before any listed snapshot is taken over."""
         if self._listing.take(manifest, pointers, whole=whole):
             self._uptake.look_again()
         self._listing.settle(self._uptake.gone, whole=False)

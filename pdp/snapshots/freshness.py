@@ -1,4 +1,4 @@
-"""Answering by rules that are new enough: for who has just changed something and wants to see what came of it."""
+"""Deciding by rules that are new enough, for clients that have just changed rules and want to see the effect."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class FreshRules:
             outcall: as of the call.
             tenant: as of the call.
             at_least: number of the oldest revision that will do.
-            deadline: of this question.
+            deadline: of the request.
 
         Raises:
-            RulesBehind: what is here is older, or knows nothing of the call at all.
+            RulesBehind: the rules here are older, or do not know the call at all.
             CallError: as ``CurrentSnapshots.resolve``.
         """
         found = self._look(caller, outcall, tenant, at_least)
@@ -64,7 +64,7 @@ class FreshRules:
         return found
 
     def _look(self, caller: str, outcall: str, tenant: str, at_least: int) -> Snapshot | CallError:
-        """What is here now, or what is wrong with it that time may mend."""
+        """The snapshot here now, or the error that time may mend."""
         try:
             snapshot = self._resolve(caller, outcall, tenant)
         except UnknownTenant as error:  # it may be on its way

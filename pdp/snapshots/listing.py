@@ -1,8 +1,8 @@
-"""Which tenants there are to be, as the loader's manifest says, and which of them are missing here.
+"""The tenants listed in the loader's manifest, and those of the list that are missing here.
 
-Redis may lose a pointer, and whoever writes to it may delete one or put an older one back. The manifest, which the
-loader signs, says which tenants there are and how new their pointers are at least. A server is not ready before it has
-all of them, and never answers for a caller whom it does not know while one is missing.
+Redis may lose a pointer, and a writer of Redis may delete one or put an older one back. The manifest, which the
+loader signs, lists the tenants, each with the oldest revision allowed. A server is not ready before all tenants are
+here, and never decides for an unknown caller while one is missing.
 
 A loader of release 0.1 signs no manifest. Then the tenants are those of the pointers that are there, and one whose
 pointer is not there is not missed.
@@ -39,16 +39,16 @@ _SHOWN = 3
 
 
 class Listing:
-    """What is known of the tenants that there are. It is called by one thread.
+    """The list of tenants, from manifest and pointers. For one thread.
 
     Args:
-        current: what is here, and where it is said what is missing.
+        current: the snapshots here, which are told the missing tenants.
         metrics: counts manifests that cannot be used.
         scope: for which the manifest must be signed.
-        secrets: the deployment's keys, of which one must have signed it; none: no signature is asked for.
+        secrets: the deployment's keys, of which one must have signed the manifest; none: no signature is required.
         required: whether rules without a manifest are refused, though a loader of release 0.1 makes none.
         most_age: seconds after which a manifest is too old for a server that starts; 0: none is.
-        store: keeps the manifest on disk; None: it is not kept.
+        store: keeps the manifest on disk; None: nothing is kept.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Listing:
         self.rolled_back = False
         """Whether Redis holds an older manifest than the one that is followed."""
         self.problem = ""
-        """Why the manifest in Redis cannot be used; empty where it can, and where there need be none."""
+        """Why the manifest in Redis cannot be used; empty for a usable manifest, and where none is required."""
         self.lack = ""
         """Which tenants are missing here, or may be, as people are told; empty where none is."""
         self._told = 0
-        """How many tenants were missing when the log was last told of it."""
+        """The number of missing tenants last logged."""
 
     @property
     def sequence(self) -> int:
@@ -100,15 +100,15 @@ class Listing:
             self._read(raw, origin="disk")
 
     def take(self, raw: bytes | None, pointers: Mapping[str, bytes], *, whole: bool) -> bool:
-        """Takes what Redis holds.
+        """Takes over the manifest and pointers that Redis holds.
 
         Args:
             raw: the manifest; None: there is none.
-            pointers: by tenant, those that were looked at after it.
+            pointers: by tenant, the pointers read after the manifest.
             whole: whether these are all.
 
         Returns:
-            Whether what is believed of pointers is another than before.
+            Whether the check of pointers has changed.
         """
         self.point(pointers, whole=whole)
         before = self.sequence, self.problem
@@ -127,10 +127,10 @@ class Listing:
             self._pointed = named if whole else self._pointed | named
 
     def check(self, pointer: Pointer) -> None:
-        """Holds a pointer against the manifest.
+        """Checks a pointer against the manifest.
 
         Raises:
-            Refused: it is none that the loader would have there now.
+            Refused: the manifest does not allow the pointer.
         """
         if self._known is None:
             if self._seen:
@@ -175,7 +175,7 @@ class Listing:
         return [tenant for tenant in self._pointed if tenant not in gone]
 
     def _unknown(self) -> str:
-        """Why there may be tenants that nobody can name; empty where that is not so."""
+        """Why there may be tenants that no list names; empty where there are none."""
         if self._known is None:
             return self.problem if self._seen else ""
         return "" if self._known.complete else "the source was not read completely yet, and may have more tenants"
@@ -203,10 +203,10 @@ class Listing:
             self._store.save_manifest(raw)
 
     def _check_age(self, found: Manifest) -> None:
-        """Holds a manifest that is the first one against what it may be old.
+        """Checks the age of a first manifest.
 
         Raises:
-            Refused: it is older.
+            Refused: the manifest is too old.
         """
         age = time.time() - found.signed_at / 1000
         if self._known is None and 0 < self._most_age < age:

@@ -1,7 +1,7 @@
 """The memory that blobs of snapshots lie in.
 
-A large blob lies outside Python's heap: it is filled piece by piece and without the interpreter's lock, which whoever
-answers calls needs, and the system takes it back without that lock.
+A large blob lies outside Python's heap: filled piece by piece and returned to the system, both without the
+interpreter's lock, which the threads that answer calls need.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.blob import Blob, Buffer
 
 LARGE = 1 << 20
-"""Bytes from which on a blob gets memory of its own; below, copying and freeing it is a matter of microseconds."""
+"""Bytes from which on a blob gets separate memory; below, copying and freeing a blob takes microseconds."""
 
 
 class Memory:
@@ -29,8 +29,8 @@ class Memory:
         """Puts the pieces of a blob together.
 
         Args:
-            size: bytes of all of them together.
-            pieces: its parts in their order.
+            size: total bytes of the pieces.
+            pieces: the parts in order.
         """
         if size < LARGE:
             return b"".join(pieces)
@@ -45,10 +45,10 @@ class Memory:
         return memory
 
     def of_file(self, number: int) -> Blob:
-        """The blob in an open file that is not empty, where it lies; its pages are shared with others who have it open.
+        """The blob in an open, non-empty file, mapped; pages are shared with other processes that have the file open.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         return mmap.mmap(number, 0, access=mmap.ACCESS_READ)
 

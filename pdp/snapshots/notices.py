@@ -1,4 +1,4 @@
-"""Notifications of changes: waited for, put together, and bounded, since every writer of Redis can send them."""
+"""Notifications of changes: awaited, merged, and bounded, since every writer of Redis can send notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from redis.client import PubSub
 
 _MOST_MESSAGES = 1000
-"""That are taken in one go; what is behind them waits for the next one, after the other work."""
+"""Notifications taken in one batch; further ones wait for the next batch, after the other work."""
 _MOST_TENANTS = 256
 """That are told of in one go; the next look at all pointers has the others."""
 _MOST_SECONDS = 0.05
@@ -18,10 +18,10 @@ _TENANT = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Notices:
-    """The tenants whose pointers moved, as they are told.
+    """The tenants whose pointers moved, by notification.
 
     Args:
-        pubsub: is subscribed.
+        pubsub: a subscribed connection.
     """
 
     def __init__(self, pubsub: PubSub) -> None:

@@ -8,15 +8,15 @@ import threading
 from contextlib import suppress
 
 _NICENESS = 5
-"""A third of the processor time of a thread that answers calls, where both want it: rules come late, but do come."""
+"""A third of the processor time of a thread that answers calls, where both compete: rules come late, but do come."""
 
 
 def stand_back() -> None:
-    """From now on the calling thread leaves the processor to other processes that answer calls.
+    """Lowers the calling thread's priority below other processes that answer calls.
 
-    For threads that take new rules: nobody waits for those as somebody waits for a dial tone. Not where threads of the
-    same interpreter answer, for they would wait for its lock while its holder waits for the processor. It does nothing
-    where priorities are not a thread's own, as on anything but Linux, and never raises one.
+    For threads that take new rules, which are less urgent than a dial tone. Not where threads of the same interpreter
+    answer: those would wait for the interpreter's lock while the holder waits for the processor. Does nothing where
+    threads have no separate priorities, as on anything but Linux, and never raises a priority.
     """
     if sys.platform != "linux":
         return

@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from pdp.snapshots.current import CurrentSnapshots
 
 _MOST_SHOWN = 1000
-"""Characters of what is wrong with the source of rules that are shown."""
+"""Characters shown of the source's error."""
 
 
 def readiness(current: CurrentSnapshots, *, max_staleness: float, strangers: bool) -> tuple[bool, str]:
     """Whether the snapshots answer calls, and why or why not.
 
     Args:
-        current: what answers.
-        max_staleness: seconds without contact to the source after which it is not ready any more; 0: it stays ready.
-        strangers: whether somebody reads this who may not ask: faults name callers, tenants and patterns.
+        current: the snapshots that answer.
+        max_staleness: seconds without contact to the source after which the server is not ready; 0: no limit.
+        strangers: whether the reader may be unauthenticated: faults name callers, tenants and patterns.
     """
     source, error = _told_of_source(current, strangers=strangers)
     if not current.ready:
@@ -35,7 +35,7 @@ def readiness(current: CurrentSnapshots, *, max_staleness: float, strangers: boo
 
 
 def _told_of_source(current: CurrentSnapshots, *, strangers: bool) -> tuple[str, str]:
-    """Where the rules come from, and what is wrong there."""
+    """The source of the rules, and the source's error."""
     error = current.source_error
     if strangers:
         return "their source", "; there are faults, which GetStatus and the log name" if error else ""

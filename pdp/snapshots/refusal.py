@@ -21,7 +21,7 @@ CAUSES: tuple[tuple[type[SnapshotError], str], ...] = (
 
 
 class Refused(Exception):
-    """What was published cannot be used.
+    """A published pointer or snapshot cannot be used.
 
     Attributes:
         cause: one of ``RELOAD_CAUSES`` in ``metrics``.

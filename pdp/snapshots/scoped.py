@@ -1,4 +1,4 @@
-"""The rules as one client may see them: those of its own tenants, as if there were no others."""
+"""The rules that one client may see: those of the client's tenants, as if there were no others."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 def _of_whole(name: str, hidden: object) -> Any:
-    """An attribute that clients bound to tenants see nothing of: it may name the tenants of others."""
+    """An attribute that is empty for clients bound to tenants, since the text may name the tenants of others."""
 
     def read(view: ScopedSnapshots) -> Any:
         return getattr(view.whole, name) if asking().tenants is None else hidden
 
     def ignore(view: ScopedSnapshots, value: object) -> None:
-        """The base class sets it when it is made; a view has none of its own."""
+        """Ignores the value that the base class sets at construction; a view holds none."""
 
     return property(read, ignore)
 
 
 class ScopedSnapshots(CurrentSnapshots):
-    """What the services look at where clients are told apart.
+    """The current snapshots as the services see them where clients authenticate.
 
-    A client that is bound to tenants is answered from them alone. Another tenant's rules are not even looked at, so
-    neither an answer nor the time that it takes tells whether a user or an outcall exists there.
+    A client bound to tenants gets responses from those tenants alone. Another tenant's rules are not even read, so
+    neither a response nor its latency reveals whether a user or an outcall exists there.
 
     Args:
-        whole: all there is.
-        denied: told when a client asked about a tenant that is not its own.
+        whole: the snapshots of all tenants.
+        denied: called for each request about a tenant that is not the client's.
     """
 
     source = _of_whole("source", "")
@@ -49,12 +49,12 @@ class ScopedSnapshots(CurrentSnapshots):
 
     @property
     def ready(self) -> bool:
-        """Whether there is any snapshot, whoever asks."""
+        """Whether there is any snapshot, for any client."""
         return self.whole.ready
 
     @property
     def incomplete(self) -> str:
-        """Why tenants may be missing here; clients bound to tenants see nothing of that: it may name others'."""
+        """Why tenants may be missing here; empty for clients bound to tenants: the text may name other tenants."""
         return self.whole.incomplete if asking().tenants is None else ""
 
     def on_ready(self, callback: Callable[[bool], None]) -> None:
@@ -65,7 +65,7 @@ class ScopedSnapshots(CurrentSnapshots):
         """The snapshot of a tenant.
 
         Raises:
-            NotAllowed: it is not the client's, whether it exists or not.
+            NotAllowed: the tenant is not the client's, existing or not.
         """
         tenants = self._tenants()
         if tenants is not None and tenant.lower() not in tenants:
@@ -81,13 +81,13 @@ class ScopedSnapshots(CurrentSnapshots):
         return [held for held in found if held is not None]
 
     def frozen(self) -> ScopedSnapshots:
-        """All that there is at this moment, as the same clients may see it."""
+        """The state of this moment, with the same restriction to clients."""
         return ScopedSnapshots(self.whole.frozen(), self._denied)
 
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """The snapshot that decides a call, among those of the client's tenants.
 
-        A client with one tenant means it where it names none.
+        For a client with one tenant, that tenant is the default.
 
         Raises:
             NotReady: there is no snapshot at all.
@@ -119,7 +119,7 @@ class ScopedSnapshots(CurrentSnapshots):
         return bool(whole.incomplete) and (not whole.missing or not whole.missing.isdisjoint(tenants))
 
     def _tenants(self) -> tuple[str, ...] | None:
-        """The tenants of whoever asks; None: every one."""
+        """The tenants of the current client; None: every tenant."""
         client = asking()
         return client.tenants
 
@@ -129,10 +129,10 @@ class ScopedSnapshots(CurrentSnapshots):
 
 
 def asking() -> Client:
-    """Who asks.
+    """The current client.
 
     Raises:
-        NotAllowed: nobody knows. A call must not get here like that; if one does, it is refused.
+        NotAllowed: the client is unknown. No call should get here without a client; one that does is rejected.
     """
     client = ASKING.get()
     if client is None:

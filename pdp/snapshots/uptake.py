@@ -1,6 +1,6 @@
-"""Taking over what a pointer leads to: fetched, checked, opened and current by one assignment, or refused with a cause.
+"""Taking over a pointer's snapshot: fetched, checked, opened and current by one assignment, or refused with a cause.
 
-What cannot be used is refused, counted by cause and told in the log; the tenant keeps the snapshot that it had. A
+A snapshot that cannot be used is refused, counted by cause and logged; the tenant keeps the last good snapshot. A
 failure of one tenant's keys is that tenant's alone.
 """
 
@@ -37,7 +37,7 @@ _RETRY = (5.0, 300.0)
 
 
 class _Refusal(NamedTuple):
-    """A pointer that led to nothing usable, and when it is worth another look, by ``time.monotonic``."""
+    """A pointer whose snapshot was refused, and the time of the next attempt, by ``time.monotonic``."""
 
     raw: bytes
     problem: str
@@ -46,16 +46,16 @@ class _Refusal(NamedTuple):
 
 
 class Uptake:
-    """Makes current what pointers lead to, tenant by tenant. It is called by one thread.
+    """Makes the snapshots of pointers current, tenant by tenant. For one thread.
 
     Args:
         fetcher: fetches blobs.
         current: where snapshots become current.
-        listing: knows which pointers the loader would have there now.
-        metrics: counts what was loaded and what was refused.
-        scope: for which pointers must be, if they say so.
-        secrets: the deployment's keys, of which one must have signed what is loaded; none: no signature is asked for.
-        store: keeps what is loaded on disk; None: nothing is kept.
+        listing: knows the pointers that the loader's manifest demands.
+        metrics: counts loaded and refused snapshots.
+        scope: scope that pointers must be for, where a pointer names one.
+        secrets: the deployment's keys, of which one must have signed a snapshot; none: no signature is required.
+        store: keeps loaded snapshots on disk; None: nothing is kept.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class Uptake:
         self.gone: dict[str, int] = {}
         """The tenants that pointers say are gone, with the serials of these."""
         self.rolled_back = False
-        """Whether any pointer was refused since the last round began because it is older than what was followed."""
+        """Whether, since the last round began, any pointer was refused as older than the one followed."""
         self._leaving: list[Held] = []
-        """What was current until a moment ago: a call that is being decided must not be the one to free it."""
+        """The snapshot just replaced, kept so that a call being decided does not have to free the memory."""
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with tenants whose newest rules cannot be used, a sentence each."""
+        """The faults of tenants whose newest rules cannot be used, a sentence each."""
         return [refusal.problem for refusal in self._refusals.values()]
 
     @property
@@ -106,18 +106,18 @@ class Uptake:
         self._leaving.clear()
 
     def look_again(self) -> None:
-        """Looks at once at what was refused: what is believed of pointers is another than before."""
+        """Retries refused pointers at once, after a change of the manifest."""
         self._refusals = {tenant: refusal._replace(retry_at=0.0) for tenant, refusal in self._refusals.items()}
 
     def forget_others(self, tenants: Container[str]) -> None:
-        """Drops what was refused of tenants that have no pointer any more: there is nothing left to refuse."""
+        """Forgets refused pointers of tenants that have no pointer any more."""
         self._refusals = {tenant: refusal for tenant, refusal in self._refusals.items() if tenant in tenants}
 
     def load_stored(self, store: SnapshotStore) -> set[str]:
-        """Takes what a store has. It is as old as it is; Redis has the last word as soon as it is reached.
+        """Loads the snapshots of a store, of any age; Redis has the last word as soon as Redis is reached.
 
         Returns:
-            The tenants that it has pointers of.
+            The tenants with a pointer in the store.
         """
         tenants: set[str] = set()
         for pointer, snapshot, error in store.load(self._current.memory):
@@ -136,10 +136,10 @@ class Uptake:
         return tenants
 
     def take(self, tenant: str, raw: bytes) -> None:
-        """Makes what a pointer says current, if it is not yet; what cannot be used is refused, and tried again later.
+        """Makes a pointer's revision current; one that cannot be used is refused, and retried later.
 
         Raises:
-            RedisError: Redis cannot be asked, or not by this account.
+            RedisError: Redis cannot be reached, or denies this account.
         """
         refusal = self._refusals.get(tenant)
         if refusal and refusal.raw == raw and time.monotonic() < refusal.retry_at:
@@ -155,10 +155,10 @@ class Uptake:
             self._refuse(tenant, raw, Refused("unreadable", f"Redis does not give its rules out: {error}"))
 
     def _follow(self, tenant: str, raw: bytes) -> None:
-        """Makes what a pointer says current, if it is not yet.
+        """Makes a pointer's revision current, if another one is.
 
         Raises:
-            Refused: it, or what it leads to, cannot be used.
+            Refused: the pointer or the pointer's snapshot cannot be used.
         """
         try:
             pointer = Pointer.load(tenant, raw, self._secrets, self._scope)
@@ -197,7 +197,7 @@ class Uptake:
             self._store.save(pointer, raw, blob)
 
     def _keeps(self, pointer: Pointer, held: Held | None, known: int) -> bool:
-        """Whether the rules that are held stay: they are good, and the pointer says that the tenant is closed."""
+        """Whether the loaded rules stay: good ones stay when the pointer says that the tenant is closed."""
         if not pointer.closed or held is None or held.snapshot.closed or pointer.serial < known:
             return False
         if pointer.serial != known:
@@ -236,7 +236,7 @@ class Uptake:
         return snapshot.blob
 
     def _patched(self, pointer: Pointer, held: Snapshot) -> Snapshot | None:
-        """The snapshot that deltas make of the one that is held; None where they do not: the blob is there as well."""
+        """The snapshot made from the loaded one by deltas; None where deltas do not lead there, and the blob must."""
         try:
             blob = self._fetcher.patched(pointer, held, gently=self._gently)
             return self._opened(blob, pointer) if blob is not None else None
@@ -248,8 +248,8 @@ class Uptake:
         """Opens a blob.
 
         Raises:
-            SnapshotError: it cannot be used.
-            Refused: it is not what the pointer says.
+            SnapshotError: the blob cannot be used.
+            Refused: the blob has another tenant or revision than the pointer.
         """
         snapshot = decode(blob, secrets=self._secrets, gently=self._gently)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
