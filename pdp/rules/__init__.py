@@ -1,1 +1,1 @@
-"""What a call permission means, compiled: the core that loader and server share. Standard library only."""
+"""Call permissions, compiled: the core that loader and server share. Standard library only."""

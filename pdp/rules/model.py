@@ -50,9 +50,9 @@ class Stage(IntEnum):
     GROUP = 3
     OUTCALL = 4
     EMERGENCY = 5
-    """Before all others: an emergency number."""
+    """The stage before all others: an emergency number."""
     POLICY = 6
-    """Before the permissions: unknown callers or outcalls are denied."""
+    """The stage before the permissions: unknown callers or outcalls are denied."""
 
 
 class Reason(IntEnum):

@@ -42,7 +42,7 @@ class Closest(NamedTuple):
 
 
 def closest(snapshot: Snapshot, patterns: Sequence[int], forms: Sequence[str]) -> Closest | None:
-    """Of patterns that do not match, the one with the longest match; of several the first.
+    """The pattern with the longest match, of patterns that do not match as a whole; of several the first.
 
     Args:
         snapshot: the snapshot with the patterns.

@@ -195,7 +195,7 @@ class Difference:
     def _other_passwords(
         self, old: Passwords, new: Passwords, caller: str
     ) -> Iterator[tuple[str | None, tuple[int, str, str]]]:
-        """For each outcall the extensions for which a caller is asked for another password, with both passwords."""
+        """The extensions for which a caller is asked for another password, with both passwords; by outcall."""
         (before, left_before), (now, left_now) = old.of_caller(caller), new.of_caller(caller)
         for outcall in self.outcalls:
             out_before, out_now = (

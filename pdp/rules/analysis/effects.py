@@ -31,7 +31,7 @@ class Cause(StrEnum):
 
 
 Takers = dict[Cause, dict[Stage, set[int]]]
-"""For each cause and each stage of a permission, the permissions that take extensions from that permission there."""
+"""The permissions that take extensions from a permission, by cause and by stage of that permission."""
 
 
 @dataclass(frozen=True, slots=True)

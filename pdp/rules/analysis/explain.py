@@ -48,7 +48,7 @@ class CandidateResult(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CandidateReport:
-    """One permission of a stage, and its result."""
+    """One permission of a stage, and the result."""
 
     permission_id: int
     permission_name: str
@@ -60,7 +60,7 @@ class CandidateReport:
     group_id: str = ""
     group_name: str = ""
     closest: Closest | None = None
-    """Where no pattern matches, the one that comes closest."""
+    """The pattern that comes closest, if none matches."""
     matched_form: str = ""
     """The text that the first matching pattern matches: the extension, or a form of the extension."""
 
@@ -71,7 +71,7 @@ class CandidateReport:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """One stage, and its result."""
+    """One stage, and the result."""
 
     stage: Stage
     result: StageResult

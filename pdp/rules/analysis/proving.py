@@ -32,8 +32,8 @@ class Bounds:
     """The limits of a proof.
 
     Attributes:
-        states: of one walk.
-        walks: for one expectation, where the whole takes too many states.
+        states: the most states of one walk.
+        walks: the most walks for one expectation, where the whole takes too many states.
     """
 
     states: int = MAX_STATES

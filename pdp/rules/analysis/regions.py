@@ -4,8 +4,7 @@ All patterns are read at once by one walk. A state of the walk is the set of pos
 characters so far lead to, held as the bits of one integer; a character moves the state by ``(state & step) << 1 |
 state & loop``, where a STAR is a position that loops. The patterns that end at a state say which *region* its
 extensions are in. A set of extensions is then an integer with one bit per region, and union, intersection and
-difference are ``|``, ``&`` and ``& ~``: exact for all extensions of 1 to 128 printable characters, whatever their
-number.
+difference are ``|``, ``&`` and ``& ~``: exact for all extensions of 1 to 128 printable characters.
 
 Regions are numbered in the order of a walk breadth first: first with digits alone, then with characters that can be
 dialled, then with any character. So the lowest bit of a set is its best example: the shortest of digits, where there is
@@ -139,7 +138,7 @@ class Regions:
 
     @cached_property
     def _counts(self) -> list[dict[int, int]]:
-        """For each length and region, the number of extensions that can be dialled."""
+        """The number of extensions that can be dialled, by length and region."""
         rows: list[dict[int, int]] = []
         ways = {0: 1}
         for _ in range(COUNTED_LENGTHS):

@@ -2,8 +2,8 @@
 
 A *ruling* is the joint result of some permissions in one stage, or in stages one after another: the extensions allowed,
 denied and challenged; extensions in none of these stay open for the next stage. A *class* is users with the same ruling
-of USER and GROUP: whatever groups these users belong to, all calls of the class have the same decisions. So 10,000
-users are some hundreds of classes, and everything else is worked out for classes alone.
+of USER and GROUP: users of a class, also of different groups, get the same decision on every call. So 10,000 users are
+some hundreds of classes, and everything else is worked out for classes alone.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ NOBODY = Rights((), ())
 
 
 STRANGER = "?"
-"""In place of a UUID: a UUID without a user."""
+"""The stand-in for any UUID without a user."""
 
 
 class Policy(NamedTuple):
@@ -100,8 +100,8 @@ class Rulings:
 
     Attributes:
         permissions: those that are active (enabled, and with a pattern), by id.
-        rights: of each user, by UUID.
-        outcalls: of each outcall, by id, the active permissions.
+        rights: the rights of each user, by UUID.
+        outcalls: the active permissions of each outcall, by id.
     """
 
     def __init__(self, tenant: Tenant, regions: Regions, emergency: int = 0) -> None:

@@ -165,7 +165,7 @@ class Walk:
         return accept
 
     def languages(self, order: Sequence[tuple[int, int]]) -> list[int]:
-        """For each pattern the set of regions that the pattern matches, given a state of each region."""
+        """The set of regions that each pattern matches, given a state of each region."""
         found: list[list[int]] = [[] for _ in range(self._patterns)]
         for region, (_, state) in enumerate(order):
             for place in bits_of(self.accepts(state)):

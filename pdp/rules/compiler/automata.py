@@ -22,7 +22,7 @@ Item: TypeAlias = tuple[int, int]
 """A verdict, and the position that the match of its pattern has reached.
 
 Positions number the tokens of all patterns, and the end of each: indices into ``AutomatonBuilder.programs``. The
-verdict tells the rank, so that items of equal verdicts are ranked equally, whatever permission the items are from.
+verdict tells the rank, so that items of equal verdicts are ranked equally, also those of different permissions.
 """
 Move: TypeAlias = tuple[tuple[int, ...], int]
 """The columns of the symbols that can be read, and the position after reading one."""
@@ -36,7 +36,7 @@ _WORD = 4
 _VALUE = struct.Struct("<I")
 _SYMBOL_OF = {1 << symbol: symbol for symbol in range(END)}
 LITERALS_END = LEAF - LITERAL - 2 * MAX_PATTERN_LENGTH
-"""Where the last literal may start that values can name; blocks and leaves hold the literals beyond."""
+"""The offset of the last literal that values can name; blocks and leaves hold the literals beyond."""
 ACCEPTS = 1
 """Flag of a position: an empty rest matches."""
 ACCEPTS_ALL = 2
@@ -58,7 +58,7 @@ class Limits:
 
 
 class Program(NamedTuple):
-    """A pattern in the form of leaves, and its symbols where the pattern is a literal."""
+    """A pattern in the form of leaves, and the symbols of a literal."""
 
     kind: int
     first: int
@@ -146,7 +146,7 @@ class AutomatonBuilder:
         return found
 
     def block(self, rows: list[bytearray], ways_out: int) -> int | None:
-        """Makes a block and returns its value; None where the tables hold as many as values can name.
+        """Makes a block and returns the block's value; None where the tables hold as many as values can name.
 
         Args:
             rows: the block's cells, a byte per symbol and one more.

@@ -7,7 +7,7 @@ rows: a comparison decides. And the states that blocks are entered in are shared
 keeps those states, so that the next compilation of an edited tenant costs what the edit touches.
 
 Rows are put together into blocks (see ``automaton``): the row that a walk enters, and those that follow, breadth
-first, as far as cells can name rows. A long rest of one pattern is a block of its own, which many profiles share.
+first, as far as cells can name rows. A long rest of one pattern is a separate block, which many profiles share.
 
 A profile has a budget of rows (``Limits``). At the end of the budget, the first digits have excluded most items: the
 items left alive become a leaf that tries one by one, where there are few, and otherwise the whole profile's wide
@@ -58,7 +58,7 @@ def build_profile(builder: AutomatonBuilder, items: list[tuple[int, int, int]]) 
 
 @dataclass(slots=True)
 class _Block:
-    """A block under construction: its rows' states and cells, and the targets of its exits.
+    """A block under construction: the rows' states and cells, and the targets of the exits.
 
     Attributes:
         states: by row.

@@ -12,7 +12,7 @@ _DIALLABLE = re.compile(r"\+?[0-9*#A-D]+")
 
 
 class Undiallable(ValueError):
-    """An extension that cannot be dialled, whatever the rules.
+    """An extension that cannot be dialled under any rules.
 
     Attributes:
         extension: the extension of the request.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NO_NUMBER = ""
 PLUS = "+"
 _UP_TO = tuple((2 << max(0, code - ord("0"))) - 1 for code in range(ord("9") + 1))
-"""By the ASCII code of a digit: the bits of a state's header to count for the index of the transition."""
+"""The bits of a state's header to count for the index of a transition, by the digit's ASCII code."""
 
 
 class NumberingTable:
@@ -134,7 +134,7 @@ class NumberingTable:
         return words[state]
 
     def _prefix_ends(self, text: str) -> list[int]:
-        """Where international prefixes in front of a text end, the shortest first."""
+        """The ends of international prefixes in front of a text, the shortest first."""
         words, up_to, state, ends = self._words, _UP_TO, self._prefixes, []
         for at, code in enumerate(text.encode(), 1):
             state = words[state + (words[state] & up_to[code]).bit_count()]
@@ -195,7 +195,7 @@ class NumberingTable:
 
 
 def read_strings(table: memoryview, start: int, count: int) -> tuple[tuple[str, ...], int]:
-    """So many strings of a table from an offset on, and the offset behind."""
+    """The strings of a table from an offset on, ``count`` of these, and the offset behind."""
     found = []
     for _ in range(count):
         end = start + 1 + table[start]

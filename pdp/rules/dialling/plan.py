@@ -35,7 +35,7 @@ class DiallingPlan:
         patterns: the text and the tokens of every pattern of the tenant that may be matched; None: any may be.
 
     Attributes:
-        section: for the snapshot; ``Dialling`` opens the section.
+        section: the section of the snapshot, which ``Dialling`` opens.
         uses_marks: whether any pattern has ``marked`` tokens.
     """
 

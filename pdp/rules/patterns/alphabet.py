@@ -1,6 +1,6 @@
 """The symbols that automata read: every printable character falls into one of nineteen classes.
 
-Patterns can name the ten digits and ``* # + -``, so each of those is a symbol of its own, and all that no pattern can
+Patterns can name the ten digits and ``* # + -``, so each of those is a separate symbol, and all that no pattern can
 name is one more, OTHER. Only a range such as ``[#-9]`` reaches characters between those that can be written; these
 gaps are three more symbols, for which an automaton has columns only if one of its patterns holds such a range.
 """

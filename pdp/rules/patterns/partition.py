@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 UNDIVIDED = -1
-"""In place of a label: some of these extensions have one label and some another."""
+"""The label of a set of which some extensions have one label and some another."""
 
 Tokens = tuple[int, ...]
 _State = tuple[tuple[int, int], ...]
@@ -47,8 +47,8 @@ def divide(items: Iterable[tuple[int, Tokens]], default: int, *, max_parts: int,
     Args:
         items: labels, from 0, with the tokens of a pattern each; best first.
         default: the label where none matches.
-        max_parts: how many parts there may be, at least 1.
-        max_work: how many steps of a pattern may be looked at; a million take about a second.
+        max_parts: the limit of parts, at least 1.
+        max_work: the limit of steps of patterns; a million take about a second.
 
     Returns:
         Disjoint parts that together are every extension.

@@ -160,7 +160,7 @@ def _copy(steps: list[_Step], start: int, length: int) -> None:
 def _differences(
     base: bytes, base_start: int, result: bytes, start: int, size: int, blocks: tuple[int, ...] = _BLOCKS
 ) -> Iterator[tuple[int, int]]:
-    """Where two stretches of equal size differ, as offsets from their starts, to within the smallest block."""
+    """The differing ranges of two stretches of equal size, as offsets from their starts, in smallest blocks."""
     block, *finer = blocks
     for at in range(0, size, block):
         end = min(at + block, size)

@@ -6,9 +6,9 @@ extension as symbols, followed by END (see ``alphabet``).
 
 A walk passes through *values*, integers of four kinds that their size tells apart:
 
-    0 ≤ value < VERDICT        a block: where its first row starts in ``blocks``
-    VERDICT ≤ value < LITERAL  a match state: whatever follows, the verdict is ``value - VERDICT``
-    LITERAL ≤ value < LEAF     one literal is left: ``value - LITERAL`` is where its record starts in ``literals``
+    0 ≤ value < VERDICT        a block: where the first row starts in ``blocks``
+    VERDICT ≤ value < LITERAL  a match state: for any rest, the verdict is ``value - VERDICT``
+    LITERAL ≤ value < LEAF     one literal is left: ``value - LITERAL`` is where the record starts in ``literals``
     LEAF ≤ value               some items are left: ``value - LEAF`` is where their record starts in ``leaves``
 
 A block is a small automaton in one range of memory, and mostly the whole of a profile: with many rules, the cost of a
@@ -23,9 +23,9 @@ So most walks are short, and stay within a cache line or two. A profile's patter
 only a literal is left, one comparison of the whole word decides. A value never exceeds 30 bits, which is one digit of
 a Python integer.
 
-A literal's record is its symbols, END, and its verdict in four bytes. A leaf's record is a count, then for each item,
-best first, three words: verdict, kind and length of its program, start of its program. Leaves and literals match the
-word from its start: the walk has only excluded all other items. A leaf whose first word has WIDE set holds a whole
+A literal's record is the symbols, END, and the verdict in four bytes. A leaf's record is a count, then for each item,
+best first, three words: verdict, kind and length of the program, start of the program. Leaves and literals match the
+word from the start: the walk has only excluded all other items. A leaf whose first word has WIDE set holds a whole
 profile as a bit-parallel NFA (all states simulated at once, one bit each): the fallback for a rule set whose
 deterministic automaton would not fit (see ``builder``).
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.verdict import Verdict
 
 _STRICTNESS = (0, 0, 2, 1)
-"""By the bits of a verdict's number that hold the decision: none, ALLOW, DENY, CHALLENGE."""
+"""The strictness of a decision, by its bits in a verdict's number: none, ALLOW, DENY, CHALLENGE."""
 _REMEMBERED = 65_536
-"""Ranks of verdicts; each is a permission in a stage."""
+"""The most ranks of verdicts that are kept; each verdict is a permission in a stage."""
 
 
 class DialledMatching:

@@ -135,13 +135,13 @@ class KeyTable:
 
 
 def find_user(users: KeyTable, caller: str) -> int:
-    """Where the table of users has a UUID, in either case, or MISSING; the keys are in lower case."""
+    """The index of a UUID, in either case, in the table of users, or MISSING; the keys are in lower case."""
     at = users.find(caller.encode("ascii", "replace"))
     return at if at != MISSING else users.find(caller.lower().encode("ascii", "replace"))
 
 
 def find_text(table: KeyTable, text: str) -> int:
-    """Where a table of outcalls or aliases has a text, or MISSING."""
+    """The index of a text in a table of outcalls or aliases, or MISSING."""
     return table.find(text.encode("utf-8", "surrogatepass"))
 
 

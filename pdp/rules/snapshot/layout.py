@@ -1,11 +1,11 @@
-"""The layout of the words in a snapshot's sections, for the one file that writes and the one that reads them.
+"""The layout of the words in a snapshot's sections, shared by the one file that writes and the one that reads.
 
     USERS        UUID → root, record
     OUTCALLS     id → root, record
     PERMISSIONS  a row per slot: id, name, flags, list of pattern numbers, secret, long name (offset, length)
     PATTERNS     a row per pattern: text (offset, length), kind and length, program (see ``automaton``)
     SECRETS      salt and hash of a password each, numbered from 1
-    RECORDS      runs of words; a list is its length, then its members:
+    RECORDS      runs of words; a list is the length, then the members:
         user         secret, list of slots, list of groups' records
         group        id and name (offset and length each), flags, list of slots
         outcall      id and name, list of slots

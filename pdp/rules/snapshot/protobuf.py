@@ -17,7 +17,7 @@ _ID, _NAME = b"\x0a", b"\x12"
 
 
 def delimited(tag: bytes, content: bytes) -> bytes:
-    """A field that is a message or a text: its tag, its length in bytes, and its content."""
+    """A field that is a message or a text: tag, length in bytes, and content."""
     left, length = len(content), bytearray()
     while left > _SEVEN_BITS:
         length.append(left & _SEVEN_BITS | _MORE)
@@ -27,7 +27,7 @@ def delimited(tag: bytes, content: bytes) -> bytes:
 
 
 def permission_message(permission: int, name: str, before: bytes, behind: bytes, around: bytes) -> bytes:
-    """A permission as a message with its id, in digits, as field 1 and its name as field 2.
+    """A permission as a message with the id, in digits, as field 1 and the name as field 2.
 
     Args:
         permission: the id of the permission.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Where a server is stricter than a Wazo Platform.
+    """The conditions in which a server is stricter than a Wazo Platform.
 
     Attributes:
         deny_unknown_callers: denies calls of a UUID that no user of the tenant has.

@@ -1,7 +1,7 @@
 """A tenant's compiled rules at one revision: immutable, and used in place.
 
-Nothing is built per rule. Opening a snapshot checks the blob (see ``blob``) and makes a dozen views, whatever the
-blob's size; a decision reads a slot of a hash table, the blocks that its walk passes, and a permission's row.
+Nothing is built per rule. Opening a snapshot checks the blob (see ``blob``) and makes a dozen views, independent of
+the blob's size; a decision reads a slot of a hash table, the blocks of a walk, and a permission's row.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Snapshot:
         return self._find_alias(alias) != MISSING
 
     def _find_alias(self, alias: str) -> int:
-        """Where the table of aliases has one, or MISSING."""
+        """The index of an alias in the table of aliases, or MISSING."""
         return find_text(self._aliases, alias) if self._aliases is not None else MISSING
 
     # Look-ups, for explanations and reports.
@@ -243,7 +243,7 @@ class Snapshot:
         return _PermissionRow(*PERMISSION_ROW.unpack_from(self._blob, self._row(slot)))
 
     def _row(self, slot: int) -> int:
-        """Where in the blob a permission's row starts."""
+        """The offset of a permission's row in the blob."""
         return self._permissions + slot * PERMISSION_ROW.size
 
     def _group(self, start: int) -> GroupRecord:

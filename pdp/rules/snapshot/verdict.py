@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         verdict: the verdict on the call.
-        reason: why, in one word.
+        reason: the reason of the decision, in one word.
         caller_known: whether the caller is a user of the tenant.
         outcall_known: whether the outcall is one of the tenant's.
     """

@@ -68,7 +68,7 @@ def _seeming(subject: Subject, permission: CallPermission, pattern: str, code: s
 
 
 def _unmatched(subject: Subject, permission: CallPermission, extension: str) -> Call | None:
-    """A call that the permission would decide if the pattern were the prefix that it seems to be, decided otherwise."""
+    """A call that the permission would decide if the pattern were a prefix, and that is decided otherwise."""
     rulings = subject.rulings
     region = rulings.regions.region_of(extension)
     wanted = Decision.ALLOW if permission.mode is Mode.ALLOW else Decision.DENY

@@ -52,7 +52,7 @@ class Subject:
 
     @cached_property
     def having(self) -> dict[int, list[Rights]]:
-        """For each permission the combinations of rights that contain the permission."""
+        """The combinations of rights that contain a permission, by permission."""
         found: dict[int, list[Rights]] = {}
         for rights in self.holders:
             for id_ in {*rights.own, *rights.groups}:
@@ -71,11 +71,11 @@ class Subject:
         return [(ids, *where) for ids, where in found.items() if ids]
 
     def denies(self, ids: Iterable[int]) -> Iterator[CallPermission]:
-        """Those of some permissions that deny, with a PIN or without."""
+        """The permissions among these that deny, with a PIN or without."""
         return (self.rulings.permissions[id_] for id_ in ids if self.rulings.permissions[id_].mode is Mode.DENY)
 
     def allows(self, ids: Iterable[int]) -> Iterator[CallPermission]:
-        """Those of some permissions that allow."""
+        """The permissions among these that allow."""
         return (self.rulings.permissions[id_] for id_ in ids if self.rulings.permissions[id_].mode is Mode.ALLOW)
 
     def call(self, rights: Rights, outcall: str | None, numbers: int) -> Call:
