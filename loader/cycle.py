@@ -41,10 +41,10 @@ class Published:
     """A revision that became current.
 
     Attributes:
-        tenant: its UUID.
+        tenant: the tenant's UUID.
         name: the tenant's name.
-        revision: what it is called.
-        permissions: how many it holds.
+        revision: number and digest, as text.
+        permissions: number of permissions.
         size: bytes of the snapshot.
         seconds: how long compiling took.
         publish_seconds: how long publishing took after that.
@@ -61,24 +61,24 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a cycle came to.
+    """The report of one cycle.
 
     Attributes:
-        published: what became current.
+        published: the revisions that became current.
         unchanged: the tenants whose content stands published already.
         removed: the tenants that are gone.
         faults: everything wrong with the definitions, warnings included, sorted.
         faulty: the tenants with errors; each keeps its last good rules.
-        pinned: the tenants that an operator rolled back; each keeps the revision that was chosen.
-        closed: the tenants with errors of which nothing good stands: their users and outcalls are known, and each call
-            of theirs is an error.
+        pinned: the tenants that an operator rolled back; each keeps the chosen revision.
+        closed: the tenants with errors and without good rules: their users and outcalls are known, and their requests
+            are rejected.
         isolated: the tenants whose sound permissions count, and whose faulty ones are closed.
         held_back: removals that are too large to be believed, each in words; nothing of such a tenant was changed.
-        complete: all tenants of the source were read, good or faulty; if not, nothing was removed.
-        problems: what went wrong with the source or in publishing, and what to do; empty where all went well.
+        complete: all tenants of the source were read, good or faulty; otherwise nothing was removed.
+        problems: failures of the source and of publishing, with remedies; empty after a cycle without failures.
         source_failed: nothing could be read at all.
         read_seconds: how long reading the source, and proving its expectations, took.
-        expectations: how many there are, by what came of their proofs.
+        expectations: number of expectations by the result of their proofs.
     """
 
     published: tuple[Published, ...] = ()
@@ -109,34 +109,34 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class RemovalGuard:
-    """Which removals are too large to be believed: an empty answer of a broken source must not open every line.
+    """The limit above which removals are held back: an empty reading of a broken source must not open every line.
 
     Attributes:
-        fraction: of what there was, 0 to 1; more than this at once is held back. 1: nothing is.
+        fraction: of the previous members, 0 to 1; removing more at once is held back. 1: nothing is held back.
     """
 
     fraction: float = DEFAULT_MAX_REMOVAL
 
     def holds_back(self, before: int, gone: int, left: int) -> bool:
-        """Whether it is held back that ``gone`` of ``before`` go. One may always go, unless nothing is left then."""
+        """Whether removing ``gone`` of ``before`` is held back. One may always go, unless none would be left."""
         if gone <= 0 or self.fraction >= 1:
             return False
         return left == 0 or (gone > 1 and gone > self.fraction * before)
 
 
 class Synchronizer:
-    """Keeps what is published the same as what a source says.
+    """Keeps the published rules equal to the definitions of a source.
 
     Args:
-        source: where the rules come from.
-        publisher: where they go, compiled.
+        source: the source of the definitions.
+        publisher: publishes the compiled snapshots.
         secret: the deployment's key, for passwords and signatures; None: snapshots hold neither.
         password_override: where a user's own password replaces a permission's.
         guard: which removals are too large to be believed; None: none are.
-        accept_removal: an operator confirmed the removals of the first cycle that does all that it should.
+        accept_removal: an operator confirmed the removals of the first cycle that succeeds.
         limits: what one profile may cost; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
-        prove: whether a tenant whose expectations fail is left as it is.
+        prove: whether a tenant whose expectations fail is left unchanged.
         isolate_faults: whether the sound permissions of a tenant are published whose other ones have faults; those are
             closed: a deny denies everything, an allow allows nothing.
     """
@@ -204,9 +204,9 @@ class Synchronizer:
         """A cycle now and whenever the source may have changed, until ``stop`` is set.
 
         Args:
-            stop: ends it, soon after it is set.
-            on_report: is given what each cycle came to.
-            lease: this loader's claim to lead; while it does not lead, nothing is read or published.
+            stop: ends the cycles soon after being set.
+            on_report: called with the report of each cycle.
+            lease: this loader's claim to lead; a loader that does not lead reads and publishes nothing.
         """
         while lease is None or lease.wait(stop):
             self._sync_until_published(stop, on_report, lease)
@@ -222,7 +222,7 @@ class Synchronizer:
     def _sync_until_published(
         self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None
     ) -> None:
-        """A cycle, repeated soon where what was read could not be published: no change announces it again."""
+        """Runs a cycle, repeated soon after a failed publication: no change announces those definitions again."""
         report = self.sync()
         on_report(report)
         delay = _RETRY[0]
@@ -234,7 +234,7 @@ class Synchronizer:
             delay = min(delay * 2, _RETRY[1])
 
     def _shut(self, faulty: FaultyTenant, standing: Standing, cycle: _Cycle) -> None:
-        """Publishes a tenant with faults: its sound permissions, or that it is closed where nothing good stands."""
+        """Publishes a tenant with faults: the sound permissions, or a closed tenant where no good rules stand."""
         current = standing.current
         if self._isolate_faults and faulty.isolated is not None:
             self._publish(faulty.isolated, standing, cycle)
@@ -278,7 +278,7 @@ class Synchronizer:
         return compiler.compile(tenant, revision, compiled_at=time.time(), progress=self._progress_of(tenant))
 
     def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: _Cycle) -> None:
-        """Removes the tenants that are gone from the source, unless they are too many to be believed."""
+        """Removes the tenants that are gone from the source, unless ``guard`` holds the removals back."""
         there = {uuid for uuid, stands in standing.items() if stands.current or stands.listed}
         gone = sorted(there - {tenant.uuid for tenant in reading.tenants} - reading.faulty) if reading.complete else []
         cycle.pinned += (uuid for uuid in gone if _pinned(standing[uuid]))
@@ -306,7 +306,7 @@ class Synchronizer:
         return digester.digest(tenant)
 
     def _forget(self, reading: Reading) -> None:
-        """Drops what was remembered of tenants that are gone."""
+        """Drops the memory of tenants that are gone."""
         if reading.complete:
             there = {tenant.uuid for tenant in reading.tenants} | reading.faulty
             for uuid in self._digesters.keys() - there:

@@ -1,10 +1,10 @@
-"""The errors of the loader. A fault of a definition is none of them: it is data, see ``loader.faults``.
+"""The errors of the loader. A fault of definitions is data, not an error: see ``loader.faults``.
 
     LoaderError
     ├── SourceError     nothing at all could be read from a source: it does not exist, or cannot be reached
     └── PublishError    a snapshot could not be published: what the PDPs follow is as it was
 
-Each message tells what to do, and holds no password and no URL's credentials.
+Each message names a remedy, and holds no password and no URL's credentials.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class LoaderError(Exception):
 
 
 class SourceError(LoaderError):
-    """Nothing at all could be read from a source. Whoever reads it keeps everything that it had."""
+    """Nothing at all could be read from a source. The reader keeps the previous reading."""
 
 
 class PublishError(LoaderError):
-    """A snapshot could not be published. What was published before stays in force."""
+    """A snapshot could not be published. The published revision stays in force."""

@@ -1,4 +1,4 @@
-"""Faults: what is wrong in definitions, where, and what to do about it.
+"""Faults of definitions, each with place and remedy.
 
 A fault is data, not an exception, because all faults of a source are reported at once. No fault ever holds a password.
 """
@@ -10,27 +10,27 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """What a fault does to its tenant."""
+    """The effect of a fault on the tenant."""
 
     ERROR = "error"
-    """Nothing of the tenant is published; its last good rules stay in force."""
+    """Nothing of the tenant is published; the last good rules stay in force."""
     WARNING = "warning"
-    """The tenant is published; the definition probably does not do what its author meant."""
+    """The tenant is published; the definition probably differs from the author's intent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong. Faults sort by file, then by line.
+    """One fault. Faults sort by file, then by line.
 
     Attributes:
         file: the file or other origin, as the person named it.
         line: counted from 1; None where there is no line.
-        tenant: its name, or its UUID where it has no name; empty where the fault is in no tenant.
-        permission: id and name, as in ``12 (no-international)``; empty where the fault is in no permission.
-        path: the way to the value, as in ``tenants[0].call_permissions[1].extensions[0]``; empty for a whole file.
-        problem: what is wrong.
-        remedy: what to do about it.
-        severity: whether it keeps the tenant from being published.
+        tenant: the tenant's name, else UUID; empty for a fault outside tenants.
+        permission: id and name, as in ``12 (no-international)``; empty for a fault outside permissions.
+        path: the path to the value, as in ``tenants[0].call_permissions[1].extensions[0]``; empty for a whole file.
+        problem: the fault.
+        remedy: the remedy.
+        severity: whether the tenant cannot be published.
     """
 
     file: str
@@ -43,7 +43,7 @@ class Fault:
     severity: Severity = Severity.ERROR
 
     def __lt__(self, other: Fault) -> bool:
-        """Orders by file, line (none first), then by what is left, so that an order is always the same one."""
+        """Orders by file, line (none first), then by the other fields, so that the order is total."""
         return self._order() < other._order()
 
     def __str__(self) -> str:

@@ -1,7 +1,6 @@
-"""Tenants whose expectations fail: they are faulty, as those are whose definitions mean nothing.
+"""Tenants whose expectations fail are faulty, like tenants with invalid definitions.
 
-So their last good rules stay in force, and all that tells of faults tells of them: the log, metrics, alerts, exit
-codes.
+Their last good rules stay in force, and the log, metrics, alerts and exit codes report them.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Proven:
-    """A tenant as it was proven last, and what came of it."""
+    """A tenant as proven last, with the result."""
 
     prover: Prover
     tenant: Tenant
@@ -37,10 +36,10 @@ class _Proven:
 
 
 class Proofs:
-    """Proves the expectations of what a source holds. A tenant that did not change is not proven again.
+    """Proves the expectations of a source's tenants. An unchanged tenant is not proven again.
 
     Args:
-        source: what the readings come from; it tells lines where it is files.
+        source: the source of the readings; a source of files also gives lines.
     """
 
     def __init__(self, source: Source) -> None:
@@ -64,7 +63,7 @@ class Proofs:
         )
 
     def _closed(self, reading: Reading, failed: set[str]) -> Iterable[FaultyTenant]:
-        """What is known of the tenants whose expectations fail; there is no part of their rules to be trusted alone."""
+        """The closed tenants whose expectations fail; no part of their rules is trusted alone."""
         for tenant in reading.tenants:
             if tenant.uuid in failed:
                 fails = sum(proof.fails for proof in self._proven[tenant.uuid].proofs)

@@ -1,8 +1,7 @@
-"""Spans of the loader's cycles, for collectors of OpenTelemetry: what each step took, and what it failed with.
+"""Spans of the loader's cycles for OpenTelemetry collectors: duration and failure of each step.
 
-Only a loader that traces imports this module. It wraps source and publisher, so a loader that does not trace pays
-nothing for it. docs/tracing.md describes each span. Of what failed a span has the message that the log has; rules and
-passwords are in none.
+Only a loader that traces imports this module, which wraps source and publisher: a loader without tracing pays nothing.
+docs/tracing.md describes each span. The span of a failed step has the log's message; rules and passwords are in none.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class TracedSynchronizer(Synchronizer):
-    """A synchronizer each of whose cycles is a span ``sync``, and each step of a cycle a span within.
+    """A synchronizer with a span ``sync`` for each cycle, and a span within for each step.
 
     Args:
         tracer: makes the spans.
         source: as of ``Synchronizer``.
-        publisher: likewise.
-        choices: likewise.
+        publisher: as of ``Synchronizer``.
+        choices: as of ``Synchronizer``.
     """
 
     def __init__(self, tracer: Tracer, source: Source, publisher: Publisher, **choices: Any) -> None:
@@ -115,7 +114,7 @@ class _TracedSource:
         return self._source.stale_seconds()
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes the source."""
         self._source.close()
 
 
@@ -151,7 +150,7 @@ class _TracedPublisher:
 
 @contextmanager
 def _step(tracer: Tracer, name: str, **about: Any) -> Iterator[Span]:
-    """A span around a step; what the step raises is in it, in words only where they are meant for people."""
+    """A span around a step; records an exception of the step, in words only where these are meant for people."""
     with tracer.start_as_current_span(
         name, attributes=about, record_exception=False, set_status_on_exception=False
     ) as span:

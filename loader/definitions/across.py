@@ -1,4 +1,4 @@
-"""What the tenants of all documents say about each other: nobody may be there twice."""
+"""Checks across the tenants of all documents: no UUID may be defined twice."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _tenants_defined_twice(everything: list[tuple[str, Entry]]) -> Iterable[Foun
 
 
 def _users_of_two_tenants(everything: list[tuple[str, Entry]]) -> Iterable[Found]:
-    """A caller's UUID says which tenant's rules apply, so it can be of one tenant only."""
+    """Adds a fault for each user UUID of several tenants: the UUID of a caller selects the tenant whose rules apply."""
     if not _share_users(everything):
         return
     owners: dict[str, tuple[str, Entry, int]] = {}
@@ -71,6 +71,6 @@ def _shared_user(user: str, entry: Entry, index: int, other: str) -> Finding:
 
 
 def _place(file: str, entry: Entry, seen_from: str) -> str:
-    """Where a tenant is, as it is called in a message about the file ``seen_from``."""
+    """The place of a tenant, as named in a message about the file ``seen_from``."""
     place = f"tenants[{entry.path[-1]}]"
     return place if file == seen_from else f"{printable(file, len(file))}, {place}"

@@ -1,7 +1,7 @@
-"""The check of one tenant: every fault at once, and the tenant itself where there is none.
+"""The check of one tenant: all faults at once, and the tenant itself if there are none.
 
-The shape of each thing is checked by itself (``shapes``). What things say about each other is read from the raw values,
-so that a thing with a fault of its own hides no other fault, and makes none: a user whose password is wrong is there.
+``shapes`` checks the shape of each item separately. References between items are checked on the raw values, so that a
+faulty item neither hides nor causes other faults: a user with a faulty password still exists.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REFERABLE = ("users", "groups", "outcalls")
 """The lists whose members permissions refer to."""
 
 NUMBERED = "user:"
-"""What stands before a user's number in the alias that it makes, as in Wazo's ``WAZO_FWD_REFERER``."""
+"""The prefix of the alias that a user's number makes, as in Wazo's ``WAZO_FWD_REFERER``."""
 
 _MOST_PROPOSALS = 20
 """Unknown references of a tenant for which a similar id is looked up: each look-up reads all that are known."""
@@ -44,16 +44,16 @@ _MOST_PROPOSALS = 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a document says of one tenant.
+    """One tenant of a document, checked.
 
     Attributes:
-        path: the way to it.
-        label: what people call it.
-        uuid: in lower case; empty where it could not be read.
-        tenant: None where anything of it is at fault.
-        closed: what is known of it where something is at fault; None where nothing is, or its UUID is not known.
-        isolated: the tenant with its faulty permissions closed; None where nothing or something else is at fault.
-        users: the UUIDs of its users by their place in the list; empty texts where one could not be read.
+        path: the path to the tenant.
+        label: the tenant's label for people.
+        uuid: the tenant's UUID in lower case; empty if unreadable.
+        tenant: the tenant; None if anything in the tenant is at fault.
+        closed: the closed tenant if something is at fault; None if nothing is, or if the UUID is unknown.
+        isolated: the tenant with the faulty permissions closed; None if nothing or anything else is at fault.
+        users: the UUIDs of the users in the order of the list; an empty text for an unreadable one.
     """
 
     path: Path
@@ -66,7 +66,7 @@ class Entry:
 
 
 def check_shape(shape: type[_Shape], raw: object, path: Path, inner: int, findings: list[Finding]) -> _Shape | None:
-    """The raw value as the shape; None, and findings, where it has another one."""
+    """Returns the raw value as the shape; adds findings and returns None for another shape."""
     try:
         return shape.model_validate(raw)
     except ValidationError as error:
@@ -75,13 +75,13 @@ def check_shape(shape: type[_Shape], raw: object, path: Path, inner: int, findin
 
 
 def check_tenant(raw: object, path: Path, findings: list[Finding], memory: TenantMemory | None = None) -> Entry:
-    """Checks a tenant, and adds what is wrong with it to the findings.
+    """Checks a tenant, and adds the tenant's faults to the findings.
 
     Args:
-        raw: the tenant.
-        path: the way to it.
-        findings: what is wrong is added to them.
-        memory: what the last check left; items that are the very objects of then are not checked again.
+        raw: the tenant as the document holds it.
+        path: the path to the tenant.
+        findings: receives the faults.
+        memory: the state of the last check; items that are still the same objects are not checked again.
     """
     own: list[Finding] = []
     entry = _TenantCheck(raw, path, own, memory or TenantMemory()).entry()
@@ -135,7 +135,7 @@ class _TenantCheck:
         return Entry(self._path, label, uuid, None, callers, closed, isolated)
 
     def _isolated(self, whole: Tenant, errors: list[Finding]) -> Tenant | None:
-        """The tenant with its faulty permissions closed; None where something else is at fault."""
+        """The tenant with the faulty permissions closed; None if anything else is at fault."""
         depth = len(self._path)
         faulty = {found.path[depth + 1] for found in errors if found.path[depth : depth + 1] == ("call_permissions",)}
         if any(
@@ -175,7 +175,7 @@ class _TenantCheck:
         return items if isinstance(items, list) else []
 
     def _declared(self, key: str) -> list[str | int]:
-        """The ids of a list's members, empty texts where they have none; a fault where two have the same."""
+        """The ids of a list's members, empty texts for members without one; a fault for each id used twice."""
         raws = self._raws(key)
         items = map(self._memory.items[key].get, map(id, raws))
         declared = [_id_of(key, raw) if item is None else item.declared for raw, item in zip(raws, items, strict=True)]
@@ -186,7 +186,7 @@ class _TenantCheck:
         return declared
 
     def _claim(self, key: str, declared: list[str | int]) -> None:
-        """Adds a finding for everybody who has an id that somebody before has already."""
+        """Adds a finding for each item whose id an earlier item has."""
         id_key = "uuid" if key == "users" else "id"
         kind = {"users": "user", "groups": "group", "outcalls": "outcall"}.get(key, "permission")
         owners: dict[str | int, int] = {}
@@ -217,7 +217,7 @@ class _TenantCheck:
         return [entity for entity in entities if entity is not None]
 
     def _entity(self, key: str, raw: object, path: Path) -> Entity | None:
-        """What a member of one of the lists is; None, and findings, where it has another shape."""
+        """Returns a list member as an entity; adds findings and returns None for another shape."""
         check = {"users": self._user, "groups": self._group, "outcalls": self._outcall}.get(key, self._permission)
         return check(raw, path)
 
@@ -242,7 +242,7 @@ class _TenantCheck:
                     self._findings.append(Finding(path, problem, "give it to one of the two"))
 
     def _index_of(self, uuid: str) -> int:
-        """The place of a user in its list."""
+        """The index of a user in the list of users."""
         raws = self._raws("users")
         return next(index for index, raw in enumerate(raws) if _id_of("users", raw) == uuid)
 
@@ -266,7 +266,7 @@ class _TenantCheck:
         return self._whole_permission(shape, lists, path)
 
     def _whole_permission(self, shape: PermissionShape, lists: list[tuple[str, ...]], path: Path) -> CallPermission:
-        """The permission, and what it probably does not mean to say."""
+        """The permission, and warnings about probable mistakes."""
         mode = Mode(shape.mode)
         extensions = tuple(shape.extensions)
         if len(set(extensions)) != len(extensions):
@@ -301,7 +301,7 @@ class _TenantCheck:
     def _references(
         self, shape: GroupShape | PermissionShape | None, raw: object, path: Path, key: str
     ) -> tuple[str, ...]:
-        """The ids in one of a thing's lists; one that nothing has is a fault. What is no id has its fault already."""
+        """The ids in a list of references; an unknown id is a fault. A value that is no id was reported before."""
         if shape is not None:
             known = self._known[key]
             found = tuple([known[id_] for id_ in getattr(shape, key) if id_ in known])
@@ -325,7 +325,7 @@ class _TenantCheck:
         return self._once(references, (*path, key))
 
     def _once(self, members: list[tuple[int, str]], path: Path) -> tuple[str, ...]:
-        """The members of a list without those that are in it already."""
+        """The members of a list without duplicates."""
         once = {member: member for _, member in members}
         if len(once) != len(members):
             seen: set[str] = set()
@@ -352,7 +352,7 @@ class _TenantCheck:
 
 
 def _id_of(key: str, raw: object) -> str | int:
-    """The id of a member of one of the lists; an empty text where it has none."""
+    """The id of a list member; an empty text for a member without one."""
     if key == "call_permissions":
         number = raw.get("id") if isinstance(raw, dict) else None
         return number if isinstance(number, int) and not isinstance(number, bool) else ""

@@ -1,8 +1,8 @@
-"""What is known of a tenant with faults: who it has, so that none of its calls passes for somebody else's.
+"""Tenants with faults: their known users and outcalls, so that none of their calls is decided as another tenant's.
 
-A tenant that was never free of faults is *closed*: its users and outcalls are known, and it has no rules. Where faults
-are isolated, its sound permissions count, and a faulty one is closed: a deny denies everything to those whom it is
-associated with, an allow allows nothing.
+A tenant that was never free of faults is *closed*: users and outcalls are known, and there are no rules. Where faults
+are isolated, the sound permissions count, and a faulty one is closed: a deny denies everything to the associated users,
+an allow allows nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ EVERYTHING = "_!"
 def closed_tenant(
     uuid: str, raw: object, users: Iterable[User], declared: Mapping[str, Sequence[Any]], faults: int
 ) -> Tenant:
-    """The tenant without its rules.
+    """The closed tenant: without rules.
 
     Args:
-        uuid: its UUID, in lower case.
-        raw: what the document says of it.
-        users: those of its users that can be read.
-        declared: by list, the ids of its members, empty texts where they have none.
-        faults: how many keep it closed.
+        uuid: the tenant's UUID, in lower case.
+        raw: the tenant as the document holds it.
+        users: the readable users.
+        declared: the ids of the members by list, empty texts for members without one.
+        faults: number of faults that keep the tenant closed.
     """
     mapping = raw if isinstance(raw, dict) else {}
     name = mapping.get("name")
@@ -53,7 +53,7 @@ def closed_tenant(
 
 
 def without_rules(tenant: Tenant, faults: int) -> Tenant:
-    """A tenant that can be read, and cannot be published, without its rules."""
+    """A readable tenant that cannot be published, without rules."""
     users = tuple(User(user.uuid, aliases=user.aliases) for user in tenant.users)
     return Tenant(
         tenant.uuid,
@@ -67,7 +67,7 @@ def without_rules(tenant: Tenant, faults: int) -> Tenant:
 
 
 def closed_permission(raw: object, known: Mapping[str, Mapping[str, str]]) -> CallPermission | None:
-    """A permission with faults, closed; None: it cannot be told whom it is associated with."""
+    """A permission with faults, closed; None if the associations are unreadable."""
     if not isinstance(raw, dict):
         return None
     number, name = raw.get("id"), raw.get("name")

@@ -1,8 +1,8 @@
-"""One document: bytes in, what it says of each tenant and every fault out.
+"""One document: bytes in, each tenant and every fault out.
 
-A document is followed through its edits, and an edit costs what it changes: only the changed members of its long lists
-are read, checked and looked at for lines. What the edited document says is what it would say if it were read for the
-first time; wherever that is not certain, it is read as a whole.
+A document is followed through edits, and an edit costs no more than its changes: only the changed members of long lists
+are parsed, checked and located. The result equals that of reading the edited document for the first time; where this is
+not certain, the document is read as a whole.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MOST_FAULTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one document says.
+    """The content of one document, checked.
 
     Attributes:
-        entries: its tenants, in its order, the faulty ones included.
+        entries: the tenants in the order of the document, the faulty ones included.
         faults: errors and warnings, sorted.
-        complete: False where it may define a tenant that is not among the entries, or whose UUID is not known.
+        complete: False if the document may define a tenant that is not among the entries, or one of unknown UUID.
     """
 
     entries: tuple[Entry, ...]
@@ -45,7 +45,7 @@ class Checked:
 
 
 def unreadable(file: str, error: UnreadableError) -> Checked:
-    """What is known of a document that cannot be read: its fault."""
+    """The content of an unreadable document: one fault."""
     return Checked((), (Fault(file, error.line, "", "", "", error.problem, error.remedy),), complete=False)
 
 
@@ -53,17 +53,17 @@ def check_document(file: str, data: bytes) -> Checked:
     """Reads and checks a document.
 
     Args:
-        file: its name, for the faults; the ending says whether it is YAML or JSON.
-        data: its content.
+        file: the file's name, for the faults; the ending tells YAML from JSON.
+        data: the file's content.
     """
     return FollowedDocument(file).check(data)
 
 
 class FollowedDocument:
-    """A document through its edits.
+    """A document that is followed through edits.
 
     Args:
-        file: its name, for the faults; the ending says whether it is YAML or JSON.
+        file: the file's name, for the faults; the ending tells YAML from JSON.
     """
 
     def __init__(self, file: str) -> None:
@@ -73,16 +73,16 @@ class FollowedDocument:
         self._last: tuple[bytes, Checked] | None = None
 
     def check(self, data: bytes) -> Checked:
-        """What the document says now; the very object of the last time where its bytes are the same.
+        """Returns the content of the document; the same object as before if the bytes are equal.
 
-        Of a tenant, what did not change and refers to nothing that is gone is the very object of the last time.
+        Items of a tenant that did not change and refer to nothing removed stay the same objects.
         """
         if self._last is None or self._last[0] != data:
             self._last = data, self._read(data)
         return self._last[1]
 
     def lines(self, paths: Iterable[Path]) -> Lines | None:
-        """The lines of values of the document as it was checked last, if it could be read."""
+        """The lines of values in the document as checked last; None for an unreadable document."""
         try:
             return self._text.lines(paths)
         except UnreadableError:
@@ -128,9 +128,9 @@ class FollowedDocument:
 
 
 def _foremost(findings: list[Finding]) -> list[Finding]:
-    """The findings that are told: all of them, or the first ones, errors before warnings, and how many there are more.
+    """The reported findings: all, or the first ones, errors before warnings, and the number of the others.
 
-    Finding the line of each of hundreds of thousands takes minutes, and nobody reads them.
+    Locating hundreds of thousands takes minutes, and no person reads that many.
     """
     if len(findings) <= MOST_FAULTS:
         return findings
@@ -141,7 +141,7 @@ def _foremost(findings: list[Finding]) -> list[Finding]:
 
 
 def _tenant_index(path: Path) -> int | None:
-    """The place of the tenant that the way leads into; None where it leads elsewhere."""
+    """The index of the tenant that the path leads into; None for any other path."""
     match path:
         case ("tenants", int(index), _, *_):
             return index

@@ -1,4 +1,4 @@
-"""The expectations of a tenant: their shape, and whether all that they name is there."""
+"""The expectations of a tenant: their shape, and the existence of every reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class References(Protocol):
     """Proposes what to do about a reference to nothing."""
 
     def __call__(self, key: str, text: str) -> str:
-        """The remedy for a reference into one of the tenant's lists, given its name and what was written."""
+        """The remedy for a reference into one of the tenant's lists, given the list and the reference."""
         ...
 
 
@@ -35,10 +35,10 @@ class ExpectationCheck:
     """Checks the expectations of one tenant.
 
     Args:
-        known: the ids of its users, groups and outcalls, by list.
-        remedy: what to do about one that is not among them.
-        inner: steps of a way that a message need not repeat.
-        findings: what is wrong is added to them.
+        known: the ids of the tenant's users, groups and outcalls, by list.
+        remedy: gives the remedy for an unknown id.
+        inner: number of steps of a path that a message need not repeat.
+        findings: receives the faults.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the checks find, before it has a line."""
+"""The findings of the checks, before they are located."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 TENANT_DEPTH = 2
-"""Steps to a tenant: ``tenants``, its index."""
+"""Length of the path to a tenant: ``tenants``, index."""
 
 PERMISSION_DEPTH = 4
-"""Steps to a permission: ``tenants``, its index, ``call_permissions``, its index."""
+"""Length of the path to a permission: ``tenants``, index, ``call_permissions``, index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong at a place of a document.
+    """A fault at a path of a document.
 
     Attributes:
-        path: the way to the value.
-        problem: what is wrong.
-        remedy: what to do.
-        severity: whether it keeps the tenant from being published.
-        key: whether its key is at fault, not the value.
-        line: where it is known already.
+        path: the path to the value.
+        problem: the fault.
+        remedy: the remedy.
+        severity: whether the tenant cannot be published.
+        key: whether the key is at fault, not the value.
+        line: the line, if known already.
     """
 
     path: Path
@@ -45,13 +45,13 @@ class Finding:
         return Finding((*path, *self.path), self.problem, self.remedy, self.severity, self.key, self.line)
 
     def fault(self, file: str, lines: Lines | None, tenant: str, permission: str = "") -> Fault:
-        """The finding as people see it.
+        """The fault that people see.
 
         Args:
-            file: where it was found.
-            lines: those of the file, where it could be read.
-            tenant: the label of the tenant that it is in.
-            permission: the label of the permission that it is in.
+            file: the file's name.
+            lines: the lines of the file, if readable.
+            tenant: the tenant's label.
+            permission: the permission's label.
         """
         line = self.line
         if line is None and lines is not None:
@@ -60,11 +60,11 @@ class Finding:
 
 
 def labels(top: object, path: Path) -> tuple[str, str]:
-    """What people call the tenant and the permission that a way leads into; empty texts where it leads into none.
+    """The labels of the tenant and the permission that a path leads into; empty texts if there are none.
 
     Args:
         top: the document.
-        path: the way.
+        path: the path.
     """
     tenant = tenant_label(_follow(top, path[:TENANT_DEPTH]))
     if path[TENANT_DEPTH : PERMISSION_DEPTH - 1] != ("call_permissions",):
@@ -73,7 +73,7 @@ def labels(top: object, path: Path) -> tuple[str, str]:
 
 
 def tenant_label(raw: object) -> str:
-    """The tenant's name, or its UUID where it has no name."""
+    """The tenant's name, or the UUID of a tenant without one."""
     if not isinstance(raw, dict):
         return ""
     texts = (value for value in (raw.get("name"), raw.get("uuid")) if isinstance(value, str) and value)
@@ -81,7 +81,7 @@ def tenant_label(raw: object) -> str:
 
 
 def permission_label(raw: object) -> str:
-    """``12 (no-international)``, as far as it is known."""
+    """``12 (no-international)``, as far as id and name are known."""
     if not isinstance(raw, dict):
         return ""
     number, name = raw.get("id"), raw.get("name")

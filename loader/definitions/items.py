@@ -1,8 +1,8 @@
-"""What a tenant's lists hold, checked one by one: users, groups, outcalls and permissions.
+"""The items of a tenant's lists, checked one by one: users, groups, outcalls and permissions.
 
-An item without an error is settled: as long as it is what it was, and what it refers to is there, it means the same,
-also at another place of its list. What is at fault is not settled: its fault may name its place, or something that
-could be meant instead, and any edit may make that another.
+An item without an error is settled: while item and references are unchanged, so is the meaning, also at another index
+of the list. A faulty item is not settled: the fault may name the index, or another item that may be meant, and any edit
+may change those.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Entity: TypeAlias = User | Group | Outcall | CallPermission
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A member of one of a tenant's lists, settled.
+    """A settled member of one of a tenant's lists.
 
     Attributes:
-        raw: what the document says.
-        declared: the id that it has.
-        entity: what it is.
-        warnings: what it probably does not mean to say, with the way from the item on.
+        raw: the value in the document.
+        declared: the item's id.
+        entity: the item as an object of the model.
+        warnings: warnings about probable mistakes, with paths from the item on.
     """
 
     raw: object
@@ -40,11 +40,12 @@ class Item:
 
 @dataclass(slots=True)
 class TenantMemory:
-    """What the last check of a tenant left for the next.
+    """The state that the last check of a tenant leaves for the next.
 
     Attributes:
-        items: by list, and by the identity of the raw value (which an item holds, so that no other value gets it).
-        known: the ids that could be referred to, by list.
+        items: the items by list, and by the identity of the raw value (held by the item, so that the identity is not
+            reused).
+        known: the ids that references may name, by list.
     """
 
     items: dict[str, dict[int, Item]] = field(default_factory=lambda: {key: {} for key in LONG_LISTS})

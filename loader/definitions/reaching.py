@@ -1,4 +1,4 @@
-"""From what a tenant says of its emergency numbers and of how it dials to what rules are compiled with."""
+"""From a tenant's definitions of emergency numbers and dialling to the values that rules are compiled with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def emergency_of(shape: EmergencyShape | None) -> tuple[str, ...]:
 
 
 def dialling_of(shape: DiallingShape | None) -> Dialling | None:
-    """How the tenant dials; None: extensions are read as they are."""
+    """The tenant's dialling; None: extensions are read unchanged."""
     if shape is None:
         return None
     country = shape.country or ""

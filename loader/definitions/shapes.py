@@ -187,7 +187,7 @@ class DiallingShape(_Shape):
 
 
 class TenantShape(_Shape):
-    """A tenant, without what its lists hold."""
+    """A tenant, without the members of the lists."""
 
     uuid: _Uuid
     name: _Text = ""

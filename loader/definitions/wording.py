@@ -43,13 +43,13 @@ def findings(error: ValidationError, base: Path, inner: int, shape: type[BaseMod
 
 
 def finding(error: ErrorDetails, base: Path, inner: int, shape: type[BaseModel]) -> Finding:
-    """Puts one of pydantic's errors into words. No value of a password is among them.
+    """Puts one of pydantic's errors into words, without the value of a password.
 
     Args:
-        error: what pydantic found.
-        base: the way to what was checked.
-        inner: how many steps of the way the message need not repeat, because its beginning names the permission.
-        shape: what was checked; its keys are proposed for an unknown one.
+        error: pydantic's error.
+        base: the path to the checked value.
+        inner: number of steps of the path that the message need not repeat after naming the permission.
+        shape: the shape of the checked value; known keys are proposed for an unknown one.
     """
     path = base + error["loc"]
     name = path_text(path[inner:]) or path_text(path)
@@ -72,7 +72,7 @@ def finding(error: ErrorDetails, base: Path, inner: int, shape: type[BaseModel])
 
 
 def _got(value: object) -> str:
-    """What kind of value it is. Never the value: it may be a password, and ``007`` is no longer what was written."""
+    """The kind of a value. Never the value: that may be a password, and ``007`` is no longer the written text."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):

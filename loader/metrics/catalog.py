@@ -1,4 +1,4 @@
-"""Every metric of the loader: what it tells, and which values its labels have. docs/metrics.md is made from it."""
+"""Every metric of the loader, with help text and label values; the source of docs/metrics.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the loader counts and measures, in a registry of its own. The list for people: docs/metrics.md."""
+"""The loader's metrics, in a separate registry. The list for people: docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 class LoaderMetrics:
-    """Counts what the loader's cycles come to. One thread notes, any number may read.
+    """Counts the results of the loader's cycles. One thread writes, any number may read.
 
     Args:
-        version: the loader's own.
+        version: the loader's version.
         leading: whether this loader leads.
-        stale: for how many seconds a change of the source may be unknown here.
+        stale: gives the seconds for which a change of the source may be unknown here.
 
     Attributes:
         registry: what ``/metrics`` shows.
-        last_success: when the last cycle ended that did not fail, in Unix time; 0 before the first.
-        problem: what the last cycle failed of, in words; empty where it did not fail.
+        last_success: end of the last successful cycle, in Unix time; 0 before the first.
+        problem: the failure of the last cycle in words; empty after a success.
     """
 
     def __init__(self, version: str, leading: Callable[[], bool], stale: Callable[[], float] = lambda: 0.0) -> None:
@@ -95,9 +95,9 @@ def _outcome(report: SyncReport) -> tuple[str, str]:
 
 
 class _StateCollector(Collector):
-    """Gauges that are read where they are at each scrape.
+    """Gauges whose values are read at each scrape.
 
-    What the definitions are like is told while this loader leads alone: what it read before it lost the lead is old.
+    The gauges of definitions are reported only while this loader leads: an earlier reading is old.
     """
 
     def __init__(self, version: str, leading: Callable[[], bool], stale: Callable[[], float]) -> None:
@@ -107,7 +107,7 @@ class _StateCollector(Collector):
         self.report: SyncReport | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges, as prometheus_client asks for them."""
+        """The gauges, in the form of prometheus_client's collectors."""
         yield _gauge("rightcall_build_info", {(self._version,): 1})
         leading = self._leading()
         yield _gauge("rightcall_loader_leading", {(): leading})

@@ -7,15 +7,15 @@ _STEPS = (1 << 18, 1 << 12, 1 << 6, 1)
 
 
 class Pair:
-    """A part of the old text, and the part of the new text that is there now. Places are counted from their beginnings.
+    """A part of the old text, and the part of the new text that replaced it. Offsets count from the start of each text.
 
     Args:
         old: the text before.
         start: where the old part begins.
-        end: where it ends.
+        end: where the old part ends.
         new: the text after.
         new_start: where the new part begins.
-        new_end: where it ends.
+        new_end: where the new part ends.
     """
 
     def __init__(self, old: bytes, start: int, end: int, new: bytes, new_start: int, new_end: int) -> None:
@@ -28,10 +28,10 @@ class Pair:
         self._common = self._common_start(), self._common_end()
 
     def changed(self, last: int) -> tuple[int, int]:
-        """What of the old part another text took the place of: where that begins and ends.
+        """The bounds of the text that was replaced within the old part.
 
-        Where several would do (of two equal lines, either may be the new one), it ends at ``last`` or before, if one
-        does.
+        Of several possible bounds (of two equal lines, either may be the new one), those that end at ``last`` or before
+        are preferred.
         """
         first = min(self._common[0], last, last + self._longer)
         return first, max(self._size - self._common[1], first, first - self._longer)

@@ -1,8 +1,8 @@
-"""From one text to the next: of a text whose long lists changed, only the members that did are read.
+"""From one text to the next: only the changed members of long lists are parsed.
 
-The old and the new text are compared as bytes. Whatever is around the long lists must be the same in both; then the new
-text means what the old one meant, but for the members in the changed parts of the lists, if these parts, read by
-themselves, are members and nothing else. Whether they are, the readers of JSON and YAML say.
+The old and the new text are compared as bytes. The text around the long lists must be the same in both. Then the new
+text has the meaning of the old one except for the members in the changed parts of the lists, if these parts, parsed
+alone, are members and nothing else. The readers of JSON and YAML check that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Place(NamedTuple):
-    """A list whose text may have changed, and where its members are in the new text."""
+    """A list whose text may have changed, and the places of the members in the new text."""
 
     members: Members
     start: int
@@ -31,13 +31,13 @@ def follow(old: bytes, new: bytes, lists: Sequence[Members], parse_members: Call
     """Makes the lists of the old text those of the new one.
 
     Args:
-        old: the text that the lists are in.
-        new: the text that they are to be in.
+        old: the text that holds the lists.
+        new: the text whose lists are wanted.
         lists: in the order of the text.
-        parse_members: reads the members in a changed part of a list; None where it cannot.
+        parse_members: parses the members in a changed part of a list; returns None if the whole text must be read.
 
     Returns:
-        Whether it was possible; if not, the lists are as they were.
+        Whether the edit succeeded; otherwise the lists are unchanged.
     """
     places = _places(old, new, lists)
     changes = [change for place in places or () if (change := _change(old, new, place)) is not None]
@@ -87,7 +87,7 @@ def _places(old: bytes, new: bytes, lists: Sequence[Members]) -> list[_Place] | 
 
 
 def _change(old: bytes, new: bytes, place: _Place) -> Change | None:
-    """The members that an edit of one list touches; None where it touches none."""
+    """The members that an edit of one list touches; None if there are none."""
     members, bounds = place.members, place.members.bounds
     size, now_size = members.end - members.start, place.end - place.start
     pair = Pair(old, members.start, members.end, new, place.start, place.end)

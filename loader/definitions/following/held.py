@@ -1,4 +1,4 @@
-"""A text that is followed through its edits."""
+"""A text that is followed through edits."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _START = "write 'tenants:' and below it the tenants, as docs/definitions.md show
 
 
 class HeldText:
-    """The last state of a text that could be read, and what it says.
+    """The last readable state of a text, and the document parsed from that state.
 
     Args:
-        file: its name; the ending says whether it is YAML or JSON.
+        file: the file's name; the ending tells YAML from JSON.
     """
 
     def __init__(self, file: str) -> None:
@@ -36,10 +36,10 @@ class HeldText:
         self._document = Document(None, repeats_key=False)
 
     def follow(self, data: bytes) -> Document | None:
-        """What the text says now, where that can be told by reading only what changed in its long lists.
+        """The document of the new text, if parsing the changed parts of long lists suffices.
 
-        The document is the one of the last time, with the new members in its lists; a member that did not change is
-        the very object that it was. None: ``read`` has to be called.
+        The document object stays the same, with new members in the lists; unchanged members stay the same objects.
+        None: ``read`` has to be called.
         """
         data = data.removeprefix(_BOM)
         before, document = self._data, self._document
@@ -49,10 +49,10 @@ class HeldText:
         return document if followed else None
 
     def read(self, data: bytes) -> Document:
-        """What the text says, read as a whole.
+        """The document, read as a whole.
 
         Raises:
-            UnreadableError: it says nothing; then the state is the one of before.
+            UnreadableError: the text is unreadable; the state is unchanged.
         """
         data = data.removeprefix(_BOM)
         document = _parse(data, self._reader)

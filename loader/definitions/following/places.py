@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Inner(NamedTuple):
-    """The lines within a member, counted from its beginning."""
+    """The lines within a member, counted from the member's first."""
 
     member: object
     paths: set[Path]
@@ -24,7 +24,7 @@ class _Inner(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A member whose lines are asked for: the way to it, what it is, its text and what of it is wanted."""
+    """A member whose lines are wanted: path, value, text, and the wanted paths within."""
 
     path: Path
     member: object
@@ -46,12 +46,12 @@ class Places:
         self._inner: dict[int, _Inner] = {}
 
     def lines(self, data: bytes, document: Document, paths: Iterable[Path]) -> Lines:
-        """The lines of these values.
+        """Returns the lines of values.
 
         Args:
             data: the text.
-            document: what it says.
-            paths: the ways to the values.
+            document: the document parsed from the text.
+            paths: the paths to the values.
 
         Raises:
             UnreadableError: the text is too deep.
@@ -64,7 +64,7 @@ class Places:
         return locate(self._reader.tokens(data), paths) if lines is None else lines
 
     def _by_parts(self, data: bytes, document: Document, paths: list[Path]) -> Lines | None:
-        """The lines, from the text without its members and the members by themselves; None where that may differ."""
+        """The lines, from the text without members and from each member alone; None if these may be wrong."""
         wanted, others = _by_member(document.lists, paths)
         if wanted is None:
             return None
@@ -85,7 +85,7 @@ class Places:
     def _asked(
         self, data: bytes, lists: Iterable[Members], wanted: dict[Path, dict[int, set[Path]]]
     ) -> Iterator[_Asked]:
-        """The members that are wanted, in the order of the text, each with the lines that are before its first."""
+        """The wanted members in the order of the text, each with the number of lines before."""
         line = at = 0
         for members in lists:
             for index, paths in sorted(wanted[members.path].items()):
@@ -120,7 +120,7 @@ def _by_member(
 
 
 def _without_members(data: bytes, lists: Iterable[Members]) -> bytes:
-    """The text with nothing in its long lists but the ends of lines."""
+    """The text with only line ends in the long lists."""
     parts = []
     at = 0
     for members in lists:

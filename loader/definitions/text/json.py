@@ -1,4 +1,4 @@
-"""JSON as Python's reader takes it, and its tokens with their lines."""
+"""JSON as Python's reader accepts the format, and the tokens with their lines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TOKEN = re.compile(r'([\[{])|([\]}])|("[^"\\]*(?:\\.[^"\\]*)*")|([^\s\[\]{}:,"]
 
 
 def parse(data: bytes) -> Document:
-    """Reads a JSON text, which is known to be UTF-8.
+    """Reads a JSON text in valid UTF-8.
 
     Raises:
-        UnreadableError: it is no JSON.
+        UnreadableError: the text is not JSON.
     """
     try:
         value, lists = read_document(data.decode())
@@ -34,13 +34,13 @@ def parse(data: bytes) -> Document:
 
 
 def parse_members(change: Change) -> Members | None:
-    """The members that a list has now where it was changed; their places are those in the changed part.
+    """Parses the members in the changed part of a list; their offsets count from the start of the part.
 
-    What is before and behind the part is as it was, so it means what it meant. All that has to be seen is that members
-    stand there, each with its comma.
+    The text around the part is unchanged, and so is its meaning. The part must hold members and their commas, nothing
+    else.
 
     Returns:
-        None where something else stands there: the text must be read as a whole.
+        None for anything else in the part: the text must be read as a whole.
     """
     try:
         text = change.new.decode()
@@ -74,7 +74,7 @@ def _parse_whole(data: bytes) -> Document:
 
 
 def member_start(data: bytes, bound: int) -> int:
-    """Where a member begins, given its bound: behind the comma and all blanks, which may change without it."""
+    """The start of a member, given the member's bound: behind the comma and all blanks."""
     found = _SEPARATOR.match(data, bound)
     return bound if found is None else found.end()
 

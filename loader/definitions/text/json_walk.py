@@ -1,7 +1,7 @@
-"""JSON read from the outside in, so that it is known where each member of a long list stands.
+"""JSON read from the outside in, which gives the place of each member of a long list.
 
-The lists and mappings around the long lists are taken apart here; everything else is read by Python's own reader. A
-text that is not as expected is no fault here: ``json_text`` reads it once more as a whole, and says what is wrong.
+The lists and mappings around the long lists are taken apart here; everything else is read by Python's own reader. An
+unexpected text is no fault here: ``json_text`` reads the text again as a whole, and names the fault.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KEYS = {
         *("mode", "password", "extensions", "groups", "outcalls"),
     )
 }
-"""One object for a key, however often it is written."""
+"""One object for all occurrences of a key."""
 
 
 class UnexpectedError(ValueError):
@@ -47,11 +47,11 @@ _READ = json.JSONDecoder(object_pairs_hook=_mapping).raw_decode
 
 
 def read_document(text: str) -> tuple[dict[str, object], tuple[Members, ...]]:
-    """The value of a whole text, and its long lists.
+    """The value of a whole text, and the long lists.
 
     Raises:
-        ValueError: it is no JSON, no mapping, or a key is in a mapping twice.
-        RecursionError: it is too deep.
+        ValueError: the text is not JSON, not a mapping, or has a key twice in a mapping.
+        RecursionError: the text is too deep.
     """
     walk = _Walk(text)
     value, at = walk.mapping(_past(_BLANK, text, 0), walk.top)
@@ -64,15 +64,15 @@ def read_document(text: str) -> tuple[dict[str, object], tuple[Members, ...]]:
 
 
 def read_members(text: str, *, first: bool) -> tuple[list[object], list[int]]:
-    """Members that stand in the middle of a list, and where each of them ends.
+    """Members in the middle of a list, and the end of each.
 
     Args:
         text: from the end of the member before, or from behind the bracket.
-        first: whether there is none before; else it begins with a comma, or is blank.
+        first: whether no member precedes; otherwise the text begins with a comma, or is blank.
 
     Raises:
-        ValueError: it is something else.
-        RecursionError: it is too deep.
+        ValueError: the text holds something else.
+        RecursionError: the text is too deep.
     """
     values: list[object] = []
     ends: list[int] = []
@@ -94,7 +94,7 @@ class _Walk:
         self.lists: list[Members] = []
 
     def mapping(self, at: int, read: Callable[[str, int], tuple[object, int]]) -> tuple[dict[str, object], int]:
-        """The mapping that begins there, and its end, given what reads the value of a key."""
+        """The mapping that begins at an offset, and the mapping's end, given the reader for the value of a key."""
         out: dict[str, object] = {}
         at = self._opened(at, "{")
         while (end := self._closed(at, "{")) is None:

@@ -1,6 +1,6 @@
-"""Lines of values, and the keys that stand twice in a mapping.
+"""Lines of values, and keys that occur twice in a mapping.
 
-Both need a second walk over the text. Nearly every text is without a fault, so it is made only where there is one.
+Both need a second walk over the text, made only for a text with faults: nearly every text has none.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Lines:
-    """Where things are in a text.
+    """The lines of values in a text.
 
     Attributes:
-        repeated: keys that stood in their mapping before: the way to each, and its line.
+        repeated: repeated keys of mappings: path and line of each.
     """
 
     repeated: list[tuple[Path, int]] = field(default_factory=list)
@@ -29,18 +29,18 @@ class Lines:
     _keys: dict[Path, int] = field(default_factory=dict)
 
     def include(self, path: Path, inner: Lines, lines: int) -> None:
-        """Adds what was found in a part of the text.
+        """Adds the lines of a part of the text.
 
         Args:
-            path: the way to the value that the part is.
-            inner: where things are in the part.
-            lines: how many lines are before it.
+            path: the path to the part's value.
+            inner: the lines within the part.
+            lines: number of lines before the part.
         """
         self._values.update({(*path, *way): lines + line for way, line in inner._values.items()})
         self._keys.update({(*path, *way): lines + line for way, line in inner._keys.items()})
 
     def of(self, path: Path, *, key: bool = False) -> int | None:
-        """The line of a value, or of its key; of the nearest thing around it where the text does not have it."""
+        """The line of a value or a key; for an absent one, the line of the nearest value around."""
         if key and path in self._keys:
             return self._keys[path]
         while path and path not in self._values:
@@ -50,7 +50,7 @@ class Lines:
 
 @dataclass(slots=True)
 class _Open:
-    """A list or mapping on the way to the current token; ``wanted`` is the part of the wanted paths below it."""
+    """A list or mapping around the current token; ``wanted`` is the part of the wanted paths below."""
 
     mapping: bool
     wanted: dict[Step, Any] | None
@@ -59,11 +59,11 @@ class _Open:
 
 
 def locate(tokens: Iterable[Token], paths: Iterable[Path], depth: int = 0) -> Lines:
-    """Finds the lines of the paths, and of everything around them.
+    """Finds the lines of paths and of the values around.
 
     Args:
-        tokens: of a text, or of one value in it.
-        paths: the ways to what is looked for.
+        tokens: the tokens of a text, or of one value.
+        paths: the wanted paths.
         depth: how many levels are around the tokens.
 
     Raises:
@@ -119,7 +119,7 @@ class _Walk:
             self._lines._keys[self._path()] = line  # noqa: SLF001 - the tree is built here, in one place
 
     def _value(self, line: int) -> dict[Step, Any] | None:
-        """Notes the line of the value that starts, where it is wanted; returns what is wanted below it."""
+        """Notes the line of the starting value, if wanted; returns the wanted paths below."""
         if not self._open:
             self._lines._values[()] = line  # noqa: SLF001 - the tree is built here, in one place
             return self._wanted

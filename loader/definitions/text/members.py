@@ -1,4 +1,4 @@
-"""The members of a long list, and where each of them stands in the text."""
+"""The members of a long list, and the place of each in the text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 class Members:
-    """The members of one list of a text, and where they stand in it.
+    """The members of one list, and their places in the text.
 
     Args:
-        path: the way to the list.
-        values: the list itself, as it is in the document's value.
+        path: the path to the list.
+        values: the list itself, an object of the document's value.
         bounds: in bytes and ascending, one more than there are members: the text of a member goes from its bound to the
-            next. In JSON it begins behind the member before (or behind the bracket), in YAML with the line of its dash.
+            next. In JSON a member begins behind the previous one (or behind the bracket), in YAML with the line of the
+            dash.
         column: how many blanks are before each dash in YAML.
     """
 
@@ -47,13 +48,13 @@ class Members:
             self.bounds = array("Q", [bound + distance for bound in self.bounds])
 
     def replace(self, first: int, behind: int, members: Members, distance: int) -> None:
-        """Puts other members in the place of some.
+        """Replaces members.
 
         Args:
-            first: the first one to go.
-            behind: the first one to stay after that.
-            members: what comes in their place, at its place in the new text.
-            distance: how far the members behind have moved.
+            first: the first member to replace.
+            behind: the first member after those that stays.
+            members: the new members, with their places in the new text.
+            distance: bytes by which the members behind have moved.
         """
         self.values[first:behind] = members.values
         kept = self.bounds[: first + 1]
@@ -64,14 +65,14 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A part of a list's text that another part took the place of.
+    """A part of a list's text that was replaced.
 
     Attributes:
-        place: the list, as it was.
-        first: the first member that is touched.
-        behind: the first one after it that is not.
-        old: the text of those between.
-        new: the text that is there now.
+        place: the list before the edit.
+        first: the first member of the part.
+        behind: the first member behind the part.
+        old: the replaced text.
+        new: the replacing text.
         ends_text: whether nothing follows, neither before nor now.
     """
 
@@ -89,7 +90,7 @@ class Change:
 
 
 def in_bytes(text: str, places: Iterable[int]) -> Iterator[int]:
-    """Places in a text, ascending, as places in its UTF-8."""
+    """Converts ascending offsets in a text to offsets in the UTF-8 bytes."""
     if text.isascii():
         yield from places
         return
@@ -102,13 +103,13 @@ def in_bytes(text: str, places: Iterable[int]) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a text says.
+    """The value of a text.
 
     Attributes:
         value: dicts (whose keys are text), lists, str, int, float, bool, None and ``Date``.
-        repeats_key: whether some mapping has a key twice; the last one is in ``value``.
-        lists: in the order of the text, those long lists in ``value`` whose members it is known where they stand. Only
-            where no key is there twice.
+        repeats_key: whether a mapping has a key twice; the last one is in ``value``.
+        lists: the long lists in ``value`` whose members' places are known, in the order of the text. Empty if a key is
+            repeated.
     """
 
     value: object

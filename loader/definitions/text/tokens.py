@@ -13,7 +13,7 @@ LONG_LISTS = ("users", "groups", "outcalls", "call_permissions")
 """The lists of a tenant."""
 
 MEMBER_DEPTH = 4
-"""Steps to a member of such a list: ``tenants``, an index, the list, an index. So many levels are around it."""
+"""Length of the path to a member of a long list: ``tenants``, an index, the list, an index."""
 
 Step: TypeAlias = str | int
 Path: TypeAlias = tuple[Step, ...]
@@ -21,12 +21,12 @@ Path: TypeAlias = tuple[Step, ...]
 
 
 class UnreadableError(Exception):
-    """A document that cannot be read at all, so that nothing is known of its tenants.
+    """A document that cannot be read at all: the tenants are unknown.
 
     Attributes:
-        problem: what is wrong; no content of the document.
-        remedy: what to do.
-        line: counted from 1; None where it is not known.
+        problem: the fault, without content of the document.
+        remedy: the remedy.
+        line: counted from 1; None if unknown.
     """
 
     def __init__(self, problem: str, remedy: str, line: int | None = None) -> None:
@@ -51,9 +51,9 @@ class Kind(Enum):
 
 
 Token: TypeAlias = tuple[Kind, str, int]
-"""One step through a text, the same for YAML and JSON: what it is, the text of a scalar, the line counted from 1.
+"""A token of YAML or JSON: kind, text of a scalar, and line, counted from 1.
 
-Whether a scalar is a key follows from where it stands; the text is there for keys, and may be for values.
+Whether a scalar is a key follows from the position; keys have a text, values may have one.
 """
 
 
@@ -67,11 +67,11 @@ def too_deep(line: int | None) -> UnreadableError:
 
 
 def printable(text: str, longest: int = 80) -> str:
-    """The text as it may stand in one line of a message: without control characters, and not too long."""
+    """The text as one line of a message: without control characters, shortened if long."""
     shown = text if len(text) <= longest else f"{text[:longest]}…"
     return shown if shown.isprintable() else ascii(shown)[1:-1]
 
 
 def path_text(path: Path) -> str:
-    """The path as people write it: ``tenants[0].users[3].uuid``."""
+    """The path in the notation for people: ``tenants[0].users[3].uuid``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{printable(step)}" for step in path).removeprefix(".")

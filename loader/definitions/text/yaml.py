@@ -1,9 +1,9 @@
 """YAML, read from libyaml's events.
 
-PyYAML's own loaders make a node for every value before they make the value: 40 bytes of memory for a byte of YAML, and
-most of the time. They also take the last of two equal keys without a word. Here the values come straight from the
-events: a plain scalar is what PyYAML's safe loader takes it for, a tag other than ``!!str`` is refused, and so are
-aliases that would make a small text a large document.
+PyYAML's own loaders make a node for every value first: 40 bytes of memory for a byte of YAML, and most of the time.
+Those loaders also accept the last of two equal keys silently. Here the values come straight from the events: a plain
+scalar has the value that PyYAML's safe loader gives, tags other than ``!!str`` are faults, and so are aliases that
+would make a small text a large document.
 """
 
 from __future__ import annotations
@@ -63,19 +63,19 @@ _KINDS = {
 
 
 def parse(data: bytes) -> Document:
-    """Reads a YAML text, which is known to be UTF-8.
+    """Reads a YAML text in valid UTF-8.
 
     Raises:
-        UnreadableError: it is no YAML, or of a kind that is not read here; the error says why.
+        UnreadableError: the text is not YAML, or uses features outside the supported part; the error names the reason.
     """
     return _Builder().document(data)
 
 
 def parse_members(change: Change) -> Members | None:
-    """The members that a list has now where it was changed; their places are those in the changed part.
+    """Parses the members in the changed part of a list; their offsets count from the start of the part.
 
     Returns:
-        None where it is not certain that the part means the same by itself: the text must be read as a whole.
+        None if the part alone may have another meaning: the text must be read as a whole.
     """
     column = change.place.column
     if not change.new:
@@ -92,7 +92,7 @@ def parse_members(change: Change) -> Members | None:
 
 
 def member_start(data: bytes, bound: int) -> int:
-    """Where a member begins, given its bound: with the line of its dash."""
+    """The start of a member, given the member's bound: the line of the dash."""
     del data
     return bound
 
@@ -101,7 +101,7 @@ def member_tokens(data: bytes, column: int) -> list[Token] | None:
     """The tokens of a member, given its text.
 
     Returns:
-        None where it is not certain that the text means the same by itself.
+        None if the text alone may have another meaning.
     """
     if not yaml_members.is_indented(data, column):
         return None
@@ -109,7 +109,7 @@ def member_tokens(data: bytes, column: int) -> list[Token] | None:
 
 
 def tokens(data: bytes) -> Iterator[Token]:
-    """The tokens of a text that ``parse`` has read. An alias is a scalar: what it stands for is elsewhere."""
+    """The tokens of a text that ``parse`` has read. An alias is a scalar: the anchored value is elsewhere."""
     for event in _events(data):
         kind = _KINDS.get(type(event))
         if kind is not None:
@@ -134,7 +134,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 
 def plain(text: str) -> object:
-    """The value of a scalar without quotes, as PyYAML's safe loader reads it."""
+    """The value of a scalar without quotes, as in PyYAML's safe loader."""
     for tag, expression in _RESOLVERS.get(text[:1], ()):
         if expression.match(text):
             read = _READERS.get(tag)
@@ -255,7 +255,7 @@ class _Builder:
         self._open.append(_Frame(into, event.anchor, self._seen - 1, marks))
 
     def _marks(self, event: Any, into: list[object]) -> list[Mark] | None:
-        """Where to note the beginnings of a list's members, if it is a long one."""
+        """The list that receives the members' starts, for a long list."""
         if len(self._open) + self._depth != MEMBER_DEPTH - 1:
             return None
         path: Path = ()
@@ -295,7 +295,7 @@ class _Builder:
         self._add(value, event)
 
     def _add(self, value: object, event: Any) -> None:
-        """Puts a value where it belongs: behind the key that waits for it, or at the end of the list."""
+        """Adds a value to the mapping under the waiting key, or to the end of the list."""
         self._seen += 1
         if not self._open:
             self._top = value

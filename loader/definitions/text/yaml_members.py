@@ -1,9 +1,9 @@
-"""Where the members of YAML's long lists stand, and when the text of some means the same without the rest.
+"""The places of members in YAML's long lists, and when members alone have the same meaning as in the whole text.
 
-It does where each member begins a line with its dash, all dashes are below each other, and every line of it goes
-deeper, or is empty or a remark. For at such a dash the reader of YAML is in the same state whatever came before: all
-that was deeper is closed, and what is around the list counts no more until a line goes less deep. What could reach
-further is not read this way: anchors, aliases and tags, tabs, and characters that end a line for YAML alone.
+Members alone have the same meaning if each begins a line with a dash, all dashes are in one column, and every other
+line is indented deeper, empty or a comment. At such a dash the reader of YAML is in the same state after any text:
+deeper levels are closed, and outer levels do not count until a line is indented less. Features that reach further are
+not read this way: anchors, aliases and tags, tabs, and characters that end a line for YAML alone.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Mark(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """A list while it is read.
+    """A list that is being read.
 
     Attributes:
-        path: the way to it.
+        path: the path to the list.
         values: the list itself.
-        column: that of its first dash.
-        marks: where each of its members begins, behind the dash.
-        end: where what follows the list begins; None where nothing does.
+        column: the column of the first dash.
+        marks: the start of each member, behind the dash.
+        end: the start of the text behind the list; None at the end of the text.
     """
 
     path: Path
@@ -80,7 +80,7 @@ def stand_alone(change: Change, column: int) -> bool:
 
 
 def is_indented(text: bytes, column: int) -> bool:
-    """Whether every line is empty, a remark, deeper than the dash, or begins with a dash at its place."""
+    """Whether every line is empty, a comment, deeper than the dash, or begins with a dash in the same column."""
     for line in text.split(b"\n"):
         content = line.lstrip(b" ")
         depth = len(line) - len(content)
@@ -91,7 +91,7 @@ def is_indented(text: bytes, column: int) -> bool:
 
 
 def _has_plain_breaks(data: bytes) -> bool:
-    """Whether lines end for YAML where they end for everybody."""
+    """Whether lines end for YAML exactly at line feeds."""
     return data.count(b"\r") == data.count(b"\r\n") and not any(each in data for each in _OTHER_BREAKS)
 
 
