@@ -1,6 +1,6 @@
 """How countries dial, made from libphonenumber's metadata when rules are compiled: tables and emergency numbers.
 
-The metadata are loaded when they are first asked for: they take 50 ms, and most tenants do not say how they dial.
+The metadata are loaded on first use: loading takes 50 ms, and most tenants have no ``dialling``.
 """
 
 from loader.numbering.errors import UnknownCountry
@@ -9,9 +9,9 @@ __all__ = ["UnknownCountry", "emergency_numbers", "numbering_table"]
 
 
 def numbering_table(country: str, outside_line: str) -> bytes:
-    """The table with which a server reads what is dialled in a country and behind an outside line.
+    """The table with which a server reads extensions dialled in a country and behind an outside line.
 
-    Equal arguments and equal metadata give equal bytes. What they mean: ``pdp.rules.dialling.layout``.
+    Equal arguments and equal metadata give equal bytes. Their layout: ``pdp.rules.dialling.layout``.
 
     Args:
         country: an ISO 3166 code, in capitals; nothing where extensions are only folded.

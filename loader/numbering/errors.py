@@ -7,8 +7,8 @@ class UnknownCountry(ValueError):
     """A country of which libphonenumber has no metadata.
 
     Attributes:
-        country: what was asked for.
-        remedy: what to do.
+        country: the requested country.
+        remedy: the remedy.
     """
 
     remedy = "write its ISO 3166 code in capitals, as in FR"

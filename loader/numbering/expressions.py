@@ -1,8 +1,8 @@
 r"""The regular expressions of libphonenumber's metadata, taken apart.
 
-They are of a small dialect: digits, ``\d``, ``[...]``, groups, ``|``, ``?``, ``{n}``, ``{n,m}``, and ``$`` at the end
-of a branch. Nothing repeats without end, so each stands for a finite set of strings. What is outside the dialect is an
-error: a release of the metadata that needs more must not be half understood.
+The expressions are of a small dialect: digits, ``\d``, ``[...]``, groups, ``|``, ``?``, ``{n}``, ``{n,m}``, and ``$``
+at the end of a branch. No repetition is unbounded, so each expression stands for a finite set of strings. Anything
+outside the dialect is an error: a release of the metadata that needs more must not be half understood.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A part that a transform rule can name by its number."""
+    """A group that a transform rule can name by number."""
 
     part: Expression
     number: int
@@ -72,16 +72,16 @@ class ExpressionError(ValueError):
 
 @cache
 def parse(text: str) -> Expression:
-    """Takes an expression apart; groups keep their numbers.
+    """Parses an expression; groups keep their numbers.
 
     Raises:
-        ExpressionError: it is outside the dialect.
+        ExpressionError: the expression is outside the dialect.
     """
     return _Reader(text).whole()
 
 
 def strings(expression: Expression) -> Iterator[str]:
-    """Every string that an expression without ``$`` stands for, in the order of its preference; some may come twice."""
+    """Every string that an expression without ``$`` matches, in order of preference; some may come twice."""
     match expression:
         case Digits(members):
             yield from map(str, sorted(members))

@@ -1,9 +1,9 @@
-"""Of which foreign numbers a tenant must know whether they are valid.
+"""The foreign numbers whose validity a tenant must know.
 
-That takes the numbering plans of the whole world, some 47 kB, and is asked in two cases alone: when several
-international prefixes fit in front of one text, and when a text that begins with the outside line may also be a number
-as a whole. In most countries the first cannot be, and with most outside lines the second cannot, or only where few
-foreign numbers are concerned. So a table holds those that can be asked about, and mostly none.
+The validity of all foreign numbers takes the numbering plans of the whole world, some 47 kB, and matters in two cases
+alone: several international prefixes fit in front of one text, or a text that begins with the outside line may also be
+a number as a whole. The first case is impossible in most countries, the second with most outside lines, or concerns few
+foreign numbers. So a table holds only the foreign numbers of these cases, mostly none.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def world() -> tuple[Languages, Node]:
 def askable(
     languages: Languages, prefixes: Sequence[str], line: str, trunk: str | None, prefix: str, valid: Node, bare: Node
 ) -> Node | None:
-    """The numbers about which may be asked; None where that may be any.
+    """The foreign numbers whose validity may matter; None for all.
 
     Args:
-        languages: the graph of the nodes.
+        languages: the graph that holds the nodes.
         prefixes: the international prefixes.
         line: the outside line.
         trunk: ``national_prefix_for_parsing``.
         prefix: the national prefix.
         valid: the country's valid numbers.
-        bare: those of them that are dialled without the national prefix.
+        bare: the valid numbers that are dialled without the national prefix.
     """
     if any(_begins(one, other) for one in prefixes for other in prefixes if one != other):
         return None

@@ -1,9 +1,9 @@
-"""Finite sets of digit strings as one shared graph: the smallest automaton of every set that is made in it.
+"""Finite sets of digit strings as one shared graph: the minimal automaton of every set made in the graph.
 
-A *node* is a number that stands for a set of strings: a label, which says what the empty string is in that set, and
-for each digit the node of what may follow it. Equal sets are equal nodes, because a node is looked up by its content
-before it is made. Label 0 and no way on is ``EMPTY``, the set of nothing; other labels are bits whose meaning is their
-maker's. All sets are finite, so the graph has no cycles.
+A *node* is a number that stands for a set of strings: a label, which applies to the empty string in that set, and for
+each digit the node of the remaining strings. Equal sets are equal nodes, because a node is looked up by content before
+creation. Label 0 without transitions is ``EMPTY``, the empty set; other labels are bits whose meaning the creator
+defines. All sets are finite, so the graph has no cycles.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EMPTY: Node = 0
 
 
 class Languages:
-    """The graph. Nodes are numbers in the order in which they were first needed."""
+    """The graph. Nodes are numbered in the order of creation."""
 
     def __init__(self) -> None:
         self.labels: list[int] = []
@@ -43,19 +43,19 @@ class Languages:
         return self._nodes[key]
 
     def union(self, one: Node, other: Node) -> Node:
-        """What is in either; labels are joined."""
+        """The union; labels are joined."""
         if EMPTY in (one, other) or one == other:
             return one or other
         return self._combined("union", int.__or__, one, other)
 
     def intersection(self, one: Node, other: Node) -> Node:
-        """What is in both; of the labels, what both have."""
+        """The intersection; of the labels, the common bits."""
         if EMPTY in (one, other):
             return EMPTY
         return self._combined("intersection", int.__and__, one, other)
 
     def without(self, one: Node, other: Node) -> Node:
-        """What is in the first and not in the other; a label loses what the other's has."""
+        """The difference; a label loses the bits of the other's."""
         if EMPTY in (one, other):
             return one
         return self._combined("without", lambda label, less: label & ~less, one, other)
@@ -116,7 +116,7 @@ class Languages:
         raise TypeError(f"{expression!r} is no part of a set of strings")
 
     def holds(self, node: Node, text: str) -> int:
-        """The label of a string in ``node``; 0 where it is not in it."""
+        """The label of a string in ``node``; 0 for a string outside the set."""
         return self.labels[self.behind(text, node)]
 
     def _combined(self, name: str, label_of: Callable[[int, int], int], one: Node, other: Node) -> Node:

@@ -1,4 +1,4 @@
-"""What is read of libphonenumber's metadata (package ``phonenumberslite``), and the sets of numbers in it."""
+"""The used part of libphonenumber's metadata (package ``phonenumberslite``), and the metadata's sets of numbers."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How numbers of one shape are written at home.
+    """The national format of numbers of one shape.
 
     Attributes:
-        numbers: those of this shape.
-        bare: whether they are dialled without a national prefix.
+        numbers: the numbers of this shape.
+        bare: whether these are dialled without a national prefix.
     """
 
     numbers: Node
@@ -89,7 +89,7 @@ def country_codes() -> tuple[int, ...]:
 def valid_numbers(languages: Languages, code: int) -> Node:
     """The national numbers that libphonenumber calls valid, of any region with this country code.
 
-    A region with leading digits of its own owns all numbers that begin with them, as libphonenumber has it.
+    A region with leading digits of its own owns all numbers with that beginning, as in libphonenumber.
     """
     regions = _regions(code)
     if len(regions) == 1:
@@ -105,7 +105,7 @@ def valid_numbers(languages: Languages, code: int) -> Node:
 
 
 def shapes(languages: Languages, code: int) -> list[Shape]:
-    """The shapes in which numbers are written at home, as the main region has them; the first that fits is used."""
+    """The national formats of the main region; the first that fits is used."""
     metadata = main_metadata(code)
     everything = languages.of_lengths(range(LONGEST + 1))
     found = []

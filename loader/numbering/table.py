@@ -77,7 +77,7 @@ def international_prefixes(country: str) -> tuple[str, ...]:
 
 @cache
 def own_numbers(country: str) -> tuple[Node, Node]:
-    """The valid numbers of a country's code, and those of them that are dialled without a national prefix."""
+    """The valid numbers of a country's code, and the subset that is dialled without a national prefix."""
     languages, _ = world()
     code = country_code(country)
     valid = valid_numbers(languages, code)
@@ -111,7 +111,7 @@ def _bytes(
     hiding: tuple[str, ...],
     prefixes: tuple[str, ...],
 ) -> bytes:
-    """A table of its parts."""
+    """Assembles a table from parts."""
     own, international, trunk, foreign = roots
     count = len(words) // 2
     header = HEADER.pack(TABLE_MAGIC, TABLE_VERSION, flags, count, own, international, trunk, foreign)

@@ -1,9 +1,9 @@
-"""What stands before a national number: ``national_prefix_for_parsing`` as an automaton that finds its match.
+"""The prefix of a national number: ``national_prefix_for_parsing`` as an automaton that finds the match.
 
-A regular expression prefers the first branch that fits, and its longest repetition: not the longest match. So the
-expression is written out as its *alternatives*, in the order in which it prefers them, each a row of digit sets of one
-length, in which a transform rule's group has one place. A state of the automaton is the alternatives that still fit;
-as soon as one is complete, those behind it cannot prevail any more and are dropped.
+A regular expression prefers the first branch that fits, and the longest repetition: not the longest match. So the
+expression is expanded into *alternatives* in order of preference, each a row of digit sets of one length, in which a
+transform rule's group has one place. A state of the automaton is the alternatives that still fit; as soon as one is
+complete, later ones cannot prevail any more and are dropped.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Alternative:
     at_end: bool = False
 
     def then(self, other: _Alternative) -> _Alternative:
-        """This one, and the other behind it."""
+        """This alternative followed by another."""
         group, number = self.group, self.number
         if other.group is not None:
             group = (other.group[0] + len(self.digits), other.group[1] + len(self.digits))
@@ -62,17 +62,17 @@ class _Alternative:
 
 
 _Rest: TypeAlias = tuple[tuple[frozenset[int], ...], bool, int]
-"""What an alternative still waits for, whether nothing may follow then, and its action."""
+"""The rest of an alternative: remaining digit sets, whether nothing may follow, and the action."""
 
 
 def trunk_automaton(languages: Languages, expression: str, rule: str | None) -> tuple[Node, str]:
-    """The automaton, and the literal that a transform rule puts before its group.
+    """The automaton, and the literal that a transform rule puts before the group.
 
-    Its labels are the action of a match that ends there, and above that, from bit 16 on, the action of one that ends
-    there if the text does.
+    Labels are the action of a match that ends in the state, and from bit 16 on the action of a match that ends there
+    only at the end of the text.
 
     Raises:
-        ExpressionError: expression or rule is outside what automaton and actions can say.
+        ExpressionError: automaton and actions cannot express the expression or the rule.
     """
     literal, number = _rule(rule) if rule else ("", 0)
     rests: list[_Rest] = []
@@ -95,7 +95,7 @@ def _rule(rule: str) -> tuple[str, int]:
 
 
 def _alternatives(expression: Expression) -> Iterator[_Alternative]:
-    """The ways in which an expression matches, as it prefers them."""
+    """The alternatives of an expression, in order of preference."""
     match expression:
         case Digits(members):
             yield _Alternative((members,))

@@ -27,11 +27,11 @@ class WordsWriter:
         self.words = array("H", (1, 0))
 
     def add(self, root: Node, *, actions: bool = False) -> int:
-        """Adds an automaton, and returns the state in which its walks start.
+        """Adds an automaton, and returns the start state.
 
         Args:
-            root: the set of strings that it reads.
-            actions: whether labels are actions, as ``trunk_automaton`` makes them, rather than bits.
+            root: the set of strings that the automaton reads.
+            actions: whether labels are actions of ``trunk_automaton`` rather than bits.
         """
         states: dict[Node, int] = {EMPTY: 0}
         waiting = [root]
@@ -53,7 +53,7 @@ class WordsWriter:
         return states[root]
 
     def _fill(self, node: Node, states: dict[Node, int], *, actions: bool) -> None:
-        """Writes a state, now that all of them have their places."""
+        """Writes a state, after all states have places."""
         label = self._languages.labels[node]
         if actions:
             header = (MATCH if label & ACTION else 0) | (MATCH_AT_END if label >> 16 else 0)

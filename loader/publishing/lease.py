@@ -1,8 +1,8 @@
-"""Of any number of loaders one leads: who holds a lease in Redis, and has renewed it lately.
+"""Of any number of loaders one leads: the holder of a lease in Redis that was renewed lately.
 
-The lease is a key with an expiry. A loader that dies stops renewing it, and another one takes over when it has expired.
-A loader that was merely paused may wake up and believe that it leads: so each taking of the lead has a number of its
-own, the epoch, and moving a pointer asks Redis, in the same step, whether that very lease still stands (``publish``).
+The lease is a key with an expiry. A loader that dies stops renewing, and another one takes over after the expiry. A
+loader that was merely paused may wake up and still believe to lead: so each taking of the lead has a number of its own,
+the epoch, and moving a pointer checks in Redis, in the same step, that this very lease still stands (``publish``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 LEASE_SECONDS = 6.0
 """How long a lease stands without being renewed: what a take-over after a crash can take."""
 _RENEWALS = 4
-"""How often it is renewed in that time."""
+"""Renewals within the lease's time."""
 
 _HOLD = (
     NAMING
@@ -55,9 +55,9 @@ class Lease:
     Args:
         client: a connected client that returns bytes.
         name: the server's name in messages.
-        holder: what this loader is called by the others, such as host and process id.
+        holder: the name of this loader for the others, such as host and process id.
         prefix: of every key.
-        seconds: how long the lease stands without being renewed.
+        seconds: time until a lease expires without renewal.
     """
 
     def __init__(
@@ -80,19 +80,19 @@ class Lease:
         self._leader = b""
         self._problem = ""
         self._told_leader = ""
-        """Who led when the log was last told of it."""
+        """The leader in the last log line about the lead."""
         self._leading = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     @property
     def token(self) -> bytes:
-        """What the lease's key holds while this loader leads; empty while it does not."""
+        """The value of the lease's key while this loader leads; empty otherwise."""
         return self._token
 
     @property
     def leading(self) -> bool:
-        """Whether this loader leads, as far as it knows."""
+        """Whether this loader leads, as far as known here."""
         return self._leading.is_set()
 
     @property
@@ -102,7 +102,7 @@ class Lease:
 
     @property
     def problem(self) -> str:
-        """Why the lease could not be claimed or renewed at the last attempt, and what to do; empty where it could."""
+        """The failure of the last attempt to claim or renew the lease, with the remedy; empty after a success."""
         return self._problem
 
     def start(self) -> None:
@@ -110,7 +110,7 @@ class Lease:
         self._thread.start()
 
     def stop(self) -> None:
-        """Gives the lead up, so that another loader has it at once."""
+        """Gives the lead up, so that another loader can take over at once."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -132,10 +132,10 @@ class Lease:
         return False
 
     def claim(self) -> bool:
-        """Takes or renews the lead, now; whether this loader has it.
+        """Takes or renews the lead, now; returns whether this loader leads.
 
         Raises:
-            PublishError: Redis cannot be asked, so it may be lost.
+            PublishError: Redis cannot be reached, so the lead may be lost.
         """
         with self._lock, translated(self._name):
             milliseconds = int(self._seconds * 1000)

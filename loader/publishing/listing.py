@@ -1,4 +1,4 @@
-"""The manifest as a loader keeps it: which tenants there are, known here even where Redis lost it."""
+"""The manifest as a loader keeps the list of tenants: known here even after a loss in Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pdp.rules.publication.pointer import Pointer
 
 RENEW_SECONDS = 60.0
-"""Age at which a manifest that says nothing new is signed again, so that its age tells whether a loader runs."""
+"""Age at which an unchanged manifest is signed again, so that the age tells whether a loader runs."""
 
 _WRITE = (
     NAMING
@@ -40,9 +40,9 @@ class TenantList:
         client: a connected client that returns bytes.
         name: the server's name in messages.
         keys: the names of the keys.
-        scope: for which it is signed.
-        secret: the deployment's key; None: it is not signed.
-        lease: this loader's claim to lead, without which nothing is written; None: whoever comes may write.
+        scope: deployment and prefix that the signature covers.
+        secret: the deployment's key; None: the manifest is unsigned.
+        lease: this loader's claim to lead, without which nothing is written; None: any loader may write.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class TenantList:
         self._lease = lease
         self._known: Manifest | None = None
         self._raw = b""
-        """What Redis holds, be it good or not."""
+        """The manifest in Redis, valid or not."""
         self._lost = True
-        """Whether Redis does not hold what is known."""
+        """Whether Redis lacks the known manifest."""
 
     @property
     def exists(self) -> bool:
-        """Whether any manifest is known: from then on a pointer has to say for which deployment and prefix it is."""
+        """Whether any manifest is known: from then on a pointer has to name deployment and prefix."""
         return self._known is not None
 
     @property
@@ -72,11 +72,11 @@ class TenantList:
 
     @property
     def tenants(self) -> Mapping[str, Listed]:
-        """What is listed, by tenant."""
+        """The entries of the manifest, by tenant."""
         return self._known.tenants if self._known else {}
 
     def take(self, raw: bytes) -> None:
-        """Takes what Redis holds; what is older than what is known here, or not to be trusted, counts as lost.
+        """Reads the manifest from Redis; an untrusted one, or one older than the known one, counts as lost.
 
         Raises:
             PublishError: another deployment has this prefix.
@@ -97,7 +97,7 @@ class TenantList:
             self._known, self._lost = found, False
 
     def foreign(self, raw: bytes) -> str:
-        """Why a manifest is none of this deployment's, as people are told; empty where it is, or there is none."""
+        """The reason why a manifest belongs to another deployment, for people; empty for an own manifest or none."""
         if not raw:
             return ""
         try:
@@ -112,16 +112,16 @@ class TenantList:
     def write(
         self, expected: Mapping[str, int], pointers: Mapping[str, Pointer], *, complete: bool, least: int
     ) -> None:
-        """Lists the tenants that there are, where that is news, or the last manifest is old.
+        """Writes the list of tenants if the list changed, or if the last manifest is old.
 
         Args:
-            expected: the tenants of the source; of one that is closed the number of its faults, else 0.
-            pointers: of the tenants that are published, and of those that are gone.
+            expected: the tenants of the source, with the number of faults of a closed one, else 0.
+            pointers: the pointers of published tenants, and of removed ones.
             complete: whether the source has no others.
-            least: the lowest number that the manifest may get.
+            least: the lowest allowed number of the manifest.
 
         Raises:
-            PublishError: it was not written.
+            PublishError: the manifest was not written.
         """
         known = self._known
         tenants = self._listed(expected, pointers, complete=complete)

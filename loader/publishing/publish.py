@@ -1,8 +1,8 @@
 """Publishing: a tenant's snapshot into Redis, whole or not at all.
 
-The blob is there first, under a key of its own (see ``shipping``); then the pointer moves, in one step that also tells
-the servers, and only if nobody else moved it meanwhile and this loader still leads. Whoever dies in between leaves a
-blob that nothing points to, and the next publication's pruning takes it away.
+The blob is written first, under a key of its own (see ``shipping``). Then the pointer moves, in one step that also
+notifies the servers, and only if no other loader moved the pointer meanwhile and this loader still leads. A loader that
+dies in between leaves a blob without a pointer, which the next publication's pruning removes.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is published of a tenant.
+    """The published state of a tenant.
 
     Attributes:
-        raw: the pointer as it was found; empty where there is none.
-        serial: the highest one known; 0 where there is none.
-        pointer: what stands, if it can be used: None where there is nothing, where the blob is missing, and where the
-            pointer is not signed with this deployment's key.
-        least: the lowest serial that the next pointer may get, whatever was given before.
-        listed: the manifest names the tenant, be its pointer there or not.
+        raw: the pointer as found; empty without one.
+        serial: the highest known serial; 0 without one.
+        pointer: the usable pointer; None without a pointer, without the blob, or if the pointer is not signed with this
+            deployment's key.
+        least: the lowest allowed serial of the next pointer, above all earlier ones.
+        listed: the manifest names the tenant, with or without a pointer.
     """
 
     raw: bytes = b""
@@ -72,7 +72,7 @@ class Standing:
         return self.pointer if self.pointer is not None and not self.pointer.removed else None
 
     def next_serial(self) -> int:
-        """Above what was ever given, as far as anybody knows (see ``pdp.rules.publication.numbers``)."""
+        """A serial above all that were ever given, as far as known (see ``pdp.rules.publication.numbers``)."""
         return max(self.serial + 1, self.least or time.time_ns() // 1_000_000)
 
 
@@ -83,35 +83,35 @@ class Publisher(Protocol):
     """As people are told; without credentials."""
 
     def standing(self) -> Mapping[str, Standing]:
-        """What is published, by tenant.
+        """The published states, by tenant.
 
         Raises:
-            PublishError: nobody can tell.
+            PublishError: Redis cannot be read.
         """
 
     def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
-        """Says which tenants there are, so that nobody who follows takes one that is missing for one that is not.
+        """Writes the list of tenants, so that a follower can tell a missing tenant from a removed one.
 
         Args:
-            expected: the tenants of the source; of one that is closed the number of its faults, else 0.
+            expected: the tenants of the source, with the number of faults of a closed one, else 0.
             complete: whether the source has no others.
 
         Raises:
-            PublishError: it could not be said.
+            PublishError: the list was not written.
         """
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
-        """Makes ``blob`` the current revision of its tenant, in place of what stands.
+        """Makes ``blob`` the current revision of the tenant, replacing the published one.
 
         Raises:
-            PublishError: it did not become current; what stood still stands.
+            PublishError: the blob did not become current; the previous revision still is.
         """
 
     def remove(self, pointer: Pointer, standing: Standing) -> None:
-        """Tells everybody that a tenant is gone.
+        """Publishes that a tenant is removed.
 
         Raises:
-            PublishError: nobody was told.
+            PublishError: the removal was not published.
         """
 
 
@@ -121,11 +121,11 @@ class RedisPublisher:
     Args:
         client: a connected client that returns bytes.
         name: the server's name in messages.
-        by: who publishes, as operators will read it beside a revision.
-        secret: the deployment's key, which signs the pointers; None: they are not signed.
-        scope: deployment and prefix of every key; signatures hold for it.
-        keep: how many revisions of a tenant to keep, the current one among them; at least 1.
-        lease: this loader's claim to lead, without which no pointer moves; None: whoever comes may move it.
+        by: the publisher's name, shown to operators beside a revision.
+        secret: the deployment's key, which signs the pointers; None: pointers are unsigned.
+        scope: deployment and prefix of every key; covered by signatures.
+        keep: number of revisions of a tenant to keep, including the current one; at least 1.
+        lease: this loader's claim to lead, without which no pointer moves; None: any loader may move pointers.
     """
 
     def __init__(
@@ -179,11 +179,10 @@ class RedisPublisher:
         return standing
 
     def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
-        """Signs the manifest and puts it into Redis, where it is not there already.
+        """Signs the manifest and writes the result into Redis, if absent or outdated there.
 
-        Pointers of release 0.1, which do not say for which deployment and prefix they are, are published again, and so
-        are all of them where servers have followed higher numbers than Redis knows. What ``standing`` returned last is
-        brought up to date.
+        Pointers of release 0.1, which name no deployment and prefix, are published again, and so are all pointers if
+        servers have followed higher numbers than Redis knows. The last result of ``standing`` is updated.
         """
         with translated(self.name):
             for tenant, stands in self._standing.items():
@@ -196,26 +195,26 @@ class RedisPublisher:
             self._standing.setdefault(tenant, self._nothing(tenant))
 
     def foreign(self) -> str:
-        """Why this loader would never publish here though the one that leads went: it is another deployment's; or ''.
+        """The reason why this loader could never publish here: the prefix is another deployment's; or ''.
 
         Raises:
-            PublishError: Redis cannot be asked.
+            PublishError: Redis cannot be reached.
         """
         with translated(self.name):
             return self._list.foreign(cast("bytes | None", self._client.get(self._keys.manifest)) or b"")
 
     def list_again(self, tenant: str) -> None:
-        """Lists a tenant that an operator brings back, where there is a manifest and it names others.
+        """Lists a tenant that an operator brings back, if there is a manifest that lacks the tenant.
 
         Raises:
-            PublishError: it is not listed.
+            PublishError: the tenant is not listed.
         """
         if self._list.exists and tenant not in self._list.tenants:
             with translated(self.name):
                 self._list.write({tenant: 0}, self._pointers, complete=False, least=self._least)
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
-        """Ships the blob, then moves the pointer, then drops what is older than the revisions to keep."""
+        """Ships the blob, then moves the pointer, then drops blobs older than the revisions to keep."""
         tenant, revision = pointer.tenant, pointer.revision
         about = {
             "number": revision.number,
@@ -237,10 +236,10 @@ class RedisPublisher:
         self.move(pointer, standing)
 
     def move(self, pointer: Pointer, standing: Standing) -> None:
-        """Moves a pointer from where it stands, and tells the servers.
+        """Replaces the published pointer, and notifies the servers.
 
         Raises:
-            PublishError: it was moved by somebody else meanwhile, or this loader does not lead any more.
+            PublishError: another loader moved the pointer meanwhile, or this loader no longer leads.
         """
         with translated(self.name):
             token = self._lease.token if self._lease else b""
@@ -271,7 +270,7 @@ class RedisPublisher:
         return raws
 
     def _clocks(self) -> list[int]:
-        """Our time, and that of Redis where it tells."""
+        """The local time, and the time of Redis if available."""
         clocks = [time.time_ns() // 1_000_000]
         try:
             seconds, microseconds = self._client.time()
@@ -286,7 +285,7 @@ class RedisPublisher:
         return Standing(raw, max(serial, listed.serial if listed else 0), None, self._least, listed is not None)
 
     def _read(self, tenant: str, raw: bytes) -> Standing:
-        """A pointer. One that cannot be trusted is published over, with a serial above the one that it claims."""
+        """Parses a pointer. An untrusted one is replaced, with a serial above the claimed one."""
         try:
             pointer = Pointer.load(tenant, raw, (self._secret,) if self._secret else (), self._scope)
         except SnapshotError:

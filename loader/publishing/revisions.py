@@ -1,4 +1,4 @@
-"""The revisions that Redis keeps of a tenant: looking at them, going back to one, and letting go again."""
+"""The revisions that Redis keeps of a tenant: listing, rolling back to one, and unpinning."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeptRevision:
-    """A revision whose blob is kept.
+    """A revision with a blob in Redis.
 
     Attributes:
-        tenant: its UUID.
-        revision: what it is called.
-        permissions: how many it holds.
+        tenant: the tenant's UUID.
+        revision: number and digest, as text.
+        permissions: number of permissions.
         size: bytes of the snapshot.
         published_at: seconds of Unix time.
-        by: the loader that published it.
-        current: servers answer from it.
-        pinned: an operator chose it; loaders leave the tenant alone.
+        by: the name of the publisher.
+        current: servers decide by this revision.
+        pinned: chosen by an operator; loaders do not publish the tenant.
     """
 
     tenant: str
@@ -51,13 +51,13 @@ class UnknownRevision(PublishError):
 
 
 class Revisions:
-    """What an operator does with revisions.
+    """An operator's actions on revisions.
 
     Args:
         client: a connected client that returns bytes.
         name: the server's name in messages.
-        secret: the deployment's key, which signs the pointers; None: they are not signed.
-        scope: deployment and prefix of every key; signatures hold for it.
+        secret: the deployment's key, which signs the pointers; None: pointers are unsigned.
+        scope: deployment and prefix of every key; covered by signatures.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Revisions:
 
         Raises:
             PublishError: Redis cannot be asked.
-            UnknownRevision: there is no such tenant.
+            UnknownRevision: unknown tenant.
         """
         standing = self._publisher.standing()
         if tenant and tenant not in standing:
@@ -86,15 +86,15 @@ class Revisions:
         return [kept for uuid in sorted([tenant] if tenant else standing) for kept in self._of(uuid, standing[uuid])]
 
     def roll_back(self, tenant: str, revision: str) -> KeptRevision:
-        """Makes a revision current again and pins it.
+        """Makes a revision current again and pins the tenant.
 
         Args:
-            tenant: its UUID.
-            revision: as answers and ``kept`` tell it, or its number alone.
+            tenant: the tenant's UUID.
+            revision: as in responses and ``kept``, or the number alone.
 
         Raises:
-            PublishError: it did not become current.
-            UnknownRevision: there is no such tenant, or no such revision of it.
+            PublishError: the revision did not become current.
+            UnknownRevision: unknown tenant, or unknown revision of the tenant.
         """
         kept = self.kept(tenant)
         chosen = next((one for one in kept if revision in (str(one.revision), str(one.revision.number))), None)
@@ -105,11 +105,11 @@ class Revisions:
         return chosen
 
     def unpin(self, tenant: str) -> Revision | None:
-        """Lets loaders publish a tenant again; the revision that was pinned, or None if none was.
+        """Lets loaders publish a tenant again; returns the pinned revision, or None if none was pinned.
 
         Raises:
-            PublishError: it is still pinned.
-            UnknownRevision: there is no such tenant.
+            PublishError: the tenant is still pinned.
+            UnknownRevision: unknown tenant.
         """
         standing = self._publisher.standing().get(tenant)
         if standing is None:

@@ -1,9 +1,9 @@
-"""How the blob of a revision gets into Redis: by as few bytes as its last one allows.
+"""Ships the blob of a revision into Redis, with as few bytes as the last blob allows.
 
-Where Redis holds the revision that this loader published last, what differs from it is sent (see
-``pdp.rules.publication.delta``), and a script makes the new blob out of the old one inside Redis, in tens of
-milliseconds where it is large. Everywhere else the blob is sent whole. The delta
-is left beside the blob in either case, for the servers that hold its base.
+If Redis holds the revision that this loader published last, only the delta is sent (see
+``pdp.rules.publication.delta``), and a script builds the new blob from the old one inside Redis, in tens of
+milliseconds for a large one. Otherwise the blob is sent whole. The delta is kept beside the blob in either case, for
+the servers that hold the base.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pdp.rules.publication.keys import Keys
 
 _MOST_PATCHES = 100
-"""After so many blobs that Redis made one is sent whole: should a byte go bad in Redis, it does not stay for ever."""
+"""After so many blobs built by Redis, one is sent whole: a bad byte in Redis does not stay for ever."""
 
 # The numbers are those of the format in pdp.rules.delta, and where a blob's header has its checksum. COPY and SETRANGE
 # reach replicas and the append-only file as they are, so nothing large does.
@@ -55,7 +55,7 @@ return 1
 
 
 class _Base(NamedTuple):
-    """What was shipped of a tenant last."""
+    """The last shipped blob of a tenant."""
 
     number: int
     blob: bytes
@@ -77,14 +77,14 @@ class Shipper:
         self._bases: dict[str, _Base] = {}
 
     def ship(self, tenant: str, revision: Revision, blob: bytes, about: str, current: Revision | None) -> None:
-        """Puts a revision's blob beside those that are kept.
+        """Adds a revision's blob to the kept ones.
 
         Args:
-            tenant: its UUID.
-            revision: what is shipped.
-            blob: its blob.
-            about: what is to stand in the tenant's sorted set of revisions.
-            current: the revision that servers answer from; None: none, or nobody knows.
+            tenant: the tenant's UUID.
+            revision: the revision to ship.
+            blob: the revision's blob.
+            about: the entry for the tenant's sorted set of revisions.
+            current: the revision that servers decide by; None: none, or unknown.
         """
         base = self._bases.pop(tenant, None)
         if base is not None and (current is None or base.number != current.number):
@@ -99,11 +99,11 @@ class Shipper:
             self._bases[tenant] = _Base(revision.number, blob, patches)
 
     def forget(self, tenant: str) -> None:
-        """Drops what is remembered of a tenant."""
+        """Drops the memory of a tenant."""
         self._bases.pop(tenant, None)
 
     def _patch(self, tenant: str, revision: Revision, delta: bytes, about: str, base: _Base, size: int) -> bool:
-        """Has Redis make the blob; False where it cannot, and then nothing came of it."""
+        """Has Redis build the blob; returns False without effect if that fails."""
         if base.patches >= _MOST_PATCHES or size < len(base.blob):  # no command of Redis cuts a string short
             return False
         names = self._keys
