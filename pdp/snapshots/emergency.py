@@ -33,7 +33,7 @@ class EmergencyCalls:
         """The server's numbers, by outside line and the codes that hide a caller."""
 
     def plain_from(self, snapshot: Snapshot) -> int:
-        """Digits from which an extension of digits alone is no emergency number of a tenant; 0: none is one."""
+        """Digits from which an extension of digits alone is no emergency number of a tenant; 0: no numbers at all."""
         return max(snapshot.emergency.plain_from, self._of_server(snapshot).plain_from)
 
     def has(self, snapshot: Snapshot, extension: str) -> bool:

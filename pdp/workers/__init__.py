@@ -1,1 +1,1 @@
-"""Worker processes: as many as there are cores answer, and one supervisor keeps them and the rules."""
+"""Worker processes: one for each core answers, and one supervisor keeps the workers and the rules."""

@@ -1,6 +1,6 @@
-"""What supervisor and worker say to each other: one JSON object a message, and sometimes an open file with it.
+"""Messages between supervisor and worker: one JSON object each, some with an open file.
 
-Both ends are processes of one user, and nobody else can reach the socket pair between them.
+Both ends are processes of one user; no other process can reach the socket pair.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGE = 64 * 1024
 _SEND_SECONDS = 5.0
-"""Whoever does not read for so long is stuck."""
+"""Seconds without reading after which the other end counts as stuck."""
 
 
 class Message(NamedTuple):
-    """What the other end said.
+    """A message from the other end.
 
     Attributes:
-        kind: what it is about.
-        fields: the rest of it.
-        file: an open file that came with it, for the receiver to close; -1: none.
+        kind: the message's kind.
+        fields: the other members.
+        file: an open file sent along, for the receiver to close; -1: none.
     """
 
     kind: str
@@ -59,10 +59,10 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1) -> None:
-        """Says something.
+        """Sends a message.
 
         Raises:
-            Gone: nobody listens.
+            Gone: the other end is closed.
         """
         data = json.dumps({"kind": kind, **(fields or {})}).encode()
         try:
@@ -74,13 +74,13 @@ class Channel:
             raise Gone from error
 
     def receive(self, seconds: float | None) -> Message | None:
-        """What the other end says next; None where it says nothing for so long.
+        """The next message of the other end; None after a timeout.
 
         Args:
-            seconds: how long to wait for it; None: for ever.
+            seconds: time to wait; None: for ever.
 
         Raises:
-            Gone: it never will.
+            Gone: the other end is closed.
         """
         self._socket.settimeout(seconds)
         try:
@@ -98,7 +98,7 @@ class Channel:
         return Message(fields.pop("kind"), fields, files[0] if files else -1)
 
     def close(self) -> None:
-        """Lets go of it; the other end notices."""
+        """Closes the channel; the other end notices."""
         self._socket.close()
 
 

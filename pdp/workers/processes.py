@@ -1,7 +1,7 @@
-"""Worker processes that nobody has told anything yet.
+"""Worker processes started beforehand.
 
-Python and what a worker imports take half a second. So a program starts its workers first of all, and while they come
-up it does the same, and reads the rules. Until its supervisor tells it to serve, a worker listens nowhere.
+Python and a worker's imports take half a second. So a program starts workers first of all, and meanwhile imports and
+reads the rules itself. A worker listens nowhere before the supervisor's command to serve.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORKER = (sys.executable, "-m", "pdp.workers.worker")
-"""The command of a worker; the number of its socket is added."""
+"""The command of a worker; the socket's file descriptor is added."""
 
 
 class Recruit(NamedTuple):
@@ -25,8 +25,8 @@ class Recruit(NamedTuple):
 
     Attributes:
         process: the process.
-        channel: to it.
-        born: when it was started, by ``time.monotonic``.
+        channel: to the process.
+        born: start of the process, by ``time.monotonic``.
     """
 
     process: subprocess.Popen[bytes]
@@ -35,11 +35,11 @@ class Recruit(NamedTuple):
 
 
 class Recruits:
-    """Starts worker processes, some of them beforehand; as a context manager, it ends those that nobody has taken.
+    """Starts worker processes, some beforehand; as a context manager, ends those not taken.
 
     Args:
-        count: how many are started now.
-        command: runs one; the number of its socket is added.
+        count: number of workers to start now.
+        command: command of a worker; the socket's file descriptor is added.
     """
 
     def __init__(self, count: int, command: Sequence[str] = WORKER) -> None:
@@ -47,11 +47,11 @@ class Recruits:
         self._waiting = [self._start() for _ in range(count)]
 
     def take(self) -> Recruit:
-        """One that was started beforehand, else a new one; from now on it is the caller's."""
+        """A worker started beforehand, else a new one; the caller owns the worker from now on."""
         return self._waiting.pop() if self._waiting else self._start()
 
     def close(self) -> None:
-        """Ends those that nobody has taken."""
+        """Ends the workers not taken."""
         for recruit in self._waiting:
             recruit.channel.close()
             recruit.process.kill()
@@ -63,7 +63,7 @@ class Recruits:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends those that nobody has taken."""
+        """Ends the workers not taken."""
         self.close()
 
     def _start(self) -> Recruit:

@@ -1,8 +1,8 @@
 """Snapshots that several processes answer from, in one copy.
 
-The supervisor puts each into a memory file, seals it so that nobody can change it any more, verifies it, and hands the
-file to every worker over its socket. Who maps it has the same pages as all the others, and they are freed with the last
-of them; nothing is left on disk.
+The supervisor writes each snapshot into a memory file, seals the file against changes, verifies the snapshot, and
+sends the file to every worker over the worker's socket. All processes map the same pages, which are freed with the
+last mapping; nothing is left on disk.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SharedBlob(mmap.mmap):
 
 
 class SharedMemory(Memory):
-    """Memory files. What is small comes to the heap first, like anywhere else."""
+    """Memory files. Small blobs come to the heap first, as in other memory."""
 
     def filled(self, size: int, pieces: Iterable[Buffer]) -> Blob:
         """Puts the pieces of a blob together; without the interpreter's lock, but for what makes the pieces."""
@@ -55,10 +55,10 @@ class SharedMemory(Memory):
         return _sealed(fill)
 
     def of_file(self, number: int) -> Blob:
-        """Copies the blob in an open file that is not empty.
+        """Copies the blob of an open, non-empty file.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
 
         def fill(to: int) -> None:
@@ -70,13 +70,13 @@ class SharedMemory(Memory):
 
 
 class Shared(NamedTuple):
-    """A snapshot that is shared.
+    """A shared snapshot.
 
     Attributes:
-        tenant: the snapshot's.
-        origin: where it was loaded from.
-        since: when the loader began to make this change, in Unix time; 0: nobody waits for it.
-        number: of the memory file that it lies in.
+        tenant: the snapshot's tenant.
+        origin: source of the snapshot.
+        since: when the loader began this change, in Unix time; 0: not measured.
+        number: file descriptor of the memory file.
     """
 
     tenant: str
@@ -88,12 +88,12 @@ class Shared(NamedTuple):
 def opened(number: int) -> Snapshot:
     """The snapshot in an open memory file of the supervisor's.
 
-    It is not hashed: the supervisor opened it before, with its keys, and handed it over the socket that nobody else can
-    reach; since it was sealed, nobody can have changed it. Else each worker would hash half a gigabyte once more.
+    The snapshot is not hashed: the supervisor verified the sealed file with its keys, and sent the file over a socket
+    that no other process can reach. Else each worker would hash half a gigabyte once more.
 
     Raises:
-        SnapshotError: it is none, or is not sealed.
-        OSError: it is no memory file.
+        SnapshotError: the file holds no snapshot, or is not sealed.
+        OSError: the file is no memory file.
     """
     if fcntl.fcntl(number, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
         raise SnapshotUntrusted("lies in a file that is not sealed")
@@ -101,7 +101,7 @@ def opened(number: int) -> Snapshot:
 
 
 class SharedSnapshots(CurrentSnapshots):
-    """Current snapshots that others are told of; they answer from memory files themselves, so each is there once."""
+    """Current snapshots with a listener that answers from the same memory files: each snapshot is in memory once."""
 
     memory = SharedMemory()
     answered_elsewhere = True
@@ -112,28 +112,28 @@ class SharedSnapshots(CurrentSnapshots):
         self._listeners: list[Callable[[str, Shared | None], None]] = []
         self._told_incomplete: list[Callable[[str], None]] = []
         self.sharing = threading.RLock()
-        """Held while something changes and is told; who begins to listen holds it and misses nothing."""
+        """Held during a change and its notification, and while a listener is added, so that no change is missed."""
 
     def shared(self) -> list[Shared]:
         """Every snapshot. To be called, and used, while ``sharing`` is held."""
         return list(self._shared.values())
 
     def listen(self, listener: Callable[[str, Shared | None], None], incomplete: Callable[[str], None]) -> None:
-        """Tells of each change from now on.
+        """Notifies a listener of each change from now on.
 
-        It is told before the change is seen here. So a listener that is told of the very first rules, while nothing is
-        ``ready``, and returns when those who answer have them, keeps health from promising answers too soon.
+        The listener is called before the change is visible here. So a listener that gets the very first rules, before
+        ``ready``, and returns once the workers have the rules, keeps health from promising answers too soon.
 
         Args:
-            listener: is given the tenant, and its new snapshot or None.
-            incomplete: is given why tenants may be missing, or an empty text.
+            listener: called with the tenant, and the new snapshot or None.
+            incomplete: called with the reason why tenants may be missing, or an empty text.
         """
         with self.sharing:
             self._listeners.append(listener)
             self._told_incomplete.append(incomplete)
 
     def set_incomplete(self, why: str, missing: Iterable[str] = ()) -> None:
-        """Says that tenants may be missing, or that none is any more, here and to whoever listens."""
+        """Sets why tenants may be missing, or that none is, here and at the listener."""
         with self.sharing:
             super().set_incomplete(why, missing)
 
@@ -143,7 +143,7 @@ class SharedSnapshots(CurrentSnapshots):
             super().await_all()
 
     def have_all(self) -> None:
-        """Says that all tenants are here, here and to whoever listens."""
+        """Sets that all tenants are here, here and at the listener."""
         with self.sharing:
             super().have_all()
 
@@ -152,7 +152,7 @@ class SharedSnapshots(CurrentSnapshots):
             tell(why)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
-        """From the next call on, the tenant is decided by it, here and by whoever listens."""
+        """Makes the snapshot current from the next call on, here and at the listener."""
         held = self.get(snapshot.tenant)
         if held is not None and held.snapshot is snapshot:  # only its origin is another one
             super().replace(snapshot, origin, since)
@@ -166,7 +166,7 @@ class SharedSnapshots(CurrentSnapshots):
             super().replace(snapshot, origin, since)
 
     def remove(self, tenant: str) -> None:
-        """From the next call on, nobody knows the tenant."""
+        """Makes the tenant unknown from the next call on."""
         with self.sharing:
             super().remove(tenant)
             self._tell(tenant, None)
@@ -184,7 +184,7 @@ def _copied(blob: Blob) -> SharedBlob:
 
 
 def _write(number: int, content: Blob | Buffer) -> None:
-    """Writes all of it, however much the system takes at once."""
+    """Writes all bytes, in as many system calls as needed."""
     with memoryview(content) as whole:
         at = 0
         while at < len(whole):

@@ -1,4 +1,4 @@
-"""Keeps worker processes: tells them of rules, adds up what they count, and replaces those that die."""
+"""Keeps worker processes: sends rules, adds up the workers' counters, and replaces workers that die."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _START_SECONDS = 60.0
 """For all workers to listen."""
 _LOOK_SECONDS = 0.2
 _SHORT_LIFE = 5.0
-"""A worker that lived for less is not replaced at once, or a machine would do nothing else than start them."""
+"""Seconds of life below which a worker is not replaced at once, or a machine would do nothing but start workers."""
 _DELAYS = (0.2, 5.0)
 """Seconds before the second replacement in a row of those, and at most."""
 _FIRST_SECONDS = 2.0
-"""For workers to take the first rules, before it is said that there are any."""
+"""Seconds for workers to take the first rules, before the server is ready."""
 _SILENT_SECONDS = 4.0
 """A worker that serves says so twice a second."""
 _END_SECONDS = 5.0
-"""For a worker to end once it was told to."""
+"""Seconds for a worker to end once told to."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,25 +49,25 @@ class _Worker:
     channel: Channel
     born: float
     old: Container[Shared]
-    """Rules that nobody waits for it to have: those in force when it took a dead one's place."""
+    """Rules in force when the worker replaced a dead one; no caller waits for those."""
     state: str = "starting"
     """starting, told, listening, failed, refused"""
     problem: str = ""
     owing: int = 0
-    """Snapshots that it was told of and does not have yet."""
+    """Snapshots sent and not yet loaded."""
     heard: float = 0.0
-    """When it was last heard of; 0: it does not serve yet."""
+    """Time of the last message; 0: the worker does not serve yet."""
 
 
 class Supervisor:
-    """Keeps so many workers alive.
+    """Keeps a number of workers alive.
 
     Args:
-        count: how many.
-        begin: what each is told first.
-        snapshots: what they answer from.
-        metrics: where what they count is added, and their deaths.
-        recruits: where they come from.
+        count: number of workers.
+        begin: first message to each worker.
+        snapshots: the snapshots that workers answer from.
+        metrics: where the workers' counts and deaths are added.
+        recruits: where workers come from.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Supervisor:
         self._recruits = recruits
         self._workers: list[_Worker] = []
         self._changed = threading.Condition(snapshots.sharing)
-        """Held while workers come and go, and while they are told something."""
+        """Held while workers come and go, and while messages are sent to workers."""
         self._delay = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
@@ -98,10 +98,10 @@ class Supervisor:
             return [worker.process.pid for worker in self._workers]
 
     def start(self) -> None:
-        """Has the workers serve; returns when all of them listen.
+        """Makes the workers serve; returns when all workers listen.
 
         Raises:
-            ListenError: one of them cannot.
+            ListenError: a worker cannot listen.
         """
         with self._changed:
             for _ in range(self._count):
@@ -115,7 +115,7 @@ class Supervisor:
             raise
 
     def refuse(self, seconds: float) -> None:
-        """Has each worker answer what has come and refuse what comes; returns when they do, or after so long."""
+        """Makes each worker answer the calls in flight and reject new ones; returns when all do, or after a timeout."""
         with self._changed:
             self._stopping = True
             self._tell(self._workers, "refuse")
@@ -137,14 +137,14 @@ class Supervisor:
         self._thread.join()
 
     def _enlist(self, old: Container[Shared]) -> None:
-        """Takes another worker. It says when it has come up; until then what it is told would only pile up."""
+        """Adds a worker, which reports when it is up; messages sent before would only pile up."""
         process, channel, born = self._recruits.take()
         self._workers.append(_Worker(process, channel, born, old))
         with contextlib.suppress(Gone):  # then it is found dead, and replaced
             channel.send("begin", self._begin)
 
     def _brief(self, worker: _Worker) -> None:
-        """Tells a worker that has come up all rules, and to serve; not where it is too late for that."""
+        """Sends a worker that has come up all rules, and the command to serve; not while stopping."""
         with self._changed:
             if self._stopping:
                 return
@@ -211,10 +211,10 @@ class Supervisor:
             self._replace_missing()
 
     def _end_silent(self, looked: float) -> float:
-        """Ends workers that serve and have not been heard of for seconds; returns when that was looked at.
+        """Ends serving workers that have sent nothing for seconds; returns the time of the check.
 
         Args:
-            looked: when it was the last time. A supervisor that was kept waiting itself waits for them longer.
+            looked: time of the last check. A supervisor that was itself delayed allows workers more time.
         """
         now = time.monotonic()
         for worker in self._workers:
@@ -254,7 +254,7 @@ class Supervisor:
                 self._changed.notify_all()
 
     def _bury(self, worker: _Worker) -> None:
-        """A worker's end of the socket is closed, so it has ended, or is about to."""
+        """Handles a worker whose end of the socket is closed: the worker has ended, or is about to."""
         try:
             code = worker.process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Workers as a transport: they share one port for the hot methods, and grpcio in this process has all the others."""
+"""Workers as a transport: workers share one port for the hot methods; grpcio in this process serves the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pdp.workers.shared_snapshots import SharedSnapshots
 
 _REFUSE_SECONDS = 5.0
-"""Beyond the time for calls in flight, for workers to say that they refuse."""
+"""Seconds, beyond the time for calls in flight, for workers to report that new calls are rejected."""
 
 
 class WorkersTransport:
@@ -31,13 +31,13 @@ class WorkersTransport:
 
     Args:
         settings: the address, and the limits.
-        methods: what is served.
+        methods: the methods served.
         metrics: where requests are counted.
-        workers: how many processes answer.
-        snapshots: what they answer from.
-        version: the server's.
+        workers: number of worker processes.
+        snapshots: the snapshots that workers answer from.
+        version: the server's version.
         secrets: the deployment's keys, for challenges.
-        recruits: where workers come from; None: they are started when this starts.
+        recruits: workers started beforehand; None: workers are started with the transport.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class WorkersTransport:
             return
         stopping = threading.Thread(target=self._behind.stop, name="stop")
         stopping.start()
-        # The one behind waits for as long before it refuses, and then ends what is in flight through the workers.
+        # The grpcio server waits as long before rejecting, and then ends the calls in flight through the workers.
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
         supervisor.refuse(self._settings.drain_seconds + _REFUSE_SECONDS)
         stopping.join()
@@ -122,10 +122,10 @@ class WorkersTransport:
 
 
 def _reserved(text: str) -> tuple[socket.socket, str]:
-    """A bound socket that keeps the port for the workers, and their address. It takes no connections itself.
+    """A bound socket that reserves the port for the workers, and their address. The socket takes no connections.
 
     Raises:
-        ListenError: somebody else has it, or it is none.
+        ListenError: the address is in use, or invalid.
     """
     address = parse_address(text)
     if address.port:

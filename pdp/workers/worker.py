@@ -1,6 +1,6 @@
-"""A worker process: answers the hot methods from mapped snapshots, and does what its supervisor says.
+"""A worker process: answers the hot methods from mapped snapshots, on the supervisor's commands.
 
-It never reads definitions or Redis, and everything that it does not answer itself goes on to the supervisor.
+A worker never reads definitions or Redis, and passes all other requests on to the supervisor.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _TELL_SECONDS = 0.5
-"""How often it tells what it counted."""
+"""Seconds between two reports of counters."""
 _SWITCH_SECONDS = 0.001
 """A thread that is busy with many questions lets the one that answers single ones in after so long."""
 
@@ -63,10 +63,10 @@ class Worker:
         self._front: Front | None = None
         self._told = ""
         self._leaving: Held | None = None
-        """What was current until a moment ago: a call that is being decided must not be the one to free it."""
+        """The snapshot just replaced, kept so that a call being decided does not have to free the memory."""
 
     def run(self) -> None:
-        """Does what the supervisor says until it says to end, or ends itself."""
+        """Carries out the supervisor's commands until told to end, or until the supervisor ends."""
         try:
             self._channel.send("up")
             due = 0.0
@@ -84,7 +84,7 @@ class Worker:
             self._front.close()
 
     def _do(self, message: Message) -> bool:
-        """Does one thing; False where it is the last one."""
+        """Carries out one command; False after the last one."""
         kind, fields, file = message
         if kind == "replace":
             self._replace(fields, file)
@@ -113,7 +113,7 @@ class Worker:
 
     def _serve(self) -> None:
         gc.collect()
-        gc.freeze()  # what is there now stays: the collector need not walk it again and again
+        gc.freeze()  # the objects of now stay: the collector need not walk all of them again and again
         sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             front = Front(self._settings, self._hot, self._metrics, fallback=self._fallback, shared=True)
@@ -125,7 +125,7 @@ class Worker:
         self._channel.send("listening", {"address": front.address})
 
     def _tell(self) -> None:
-        """Tells that it answers, and what was counted, if it is news."""
+        """Reports that the worker answers, and new counts."""
         if self._front is not None and self._front.answers:
             self._channel.send("alive")
         counted = self._metrics.tallies.total().dump()
@@ -165,7 +165,7 @@ class Worker:
 
 
 def run_worker(number: int) -> None:
-    """Runs a worker that talks to its supervisor over an open socket, by its number."""
+    """Runs a worker with the supervisor's socket, by file descriptor."""
     for ignored in (signal.SIGINT, signal.SIGTERM):  # meant for the supervisor, which says what to do
         signal.signal(ignored, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=number))
