@@ -1,6 +1,6 @@
 """The services as plain classes: a request message in, a response message out, or a ``CallError``.
 
-They know no transport. A call reads its snapshot once and is counted once, here.
+The services know no transport. Each call reads one snapshot once and is counted once, here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _UNREADABLE = f"the bytes are no {v1.StreamCheckCallsRequest.DESCRIPTOR.full_nam
 
 
 class _Found(NamedTuple):
-    """What was found about a call: the rules of its tenant, and the outcome of one to an emergency number."""
+    """The rules of a call's tenant, and the outcome if the call is to an emergency number."""
 
     snapshot: Snapshot | None
     emergency: Outcome | None
@@ -60,14 +60,14 @@ class DecisionService:
     """Answers ``rightcall.v1.DecisionService``.
 
     Args:
-        current: what it answers from.
+        current: the snapshots to decide by.
         metrics: where each decision is counted.
-        policy: what it denies besides.
+        policy: further reasons to deny.
         emergency: tells calls to emergency numbers; None: those of the tenants alone.
         rules: finds rules that are as new as a request asks for; None: such requests do not wait.
-        challenges: checks passwords; None: it cannot, and hands out no challenges.
-        max_calls: questions that one CheckCalls may hold.
-        decision_log: told of each decision; None: nobody is.
+        challenges: checks passwords; None: no passwords are checked and no challenges sent.
+        max_calls: requests that one CheckCalls may hold.
+        decision_log: records each decision; None: no log.
     """
 
     def __init__(
@@ -105,10 +105,10 @@ class DecisionService:
         return self._response(snapshot, identified(snapshot, call), started)
 
     def spares(self, request: v1.CheckCallRequest | bytes) -> bool:
-        """Whether a request, or its bytes, is about a call to an emergency number, which no limit may keep back.
+        """Whether a request, as a message or bytes, is about a call to an emergency number, and so exempt from limits.
 
         Raises:
-            NotAllowed: the client may not ask about the call's tenant.
+            NotAllowed: the call's tenant is not the client's.
         """
         try:
             message = v1.CheckCallRequest.FromString(request) if isinstance(request, bytes) else request
@@ -117,21 +117,21 @@ class DecisionService:
         return self._emergency.find(call_of(message)) is not None
 
     def check_calls(self, request: v1.CheckCallsRequest) -> v1.CheckCallsResponse:
-        """Many decisions, in the order of the requests; all those of a tenant by the same revision.
+        """Many decisions, in the order of the requests; one revision for all calls of a tenant.
 
         Raises:
-            InvalidCall: there are too many requests. What is wrong with one of them is its response.
+            InvalidCall: there are too many requests. The error of a single request is in the request's response.
         """
         if len(request.calls) > self._max_calls:
             raise InvalidCall(f"{len(request.calls)} calls are more than {self._max_calls}; send them in more requests")
         self._await_revisions(request.calls)
-        moment = self._snapshots.frozen()  # whatever comes and goes meanwhile, this decides them all
+        moment = self._snapshots.frozen()  # one state decides all requests, even during a load
         return v1.CheckCallsResponse(answers=[self._one_of_many(call, moment) for call in request.calls])
 
     def stream_check_calls(
         self, requests: Iterable[v1.StreamCheckCallsRequest | None]
     ) -> Iterator[v1.StreamCheckCallsResponse]:
-        """A decision for each question, in their order; what is wrong with one of them is its answer."""
+        """A decision for each request, in order; the error of a single request is in the request's response."""
         for request in requests:
             if request is None:
                 error = v1.CheckCallError(code=InvalidCall.code, message=_UNREADABLE)
@@ -176,13 +176,13 @@ class DecisionService:
     def _look_up(
         self, call: Call, at_least: int, deadline: float | None = None, moment: CurrentSnapshots | None = None
     ) -> _Found:
-        """The rules of a call's tenant, and the outcome where it is one to an emergency number, whatever else is wrong.
+        """The rules of a call's tenant, and the outcome of an emergency call, regardless of other errors.
 
         Args:
-            call: what is asked about.
+            call: the call to decide.
             at_least: number of the oldest revision that will do; 0: any.
             deadline: until when such a revision may be waited for; None: as long as usual.
-            moment: what there was at a moment, which is then not waited beyond; None: what there is now.
+            moment: the state to decide by, without waiting; None: the current state.
 
         Raises:
             CallError: the request has no response.

@@ -1,6 +1,6 @@
-"""The directory as a plain class: what a server holds, and the questions that are asked the other way round.
+"""The directory as a plain class: the tenants and callers of a server, and searches for callers and extensions.
 
-What is asked here is for people and reports. None of it counts as a decision in the metrics.
+These requests are for people and reports, and do not count as decisions in the metrics.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 1000
 MAX_PAGE_SIZE = 10_000
-"""Callers in one message of ListCallers: what is usual, and the most that there may be."""
+"""Callers in one message of ListCallers: the default and the maximum."""
 MAX_PATTERNS = 1000
 MOST_PATTERNS = 10_000
-"""Patterns in one answer of ListReach: what is usual, and the most that there may be."""
+"""Patterns in one response of ListReach: the default and the maximum."""
 
 _ANY_EXTENSION = "0"
 """In the place of an extension, where there is none to be checked."""
@@ -42,8 +42,8 @@ class DirectoryService:
     """Answers ``rightcall.v1.DirectoryService``.
 
     Args:
-        current: what it reports on.
-        version: the server's own.
+        current: the snapshots to report on.
+        version: the server's version.
         emergency: tells emergency numbers; None: those of the tenants alone.
     """
 
@@ -53,10 +53,10 @@ class DirectoryService:
         self._version = version
 
     def list_callers(self, request: v1.ListCallersRequest) -> Iterator[v1.ListCallersResponse]:
-        """Who may dial an extension, page by page, all by one revision.
+        """The callers who may dial an extension, page by page, all by one revision.
 
         Raises:
-            CallError: the question has no answer; before the first page.
+            CallError: the request has no response; raised before the first page.
         """
         check_length(request.extension)
         limit = _number("limit", request.limit, default=0)

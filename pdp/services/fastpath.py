@@ -1,9 +1,9 @@
-"""From a request's bytes to a response's bytes, for the two methods that are asked by the thousand.
+"""The fast path from a request's bytes to a response's bytes, for the two methods called by the thousand.
 
-The same answers as ``DecisionService`` gives, by a shorter way: a response is put together from a verdict's number and
-the permission's row in the snapshot, without a message between them, and what was counted goes to lists of this thread.
-Of a server's only tenant, a plain CheckCall is not even read into a message (``Matching.match_request``). It
-falls back to ``DecisionService`` for requests that are not plain: those that are rejected, ask for a revision, are of
+Responses equal those of ``DecisionService``: each is put together from a verdict's number and the permission's row in
+the snapshot, without a message object, and counted in lists of this thread.
+Of a server's only tenant, a plain CheckCall is not even read into a message (``Matching.match_request``). Falls
+back to ``DecisionService`` for requests that are not plain: those that are rejected, ask for a revision, are of
 forwarded calls, may be of emergency numbers, or have a caller or outcall that is not known; and for tenants that say
 how they dial.
 """
@@ -64,14 +64,14 @@ class HotCalls:
     """Answers CheckCall and CheckCalls from bytes to bytes.
 
     Args:
-        decisions: takes the long way.
-        current: what it answers from.
+        decisions: the slow path.
+        current: the snapshots to decide by.
         tallies: where decisions are counted.
-        challenge: makes the challenge that a CHALLENGE carries, from snapshot and call; None: it carries none.
+        challenge: makes the challenge that a CHALLENGE carries, from snapshot and call; None: no challenge is sent.
         emergency: tells calls to emergency numbers, which the service answers.
         dialable_only: as of ``Policy``.
         max_message_size: of one request, in bytes.
-        max_calls: questions that one CheckCalls may hold.
+        max_calls: requests that one CheckCalls may hold.
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class HotCalls:
         self._known: dict[str, Common] = {}
         """By tenant."""
         self._mine = local()
-        """Of a thread that calls ``answer_call``: its ``check_call``."""
+        """For each thread that calls ``answer_call``: the thread's ``check_call``."""
 
     def check_call(self) -> Callable[[bytes], bytes | None]:
-        """CheckCall, for the thread that asks for it. What it answers is counted as a request, what it raises is not.
+        """CheckCall, for the calling thread. Responses are counted as requests, errors are not.
 
-        The function returned raises ``CallError``, and returns None where the answer may have to wait for newer rules:
-        then ``check_call_waiting`` has it.
+        The function returned raises ``CallError``, and returns None where the response may have to wait for newer
+        rules: then ``check_call_waiting`` answers.
         """
         current, read, answer, challenged = self._current, self._read, self._answer, self._challenged
         most, challenging = self._max_message_size, self._challenge is not None
@@ -144,7 +144,7 @@ class HotCalls:
         """CheckCall that may wait, in any thread; counted likewise.
 
         Raises:
-            CallError: there is no answer.
+            CallError: there is no response.
         """
         started = perf_counter()
         response = self._one_slowly(self._parsed(messages.CheckCallRequest, data))
@@ -152,10 +152,10 @@ class HotCalls:
         return response
 
     def answer_call(self, data: bytes) -> bytes:
-        """CheckCall, in any thread, be it that it has to wait; counted likewise.
+        """CheckCall, in any thread, waiting where needed; responses are counted as requests, errors are not.
 
         Raises:
-            CallError: there is no answer.
+            CallError: there is no response.
         """
         mine = self._mine
         try:
@@ -169,7 +169,7 @@ class HotCalls:
         """CheckCalls, in any thread; counted likewise.
 
         Raises:
-            CallError: there is no answer.
+            CallError: there is no response.
         """
         started = perf_counter()
         response = self._many(self._parsed(messages.CheckCallsRequest, data))
@@ -192,12 +192,12 @@ class HotCalls:
         return b"".join(answers)
 
     def _read(self, data: bytes) -> tuple[Snapshot, int] | bytes | None:
-        """A request that protobuf has to read: the rules that decide it and the number of their verdict.
+        """A request that protobuf has to read: the rules that decide the call, and the verdict's number.
 
-        Bytes: it went the long way, and this is the response. None: it may have to wait.
+        Bytes: the response of the slow path. None: the response may have to wait.
 
         Raises:
-            CallError: there is no answer.
+            CallError: there is no response.
         """
         request = self._parsed(messages.CheckCallRequest, data)
         if request.at_least_revision > 0:
@@ -213,7 +213,7 @@ class HotCalls:
             raise _unreadable(message) from None
 
     def _decide(self, request: messages.CheckCallRequest) -> tuple[Snapshot, int] | None:
-        """The rules that decide a plain call, and the number of their verdict with who is known; None: not plain."""
+        """The rules that decide a plain call, and the verdict's number with the parties known; None: not plain."""
         caller, extension, outcall = request.caller, request.extension, request.outcall
         if not _is_plain(extension) or request.forwarded_by or (caller and len(caller) != UUID_LENGTH):
             return None
@@ -243,7 +243,7 @@ class HotCalls:
         return max(self._least, self._emergency.plain_from(snapshot))
 
     def _plainly(self, request: messages.CheckCallsRequest) -> list[tuple[Snapshot, int]] | None:
-        """The verdicts on many requests; None where one of them is not plain, so that nothing is decided yet."""
+        """The verdicts on many requests; None where any request is not plain, so that nothing is decided yet."""
         decide = self._decide
         revisions: dict[str, Snapshot] = {}
         verdicts: list[tuple[Snapshot, int]] = []
@@ -277,7 +277,7 @@ class HotCalls:
         return refusal
 
     def _challenged(self, response: bytes, snapshot: Snapshot, request: messages.CheckCallRequest) -> bytes:
-        """A response of CHALLENGE with its challenge, which is a new one each time."""
+        """A response of CHALLENGE with a challenge, a new one each time."""
         if self._challenge is None:
             return response
         return response + delimited(CHALLENGE_TAG, self._challenge(snapshot, call_of(request)).encode())
@@ -287,7 +287,7 @@ class HotCalls:
 
 
 def _count(tally: Tally, verdicts: list[tuple[Snapshot, int]], seconds: float) -> None:
-    """Counts many decisions, each with its share of the time."""
+    """Counts many decisions, each with an equal share of the time."""
     for low, count in Counter([number & LOW_MASK for _, number in verdicts]).items():
         tally.decisions[OUTCOMES[low]] += count
     if verdicts:
@@ -295,7 +295,7 @@ def _count(tally: Tally, verdicts: list[tuple[Snapshot, int]], seconds: float) -
 
 
 def _is_plain(extension: str) -> bool:
-    """Whether ``service.check_extension`` lets it pass."""
+    """Whether ``service.check_extension`` lets the extension pass."""
     return 0 < len(extension) <= MAX_EXTENSION_LENGTH and extension.isprintable()
 
 

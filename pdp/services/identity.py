@@ -1,4 +1,4 @@
-"""Who asks: from the names that requests have for users to their UUIDs."""
+"""Callers: from the names of users in requests to UUIDs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_open(snapshot: Snapshot | None) -> None:
     """Rejects calls of a tenant that is closed.
 
     Raises:
-        ClosedTenant: it is.
+        ClosedTenant: the tenant is.
     """
     if snapshot is not None and snapshot.closed:
         raise ClosedTenant(snapshot.tenant, snapshot.tenant_name, snapshot.closed)

@@ -45,12 +45,12 @@ def call_of(request: v1.CheckCallRequest) -> Call:
 
 
 def is_anonymous_or_uuid(text: str) -> bool:
-    """Whether a caller is empty, or a UUID in its usual form, in any letter case."""
+    """Whether a caller is empty, or a UUID in the usual form, in any letter case."""
     return not text or _UUID.fullmatch(text) is not None
 
 
 def check_form(call: Call) -> None:
-    """Rejects what no caller, outcall or extension can be, whatever the rules.
+    """Rejects a caller, outcall or extension that is invalid under all rules.
 
     Raises:
         InvalidCall: a caller or outcall is too long or unprintable, or the extension is empty or too long.
@@ -82,7 +82,7 @@ def check_length(extension: str) -> None:
     """Rejects an extension that is empty or too long.
 
     Raises:
-        InvalidCall: it is.
+        InvalidCall: the extension is.
     """
     if not extension:
         raise InvalidCall("the extension is empty; send what was dialled")
@@ -106,7 +106,7 @@ def check_dialable(extension: str) -> None:
     """Rejects an extension with a character that no telephone dials.
 
     Raises:
-        InvalidCall: it has one.
+        InvalidCall: the extension has one.
     """
     if _DIALABLE.fullmatch(extension) is None:
         raise InvalidCall("the extension holds something else than 0-9 * # + A-D; send what was dialled")
@@ -116,7 +116,7 @@ def check_printable(extension: str) -> None:
     """Rejects an extension with a character that has no form on paper.
 
     Raises:
-        InvalidCall: it has one.
+        InvalidCall: the extension has one.
     """
     if extension.isprintable():
         return
@@ -127,7 +127,7 @@ def check_printable(extension: str) -> None:
 
 
 def response_of(snapshot: Snapshot | None, outcome: Outcome) -> v1.CheckCallResponse:
-    """An outcome as the API has it; without rules there is no revision."""
+    """An outcome as a message of the API; without rules there is no revision."""
     decision, stage, permission, name = outcome.verdict
     return v1.CheckCallResponse(
         decision=DECISIONS[decision],
@@ -146,7 +146,7 @@ def error_of(error: CallError) -> v1.CheckCallError:
 
 
 def explanation_of(snapshot: Snapshot | None, outcome: Outcome, explanation: Explanation) -> v1.ExplainCallResponse:
-    """An outcome with its explanation as the API has it; without rules there is no tenant."""
+    """An outcome with the explanation, as a message of the API; without rules there is no tenant."""
     return v1.ExplainCallResponse(
         answer=response_of(snapshot, outcome),
         tenant=snapshot.tenant if snapshot is not None else "",

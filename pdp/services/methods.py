@@ -1,4 +1,4 @@
-"""The methods of the API: what each takes, what answers it, and what goes to and fro."""
+"""The methods of the API: message types, implementations and streaming kinds."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Kind(Enum):
 
 
 CALLS: ContextVar[int] = ContextVar("calls", default=0)
-"""The number of calls in the request that is being answered, where it may hold several."""
+"""The number of calls in the current request, where a request may hold several."""
 
 
 class Method(NamedTuple):
-    """A method of the API, for whichever transport serves it.
+    """A method of the API, for any transport.
 
     Attributes:
         service: the service's full name.
-        name: the method's.
-        request: the message that it takes.
+        name: the method's name.
+        request: the request's message type.
         answer: makes the response, or raises ``CallError``. From a request to a message; ONE_TO_MANY: to an iterator of
             messages; MANY_TO_MANY: from an iterator of requests, None for one that cannot be read, to one of messages.
-        kind: what goes to and fro.
-        raw: makes the response's bytes from the request's, or raises ``CallError``: the same answer, sooner. It counts
-            as a request what it answers, and nothing else. None: it cannot be had.
-        spares: whether a request, a message or its bytes, is one that no limit may keep back: a call to an emergency
-            number. None: there are no such requests.
+        kind: which sides stream.
+        raw: makes the response's bytes from the request's, or raises ``CallError``: the same response, sooner. Counts
+            responses as requests, and nothing else. None: the method has no fast path.
+        spares: whether a request, as a message or bytes, is exempt from limits: a call to an emergency number. None:
+            there are no such requests.
     """
 
     service: str
@@ -64,7 +64,7 @@ def methods(
     check_call: Callable[[bytes], bytes] | None = None,
     check_calls: Callable[[bytes], bytes] | None = None,
 ) -> tuple[Method, ...]:
-    """Everything that the two services answer; ``check_call`` and ``check_calls`` as ``Method.raw`` has it."""
+    """All methods of the two services; ``check_call`` and ``check_calls`` are their ``Method.raw``."""
     decision_service = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
     directory_service = v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name
     return (
@@ -103,10 +103,10 @@ _LONGEST_VARINT: Final = 70
 
 
 def count_calls(data: bytes, most: int) -> int:
-    """The number of calls in a CheckCallsRequest, from its bytes: two of them can stand for an object of a hundred.
+    """The number of calls in a CheckCallsRequest, from the bytes: two bytes can stand for an object of a hundred.
 
     Raises:
-        InvalidCall: there are more than ``most``; or the bytes are no such message.
+        InvalidCall: there are more than ``most``, or the bytes are no such message.
     """
     count = at = 0
     while at < len(data):

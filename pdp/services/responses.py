@@ -23,7 +23,7 @@ _PERMISSION, CHALLENGE_TAG = b"\x1a", b"\x2a"
 LOW_MASK = 15
 """The bits of a verdict's number that hold decision and stage; all are 0 where there is no verdict."""
 DECISION_MASK = 3
-"""Those of them that hold the decision."""
+"""The fields that hold the decision."""
 ALLOWED, CHALLENGED = int(Decision.ALLOW), int(Decision.CHALLENGE)
 """As plain numbers: an enumeration is slow to look into."""
 OUTCOMES = tuple(outcome(*verdict_parts(low)[1:]) if low else outcome(*UNRESTRICTED[:2]) for low in range(LOW_MASK + 1))
@@ -48,13 +48,13 @@ _UNRESTRICTED = response_of(
 
 
 class Common:
-    """What the responses by one snapshot have in common; it does not keep the snapshot alive.
+    """The common parts of responses by one snapshot, which do not keep the snapshot alive.
 
     Attributes:
         of: the snapshot, or None when that has gone.
-        ends: what stands behind the permission, by who is known: neither, the caller, the outcall, both.
-        unrestricted: the response where no permission matches, by the same, and then by the tags around it.
-        refusals: what a verdict is counted as, by its number.
+        ends: fields behind the permission, by which are known: neither, the caller, the outcall, both.
+        unrestricted: the response where no permission matches, by the same, and then by the surrounding tags.
+        refusals: the counted permission of a verdict, by the verdict's number.
     """
 
     __slots__ = ("ends", "of", "refusals", "unrestricted")
@@ -72,7 +72,7 @@ class Common:
 
 
 def _unrestricted(end: bytes) -> dict[bytes, bytes]:
-    """The response where no permission matches, by the tags around it."""
+    """The response where no permission matches, by the surrounding tags."""
     return {ALONE: _UNRESTRICTED + end, AMONG_MANY: among_many(_UNRESTRICTED + end)}
 
 
