@@ -340,11 +340,11 @@ def test_an_embedded_loader_shows_what_each_cycle_did_and_what_failed_in_it(tmp_
         fetch = next(one for one in collector.named("fetch") if one.failed)
 
     assert first.attributes["rightcall.published"] == 1
-    assert set(steps) == {"fetch", "standing", "digest", "compile", "publish"}
+    assert set(steps) == {"fetch", "standing", "digest", "compile", "publish", "list"}
     assert steps["compile"].attributes["rightcall.tenant"] == ACME
     assert steps["compile"].attributes["rightcall.permissions"] == 2
     assert steps["publish"].attributes["rightcall.revision"] == steps["digest"].attributes["rightcall.revision"]
-    assert idle == {"fetch", "standing"}
+    assert idle == {"fetch", "standing", "list"}
     assert fetch.attributes["error.type"] == "SourceError"
     assert str(rules) in fetch.span.status.message
     assert str(rules) in failed.span.status.message
