@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     _Handler = grpc.RpcMethodHandler[Any, Any]
 
 _OVERLOAD_SECONDS = 0.25
-"""When it is worth asking an overloaded server again."""
+"""Seconds after which clients of an overloaded server may retry."""
 _MAX_ASIDE = 1024
 """Calls that may wait for a thread of a pool other than that of decisions."""
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 class Admission(grpc.ServerInterceptor):
-    """Rejects calls while too many wait already: those would be answered too late, and the others later for them.
+    """Rejects calls while too many wait: these would be answered too late, and delay the others.
 
     grpcio asks for a handler when a call arrives, long before a thread is free for it. A call that waits holds memory,
     so each pool has a limit, and all together are a limit for the process.
 
     Args:
         pool: of decisions.
-        most: calls that may wait for it; 0: as many as come.
-        refuser: answers those that are rejected.
-        metrics: where they are counted.
+        most: calls that may wait for the pool; 0: no limit.
+        refuser: answers rejected calls.
+        metrics: where rejected calls are counted.
 
     Attributes:
         arrived: calls so far.
-        spared: by path, handlers that answer calls which no overload keeps back, and reject the others.
+        spared: by path, handlers that answer calls exempt from limits, and reject the others.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, most: int, refuser: Refuser, metrics: Metrics) -> None:
@@ -55,7 +55,7 @@ class Admission(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], _Handler | None],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler | None:
-        """The handler of a call that arrives, or in its place one that rejects it; None: there is no such method."""
+        """The handler of a call that arrives, or a rejecting one; None: there is no such method."""
         self.arrived += 1
         handler = continuation(handler_call_details)
         if handler is None:
@@ -79,7 +79,7 @@ def overload() -> TooManyCalls:
 
 
 def _pool_of(handler: _Handler) -> ThreadPoolExecutor | None:
-    """The pool that the calls of a handler have to themselves; None: they run on that of decisions."""
+    """The separate pool of a handler's calls; None: the calls run on the pool of decisions."""
     behavior = next(behavior for kind in _KINDS if (behavior := getattr(handler, kind)) is not None)
     pool: ThreadPoolExecutor | None = getattr(behavior, "experimental_thread_pool", None)
     return pool

@@ -30,14 +30,14 @@ def choose_transport(
     """The transport that serves: NATIVE, GRPCIO or CORE.
 
     Args:
-        wanted: what was asked for.
-        settings: what it has to do.
-        decision_log: whether answers carry the id under which the decision log has them.
+        wanted: the transport in the settings.
+        settings: the server's settings.
+        decision_log: whether responses carry the decision's id in the decision log.
         tracing: whether requests have spans.
-        workers: how many processes answer; more than one can only by NATIVE.
+        workers: number of processes that answer; only NATIVE can use more than one.
 
     Raises:
-        TransportError: NATIVE was asked for, and cannot be had, or cannot do something that was asked for as well.
+        TransportError: NATIVE is wanted and not installed, or lacks something that the other settings need.
     """
     if wanted is Transport.AUTO and workers == 1 and core_is_built():
         return Transport.CORE
@@ -59,9 +59,9 @@ def choose_transport(
 
 
 def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log: bool, tracing: bool = False) -> int:
-    """How many processes answer where nobody says: one for each core where NATIVE will serve, else one.
+    """The default number of processes: one for each core where NATIVE will serve, else one.
 
-    CORE serves with threads, so where it is chosen by itself there is one.
+    CORE serves with threads, so where CORE is the default there is one process.
 
     Args:
         wanted: as of ``choose_transport``, as are the others.
@@ -70,7 +70,7 @@ def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log
         return 1
     try:
         several = not settings.listen.startswith(UNIX) and (is_local(settings.listen) or wanted is Transport.NATIVE)
-    except ListenError:  # whoever listens there will say so
+    except ListenError:  # the listener will report the fault
         return 1
     if not several or wanted in (Transport.GRPCIO, Transport.CORE) or not _installed():
         return 1
@@ -79,7 +79,7 @@ def fitting_workers(wanted: Transport, settings: ServerSettings, *, decision_log
 
 @cache
 def core_is_built() -> bool:
-    """Whether there was a Rust compiler when this was installed, and what it made can be used here."""
+    """Whether CORE was compiled at installation, and can be used here."""
     try:
         api = getattr(importlib.import_module(CORE_MODULE), "API", 0)
     except ModuleNotFoundError:

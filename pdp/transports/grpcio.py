@@ -34,13 +34,13 @@ SETTLE_SECONDS = 0.1
 _THREADS = "grpc"
 """What the names of the threads that decide begin with."""
 _WAITING_THREADS = 4
-"""For methods that wait for another program: if it hangs, so do these, and no others."""
+"""Threads for methods that wait for another program: if that program hangs, only these methods hang."""
 _SPARING_THREADS = 2
 """For calls to emergency numbers while there are too many calls."""
 _REPORT_THREADS = 2
 """For methods that compute for long: decisions need the processor as well."""
 _WINDOW_BYTES = 4 * 1024
-"""Of each stream that nobody reads yet; gRPC's core would hold this much, and by its own measure megabytes."""
+"""Bytes buffered for each stream not yet read; gRPC's core holds this much, and by default megabytes."""
 
 
 class GrpcTransport:
@@ -48,12 +48,12 @@ class GrpcTransport:
 
     Args:
         settings: the address, and the limits.
-        methods: what is served.
+        methods: the methods served.
         metrics: where requests are counted.
-        interceptors: look at each call first, in their order.
-        guard: decides which calls are taken; None: all of them are.
-        credentials: what to listen with; None: without TLS.
-        connection: what is known of a call's connection, where that is for a front to say; as of ``GuardInterceptor``.
+        interceptors: see each call first, in order.
+        guard: admits calls; None: every call is admitted.
+        credentials: credentials for the listener; None: no TLS.
+        connection: facts of a call's connection, where a front reports those; as of ``GuardInterceptor``.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The guard at gRPC's door.
+"""The guard as a gRPC interceptor.
 
-Credentials that come with a call are looked at when it arrives, before a thread waits for its message: strangers cannot
-hold threads. What the connection alone knows (its certificate, its address) is looked at in the thread.
+Credentials sent with a call are checked on arrival, before a thread waits for the message: unauthenticated clients
+cannot hold threads. Facts of the connection (certificate, address) are checked in the thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     _Handler = grpc.RpcMethodHandler[Any, Any]
 
 _OPEN = "/grpc.health.v1.Health/"
-"""Who asks whether a server lives needs no credentials: orchestrators have none."""
+"""Health checks need no credentials: orchestrators have none."""
 _SERVICES = {"DecisionService": DECISION, "DirectoryService": DIRECTORY}
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 _STATUSES = {status.value[0]: status for status in grpc.StatusCode}
@@ -45,7 +45,7 @@ def refuse(context: grpc.ServicerContext, error: CallError) -> NoReturn:
 
 
 class Refuser:
-    """Answers calls that are not taken, on a thread of its own and without waiting for their messages."""
+    """Answers rejected calls, on a separate thread and without waiting for messages."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="refusals")
@@ -68,10 +68,10 @@ class GuardInterceptor(grpc.ServerInterceptor):
     """Asks the guard about every call but health checks.
 
     Args:
-        guard: decides.
-        refuser: answers those that it refuses at once.
-        metrics: where refused requests are counted.
-        connection: what is known of a call's connection, as keyword arguments of ``Guard.admit``.
+        guard: admits calls.
+        refuser: answers calls rejected on arrival.
+        metrics: where rejected requests are counted.
+        connection: returns the facts of a call's connection, as keyword arguments of ``Guard.admit``.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class GuardInterceptor(grpc.ServerInterceptor):
         ASKING.set(client)
         guarded = self._guarded.get((method, handler))
         if guarded is None:
-            if len(self._guarded) >= _MAX_GUARDED:  # somebody makes handlers call by call
+            if len(self._guarded) >= _MAX_GUARDED:  # an interceptor makes handlers call by call
                 self._guarded.clear()
             guarded = self._guarded[method, handler] = self._wrapped(handler, service, method)
         return guarded
@@ -166,7 +166,7 @@ class GuardInterceptor(grpc.ServerInterceptor):
         return guarded
 
     def _paced(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """A stream of questions, no faster than its client may ask; gRPC slows down the other end."""
+        """A stream of requests, at most at the client's rate; gRPC applies backpressure to the other end."""
         client = ASKING.get()
         return _paced(request, context, lambda: self._guard.pace(client) if client else 0.0)
 

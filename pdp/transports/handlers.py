@@ -40,17 +40,17 @@ _UNREADABLE = object()
 class Handlers:
     """Makes gRPC's handlers of methods.
 
-    A method of one request gets the stream of messages, and takes the first: who may not ask is rejected before.
+    A method of one request gets the stream of messages, and takes the first, after the client is admitted.
 
     Args:
         settings: the limits.
         metrics: where requests are counted.
         streams: where streams run.
-        waiting: where methods run that may wait for another program, and the number of its threads.
-        reports: where methods run that compute for long, and the number of its threads.
-        receptions: looks after messages that do not come.
-        sparing: where those calls are answered that no overload keeps back.
-        charge: takes further calls of a request from what its client may ask; None: nothing is limited.
+        waiting: pool for methods that may wait for another program, and the pool's number of threads.
+        reports: pool for methods that compute for long, and the pool's number of threads.
+        receptions: limits the time and size of messages.
+        sparing: pool for calls exempt from limits.
+        charge: charges a client for further calls in a request; None: no limits.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Handlers:
         return grpc.stream_unary_rpc_method_handler(call)
 
     def _take(self, method: Method) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
-        """What takes the message of a call in, and looks at how many calls it holds before anything is made of it."""
+        """A function that receives the message of a call, and checks the number of calls inside before parsing."""
         if method.request is v1.CheckCallsRequest:
             take, most, charge = self._batch.take, self._max_calls, self._charge
 
@@ -145,14 +145,14 @@ class Handlers:
             except grpc.RpcError:  # the client went away, or its message did not come
                 self._metrics.requested(name, "CANCELLED")
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+            except Exception as error:  # noqa: BLE001 - any error gives the client a status
                 self._refuse(name, context, error, time.perf_counter() - started if started is not None else None)
             if counts:
                 self._metrics.requested(name, "OK", time.perf_counter() - started)
             return response
 
         def take_spared(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes | None:
-            """The message of a call that no limit may keep back; None: it is none of these."""
+            """The message of a call exempt from limits; None for other calls."""
             data = take(messages, context)
             return data if spares is not None and spares(data) else None
 
@@ -194,7 +194,7 @@ class Handlers:
     def _refuse(
         self, name: str, context: grpc.ServicerContext, error: Exception, seconds: float | None = None
     ) -> NoReturn:
-        """Ends a call with a status; where the error is none of ours, the log has it and the client does not."""
+        """Ends a call with a status; an unexpected error goes to the log and not to the client."""
         if isinstance(error, CallError):
             if isinstance(error, TooManyCalls):
                 self._metrics.rejected(error.reason)

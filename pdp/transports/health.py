@@ -1,6 +1,6 @@
 """gRPC's health service: known names only, a bounded number of watches, and messages of a bounded size.
 
-Callers need no credentials, so nothing that a caller sends is kept, and nobody is waited for on a thread that decides.
+Clients need no credentials, so nothing that a client sends is kept, and no thread of decisions waits for a client.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _RETRY_SECONDS = 1.0
 
 
 class _Watcher:
-    """Sends statuses to one watcher in their order. The watcher may not read: only a thread of the pool waits for that.
+    """Sends statuses to one watcher in order. For a watcher that does not read, only a thread of the pool waits.
 
     Args:
-        peer: the address of the watcher; empty: none of its own.
-        send: sends one, and returns when it has gone out.
+        peer: the address of the watcher; empty: no address.
+        send: sends one status, and returns when sent.
         pool: the threads.
     """
 
@@ -80,14 +80,14 @@ class _Watcher:
 
 
 class Health:
-    """The health of a server and of its services, which are healthy or not together.
+    """The health of a server and its services, which share one status.
 
     Args:
-        services: their full names; the empty name, of the server, is known besides.
+        services: full names of the services; the empty name, of the server, is known besides.
         metrics: where rejected requests are counted.
 
     Attributes:
-        reception: takes its requests in.
+        reception: receives the requests.
         pool: the threads that requests wait on.
     """
 
@@ -136,13 +136,13 @@ class Health:
                 self._change(serving=serving)
 
     def announce_stop(self) -> None:
-        """From now on NOT_SERVING, whatever happens."""
+        """Sets NOT_SERVING for good."""
         with self._lock:
             self._stopping = True
             self._change(serving=False)
 
     def end_watches(self) -> None:
-        """Ends every watch, after the status that it was sent last; those that are still to come as well."""
+        """Ends every watch after the last status sent; watches that are still to come as well."""
         with self._lock:
             self._ended = True
             watchers = list(self._watchers)
@@ -166,10 +166,10 @@ class Health:
                 watcher.tell(_response(serving=serving))
 
     def _read(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
-        """Takes a request in.
+        """Receives a request.
 
         Raises:
-            CallError: it cannot be read, or names a service that is not here.
+            CallError: the request cannot be read, or names a service that is not here.
         """
         data = self.reception.take(requests, context)
         try:

@@ -20,9 +20,9 @@ class StandardServices:
     """Health and reflection of a server.
 
     Args:
-        server: where they are served.
-        services: the full names of the services that they tell of.
-        receptions: looks after requests that do not come.
+        server: the grpcio server that serves both.
+        services: the full names of the services reported.
+        receptions: limits the time and size of requests.
         metrics: where rejected requests are counted.
     """
 
@@ -34,19 +34,19 @@ class StandardServices:
         self._reflection.add_to(server)
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, the only argument
-        """The server as a whole, and each service, answers calls or does not; without effect once it is stopping."""
+        """Sets the status of the server and of each service; without effect once stopping."""
         self._health.set(serving=serving)
 
     def announce_stop(self) -> None:
-        """From now on NOT_SERVING, whatever happens."""
+        """Sets NOT_SERVING for good."""
         self._health.announce_stop()
 
     def end_streams(self) -> None:
-        """Ends the streams that nobody else would end."""
+        """Ends the streams of health and reflection."""
         self._health.end_watches()
         self._reflection.end_sessions()
 
     def release(self) -> None:
-        """Lets go of what they hold, once the server has stopped."""
+        """Ends the threads of health and reflection, once the server has stopped."""
         self._health.release()
         self._reflection.release()

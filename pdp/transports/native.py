@@ -1,8 +1,8 @@
-"""The native transport: a front for the calls that come by the thousand, and grpcio behind it for all the others.
+"""The native transport: a front for the calls that come by the thousand, and grpcio behind the front for all others.
 
-The front listens. What it does not serve itself (challenges, streams, health, reflection, the directory) it passes
-on, byte by byte, to a grpcio server on a Unix socket in a directory that only this user can enter. So there is one
-implementation of each method but the hot ones, and those give the same answers (``hot``).
+The front listens. Methods that the front does not serve (challenges, streams, health, reflection, the directory) are
+passed on, byte by byte, to a grpcio server on a Unix socket in a directory that only this user can enter. So there is
+one implementation of each method but the hot ones, and those give the same responses (``hot``).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class NativeTransport:
     """Serves methods on one address.
 
     Args:
-        settings: the address, and the limits; those that this transport lacks are not for it to refuse (``choice``).
-        methods: what is served.
+        settings: the address, and the limits; ``choice`` has rejected limits that this transport lacks.
+        methods: the methods served.
         metrics: where requests are counted.
         hot: answers the methods that the front serves itself.
     """
@@ -70,7 +70,7 @@ class NativeTransport:
             return
         stopping = threading.Thread(target=self._behind.stop, name="stop")
         stopping.start()
-        # The one behind waits for as long before it refuses, and then ends what is in flight through the front.
+        # The grpcio server waits as long before rejecting, and then ends the calls in flight through the front.
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
         front.refuse()
         stopping.join()
@@ -82,11 +82,11 @@ class Behind:
 
     Args:
         settings: the limits.
-        methods: what is served.
+        methods: the methods served.
         metrics: where requests are counted.
 
     Attributes:
-        path: of its socket.
+        path: path of the server's socket.
         transport: the server.
     """
 
@@ -98,6 +98,6 @@ class Behind:
         self.transport = GrpcTransport(own, methods, metrics)
 
     def stop(self) -> None:
-        """Stops it, and takes its socket away."""
+        """Stops the server, and removes the socket."""
         self.transport.stop()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The front: an address, a thread that takes calls from it in batches, and an answer for each."""
+"""The front: an address, a thread that takes calls in batches, and a response for each."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _CHECK_CALL, _CHECK_CALLS = 0, 1
 _NAMES = (CHECK_CALL, CHECK_CALLS)
 _SERVICE = "rightcall.v1.DecisionService"
 _BATCH = 65_536
-"""Calls that are taken at once at the most; it is never waited for so many."""
+"""Largest batch of calls; the front never waits to fill one."""
 _NO_LIMIT = 2**31 - 1
 _IO_THREADS = 1
-"""One does for one Python thread: a second costs a tenth of the calls, by the locks between them."""
+"""One is enough for one Python thread: a second costs a tenth of the throughput, by locks."""
 _QUIET_SECONDS = 0.05
-"""With no call for so long, clients know that they are refused, and have their answers."""
+"""Seconds without a call after which clients have noticed the stop, and have all responses."""
 _MAX_REFUSING_SECONDS = 1.0
 """For clients that never give up."""
 _OVERLOAD_SECONDS = 0.25
-"""When it is worth asking an overloaded server again."""
+"""Seconds after which clients of an overloaded server may retry."""
 
 
 class Front:
@@ -92,7 +92,7 @@ class Front:
         return self._thread.is_alive()
 
     def refuse(self) -> None:
-        """Answers what has come, refuses whatever comes from now on; returns when nothing does any more."""
+        """Answers the calls received, rejects new ones; returns when no more calls come."""
         self._refusing = True
         deadline = time.monotonic() + _MAX_REFUSING_SECONDS
         seen = -1
@@ -121,7 +121,7 @@ class Front:
         while (events := receive(most)) is not None:
             try:
                 answer(events)
-            except Exception:  # noqa: BLE001 - whatever it is, the next batch is answered
+            except Exception:  # noqa: BLE001 - after any error the next batch is answered
                 _log.exception("batch_failed", advice="please report this")
 
     def _answerer(self) -> Callable[[Sequence[Event]], None]:
@@ -132,12 +132,12 @@ class Front:
             if self._refusing or len(events) > most:
                 events = self._not_refused(events)
             for kind, call_id, method, data, _ in events:
-                if kind != EVENT_CALL or data is None:  # the client went away: who works on it hears of it in respond
+                if kind != EVENT_CALL or data is None:  # the client went away, which respond reports
                     continue
                 started = perf_counter()
                 try:
                     response = check_call(data) if method == _CHECK_CALL else None
-                except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+                except Exception as error:  # noqa: BLE001 - any error gives the client a status
                     self._fail(call_id, method, error, perf_counter() - started)
                     continue
                 if response is None:
@@ -163,7 +163,7 @@ class Front:
         return [*spared, *calls[:taken]]
 
     def _spares(self, event: Event) -> bool:
-        """Whether no limit may keep a call back: it is one to an emergency number."""
+        """Whether a call is exempt from limits, as one to an emergency number."""
         _, _, method, data, _ = event
         return method == _CHECK_CALL and data is not None and self._hot.spares(data)
 
@@ -180,7 +180,7 @@ class Front:
         started = perf_counter()
         try:
             response = self._hot.answer_calls(data) if method == _CHECK_CALLS else self._hot.check_call_waiting(data)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+        except Exception as error:  # noqa: BLE001 - any error gives the client a status
             self._fail(call_id, method, error, perf_counter() - started)
         else:
             self._front.respond(call_id, response)
@@ -192,13 +192,13 @@ class Front:
         self._fail(call_id, method, TooManyCalls("overload", _OVERLOAD_SECONDS))
 
     def _fail(self, call_id: int, method: int, error: Exception, seconds: float | None = None) -> None:
-        """Ends a call with a status; where the error is none of ours, the log has it and the client does not.
+        """Ends a call with a status; an unexpected error goes to the log and not to the client.
 
         Args:
-            call_id: the call's.
+            call_id: id of the call.
             method: of ``_NAMES``.
-            error: what it ended with.
-            seconds: that it was worked on; None: it was not.
+            error: the error that ended the call.
+            seconds: working time; None: the call was not worked on.
         """
         name = _NAMES[method]
         if isinstance(error, CallError):
@@ -212,7 +212,7 @@ class Front:
 
 
 def _opened(settings: ServerSettings, *, shared: bool) -> tuple[NativeGrpcFront, str]:
-    """A front that listens, and its real address."""
+    """A listening front, and the real address."""
     text, listen = settings.listen, settings.listen
     if text.startswith(UNIX):
         check_unix_free(text)

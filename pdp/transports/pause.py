@@ -1,8 +1,8 @@
-"""A pause of thread pools: calls are taken in and wait, so that none arrives while gRPC's core begins to stop.
+"""A pause of thread pools: calls are admitted and wait, so that none arrives while gRPC's core begins to stop.
 
-gRPC's core cancels each call that it has read but not handed over when it is told to stop, and each that arrives from
-then until the client reads GOAWAY. A client that waits for responses sends nothing meanwhile. So responses are held
-back until arrivals have ceased, GOAWAY goes out, and then they are sent.
+When stopping, gRPC's core cancels each call read but not handed over, and each that arrives until the client reads
+GOAWAY. A client that waits for responses sends nothing meanwhile. So responses are held back until arrivals have
+ceased and GOAWAY is out, and then sent.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _MAX_SECONDS = 0.12
 
 
 class Pause:
-    """Occupies every thread of some pools until it is over; calls queue behind.
+    """Occupies every thread of some pools until the end of the pause; calls queue behind.
 
     Args:
-        pools: each with the number of its threads.
+        pools: each with the number of threads.
         arrived: the number of calls that have arrived so far.
     """
 

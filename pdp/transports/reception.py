@@ -1,8 +1,8 @@
-"""Reception of the one message of a call: how long it may take, and how many bytes it may have.
+"""Reception of the one message of a call, with limits on time and bytes.
 
-grpcio holds a thread for a call until its message has come. Handlers of single requests are therefore given the stream
-of messages and take the first one here: whether the call is admitted is known by then, and a message that does not come
-ends its call and not the service.
+grpcio holds a thread for a call until the message has come. Handlers of single requests are therefore given the stream
+of messages and take the first one here: the call is admitted by then, and a missing message ends the call and
+not the service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CHECK_SECONDS = 0.25
 """Interval between two looks for messages that do not come."""
 _SLOW_SECONDS = 0.5
-"""After so long a message that has not come is late: it is sent together with the headers."""
+"""Seconds after which a message is late: clients send messages together with the headers."""
 _RETRY_SECONDS = 1.0
 _REJECTED_SECONDS = 5.0
 """For so long nothing is taken from an address whose late messages held every thread."""
@@ -31,10 +31,10 @@ class Reception:
     """Takes messages from calls, on the threads of one pool.
 
     Args:
-        threads: of the pool. Where late messages hold all of them, their calls end, and for a while nothing is taken
-            from the addresses that they came from.
+        threads: of the pool. Where late messages hold all threads, the late calls end, and for a while nothing is taken
+            from the addresses of those calls.
         most: bytes that a message may have; further ones are not looked at.
-        seconds: that a message may take.
+        seconds: time for a message.
         per_peer: messages of one address that may be awaited at the same time; 0: any number. Only for calls that need
             no credentials.
     """
@@ -46,15 +46,15 @@ class Reception:
         self._per_peer = per_peer
         self._awaited: dict[grpc.ServicerContext, float] = {}
         self._rejected: dict[str, float] = {}
-        """Addresses, and until when nothing is taken from them."""
+        """Addresses from which nothing is taken, with the end of that time."""
 
     def take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """The message of a call.
 
         Raises:
-            InvalidCall: there is none.
-            TooLarge: it has too many bytes.
-            TooManyCalls: too many messages are awaited from this address, or messages from it held every thread.
+            InvalidCall: there is no message.
+            TooLarge: the message has too many bytes.
+            TooManyCalls: too many messages are awaited from this address, or this address held every thread.
             grpc.RpcError: the call has ended.
         """
         if self._per_peer or self._rejected:
@@ -71,7 +71,7 @@ class Reception:
         return data
 
     def end_late(self) -> None:
-        """Ends calls whose message is overdue, and all late ones where they hold every thread."""
+        """Ends calls with an overdue message, and all late calls where such calls hold every thread."""
         now = time.monotonic()
         late = sorted(
             ((since, context) for context, since in list(self._awaited.items()) if now - since > _SLOW_SECONDS),
@@ -97,7 +97,7 @@ class Reception:
 
 
 def host(peer: str) -> str:
-    """The host of a peer as gRPC writes it (``ipv4:1.2.3.4:5``); empty for one without an address of its own."""
+    """The host of a peer in gRPC's form (``ipv4:1.2.3.4:5``); empty for a peer without an address."""
     return peer.rpartition(":")[0] if peer.startswith("ip") else ""
 
 

@@ -1,4 +1,4 @@
-"""gRPC's reflection service, in both of its versions, on threads of its own."""
+"""gRPC's reflection service, in both versions, on separate threads."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class _Descriptors:
 
 
 class Reflection:
-    """Reflection on threads of its own, so that idle sessions leave those that decide calls alone.
+    """Reflection on separate threads, so that idle sessions leave the threads of decisions alone.
 
     Args:
-        services: the full names of the services that it tells of, besides itself.
+        services: the full names of the services described, besides reflection.
 
     Attributes:
         pool: the threads.

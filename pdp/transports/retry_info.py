@@ -1,4 +1,4 @@
-"""When to ask again, as gRPC clients read it: a ``google.rpc.RetryInfo``, and a plain number."""
+"""The time to retry, for gRPC clients: a ``google.rpc.RetryInfo``, and a plain number."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def retry_metadata(error: TooManyCalls) -> tuple[tuple[str, str | bytes], ...]:
 
 
 def _status(code: int, message: str, milliseconds: int) -> bytes:
-    """A ``google.rpc.Status``. Its three fields are not worth a dependency for the generated classes."""
+    """A ``google.rpc.Status``. Three fields are not worth a dependency for the generated classes."""
     delay = Duration()
     delay.FromMilliseconds(milliseconds)
     info = AnyMessage(type_url=_RETRY_INFO, value=_field(1, delay.SerializeToString()))

@@ -1,7 +1,7 @@
-"""Calls that last: streams on threads of their own, so that however many stand idle, decisions have theirs.
+"""Streams, on separate threads, so that idle streams leave the threads of decisions alone.
 
-A stream has a thread for as long as it is open, so there is a limit to them. A server that stops ends each stream
-behind the answers to what it has read; what waits for a question is cancelled, and a single long answer may finish.
+An open stream holds a thread, so the number of streams is limited. A stopping server ends each stream after the
+responses to the requests already read; streams that wait for a request are cancelled, and a long response may finish.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _QUIET_SECONDS = 0.05
 
 
 class Stream:
-    """One that is open.
+    """An open stream.
 
     Attributes:
-        idle: whether it waits for a question.
-        since: when it began to work on the last one, by ``time.perf_counter``.
+        idle: whether the stream waits for a request.
+        since: start of work on the last request, by ``time.perf_counter``.
     """
 
     def __init__(self, context: grpc.ServicerContext) -> None:
@@ -38,7 +38,7 @@ class Stream:
         self.since = time.perf_counter()
 
     def requests(self, requests: Iterable[Any], unreadable: object) -> Iterator[Any]:
-        """The requests as they come; None in place of one that is ``unreadable``."""
+        """The requests as received; None in place of one that is ``unreadable``."""
         for request in requests:
             self.idle = False
             self.since = time.perf_counter()
@@ -50,10 +50,10 @@ class Streams:
     """The streams of a server.
 
     Args:
-        most: how many may be open at the same time.
+        most: largest number of open streams.
 
     Attributes:
-        pool: where they run.
+        pool: the streams' threads.
     """
 
     def __init__(self, most: int) -> None:
@@ -64,10 +64,10 @@ class Streams:
         self._guard = threading.Lock()
 
     def enter(self, context: grpc.ServicerContext) -> Stream:
-        """Takes a stream in; it is forgotten when its call is over.
+        """Adds a stream until the end of the call.
 
         Raises:
-            TooManyStreams: there are as many as there may be.
+            TooManyStreams: the largest number of streams is open.
             Stopping: the server stops.
         """
         stream = Stream(context)
@@ -91,7 +91,7 @@ class Streams:
             raise Stopping
 
     def end(self) -> None:
-        """Ends every stream: those that are answering when they have, the others now."""
+        """Ends every stream: one that is answering after the response, the others now."""
         with self._guard:
             self._ended = True
             waiting = [stream for stream in self._open if stream.idle]

@@ -1,7 +1,7 @@
-"""A watchdog over the threads that decide: whether any of them gets round to a new call.
+"""A watchdog over the threads that decide: whether any thread gets round to a new call.
 
-A thread that is stuck cannot be ended. So what is done about it is to say so: in the log, with what each thread does,
-in a metric, and to the liveness probe, by which an orchestrator starts the server again.
+A stuck thread cannot be ended. So the watchdog reports: in the log, with each thread's stack, in a metric, and to the
+liveness probe, by which an orchestrator restarts the server.
 """
 
 from __future__ import annotations

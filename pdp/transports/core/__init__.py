@@ -1,1 +1,1 @@
-"""The core transport: HTTP/2, TLS and plain decisions in Rust (``core/``), everything else by grpcio behind it."""
+"""The core transport: HTTP/2, TLS and plain decisions in Rust (``core/``), all else by grpcio behind the core."""

@@ -1,4 +1,4 @@
-"""What the core counted, as ``metrics.counters`` has it."""
+"""The core's counts, as ``metrics.counters`` has counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Counted:
     def __init__(self, front: Front, tallies: Tallies) -> None:
         self._front = front
         self._denied = Tally(tallies.admit)
-        """The permissions that denied calls, so far: the front forgets them as they are read."""
+        """The permissions that denied calls since the last read, which clears the front's record."""
 
     def tally(self) -> Tally:
         """All that was counted since the start."""

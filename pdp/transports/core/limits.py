@@ -26,14 +26,14 @@ class CoreLimits:
         """Takes a token for one more call of a stream; 0, or the seconds after which to try again."""
 
     def enter(self, client: str, cost: int = 1) -> None:
-        """A client asks; ``leave`` must follow.
+        """Enters a call of a client; ``leave`` must follow.
 
         Raises:
-            TooManyCalls: that is more than it may; then nothing must follow.
+            TooManyCalls: the client is over a limit; ``leave`` must not follow.
         """
         if (refused := self.buckets.enter(client, cost)) is not None:
             raise TooManyCalls(*refused)
 
     def charge(self, client: str, cost: int) -> None:
-        """What a client asked holds so many more calls than were taken for it when it entered; it owes them."""
+        """Charges a client for calls beyond those counted when the request entered."""
         self.buckets.charge(client, cost)

@@ -1,4 +1,4 @@
-"""Sockets that the core is handed, which listen already: so what is wrong with an address is told in one way."""
+"""Listening sockets for the core, so that faults of an address are reported in one way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def listening_sockets(text: str) -> tuple[list[socket.socket], str]:
         text: as ``ServerSettings.listen`` has it.
 
     Raises:
-        ListenError: it cannot be listened on.
+        ListenError: the address cannot be listened on.
     """
     if text.startswith(UNIX):
         return [_unix_socket(text)], text
@@ -35,7 +35,7 @@ def listening_sockets(text: str) -> tuple[list[socket.socket], str]:
 
 
 def remove_socket_file(text: str) -> None:
-    """Takes the file of a Unix socket away, once nobody listens there any more."""
+    """Removes the file of a Unix socket, once no process listens there."""
     if text.startswith(UNIX):
         _unix_path(text).unlink(missing_ok=True)
 
@@ -63,7 +63,7 @@ def _unix_socket(text: str) -> socket.socket:
 
 
 def _of_both_families(address: Address) -> socket.socket | None:
-    """One socket for all of this machine's addresses; None: it has no IPv6."""
+    """One socket for all of this machine's addresses; None: the machine has no IPv6."""
     try:
         opened = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
     except OSError:

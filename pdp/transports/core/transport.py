@@ -1,9 +1,9 @@
-"""The core transport: the front in Rust, and grpcio behind it for whatever is not plain.
+"""The core transport: the front in Rust, and grpcio behind the front for all calls that are not plain.
 
-The front listens, speaks TLS, knows clients, holds them to the limits and answers plain CheckCall and CheckCalls. All
-other calls it passes on, frame by frame, to a grpcio server on a Unix socket in a directory that only this user can
-enter, with the address and the certificate of whoever asks. So each method has one implementation, and a plain call
-gives the same answer as a long one.
+The front listens, speaks TLS, identifies clients, enforces limits and answers plain CheckCall and CheckCalls. All other
+calls are passed on, frame by frame, to a grpcio server on a Unix socket in a directory that only this user can enter,
+with the client's address and certificate. So each method has one implementation, and the fast path gives the same
+response as the slow path.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ __all__ = ["CoreTransport", "PlainCalls"]
 
 _LOOK_SECONDS = 0.02
 _QUIET_SECONDS = 0.15
-"""With no short call for so long, clients have heard that they are to go elsewhere."""
+"""Seconds without a short call after which clients have received GOAWAY."""
 _CERTIFICATE_SIZE = 64 * 1024
-"""What a certificate may add to a call's metadata on its way to the server behind."""
+"""Bytes that a certificate may add to a call's metadata on the way to the grpcio server."""
 
 
 class PlainCalls(NamedTuple):
     """How plain calls are decided in Rust.
 
     Attributes:
-        starts: digits of the shortest extension that is plain by a snapshot, of those with nothing else; 0: all
-            printable ones are; None: no call by it is.
-        seal: makes their challenges: the key that signs, and milliseconds; None: they carry none.
-        decision_log: writes them; None: nothing does.
+        starts: digits of the shortest extension of digits alone that is plain by a snapshot; 0: all printable ones are
+            plain; None: no call by the snapshot is.
+        seal: for challenges: the signing key, and the validity in milliseconds; None: no challenges.
+        decision_log: records the decisions; None: no log.
     """
 
     starts: Callable[[Snapshot], int | None]
@@ -70,15 +70,15 @@ class CoreTransport:
 
     Args:
         settings: the address, and the limits.
-        methods: what is served.
+        methods: the methods served.
         metrics: where requests are counted.
-        current: what plain calls are decided by.
-        security: who may ask, over which connections.
+        current: the snapshots that plain calls are decided by.
+        security: guard and certificate.
         plain: how plain calls are decided in Rust; None: all calls are decided in Python.
-        interceptors: of the server behind; they look at each call that gets there.
+        interceptors: interceptors of the grpcio server, for the calls that get there.
 
     Raises:
-        TransportError: the server's certificate is none that the core can show.
+        TransportError: the core cannot use the server's certificate.
     """
 
     def __init__(
@@ -134,10 +134,10 @@ class CoreTransport:
         self._front.start([(one.detach(), _is_unix(one)) for one in sockets])
 
     def stop(self) -> None:
-        """Tells health checks, waits for load balancers, sends clients elsewhere, and ends the calls in flight.
+        """Sets NOT_SERVING, waits for load balancers, sends GOAWAY, and ends the calls in flight.
 
-        Clients that are told to go elsewhere are served until they do, so no call is lost. Then streams end, and what
-        outlasts the time for that.
+        Clients are served until they have acted on GOAWAY, so no call is lost. Then streams end, and calls that outlast
+        the time for draining.
         """
         self._behind.announce_stop()
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))

@@ -19,15 +19,15 @@ _log = structlog.get_logger()
 
 _TURN_SECONDS = 0.2
 _PEER, _CERTIFICATE = "rightcall-front-peer", "rightcall-front-certificate-bin"
-"""Metadata with which the front says who asks. It passes on none of these that a client sends."""
+"""Metadata by which the front names the client. The front drops such metadata from clients."""
 
 
 class Upkeep:
-    """Looks after a front, in a thread of its own.
+    """Keeps a front up to date, in a separate thread.
 
     Args:
         front: the front.
-        security: whose certificates it shows, and whose clients it lets in.
+        security: source of the front's certificate and clients.
     """
 
     def __init__(self, front: Front, security: Security) -> None:
@@ -53,7 +53,7 @@ class Upkeep:
         while not self._stopped.is_set():
             try:
                 self._turn()
-            except Exception:  # noqa: BLE001 - whatever it is, the next turn may go better
+            except Exception:  # noqa: BLE001 - after any error the next turn may go better
                 _log.exception("core_upkeep_failed", advice="please report this")
                 self._stopped.wait(_TURN_SECONDS)
 
@@ -71,7 +71,7 @@ class Upkeep:
 
     def _judge(self, guard: Guard, digest: bytes, header: bytes, certificate: bytes | None) -> None:
         known = guard.judge(header.decode("latin-1"), _pem(certificate))
-        # Whatever has changed meanwhile is looked at in the next turn, and makes the front forget everything.
+        # Changes of this moment are seen in the next turn, and make the front forget everything.
         if known is not None and _same(self._basis, guard.basis()):
             client, until = known
             tenants = list(client.tenants) if client.tenants is not None else None
@@ -95,7 +95,7 @@ def telling(guard: Guard | None) -> tuple[bool, bool, bool] | None:
 
 
 def connection(context: grpc.ServicerContext) -> dict[str, Any]:
-    """What the front said of a call's connection, as ``Guard.admit`` takes it."""
+    """The front's facts of a call's connection, as ``Guard.admit`` takes those."""
     said = {key: value for key, value in context.invocation_metadata() if key in {_PEER, _CERTIFICATE}}
     return {"peer": str(said.get(_PEER, "")), "certificate": _pem(said.get(_CERTIFICATE))}
 
@@ -105,7 +105,7 @@ def _pem(certificate: object) -> bytes | None:
 
 
 def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
-    """Whether two bases are the same objects; a basis may hold tuples of them."""
+    """Whether two bases are the same objects; a basis may hold tuples of objects."""
     flat, others = _flat(one), _flat(other)
     return len(flat) == len(others) and all(a is b for a, b in zip(flat, others, strict=True))
 
