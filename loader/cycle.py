@@ -1,7 +1,7 @@
 """One cycle of the loader: read the source, compile the tenants whose content changed, publish them, remove those gone.
 
-Nothing here decides what is published but the source and what stands published: a cycle may be repeated at any time,
-by any loader, and changes nothing when there is nothing to change.
+The source and the published state alone decide what is published: a cycle may be repeated at any time, by any loader,
+and changes nothing without a difference.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Published:
     Attributes:
         tenant: the tenant's UUID.
         name: the tenant's name.
-        revision: number and digest, as text.
+        revision: number and digest.
         permissions: number of permissions.
         size: bytes of the snapshot.
         seconds: how long compiling took.
@@ -73,7 +73,7 @@ class SyncReport:
         closed: the tenants with errors and without good rules: their users and outcalls are known, and their requests
             are rejected.
         isolated: the tenants whose sound permissions count, and whose faulty ones are closed.
-        held_back: removals that are too large to be believed, each in words; nothing of such a tenant was changed.
+        held_back: removals that are too large to be believed, each in words; such a tenant is unchanged.
         complete: all tenants of the source were read, good or faulty; otherwise nothing was removed.
         problems: failures of the source and of publishing, with remedies; empty after a cycle without failures.
         source_failed: nothing could be read at all.

@@ -1,8 +1,8 @@
 """The errors of the loader. A fault of definitions is data, not an error: see ``loader.faults``.
 
     LoaderError
-    ├── SourceError     nothing at all could be read from a source: it does not exist, or cannot be reached
-    └── PublishError    a snapshot could not be published: what the PDPs follow is as it was
+    ├── SourceError     nothing could be read from a source: missing or unreachable
+    └── PublishError    a snapshot could not be published: the published ones stay
 
 Each message names a remedy, and holds no password and no URL's credentials.
 """

@@ -23,7 +23,7 @@ class KeptRevision:
 
     Attributes:
         tenant: the tenant's UUID.
-        revision: number and digest, as text.
+        revision: number and digest.
         permissions: number of permissions.
         size: bytes of the snapshot.
         published_at: seconds of Unix time.

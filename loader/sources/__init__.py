@@ -22,13 +22,13 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
 def open_source(url: str, *, recheck: float = RECHECK_SECONDS, wazo: WazoOptions | None = None) -> Source:
-    """Makes the source that a URL names. Nothing is read yet.
+    """Makes the source of a URL, without reading.
 
     Args:
         url: ``file:PATH``, ``file:///PATH`` or a plain path, of a file or of a directory of files; or
             ``postgresql://USER@HOST/DATABASE`` or ``confd+https://HOST/api/confd/1.1`` of a Wazo Platform.
-        recheck: seconds after which a watch yields although no change was noticed.
-        wazo: what was given for a Wazo Platform beside the URL.
+        recheck: seconds after which a watch yields without a noticed change.
+        wazo: options for a Wazo Platform beside the URL.
 
     Raises:
         SourceError: no source of this kind, or no path.
@@ -65,7 +65,7 @@ SOURCES: Final[dict[str, Callable[[str, float, WazoOptions | None], Source]]] = 
     **dict.fromkeys(POSTGRESQL_SCHEMES, _open_database),
     **dict.fromkeys(WAZO_SCHEMES, _open_wazo),
 }
-"""By the scheme of a URL, in lower case: the function that makes its source."""
+"""The functions that make sources, by scheme of the URL in lower case."""
 
 
 def _local(rest: str) -> str:

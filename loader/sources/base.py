@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FaultyTenant:
-    """What is known of a tenant with an error.
+    """The known parts of a tenant with an error.
 
     Attributes:
-        closed: without its rules.
-        isolated: with its sound permissions, the faulty ones closed; None: something else is at fault as well.
+        closed: the tenant without rules.
+        isolated: the tenant with sound permissions, and faulty ones closed; None: anything else is at fault as well.
     """
 
     closed: Tenant
@@ -28,15 +28,15 @@ class FaultyTenant:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that a source holds at one time.
+    """The content of a source at one time.
 
     Attributes:
         tenants: the tenants without an error, sorted by UUID. UUIDs are in lower case and every reference exists.
         faults: errors and warnings, sorted by file and line.
-        faulty: the UUIDs, where known, of tenants with an error: their last good rules stay in force.
-        complete: False when a tenant may be missing although its source still has it (a file that could not be read, a
-            tenant whose UUID could not be read). Then no tenant may be removed because it is not in this reading.
-        shut: what is known of the tenants with an error, sorted by UUID.
+        faulty: the known UUIDs of tenants with an error: their last good rules stay in force.
+        complete: False if a tenant of the source may be missing from the reading (an unreadable file, an unreadable
+            UUID of a tenant). Then a missing tenant may not be removed.
+        shut: the known parts of the tenants with an error, sorted by UUID.
     """
 
     tenants: tuple[Tenant, ...]
@@ -55,7 +55,7 @@ class Source(Protocol):
         ...
 
     def read(self) -> Reading:
-        """Reads everything. What is wrong in a definition is a fault of the reading.
+        """Reads everything. Errors in definitions are faults of the reading.
 
         Raises:
             SourceError: nothing at all could be read.
@@ -77,8 +77,8 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of what it holds outside this process, such as a session. Whoever reads it again opens it anew.
+        """Releases resources outside this process, such as a session. A later reading opens new ones.
 
-        To be called once nobody reads or watches it. It raises nothing, and may be called more than once.
+        To be called when no reading or watch is running. Raises nothing, and may be called more than once.
         """
         ...

@@ -1,6 +1,7 @@
-"""How tenants dial that do not say so themselves, and their emergency numbers: for sources that know of neither.
+"""Dialling and emergency numbers of tenants whose definitions lack them: for sources that know of neither.
 
-In Wazo Platform a tenant cannot say how it dials. So whoever loads its rules says it, for all tenants or for one.
+Wazo Platform has no setting for a tenant's dialling. So the operator of the loader gives one, for all tenants or for
+one.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ class DefaultError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TenantDefaults:
-    """What holds for tenants that do not say otherwise; by UUID or name of a tenant, or by nothing for every tenant.
+    """Defaults for tenants without own values, by UUID or name of a tenant, or by an empty text for all tenants.
 
     Attributes:
-        dialling: how it dials.
-        emergency: its emergency numbers.
+        dialling: the default dialling.
+        emergency: the default emergency numbers.
     """
 
     dialling: Mapping[str, Dialling] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class TenantDefaults:
         return bool(self.dialling or self.emergency)
 
     def completed(self, tenant: Tenant) -> Tenant:
-        """The tenant, with what it does not say itself."""
+        """The tenant, with defaults for absent values."""
         names = (tenant.uuid, tenant.name, _EVERY_TENANT)
         dialling = tenant.dialling or next((self.dialling[name] for name in names if name in self.dialling), None)
         emergency = tenant.emergency or next((self.emergency[name] for name in names if name in self.emergency), ())
@@ -63,11 +64,11 @@ class TenantDefaults:
 
 
 class CompletedSource:
-    """A source whose tenants get what they do not say themselves.
+    """A source that adds defaults to tenants.
 
     Args:
-        source: where the tenants come from.
-        defaults: what they get.
+        source: the source of the tenants.
+        defaults: the defaults to add.
     """
 
     def __init__(self, source: Source, defaults: TenantDefaults) -> None:
@@ -137,7 +138,7 @@ def _emergency(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _parts(text: str) -> tuple[str, list[str]]:
-    """The tenant that a default is for, or nothing, and its values."""
+    """The tenant of a default, or an empty text, and the values."""
     tenant, _, values = text.rpartition(":")
     listed = [value.strip() for value in values.split(",")]
     return canonical_uuid(tenant) or tenant, [value for value in listed if value]

@@ -1,8 +1,8 @@
 """Definitions in files: one file, or the files of one directory.
 
-A change is noticed by looking at sizes and times twice a second, not by asking the kernel to tell. That works the same
-on network file systems, behind bind mounts and symbolic links (Kubernetes swaps a ConfigMap by moving one) and for an
-editor that writes a new file and renames it, and it needs no limit raised. It costs a few microseconds a file.
+Changes are noticed by comparing sizes and times twice a second, not by notifications of the kernel. Polling works the
+same on network file systems, behind bind mounts and symbolic links (Kubernetes swaps a ConfigMap by moving one) and for
+an editor that renames a new file, needs no raised limit, and costs a few microseconds a file.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _LOOK_SECONDS = 0.5
 _SETTLE_SECONDS = 0.1
 _MAX_SETTLE_LOOKS = 20
 _COARSE_NS = 100_000_000
-"""A file that changed less than this before it was read may change again without getting another time."""
+"""A file that changed less than this before reading may change again within the same timestamp."""
 
 Signature: TypeAlias = tuple[int, ...]
 
 
 class Place(NamedTuple):
-    """Where something stands: a file, as people know it, and a line of it, where it has one."""
+    """A place: a file, named as for people, and a line, if known."""
 
     file: str
     line: int | None
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A file that was read, or found unreadable; ``lasting`` where it need not be read again before it changes."""
+    """A file that was read, or found unreadable; ``lasting`` if only a change requires reading again."""
 
     signature: Signature
     document: FollowedDocument
@@ -65,8 +65,8 @@ class FileSource:
     change are not parsed again; of one that did, only what changed in its long lists.
 
     Args:
-        path: of the file or directory; it need not exist yet.
-        recheck: seconds after which a watch yields although no change was noticed.
+        path: of the file or directory, which need not exist yet.
+        recheck: seconds after which a watch yields without a noticed change.
     """
 
     def __init__(self, path: str, *, recheck: float = RECHECK_SECONDS) -> None:
@@ -109,10 +109,10 @@ class FileSource:
             due = time.monotonic() + self._recheck
 
     def places(self, tenant: str, wanted: Iterable[tuple[str, str | int]]) -> dict[tuple[str, str | int], Place]:
-        """Where things of a tenant stand in the files that were read last.
+        """The places of a tenant's items in the files that were read last.
 
         Args:
-            tenant: its UUID.
+            tenant: the tenant's UUID.
             wanted: names of the tenant's lists, each with the id of one of its members.
         """
         for file, held in self._held.items():
@@ -132,7 +132,7 @@ class FileSource:
     def _settled(
         self, seen: dict[str, Signature | None] | None, stop: threading.Event
     ) -> dict[str, Signature | None] | None:
-        """Waits until whoever writes is done, but not for ever: reading half a file costs one fault that goes away."""
+        """Waits until the writer is done, with a limit: reading half a file costs one passing fault."""
         for _ in range(_MAX_SETTLE_LOOKS):
             if stop.wait(_SETTLE_SECONDS) or (now := self._look()) == seen:
                 break
@@ -140,7 +140,7 @@ class FileSource:
         return seen
 
     def _look(self) -> dict[str, Signature | None] | None:
-        """What can be seen of the files without reading them; None where there are none to be seen."""
+        """The signatures of the files, without reading; None if no files are visible."""
         try:
             return {file: _signature_of(file) for file in self._files()}
         except SourceError:
@@ -166,7 +166,7 @@ class FileSource:
         ]
 
     def _read(self, file: str) -> _Held:
-        """The file as it is now; the very object of the last reading where it did not change."""
+        """The file's current content; the same object as in the last reading if unchanged."""
         held = self._held.get(file)
         if held is not None and held.lasting and held.signature == _signature_of(file):
             return held
@@ -209,7 +209,7 @@ class FileSource:
 
 
 def _paths(entry: Entry, wanted: Iterable[tuple[str, str | int]]) -> dict[tuple[str, str | int], Path]:
-    """The ways to members of a tenant's lists; to the tenant itself for those that it does not have."""
+    """The paths to members of a tenant's lists; for unknown members, to the tenant itself."""
     tenant = entry.tenant
     if tenant is None:
         return {}
@@ -220,7 +220,7 @@ def _paths(entry: Entry, wanted: Iterable[tuple[str, str | int]]) -> dict[tuple[
 
 
 def _shown(file: str) -> str:
-    """The name as it may stand in a message: whole, but one of another encoding is escaped."""
+    """The name for a message: whole, with bytes of another encoding escaped."""
     return printable(file, len(file))
 
 
@@ -237,10 +237,10 @@ def _signature(status: os.stat_result) -> Signature:
 
 
 def _content(file: str) -> tuple[bytes, Signature]:
-    """The bytes of a file, and the signature that it had before it was read.
+    """The bytes of a file, and the signature before reading.
 
     Raises:
-        UnreadableError: it cannot be read, is no regular file or too large.
+        UnreadableError: the file cannot be read, is not regular, or is too large.
     """
     if not file.lower().endswith(ENDINGS):
         raise UnreadableError(

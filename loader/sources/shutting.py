@@ -1,4 +1,4 @@
-"""From what documents say of tenants with faults to what a reading says of them."""
+"""From tenants with faults in documents to closed and isolated tenants in a reading."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def shut(entries: Iterable[Entry], at_fault: Collection[str], across: Iterable[str]) -> tuple[FaultyTenant, ...]:
-    """What is known of the tenants at fault.
+    """The known parts of the tenants at fault.
 
     Args:
         entries: all tenants.
         at_fault: the UUIDs of those with an error.
-        across: the UUIDs of those at fault because of others, once for each fault.
+        across: the UUIDs of tenants at fault because of others, once for each fault.
     """
     others = Counter(across)
     found: dict[str, list[FaultyTenant]] = defaultdict(list)
@@ -38,7 +38,7 @@ def shut(entries: Iterable[Entry], at_fault: Collection[str], across: Iterable[s
 
 
 def _together(same: list[FaultyTenant]) -> FaultyTenant:
-    """One of a tenant that is defined more than once: everybody who is anywhere in it."""
+    """The closed tenant of several definitions of one UUID: the users and outcalls of all."""
     first, *others = same
     if not others:
         return first

@@ -1,6 +1,6 @@
-"""Definitions that come as plain values and not as a text: the tenants of a database, or of an API.
+"""Definitions as plain values, not as text: the tenants of a database, or of an API.
 
-They take the same checks as those in files, so the rules, the faults and their wording are the same.
+The checks are those of files, so rules, faults and wording are the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RawTenant: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A tenant that was checked before, and what was found."""
+    """A tenant that was checked before, and the findings."""
 
     raw: RawTenant
     entry: Entry
@@ -39,13 +39,13 @@ class _Held:
 
 
 class PlainDefinitions:
-    """Checks tenants. What equals what it was the last time is not checked again: whole tenants, and their members.
+    """Checks tenants. Whole tenants and members that equal those of the last time are not checked again.
 
-    A member that equals that of the last time is replaced by it, so that what follows (digest, compiler) knows it by
-    its identity.
+    A member that equals one of the last time is replaced by that object, so that digest and compiler recognise the
+    identity.
 
     Args:
-        origin: what the faults name as their file; without credentials.
+        origin: the name of the file in faults; without credentials.
     """
 
     def __init__(self, origin: str) -> None:
@@ -63,10 +63,10 @@ class PlainDefinitions:
         """The reading that the tenants make.
 
         Args:
-            tenants: all that the source holds, in an order that is the same each time.
-            faults: what was found before the check.
-            faulty: the UUIDs, in lower case, of tenants to which something was found before the check.
-            complete: whether these are all tenants; see ``Reading``.
+            tenants: all tenants of the source, in a stable order.
+            faults: faults found before the check.
+            faulty: the UUIDs, in lower case, of tenants with errors found before the check.
+            complete: whether no tenant is missing; see ``Reading``.
         """
         checked = [self._checked(raw, ("tenants", index)) for index, raw in enumerate(tenants)]
         self._held = {held.raw["uuid"]: held for held in checked}
@@ -99,7 +99,7 @@ class PlainDefinitions:
 
 
 def _with_last(raw: RawTenant, last: RawTenant, key: str) -> list[Any]:
-    """The members of one of the tenant's lists; those that equal what they were are the objects of the last time."""
+    """The members of one of the tenant's lists; unchanged members are the objects of the last time."""
     id_key = "uuid" if key == "users" else "id"
     before = {_hashable(member.get(id_key)): member for member in last[key]}
     members = []
@@ -115,7 +115,7 @@ def _hashable(value: object) -> object:
 
 
 def _named(top: dict[str, Sequence[RawTenant]], finding: Finding) -> Finding:
-    """The finding with the name of the user, group or outcall, since here no line tells which one it is."""
+    """The finding with the name of the user, group or outcall, since values have no lines."""
     match finding.path:
         case ("tenants", int(tenant), ("users" | "groups" | "outcalls") as key, int(index), *_):
             member = top["tenants"][tenant][key][index]

@@ -1,7 +1,7 @@
-"""References that lead out of their tenant: left out with a warning, so that nothing foreign keeps a tenant back.
+"""References that lead out of their tenant: left out with a warning, so that no foreign item holds a tenant back.
 
-Wazo lets a user be put into a group of another tenant, and keeps rows whose user is gone. An administrator of one
-tenant could hold up the rules of another one, if such a reference were an error there as it is in definitions in files.
+Wazo lets a user be put into a group of another tenant, and keeps rows whose user is gone. If such a reference were an
+error, as in files, an administrator of one tenant could hold up the rules of another.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class _Memory(NamedTuple):
-    """What was found the last time.
+    """The result of the last check.
 
     Attributes:
         known: the ids of the tenant's users, groups and outcalls.
-        passed: the members in order, by their identity; held, so that no other object gets it.
+        passed: the members without foreign references, by identity; held, so that identities are not reused.
     """
 
     known: dict[str, frozenset[str]]
@@ -34,10 +34,10 @@ _LISTS: Final = {"groups": ("users",), "call_permissions": ("users", "groups", "
 
 
 class OwnReferences:
-    """Leaves out what leads out of a tenant. What was found to be in order is looked at again only where ids are gone.
+    """Leaves out references that lead out of a tenant. Members that passed are checked again only if ids are gone.
 
     Args:
-        origin: what the warnings name as their file.
+        origin: the name of the file in warnings.
     """
 
     def __init__(self, origin: str) -> None:
@@ -45,10 +45,10 @@ class OwnReferences:
         self._memory: dict[str, _Memory] = {}
 
     def of(self, tenant: RawTenant) -> tuple[RawTenant, list[Fault]]:
-        """The tenant with the references that lead to something of its own, and a warning for each that does not.
+        """The tenant without references that lead out, and a warning for each of those.
 
-        What is no list or no text stays as it is: the check of definitions says what is wrong with it. The members
-        that need no change are the very objects of the given tenant.
+        Values that are no list or no text stay unchanged: the check of definitions reports the fault. Unchanged members
+        are the same objects as in the given tenant.
         """
         known = {key: _ids(tenant, key) for key in ("users", "groups", "outcalls")}
         before = self._memory.get(tenant["uuid"])
@@ -105,7 +105,7 @@ def _all_known(member: dict[str, Any], key: str, known: frozenset[str]) -> bool:
 
 
 def _is_strange(reference: object, known: frozenset[str]) -> bool:
-    """Whether it leads to nothing of the tenant; None is a reference whose user, group or outcall is gone."""
+    """Whether a reference leads out of the tenant; None is a reference to a removed user, group or outcall."""
     if isinstance(reference, str):
         return (canonical_uuid(reference) or reference) not in known
     return reference is None

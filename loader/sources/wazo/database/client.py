@@ -1,4 +1,4 @@
-"""The connection to a database, and what its failures mean to an operator."""
+"""The connection to a database, and error messages for an operator."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def connect(location: Location, seconds: float) -> Database:
 
 
 def explain(error: BaseException) -> str:
-    """What is wrong and what to do, in one line without credentials."""
+    """The failure and the remedy, in one line without credentials."""
     remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), _OTHERWISE)
     return f"{_problem(error)}; {remedy}"
 

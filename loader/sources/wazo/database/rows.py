@@ -1,7 +1,7 @@
 """From the tables of a Wazo Platform to the definitions format.
 
-Values are handed on as they are, right or wrong: the check of definitions says what is wrong. Lists are in an order of
-their own, since a table has none.
+Values are passed on unchanged, right or wrong: the check of definitions reports faults. Lists are sorted, since a table
+has no order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TABLES: Final = (
 
 _FETCH: Final = "FETCH FORWARD 5000 FROM rows_to_read"
 _ALL_ROWS: Final = "SET LOCAL cursor_tuple_fraction = 1"
-"""Else the planner would take it that we want the first tenth of the rows soon, not all of them."""
+"""By default the planner optimises a cursor for the first tenth of the rows, not for all."""
 
 # wazo-auth, which knows the names of tenants, has its tables in the same database unless it was set up otherwise.
 HAS_NAMES: Final = """
@@ -94,13 +94,13 @@ _LISTS: Final = {"user": "users", "group": "groups", "outcall": "outcalls"}
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """An association with something that is gone: no foreign key removes it with the thing.
+    """An association with a removed item: no foreign key removes the association as well.
 
     Attributes:
         tenant: the permission's tenant.
-        permission: its id.
-        name: its name.
-        what: what it is associated with, as in ``user 17``; the number is the database's.
+        permission: the permission's id.
+        name: the permission's name.
+        what: the associated item, as in ``user 17``; the number is the database's.
     """
 
     tenant: RawTenant = field(repr=False)
@@ -111,12 +111,12 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Fetched:
-    """What the tables hold, passwords included.
+    """The content of the tables, passwords included.
 
     Attributes:
         tenants: in the definitions format, by UUID as the database has it.
-        leftovers: associations that were left out.
-        unknown: the wanted tenants that are not there.
+        leftovers: the associations left out.
+        unknown: the wanted tenants that do not exist.
     """
 
     tenants: dict[str, RawTenant] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Fetched:
 
 
 async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
-    """Reads the tables. All in one transaction, else they may not agree with each other.
+    """Reads the tables in one transaction, so that all agree with each other.
 
     Args:
         database: within such a transaction.
@@ -197,9 +197,9 @@ async def _fetch_permissions(database: Database, fetched: Fetched) -> None:
 
 
 async def _rows(database: Database, query: str, chosen: list[str]) -> AsyncIterator[Record]:
-    """The rows of a query, through a cursor of the server's, so that neither side holds them all.
+    """The rows of a query, through a cursor of the server's, so that neither side holds all rows.
 
-    The client has cursors of its own, but they are prepared statements, which a pooler may keep for somebody else.
+    The client's own cursors are prepared statements, which a pooler may keep for another client.
     """
     await database.execute(f"DECLARE rows_to_read NO SCROLL CURSOR FOR {query}", chosen)
     while rows := await database.fetch(_FETCH):

@@ -1,4 +1,4 @@
-"""The source: one transaction that sees one state of the database, and a watch over what its rows come to."""
+"""The source: one transaction that sees one state of the database, and a watch over sums of the rows."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class PostgresqlSource:
 
     Args:
         url: ``postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE``, with the client's parameters and, for each tenant to
-            read, ``tenant``: its UUID or name; none: all.
-        recheck: seconds after which a watch yields although no change was noticed.
+            read, ``tenant``: UUID or name; none: all.
+        recheck: seconds after which a watch yields without a noticed change.
         step_seconds: how long connecting and each step of a reading may take.
 
     Raises:
-        SourceError: the URL is none of a database.
+        SourceError: the URL is not a database's.
     """
 
     def __init__(self, url: str, *, recheck: float = RECHECK_SECONDS, step_seconds: float = _STEP_SECONDS) -> None:
@@ -63,7 +63,7 @@ class PostgresqlSource:
         """When the last reading was begun, or a later look found nothing changed since."""
 
     def read(self) -> Reading:
-        """Reads all tables, as they were at one time.
+        """Reads all tables in one state.
 
         Raises:
             SourceError: the database cannot be reached or read, or was lost before the end.
@@ -116,10 +116,10 @@ class PostgresqlSource:
         return time.monotonic() - self._true_at
 
     def close(self) -> None:
-        """Nothing is open between two readings; a watch hangs up when it ends."""
+        """Does nothing: no connection is open between two readings, and a watch disconnects at the end."""
 
     async def _fetch(self) -> tuple[str, Fetched]:
-        """What the rows come to, and what they hold, at the same time."""
+        """The sums and the content of the rows, at the same time."""
         async with asyncio.timeout(_READ_SECONDS):
             database = await connect(self._location, self._step_seconds)
             try:

@@ -30,10 +30,10 @@ class Location:
 
 
 def parse_url(url: str) -> Location:
-    """Reads a URL, and takes the parameter ``tenant``, any number of them, out of it. The client knows the others.
+    """Parses a URL, and takes out all parameters ``tenant``. The client knows the others.
 
     Raises:
-        SourceError: it is no URL of a database. The message repeats nothing of it, for it may hold a password.
+        SourceError: the URL is not a database's. The message repeats no part of the URL, which may hold a password.
     """
     try:
         parts = urlsplit(url)
@@ -56,5 +56,5 @@ def parse_url(url: str) -> Location:
 
 
 def wanted_tenant(text: str) -> str:
-    """A tenant's UUID or name as it is compared: without regard to case."""
+    """A tenant's UUID or name in the form for comparisons: without regard to case."""
     return text.strip().lower()

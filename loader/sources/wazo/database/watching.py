@@ -1,10 +1,10 @@
-"""Noticing that something has changed, without reading the tables into the loader.
+"""Detection of changes, without reading the tables into the loader.
 
-Nothing in Wazo's schema tells of a change, and the statistics that PostgreSQL keeps of its tables are written late: a
-server process that is busy reports after a second, one that falls idle after ten. So the rows are counted and summed up
-where they are. A row that is inserted or updated has the number of its transaction (``xmin``), which is larger than
-those before: whatever is committed, either the count or the sum becomes another. Of tables that hold other things too,
-the columns that are read are summed up instead. While no transaction ended at all, nothing is counted.
+Wazo's schema does not announce changes, and PostgreSQL's statistics of tables are written late: a busy server process
+reports after a second, one that falls idle after ten. So the rows are counted and summed up in the database. An
+inserted or updated row has the number of the transaction (``xmin``), which is larger than earlier ones: any commit
+changes the count or the sum. For tables with other content too, the used columns are summed up instead. While no
+transaction has ended at all, nothing is counted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 _STOP_SECONDS: Final = 0.2
-"""How long it takes to notice a stop while the server does not answer."""
+"""Seconds to notice a stop while the server does not respond."""
 
 _LAST_TRANSACTION: Final = "SELECT pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())"
 
 _RUNNING: Final = """SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot())
     < pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())"""
-"""Whether one that began before the latest is still at work: its end does not make that number grow."""
+"""Whether a transaction older than the latest is still running: the end of such a one does not raise the number."""
 
 _SUMMED: Final = tuple(table for table in TABLES if table not in ("userfeatures", "auth_tenant"))
 _ROWS_OF: Final = "SELECT '{table}' AS name, count(*) AS rows, coalesce(sum(xmin::text::bigint), 0) AS sum FROM {table}"
@@ -48,11 +48,11 @@ _SUMS_WITH_NAMES: Final = f"{_SUMS} UNION ALL {_CONTENT_OF.format(table='auth_te
 
 
 async def sums(database: Database, *, names: bool) -> str:
-    """What the rows come to; another text after a change.
+    """The sums of the rows, as text that differs after a change.
 
     Args:
-        database: where they are.
-        names: whether wazo-auth's table is to be looked at.
+        database: the connection.
+        names: whether wazo-auth's table is included.
     """
     rows = await database.fetch(_SUMS_WITH_NAMES if names else _SUMS)
     return ",".join(f"{row['name']} {row['rows']} {row['sum']}" for row in rows)
@@ -65,11 +65,11 @@ async def last_transaction(database: Database) -> int:
 
 
 class Lookout:
-    """Looks again and again, on a connection that it keeps.
+    """Compares the sums repeatedly, on one kept connection.
 
     Args:
-        location: where the database is.
-        seconds: how long a look may take.
+        location: the database's address.
+        seconds: limit for one comparison.
     """
 
     def __init__(self, location: Location, seconds: float) -> None:
@@ -122,7 +122,7 @@ class Lookout:
 
 
 async def _unless(stop: threading.Event, work: Coroutine[None, None, _Result]) -> _Result | None:
-    """The result of the work; None where the stop comes before it."""
+    """The result of the work; None if the stop comes first."""
     task = asyncio.ensure_future(work)
     while not task.done():
         if stop.is_set():

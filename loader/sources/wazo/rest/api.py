@@ -1,8 +1,8 @@
-"""What is read from a Wazo stack: whole lists, the list of one tenant, and things by their ids.
+"""Readings of a Wazo stack: whole lists, the list of one tenant, and items by id.
 
-Things are asked for by the filters of lists, which need no rights but those of the lists, and answer that a thing is
-gone with an empty list. A user costs wazo-confd about five milliseconds in any list but ``view=summary``, which names
-them all for next to nothing; so users are read by their UUIDs, some at a time.
+Items are requested by the filters of lists, which need no rights but those of the lists, and return an empty list for a
+removed item. A user costs wazo-confd about five milliseconds in any list but ``view=summary``, which names all users
+almost for free; so users are read by UUID, some at a time.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _ALL: Final = {"recurse": "true"}
 
 
 class Api:
-    """Reads with a token that is good. Safe for threads.
+    """Reads with a valid token. Safe for threads.
 
-    Every method raises ``RefusedError`` where the user may not read what is asked for, ``ServerFailedError`` where the
-    server fails at it, and ``SourceError`` where it cannot be read for any other reason.
+    Every method raises ``RefusedError`` if the user lacks the right to read, ``ServerFailedError`` if the server fails,
+    and ``SourceError`` for any other failure.
 
     Args:
         client: makes the requests.
         session: has the token.
-        settings: where the lists are.
-        patience: with each request.
+        settings: the URLs of the lists.
+        patience: the timeouts and attempts of each request.
     """
 
     def __init__(self, client: Client, session: Session, settings: WazoSettings, patience: Patience) -> None:
@@ -55,17 +55,17 @@ class Api:
         self._held: dict[str, tuple[bytes, Any]] = {}
 
     def tenants(self) -> dict[str, str]:
-        """The names of the tenants that the user may see, by UUID; the very object of the last time if it is equal."""
+        """The names of the tenants that the user may see, by UUID; the object of the last time if equal."""
         url = f"{self._settings.auth_url}/{_TENANTS}"
         return self._held_list(_TENANTS, url, {"order": "name"}, _names)
 
     def user_ids(self) -> tuple[str, ...]:
-        """The UUIDs of the users of all tenants, each once; the very object of the last time if it is equal."""
+        """The UUIDs of the users of all tenants, each once; the object of the last time if equal."""
         url, fields = f"{self._settings.confd_url}/{Kind.USERS}", {**_BY_ID, **_ALL, "view": "summary"}
         return self._held_list(Kind.USERS, url, fields, _user_ids)
 
     def everything(self, kind: Kind) -> list[Seen]:
-        """All things of a kind but users, of all tenants; the very object of the last time if it is equal."""
+        """All items of a kind but users, of all tenants; the object of the last time if equal."""
         url = f"{self._settings.confd_url}/{kind}"
         return self._held_list(kind, url, _BY_ID | _ALL, lambda items: [seen(kind, item) for item in items])
 
@@ -98,7 +98,7 @@ class Api:
     def _held_list(
         self, key: str, url: str, fields: dict[str, str], read: Callable[[list[dict[str, Any]]], _Value]
     ) -> _Value:
-        """What a list says; the very object of the last time where its answer is the same."""
+        """The content of a list; the object of the last time if the response is equal."""
         answer = self._get(url, fields, {})
         digest = hashlib.sha256(answer).digest()
         held = self._held.get(key)
@@ -116,7 +116,7 @@ class Api:
     def _completed(
         self, answer: bytes, url: str, fields: dict[str, str], headers: dict[str, str], enough: int = 0
     ) -> tuple[list[dict[str, Any]], bool]:
-        """The items with those of the further pages, where the server cuts the list; whether it did not.
+        """The items of all pages, if the server cuts the list, and whether the list was whole.
 
         A user whose line has several extensions counts several times in the total and is listed once. So ``enough``
         items are all there are, whatever the total says.
@@ -135,7 +135,7 @@ class Api:
         return items, whole
 
     def _get(self, url: str, fields: dict[str, str], headers: dict[str, str]) -> bytes:
-        """One answer. A token may end at any time, so one that is refused is replaced once."""
+        """One response. A token may end at any time, so a rejected one is replaced once."""
         token = self._session.token()
         try:
             return self._get_once(token, url, fields, headers)

@@ -1,7 +1,7 @@
-"""Wazo's message bus: what has changed, as soon as it has.
+"""Wazo's message bus: immediate notice of changes.
 
-Events are hints. They carry no state, they are lost while nobody listens, and who was cut off cannot know of which.
-So an event only marks what it names, and a new connection marks everything.
+Events are hints: without state, and lost unnoticed while the connection is down. So an event only marks the named item,
+and a new connection marks everything.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _JOIN_SECONDS: Final = 0.5
 
 
 class Bus:
-    """Listens in a thread of its own while the context lasts, and connects again whenever it was cut off.
+    """Listens in a separate thread while the context lasts, and reconnects after a loss of the connection.
 
     Args:
-        settings: where the bus is.
-        pending: where changes are marked.
+        settings: the URL of the bus.
+        pending: receives the marks of changes.
 
     Raises:
         SourceError: the bus's URL, or the file of certificates, cannot be read.
@@ -72,7 +72,7 @@ class Bus:
 
     @property
     def connected_since(self) -> float:
-        """When it was last connected, by the monotonic clock: of what happened before, no event may have come."""
+        """The time of the last connection, by the monotonic clock: events of earlier changes may be lost."""
         return self._since
 
     def __enter__(self) -> Self:

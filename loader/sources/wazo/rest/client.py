@@ -1,6 +1,6 @@
-"""Requests to wazo-confd and wazo-auth: with timeouts, and again where that helps.
+"""Requests to wazo-confd and wazo-auth: with timeouts, and with retries where these can help.
 
-An answer is read to its end within one try, so that one that breaks off is asked for again like one that never came.
+A response is read whole within one attempt, so that a broken response is retried like a missing one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SUCCESS: Final = range(200, 300)
 
 
 class _TransientError(Exception):
-    """What may go better the next time; ``status`` is that of the answer, if there was one."""
+    """A transient failure; ``status`` is the response's, if there was one."""
 
     def __init__(self, problem: str, status: int = 0) -> None:
         self.status = status
@@ -49,15 +49,15 @@ class _TransientError(Exception):
 
 
 class ServerFailedError(SourceError):
-    """The server failed at a request, as often as it was made."""
+    """The server failed at all attempts of a request."""
 
 
 class RefusedError(Exception):
-    """A request was understood and refused; to repeat it would not help.
+    """A request was understood and rejected; retrying would not help.
 
     Attributes:
-        status: of the answer.
-        place: the URL asked, without parameters.
+        status: the HTTP status of the response.
+        place: the requested URL, without parameters.
     """
 
     def __init__(self, status: int, place: str) -> None:
@@ -73,9 +73,9 @@ class Query:
     Attributes:
         method: as in ``GET``.
         url: without parameters.
-        headers: may hold a token; they are never shown.
+        headers: may hold a token, so never shown.
         fields: the parameters.
-        body: turned into JSON; None: no body.
+        body: sent as JSON; None: no body.
     """
 
     method: str
@@ -117,16 +117,16 @@ class Client:
         return self._stop.is_set()
 
     def ask(self, query: Query, patience: Patience | None = None) -> bytes:
-        """The answer to a request, which is made again where it fails in passing.
+        """Makes a request, retried after transient failures, and returns the response.
 
         Args:
-            query: what to ask.
-            patience: None: as the settings say.
+            query: the request.
+            patience: timeouts and attempts; None: those of the settings.
 
         Raises:
-            RefusedError: the server refuses it.
+            RefusedError: the server rejects the request.
             ServerFailedError: the server failed at each attempt.
-            SourceError: no attempt led to an answer.
+            SourceError: no attempt brought a response.
         """
         patience = patience or self._settings.patience
         retrying = tenacity.Retrying(
@@ -143,16 +143,16 @@ class Client:
             self._give_up(query, error)
 
     def ask_once(self, query: Query, patience: Patience) -> bytes:
-        """The answer to a request that is made once only.
+        """Makes a request once, and returns the response.
 
         Args:
-            query: what to ask.
-            patience: how long an answer is waited for.
+            query: the request.
+            patience: the timeouts.
 
         Raises:
-            RefusedError: the server refuses it.
-            SourceError: this can never work.
-            _TransientError: it may work the next time. ``ask`` lets none of these out.
+            RefusedError: the server rejects the request.
+            SourceError: the request can never succeed.
+            _TransientError: the next attempt may succeed. ``ask`` raises none of these.
         """
         deadline = time.monotonic() + patience.whole
         connect = min(patience.whole, self._settings.connect_seconds)
@@ -186,10 +186,10 @@ class Client:
 
 
 def parsed(data: bytes, url: str) -> object:
-    """The value that an answer holds.
+    """The JSON value of a response.
 
     Raises:
-        SourceError: it is no JSON.
+        SourceError: the response is not JSON.
     """
     try:
         return json.loads(data)
@@ -198,7 +198,7 @@ def parsed(data: bytes, url: str) -> object:
 
 
 def _read(reply: urllib3.BaseHTTPResponse, query: Query, deadline: float) -> bytes:
-    """The body of an answer. One that was not read to its end leaves a connection that cannot be used again."""
+    """The body of a response. A body that is not read whole leaves a connection that cannot be reused."""
     whole = False
     try:
         data = _body(reply, deadline)

@@ -1,4 +1,4 @@
-"""Threads that make requests while the loader goes on: few of them, so that a stack sees few connections."""
+"""Threads that make requests while the loader goes on: few, so that a stack sees few connections."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NO_MORE: Final = None
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job that came to its end.
+    """A finished job.
 
     Attributes:
-        key: that it was given with.
-        value: what it returned; None where it failed.
-        error: what it raised; None where it did not fail.
+        key: the key that identifies the job.
+        value: the returned value; None after a failure.
+        error: the raised exception; None after a success.
     """
 
     key: Hashable
@@ -29,12 +29,12 @@ class Done:
 
 
 class Crew:
-    """Does jobs side by side. One thread gives them and takes what they came to.
+    """Runs jobs in parallel. One thread submits jobs and takes the results.
 
-    Its threads end no later than the process: one that waits for an answer keeps nobody from leaving.
+    The threads are daemons: one that waits for a response does not keep the process from ending.
 
     Args:
-        size: threads at the most; each is started when it is first needed.
+        size: maximum number of threads, started on demand.
         tell: called in a thread of the crew after each job.
     """
 
@@ -48,7 +48,7 @@ class Crew:
         """The keys of the jobs that were given and not taken back yet."""
 
     def give(self, key: Hashable, job: Callable[[], Any]) -> None:
-        """Lets a job be done as soon as a thread is free; ``key`` tells it from the others."""
+        """Runs a job as soon as a thread is free; ``key`` identifies the job."""
         self.busy.add(key)
         self._jobs.put((key, job))
         if self._threads < min(self._size, len(self.busy)):
@@ -71,7 +71,7 @@ class Crew:
         return not self._done.empty()
 
     def dismiss(self) -> None:
-        """Ends the threads, each after the job that it is at. The crew can be used again."""
+        """Ends the threads, each after the current job. The crew can be used again."""
         jobs, self._jobs, self._done = self._jobs, queue.SimpleQueue(), queue.SimpleQueue()
         self.busy.clear()
         for _ in range(self._threads):
@@ -83,7 +83,7 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Dismisses it."""
+        """Dismisses the threads."""
         self.dismiss()
 
     def _work(self, jobs: queue.SimpleQueue[tuple[Hashable, Callable[[], Any]] | None]) -> None:

@@ -1,6 +1,6 @@
-"""Events of Wazo's message bus: which of them concern the rules, and what each makes the loader read.
+"""Events of Wazo's message bus: those that concern the rules, and the parts that each makes the loader read.
 
-Read in wazo-confd's notifiers and in what xivo-dao does to the tables ``rightcall``, ``rightcallexten``,
+Taken from wazo-confd's notifiers and from xivo-dao's changes of the tables ``rightcall``, ``rightcallexten``,
 ``rightcallmember``, ``queuemember``, ``queue``, ``groupfeatures``, ``userfeatures`` and ``outcall``. docs/wazo.md has
 the table for people.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """Something that can be read by itself.
+    """An item that can be read alone.
 
     Attributes:
-        kind: what it is.
-        id: a user's UUID in lower case; the number of anything else, as text.
+        kind: the kind of item.
+        id: a user's UUID in lower case; the number of any other item, as text.
     """
 
     kind: Kind
@@ -58,17 +58,17 @@ PART_EVENTS: Final[Mapping[str, _Named]] = {
     "group_member_extensions_associated": _Named(Kind.GROUPS, ("group_id",)),
     **{f"outcall_{what}": _Named(Kind.OUTCALLS, ("id",)) for what in _CHANGED},
 }
-"""What each event makes the loader read: the one thing that its data name."""
+"""The kind of item that each event makes the loader read; the event's data name the item."""
 
 EVENTS: Final = (*PART_EVENTS, *TENANT_EVENTS)
 
 
 def part_of(name: str, body: bytes) -> Part | None:
-    """What an event says has changed; None where it names nothing that can be read by itself.
+    """The part that an event names as changed; None if there is no part that can be read alone.
 
     Args:
-        name: the event's.
-        body: the message's; JSON with ``data``.
+        name: the event's name.
+        body: the message's body; JSON with ``data``.
     """
     named = PART_EVENTS.get(name)
     if named is None:

@@ -1,7 +1,7 @@
-"""Keeps the picture of a platform true: reads what events name, and everything where nothing tells.
+"""Keeps the picture of a platform current: reads the parts that events name, and everything in the absence of events.
 
-Requests are made by a few threads. A tenant has one of them at a time, so a tenant that is edited without end, or whose
-things wazo-confd fails at, takes nothing from the others; a sweep has one, too.
+Requests are made by a few threads. A tenant has one thread at a time, so a tenant that is edited constantly, or at
+which wazo-confd fails, takes nothing from the others; a sweep has one thread, too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SWEEP: Final = "sweep"
 _TENANTS: Final = "tenants"
 _PARTS_AT_ONCE: Final = 20
 _MOST_PARTS: Final = 200
-"""Marked parts of a tenant above which all of it is read."""
+"""Number of marked parts above which the whole tenant is read."""
 
 _MOST_ROUNDS: Final = 3
 _LOOK_SECONDS: Final = 0.2
@@ -47,26 +47,26 @@ _TELL_SECONDS: Final = 5.0
 
 
 class Keeper:
-    """Holds the picture, what is marked, and the requests that are being made. One thread uses it.
+    """Holds the picture, the marks, and the running requests. For use by one thread.
 
     Args:
-        settings: how patiently.
+        settings: timeouts and intervals.
         client: makes the requests.
         session: has the token.
-        pending: rung when a request was answered.
-        concerns: whether a tenant is one of those wanted.
+        pending: rung when a request is finished.
+        concerns: whether a tenant is wanted.
 
     Attributes:
-        picture: what is known.
-        ready: tenants of which something is another than when it was last taken.
-        known: tenants that were read as a whole.
-        unsettled: tenants that were changed all the time while everything was read.
-        unreadable: tenants of which something cannot be read, and what.
-        swept: when the last sweep that came to its end was begun, by the monotonic clock; None before the first.
-        sweep_seconds: how long that took.
-        problem: what failed since the last success; None where nothing did.
-        failed: how often something did.
-        oldest: since when something is marked and not read, by the monotonic clock; None where nothing is.
+        picture: the known items.
+        ready: tenants that changed since they were last taken.
+        known: tenants that were read whole.
+        unsettled: tenants that kept changing during a sweep.
+        unreadable: tenants with unreadable parts, and those parts.
+        swept: start of the last finished sweep, by the monotonic clock; None before the first.
+        sweep_seconds: duration of that sweep.
+        problem: the failure since the last success; None without one.
+        failed: number of failures.
+        oldest: time of the oldest mark that is not read yet, by the monotonic clock; None without one.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class Keeper:
         self._whole: dict[str, float] = {}
         self._tenants: float | None = None
         self._failures: dict[object, tuple[int, float]] = {}
-        """By what failed: how often running, and when it is tried again."""
+        """The retries: consecutive failures and time of the next attempt, by the failed job."""
         self._memory = Memory()
         self._sweep: Sweep | None = None
         self._changed_by_sweeps: set[str] = set()
-        """Tenants of which a sweep that may not be at its end, or that found them at no rest, changed something."""
+        """Tenants changed by a sweep that may be unfinished, or that found no stable state for the tenant."""
         self._told_at = 0.0
 
     def accept(self, wanted: Wanted) -> None:
@@ -134,7 +134,7 @@ class Keeper:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing can be done before an answer comes or something is marked."""
+        """Whether all work waits for a response or a mark."""
         return not self._crew.has_done and not self._due()
 
     def _note_oldest(self) -> None:
@@ -145,10 +145,10 @@ class Keeper:
         self.oldest = min(times, default=None)
 
     def work_through(self, unless: Callable[[], bool]) -> None:
-        """Reads until everything was read, however long that takes, ``unless`` something else goes before.
+        """Reads until everything was read, without a time limit, ``unless`` other work goes first.
 
         Raises:
-            SourceError: something cannot be read. The next time it goes on from there.
+            SourceError: a part cannot be read. The next call continues from there.
         """
         while self._sweep is not None and not unless():
             self._give()
@@ -160,7 +160,7 @@ class Keeper:
                 self._finish(done, whole=True)
 
     def work(self, seconds: float) -> None:
-        """Reads what is marked, at most so long, and goes on with what is being read."""
+        """Reads the marked parts and continues running readings, for at most the given time."""
         end = time.monotonic() + seconds
         while True:
             self._give()
@@ -175,7 +175,7 @@ class Keeper:
                 self._finish(done, whole=False)
 
     def dismiss(self) -> None:
-        """Lets go of the threads, and marks again what they were reading."""
+        """Dismisses the threads, and marks their unfinished parts again."""
         self._crew.dismiss()
         for tenant, parts in self._reading.items():
             self._put_back(tenant, parts)
@@ -312,7 +312,7 @@ class Keeper:
             self._whole.setdefault(tenant, now)
 
     def _follow(self, tenant: str, read: Sequence[Seen]) -> None:
-        """Marks what the answers raise: users to be asked, things that are not known yet, unknown tenants."""
+        """Marks follow-ups of the responses: doubtful users, unknown items, unknown tenants."""
         now = time.monotonic()
         doubtful, self.picture.doubtful = self.picture.doubtful, set()
         missing, self.picture.missing = self.picture.missing, set()
@@ -350,7 +350,7 @@ def _told(error: Exception) -> SourceError:
 
 
 def _read(api: Api, parts: Sequence[Part]) -> list[Seen]:
-    """The things by themselves. What takes several requests is read until it is the same twice running."""
+    """Reads items alone. An item that takes several requests is read until two readings are equal."""
     kinds = {kind: [part.id for part in parts if part.kind is kind] for kind in Kind}
     last: list[Seen] = []
     for _ in range(_MOST_ROUNDS):

@@ -1,7 +1,7 @@
-"""From what wazo-confd answers to the things of the picture.
+"""From wazo-confd's responses to the items of the picture.
 
-Each thing is cut down to what the rules need as soon as it is read, so that a change of anything else (a line, a voice
-mail) is no change. Values are handed on as they came, right or wrong: the check of definitions says what is wrong.
+Each item is reduced to the fields that the rules need, so that other changes (a line, a voice mail) do not count.
+Values are passed on unchanged, right or wrong: the check of definitions reports faults.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def seen(kind: Kind, raw: Mapping[str, Any]) -> Seen:
-    """A thing of one of wazo-confd's lists.
+    """An item of one of wazo-confd's lists.
 
     Raises:
-        SourceError: it names no tenant, or has no id.
+        SourceError: the item names no tenant, or has no id.
     """
     id_ = raw.get("uuid" if kind is Kind.USERS else "id")
     if id_ is None:
@@ -29,10 +29,10 @@ def seen(kind: Kind, raw: Mapping[str, Any]) -> Seen:
 
 
 def tenant_of(raw: Mapping[str, Any], resource: str, key: str = "tenant_uuid") -> str:
-    """The tenant that a thing names.
+    """The tenant that an item names.
 
     Raises:
-        SourceError: it names none.
+        SourceError: the item names no tenant.
     """
     uuid = raw.get(key)
     if not isinstance(uuid, str) or not uuid:
@@ -41,7 +41,7 @@ def tenant_of(raw: Mapping[str, Any], resource: str, key: str = "tenant_uuid") -
 
 
 def full_name(first: object, last: object) -> str:
-    """What people call a user; what is no text is left out."""
+    """A user's name for people; names that are not text are left out."""
     return " ".join(part for part in (first, last) if isinstance(part, str) and part)
 
 
@@ -93,7 +93,7 @@ def _kept(raw: Thing, *keys: str) -> Thing:
 
 
 def _references(raw: Thing, key: str, id_key: str) -> object:
-    """The ids of what is embedded under a key; what is no list stays what it is."""
+    """The ids of the items embedded under a key; a value that is no list stays unchanged."""
     embedded = raw.get(key, [])
     if not isinstance(embedded, list):
         return embedded

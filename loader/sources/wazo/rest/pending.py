@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be read, each with the time of the first mark, by the monotonic clock.
+    """The marks: everything that is to be read, with the time of the first mark, by the monotonic clock.
 
     Attributes:
-        everything: since when everything is; None: it is not.
-        tenants: since when the list of tenants is; None: it is not.
-        whole: tenants of which nobody said what has changed.
-        parts: by tenant, the parts that have changed.
+        everything: time of the first mark of everything; None without one.
+        tenants: time of the first mark of the list of tenants; None without one.
+        whole: tenants with unknown changes.
+        parts: the changed parts, by tenant.
     """
 
     everything: float | None = None
@@ -31,11 +31,11 @@ class Wanted:
 
 
 class Pending:
-    """Collects marks until there is silence, but not for ever.
+    """Collects marks until there is silence, with a time limit.
 
     Args:
-        silence: seconds without a mark after which what is marked is due.
-        longest: seconds after the first mark at which it is due in any case.
+        silence: seconds without a mark after which marks are due.
+        longest: seconds after the first mark at which marks are due in any case.
     """
 
     def __init__(self, silence: float, longest: float) -> None:
@@ -51,7 +51,7 @@ class Pending:
         self._rung = False
 
     def mark(self, tenant: str, part: Part | None) -> None:
-        """A part of a tenant has changed; None: nobody knows which."""
+        """Marks a changed part of a tenant; None: the whole tenant."""
         with self._changed:
             if part is None:
                 self._whole.setdefault(tenant, time.monotonic())
@@ -66,13 +66,13 @@ class Pending:
             self._marked()
 
     def mark_everything(self) -> None:
-        """Nobody knows what has changed."""
+        """Marks everything: the changes are unknown."""
         with self._changed:
             self._everything = self._everything or time.monotonic()
             self._marked()
 
     def take(self) -> Wanted:
-        """What is marked; the marks are gone then."""
+        """Takes the marks; none remain."""
         with self._changed:
             wanted = Wanted(self._everything, self._tenants, self._whole, self._parts)
             self._everything = self._tenants = self._first = None
@@ -80,7 +80,7 @@ class Pending:
         return wanted
 
     def since(self) -> float | None:
-        """The time of the first mark of what was not taken yet; None where nothing is marked."""
+        """The time of the first mark that was not taken yet; None without marks."""
         with self._changed:
             return self._first
 
@@ -91,7 +91,7 @@ class Pending:
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
-        """Waits until something is due or it rings, at most so long; whether something is due."""
+        """Waits for due marks or a ring, for at most the given time; returns whether marks are due."""
         end = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -105,7 +105,7 @@ class Pending:
                 self._changed.wait((end if due is None else min(due, end)) - now)
 
     def _marked(self) -> None:
-        """Whoever waits need not be woken for each mark: it wakes when what is marked would be due, and looks."""
+        """A waiting thread is not woken for each mark, but wakes when the marks would be due."""
         self._last = time.monotonic()
         if self._first is None:
             self._first = self._last

@@ -1,9 +1,9 @@
-"""The picture of a platform that the loader keeps: every thing as it was read last, by tenant.
+"""The loader's picture of a platform: every item as read last, by tenant.
 
-Things are read one by one, or a list at a time; each takes the place of what was known of it, unless that was asked for
-later. Who is in a group is said twice: the group names the members that it calls through their lines, and a user names
-all of its groups. The user's word counts: the members that a group does not name, though they name it, are called
-through a ``Local/`` channel, or have left it. So those users are asked (``doubtful``).
+Items are read one by one, or a list at a time; a reading replaces the known item, unless that came from a later
+request. Membership of groups has two records: the group names the members that are called through lines, and a user
+names all of the user's groups. The user's record counts: members that name a group and are not named there are called
+through a ``Local/`` channel, or have left. So those users are read again (``doubtful``).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Kind(StrEnum):
 
 
 class Seen(NamedTuple):
-    """A thing as it was read.
+    """An item as read.
 
     Attributes:
-        kind: what it is.
+        kind: the kind of item.
         id: as in ``events.Part``.
-        tenant: the UUID of its tenant; empty where there is no such thing.
-        thing: its content; empty where there is no such thing.
+        tenant: the UUID of the item's tenant; empty for a removed item.
+        thing: the item's content; empty for a removed item.
     """
 
     kind: Kind
@@ -56,7 +56,7 @@ class _Shelf:
         self._order: list[tuple[int, str]] = []
 
     def put(self, id_: str, thing: Thing) -> None:
-        """Adds a thing, or replaces it."""
+        """Adds or replaces an item."""
         if id_ not in self.things:
             place = _place(id_)
             self._order.insert(bisect_left(self._order, place), place)
@@ -68,18 +68,18 @@ class _Shelf:
             del self._order[bisect_left(self._order, _place(id_))]
 
     def in_order(self) -> list[Thing]:
-        """The things: numbers by their size, texts after them."""
+        """The items, sorted by id: numbers first, then texts."""
         return [self.things[id_] for _, id_ in self._order]
 
 
 class Picture:
-    """What is known of a platform. One thread writes; others may look ids up.
+    """The known items of a platform. One thread writes; others may look up ids.
 
     Attributes:
-        tenants: the names of the tenants that there are, by UUID.
-        changed: tenants of which something became another since they were taken from here.
-        doubtful: users to be asked for the groups that they are in.
-        missing: things that a permission names and that are not known.
+        tenants: the names of the existing tenants, by UUID.
+        changed: tenants that changed since they were taken from here.
+        doubtful: users whose groups must be read.
+        missing: unknown items that a permission names.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Picture:
         self._shelves: dict[Kind, defaultdict[str, _Shelf]] = {kind: defaultdict(_Shelf) for kind in Kind}
         self._tenant_of: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}
         self._asked: dict[tuple[Kind, str], int] = {}
-        """The number of the request that each thing was read by last, also of what is gone."""
+        """The number of the request that read each item last, including removed items."""
         self._tenants_asked = 0
         self._groups_of: dict[str, frozenset[str]] = {}
         self._naming: defaultdict[str, set[str]] = defaultdict(set)
@@ -98,12 +98,12 @@ class Picture:
         self._direct: dict[str, frozenset[str]] = {}
         """The users that a group names."""
         self._confirmed: set[tuple[str, str]] = set()
-        """Groups and users that name them, and said so again when they were asked."""
+        """Groups and users that name them, confirmed by a second reading."""
         self._shown: dict[str, Thing] = {}
-        """Groups as they go into definitions, until something of them becomes another."""
+        """Groups in the form for definitions, until they change."""
 
     def tenant_of(self, kind: Kind, id_: str) -> str:
-        """The tenant of a thing; empty where it is not known."""
+        """The tenant of an item; empty if unknown."""
         return self._tenant_of[kind].get(id_, "")
 
     def ids(self, kind: Kind, tenant: str | None = None) -> list[str]:
@@ -111,7 +111,7 @@ class Picture:
         return list(self._tenant_of[kind] if tenant is None else self._shelves[kind][tenant].things)
 
     def put_tenants(self, names: dict[str, str], asked: int) -> None:
-        """These tenants there are, by UUID, unless they were asked for later. Of the others nothing stays."""
+        """Takes over the list of tenants, by UUID, except those of later requests. Other tenants are removed."""
         if asked < self._tenants_asked:
             return
         self._tenants_asked = asked
@@ -124,12 +124,12 @@ class Picture:
         self.tenants = names
 
     def put(self, seen: Iterable[Seen], asked: int, *, sweeping: bool = False) -> None:
-        """Takes over what was read.
+        """Takes over an item as read.
 
         Args:
-            seen: it.
-            asked: a number that grows from request to request; what was asked for later than this stays.
-            sweeping: the users were read shortly before the groups, so only new contradictions between them count.
+            seen: the item.
+            asked: a number that grows from request to request; items of later requests stay.
+            sweeping: the users were read shortly before the groups, so only new contradictions count.
         """
         for each in seen:
             if asked < self._asked.get((each.kind, each.id), 0):
@@ -150,7 +150,7 @@ class Picture:
                 self._replace(each.kind, each.tenant, each.id, each.thing)
 
     def put_list(self, kind: Kind, seen: list[Seen], asked: int, tenant: str | None = None) -> None:
-        """Takes over a whole list: what it lacks is gone, unless that was asked for later. Of one tenant, or of all."""
+        """Takes over a whole list, of one tenant or of all: absent items are removed, except later ones."""
         there = {each.id for each in seen}
         gone = [Seen(kind, id_, "", {}) for id_ in self.ids(kind, tenant) if id_ not in there]
         self.put([*seen, *gone], asked, sweeping=True)
@@ -168,7 +168,7 @@ class Picture:
         }
 
     def forget_gone(self, asked: int) -> None:
-        """Lets go of what is remembered of things that are gone, and were asked for before this request."""
+        """Drops the memory of removed items that were read before this request."""
         self._asked = {key: at for key, at in self._asked.items() if at >= asked or key[1] in self._tenant_of[key[0]]}
 
     def _replace(self, kind: Kind, tenant: str, id_: str, thing: Thing) -> None:
@@ -215,7 +215,7 @@ class Picture:
         self._replace(Kind.GROUPS, seen.tenant, group, seen.thing)
 
     def _leave(self, group: str, user: str) -> None:
-        """The user is in the group no longer, whatever the group said before."""
+        """Removes the user from the group, against the group's earlier record."""
         self._naming[group].discard(user)
         self._confirmed.discard((group, user))
         tenant = self._tenant_of[Kind.GROUPS].get(group)
@@ -229,7 +229,7 @@ class Picture:
         self._show_again(group)
 
     def _drop(self, kind: Kind, id_: str) -> None:
-        """Removes a thing, and every reference to it, as Wazo does."""
+        """Removes an item and all references to the item, as Wazo does."""
         tenant = self._tenant_of[kind].pop(id_, None)
         if tenant is None:
             return
@@ -253,7 +253,7 @@ class Picture:
             self.changed.add(self._tenant_of[Kind.GROUPS][group])
 
     def _group(self, thing: Thing) -> Thing:
-        """The group with all its members, whoever named them."""
+        """The group with all members, from both records."""
         id_ = str(thing["id"])
         shown = self._shown.get(id_)
         if shown is None:

@@ -1,6 +1,6 @@
-"""The one session with wazo-auth: a token that is renewed before its end and revoked when it is no longer needed.
+"""The one session with wazo-auth: a token that is renewed before expiry and revoked after use.
 
-A user may have a hundred sessions, then wazo-auth refuses further ones. So the old one ends before a new one begins.
+wazo-auth rejects more than a hundred sessions of a user. So the old one ends before a new one begins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _RENEW_AT: Final = 0.8
-"""Part of a token's life after which it is renewed."""
+"""Part of a token's life after which the token is renewed."""
 
 _REVOKING: Final = Patience(attempts=1, silence=2.0, whole=2.0)
 
@@ -35,7 +35,7 @@ class Session:
 
     Args:
         client: makes the requests.
-        settings: who asks, where, and for how long.
+        settings: user, URL and lifetime of the token.
     """
 
     def __init__(self, client: Client, settings: WazoSettings) -> None:

@@ -1,4 +1,4 @@
-"""What the source needs to know of a Wazo stack: where it is, who asks, and how patiently."""
+"""The settings of a Wazo source: URLs, user and timeouts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PARAMETERS: Final = ("auth_url", "bus_url", "ca_file", "tenant")
 
 
 class Patience(NamedTuple):
-    """How long an answer is waited for.
+    """The timeouts of a response.
 
     Attributes:
-        attempts: how often the request is made before that is given up.
-        silence: seconds between two parts of the answer.
-        whole: seconds for the whole answer.
+        attempts: number of attempts before giving up.
+        silence: seconds between two parts of the response.
+        whole: seconds for the whole response.
     """
 
     attempts: int
@@ -33,7 +33,7 @@ class Patience(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WazoSettings:
-    """How a Wazo stack is read. Nothing here is shown to people but what ``name`` says.
+    """The settings for reading a Wazo stack. Only ``name`` is shown to people.
 
     Attributes:
         confd_url: base of wazo-confd's API with its version; no credentials.
@@ -45,15 +45,15 @@ class WazoSettings:
         verify: whether the servers' certificates are checked.
         bus_url: ``amqp://USER:PASSWORD@HOST:5672/`` or ``amqps://…``; empty: no bus, changes are noticed by polling.
         poll_seconds: between two readings while no bus is connected.
-        resync_seconds: between two full readings while a bus is: an event may have been lost.
-        debounce_seconds: silence after an event before what it names is read.
-        debounce_most_seconds: after an event that is read at the latest, however many others follow.
-        token_seconds: lifetime asked for; the token is renewed before its end.
+        resync_seconds: between two full readings while a bus is connected: an event may have been lost.
+        debounce_seconds: silence after an event before the named part is read.
+        debounce_most_seconds: after an event until the named part is read at the latest, even if others follow.
+        token_seconds: requested lifetime; the token is renewed earlier.
         connect_seconds: to reach a server.
-        silence_seconds: between two parts of an answer. The first part of a list of many users takes its time.
-        reply_seconds: for a whole answer.
-        attempts: how often a request is made before a reading fails.
-        part_seconds: for the answer about one thing that an event named.
+        silence_seconds: between two parts of a response. The first part of a list of many users is slow.
+        reply_seconds: for a whole response.
+        attempts: number of attempts of a request before a reading fails.
+        part_seconds: for the response about one item that an event named.
     """
 
     confd_url: str
@@ -94,7 +94,7 @@ class WazoSettings:
 
     @property
     def quick(self) -> Patience:
-        """With a request about one thing: it is made again later, and nothing waits for it meanwhile."""
+        """The timeouts of a request about one item: retried later, while nothing waits."""
         return Patience(1, self.part_seconds, self.part_seconds)
 
     @property
@@ -105,7 +105,7 @@ class WazoSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WazoOptions:
-    """What may be given beside the URL, from options or variables; empty where it is not. See ``WazoSettings``."""
+    """Settings beside the URL, from options or variables; empty if not given. See ``WazoSettings``."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -117,16 +117,16 @@ class WazoOptions:
 
 
 def settings_from(url: str, options: WazoOptions | None = None, *, poll_seconds: float = 30.0) -> WazoSettings:
-    """Puts a source's URL and the options together. What an option says goes before what the URL says.
+    """Merges a source's URL and the options. Options take precedence over the URL.
 
     Args:
         url: ``confd+https://[USER:PASSWORD@]HOST[:PORT]/api/confd/1.1``, with the parameters ``auth_url``, ``bus_url``,
             ``ca_file`` and, any number of times, ``tenant``.
-        options: what was given beside it.
+        options: the settings beside the URL.
         poll_seconds: see ``WazoSettings``.
 
     Raises:
-        SourceError: the URL cannot be read, or something is missing. The message repeats nothing that may be secret.
+        SourceError: the URL is invalid, or a setting is missing. The message repeats nothing that may be secret.
     """
     options = options or WazoOptions()
     try:
@@ -164,7 +164,7 @@ def _one(given: dict[str, list[str]], key: str) -> str:
 
 
 def _auth_beside(confd_url: str) -> str:
-    """Where wazo-auth is if nobody says: behind the same proxy, or at its own port beside wazo-confd's."""
+    """The default URL of wazo-auth: behind the same proxy, or at wazo-auth's port beside wazo-confd's."""
     base, found, _ = confd_url.rpartition(_CONFD_PATH)
     if found:
         return base + _AUTH_PATH

@@ -1,4 +1,4 @@
-"""The source: what a Wazo stack says of its tenants, read over REST, and watched over the message bus."""
+"""The source: the tenants of a Wazo stack, read over REST and watched over the message bus."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _SHARE: Final = 10
 
 
 class WazoSource:
-    """A Wazo stack. To be closed, or used as a context, so that its session with wazo-auth ends.
+    """A Wazo stack as a source. To be closed, or used as a context, so that the session with wazo-auth ends.
 
     One thread reads and watches.
 
     Args:
-        settings: where it is, who asks, and how patiently.
+        settings: URLs, user and timeouts.
 
     Raises:
-        SourceError: the settings cannot work.
+        SourceError: the settings are unusable.
     """
 
     def __init__(self, settings: WazoSettings) -> None:
@@ -69,10 +69,10 @@ class WazoSource:
         self._told = 0
 
     def read(self) -> Reading:
-        """Reads what events named while a bus tells of changes, else everything.
+        """Reads the parts that events named while a bus is connected, otherwise everything.
 
         Raises:
-            SourceError: nothing could be read. Nothing is lost by it: the next reading goes on where this one stopped.
+            SourceError: nothing could be read. The next reading continues where this one stopped.
         """
         keeper = self._keeper
         self._failures += 1
@@ -134,7 +134,7 @@ class WazoSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes it."""
+        """Closes the source."""
         self.close()
 
     def _is_listening(self) -> bool:
@@ -151,14 +151,14 @@ class WazoSource:
         return time.monotonic() >= keeper.swept + max(self._settings.resync_seconds, 2 * _SHARE * keeper.sweep_seconds)
 
     def _has_news(self) -> bool:
-        """Goes on with what is being read while everybody waits; whether something of it is to be taken over."""
+        """Continues running readings while no reading is requested; returns whether changes are to be taken over."""
         if not self._is_listening() or self._keeper.swept is None:
             return False
         self._keeper.work(0.0)
         return bool(self._keeper.ready) or self._keeper.failed != self._told
 
     def _interval(self) -> float:
-        """Seconds until the next reading if nobody tells of a change before."""
+        """Seconds until the next reading without events."""
         most = self._settings.poll_seconds
         if self._failures or self._keeper.unsettled:
             most = min(most, _FIRST_RETRY_SECONDS * 2 ** min(max(self._failures - 1, 0), 16))
@@ -167,7 +167,7 @@ class WazoSource:
         return most * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - nothing secret
 
     def _reading(self) -> Reading:
-        """What is known now. A tenant of which not all is known is at fault, so that nobody takes it for gone."""
+        """The reading from the known items. A tenant not known whole is at fault, so as not to appear removed."""
         keeper = self._keeper
         if self._last is not None and not keeper.ready and not keeper.unsettled and not keeper.unreadable:
             return self._last
@@ -192,7 +192,7 @@ class WazoSource:
         return reading
 
     def _refresh(self) -> None:
-        """Takes over what is known of the tenants that changed, and are at rest."""
+        """Takes over the items of changed tenants in a stable state."""
         keeper = self._keeper
         for gone in self._raw.keys() - keeper.picture.tenants.keys():
             del self._raw[gone], self._strangers[gone]
@@ -203,7 +203,7 @@ class WazoSource:
         keeper.ready.clear()
 
     def _concerns(self, tenant: str) -> bool:
-        """Whether a change of the tenant may change the reading. Of one not known yet nobody can tell."""
+        """Whether a change of the tenant may change the reading; assumed for an unknown tenant."""
         name = self._keeper.picture.tenants.get(tenant)
         return name is None or self._is_wanted(tenant, name)
 
@@ -235,5 +235,5 @@ class WazoSource:
 
 
 def _called(text: str) -> str:
-    """A tenant's UUID or name as it is compared: without regard to case."""
+    """A tenant's UUID or name in the form for comparisons: without regard to case."""
     return text.strip().lower()

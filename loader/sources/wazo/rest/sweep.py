@@ -1,14 +1,14 @@
-"""Reading everything, in steps: one request each, so that edits have their turn between two of them.
+"""Reading everything, in steps: one request each, so that edits have their turn in between.
 
-A sweep whose step fails stands still, and goes on with that step when it is tried again. What it reads goes into the
-picture at once; a thing that was read by itself meanwhile stays as that said.
+A sweep whose step fails pauses, and continues with that step at the retry. Items go into the picture at once; an item
+that was read alone meanwhile stays.
 
-Nothing joins wazo-confd's lists: a user may be deleted after the permissions were read and before the users are. Where
-events tell of that, each list is read once. Where nothing does, a sweep ``settles``: the lists are read in turn, until
-each has said the same twice running. Then there was a time, between the last of the earlier answers and the first of
-the later ones, at which all of them were true together. The answers of the last sweep count as earlier ones, so that of
-a platform where nothing changed each list is read once. This is found tenant by tenant: that one of them is being
-changed all the time holds up no other. What a user has (a password) is read once: it depends on nothing else.
+Nothing joins wazo-confd's lists: a user may be deleted after the permissions were read and before the users are. If
+events report changes, each list is read once. Without events, a sweep ``settles``: the lists are read in turn, until
+each has given the same response twice running. Then there was a time, between the last of the earlier responses and the
+first of the later ones, at which all lists were true together. The responses of the last sweep count as earlier ones,
+so that each list of an unchanged platform is read once. Tenants settle one by one: a tenant that keeps changing holds
+up no other. A user's own fields (a password) are read once: they depend on nothing else.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
     Attributes:
         job: makes it.
-        takes: the failures that the sweep deals with itself.
+        takes: the failures that the sweep handles.
     """
 
     job: Callable[[], Any]
@@ -72,18 +72,18 @@ class Sweep:
     """One reading of everything, or of everything of one tenant.
 
     Args:
-        api: where the lists are.
-        picture: where what is read goes.
-        memory: what the lists said last; None: the sweep does not settle.
+        api: reads the lists.
+        picture: receives the items.
+        memory: the last responses of the lists; None: the sweep does not settle.
         tenant: the only one to read; empty: all.
 
     Attributes:
-        begun: when the first request was made, by the monotonic clock.
-        step: the request to be made next; None once the sweep is through.
-        unsettled: the tenants that were changed all the time.
-        unreadable: the tenants of which a list cannot be read, and which list that is.
-        users: how many users were read, and how many there are.
-        tenants: those that were there when it began.
+        begun: time of the first request, by the monotonic clock.
+        step: the next request; None after the last.
+        unsettled: the tenants that kept changing.
+        unreadable: the tenants with an unreadable list, and that list.
+        users: number of users read, and number of all users.
+        tenants: the tenants at the start.
     """
 
     def __init__(self, api: Api, picture: Picture, memory: Memory | None, tenant: str = "") -> None:
@@ -102,10 +102,10 @@ class Sweep:
         self.step: Step | None = next(self._steps)
 
     def go_on(self, answer: Answer) -> None:
-        """Takes the answer to the step, and goes on to the next one.
+        """Takes the response to the step, and continues with the next one.
 
         Raises:
-            SourceError: this leads to nothing; another sweep is to be begun.
+            SourceError: the sweep cannot succeed; begin another one.
         """
         try:
             self.step = self._steps.send(answer)
@@ -141,7 +141,7 @@ class Sweep:
         yield from self._ask_the_doubtful()
 
     def _list(self, resource: str) -> Generator[Step, Answer, _ByTenant]:
-        """Reads a list, and says what it says of each tenant."""
+        """Reads a list, and returns the content by tenant."""
         picture = self._picture
         if resource == _TENANTS:
             names, asked = yield Step(self._api.tenants)
@@ -165,7 +165,7 @@ class Sweep:
         return _by_tenant((each.tenant, each.id, each.thing) for each in things)
 
     def _tenant_by_tenant(self, kind: Kind, failed: ServerFailedError) -> Generator[Step, Answer, list[Seen]]:
-        """One tenant's row can make wazo-confd fail at the list of all. It is found, and the others are read."""
+        """Reads the list tenant by tenant: one tenant's row can make wazo-confd fail at the list of all."""
         read: list[Seen] = []
         tenants = list(self._picture.tenants)
         for tenant in tenants:
@@ -204,7 +204,7 @@ class Sweep:
             self.users = self.users[0] + len(chunk), self.users[1]
 
     def _ask_the_doubtful(self) -> Steps:
-        """Users that name a group which does not name them."""
+        """Users that name a group without being named by the group."""
         doubtful, self._picture.doubtful = self._picture.doubtful, set()
         yield from self._users(sorted(doubtful))
 
@@ -214,7 +214,7 @@ def _gone(ids: Iterator[str]) -> list[Seen]:
 
 
 def _by_tenant(things: Iterable[tuple[str, str, object]]) -> _ByTenant:
-    """What a list says, by tenant; what is of no tenant went between two requests."""
+    """The content of a list, by tenant; items without a known tenant were removed between two requests."""
     parts: defaultdict[str, dict[str, object]] = defaultdict(dict)
     for tenant, id_, thing in things:
         if tenant:
