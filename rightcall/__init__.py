@@ -1,7 +1,7 @@
 """Rightcall: may this caller dial this extension? The client library; ``rightcall.aio`` has the asynchronous one.
 
-What is in ``__all__`` is imported when it is used first: the programs and the API's messages are in this package as
-well, and a server needs no client.
+Names of ``__all__`` are imported on first use: the programs and the API's messages are in this package as well, and a
+server needs no client.
 """
 
 from importlib import import_module
@@ -83,12 +83,12 @@ __all__ = [
 ]
 
 _HOMES = ("errors", "values", "directory", "blocking")
-"""The modules in which all of these are, each before those that import from it."""
+"""The modules of all these names, each before the modules that import from there."""
 
 if not TYPE_CHECKING:  # or a type checker would take every name for one of ours
 
     def __getattr__(name: str) -> object:
-        """What is asked for the first time, from the module where it is."""
+        """Imports a name on first use, from the defining module."""
         if name in __all__:
             for home in _HOMES:
                 module = import_module(f"{__name__}.client.{home}")
@@ -98,5 +98,5 @@ if not TYPE_CHECKING:  # or a type checker would take every name for one of ours
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        """As if all of it were imported already."""
+        """Lists the names as if all were imported."""
         return sorted({*globals(), *__all__})

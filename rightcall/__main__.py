@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line, or says how to get it: the client library does without."""
+    """Runs the command line, or names the extra to install: the client library needs none."""
     try:
         from rightcall.cli import main as command_line  # noqa: PLC0415 - what it needs may not be installed
     except ModuleNotFoundError as error:

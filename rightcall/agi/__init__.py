@@ -1,4 +1,4 @@
-"""The FastAGI adapter: what Asterisk asks before it lets a call through, answered by a Rightcall server.
+"""The FastAGI adapter: decides Asterisk's calls by a Rightcall server, before they go out.
 
-A client of the API like any other: it holds no rules and no passwords.
+A client of the API like any other, without rules and passwords.
 """

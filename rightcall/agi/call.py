@@ -1,4 +1,4 @@
-"""The call that a channel asks about, as its variables describe it."""
+"""A channel's call, read from channel variables."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 _USER: Final = "user:"
-"""What stands before a user's number, in ``WAZO_FWD_REFERER`` and in the alias that it makes."""
+"""The prefix of a user's number, in ``WAZO_FWD_REFERER`` and in the user's alias."""
 
 
 class ChannelCall(NamedTuple):
-    """What the channel's variables say.
+    """The call in the channel's variables.
 
     Attributes:
         outcall: id of the outcall; empty: the call leaves through none.
-        uuid: of the user who calls; empty: no user, or one whose UUID the channel lacks.
+        uuid: the calling user's UUID; empty: no user, or a channel without the UUID.
         user: that user's number in Wazo; empty: no user.
         tenant: the tenant's UUID.
-        referer: what forwarded the call last, such as ``user:42`` or ``group:7``; empty: nothing did.
-        extension: what was dialled.
+        referer: the last forwarder of the call, such as ``user:42`` or ``group:7``; empty: not forwarded.
+        extension: the dialled extension.
     """
 
     outcall: str
@@ -49,7 +49,7 @@ class ChannelCall(NamedTuple):
 
     @property
     def unchecked(self) -> bool:
-        """Whether no rule can apply: it is no user's, and leaves through no outcall."""
+        """Whether no rule can apply: a call of no user that leaves through no outcall."""
         return not (self.caller or self.outcall)
 
     @property

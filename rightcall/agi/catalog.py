@@ -1,4 +1,4 @@
-"""Every metric of the FastAGI adapter: what it tells, and its labels' values. docs/metrics.md is made from it."""
+"""Every metric of the FastAGI adapter, with help text and label values; the source of docs/metrics.md."""
 
 from __future__ import annotations
 

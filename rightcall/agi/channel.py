@@ -1,4 +1,4 @@
-"""The AGI protocol: a line for a command, a line for its reply, over the connection that Asterisk opened."""
+"""The AGI protocol: a line for each command and for each reply, over the connection that Asterisk opened."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class End(Enum):
 
 
 class Digits(NamedTuple):
-    """Keys that the caller pressed, ``0-9 * A-D``, and what ended them."""
+    """Keys that the caller pressed, ``0-9 * A-D``, and the end of the input."""
 
     keys: str
     end: End
 
 
 class Channel:
-    """A call, as Asterisk shows it over AGI.
+    """A call, as presented by Asterisk over AGI.
 
     Args:
         reader: from Asterisk.
@@ -107,15 +107,15 @@ class Channel:
     async def exchange(self, sets: Mapping[str, str], reads: Sequence[str] = ()) -> list[str]:
         """Sets channel variables, then evaluates expressions, in one round trip.
 
-        Asterisk escapes nothing in a reply. So each value ends with a mark that only this adapter knows, and one with
-        a line break cannot pass for several values, nor for a reply.
+        Asterisk escapes nothing in a reply. So each value ends with a mark that only this adapter knows, and a value
+        with a line break cannot pass for several values, nor for a reply.
 
         Args:
-            sets: names and values; of a value only what a URL may hold is kept as it is, the rest is percent-encoded.
+            sets: names and values; characters of a value that a URL cannot hold are percent-encoded.
             reads: expressions without backslashes, such as ``${WAZO_DSTNUM}``.
 
         Returns:
-            What the expressions come to.
+            The values of the expressions.
 
         Raises:
             BrokenValue: a value holds a line break, or bytes that are no text. The variables are set nevertheless.
@@ -135,16 +135,16 @@ class Channel:
         self._writer.close()
 
     async def answer(self) -> None:
-        """Answers the call, so that its caller hears something; without effect where it is answered."""
+        """Answers the call, so that the caller hears sound; without effect on an answered call."""
         reply = await self._command("ANSWER")
         if reply.result == _FAILED:
             raise ChannelGone("the call could not be answered")
 
     async def prompted(self, sound: str, seconds: float, most: int) -> Digits | None:
-        """Plays a sound, which the first key ends, and takes the keys that are pressed.
+        """Plays a sound, which the first key ends, and collects the pressed keys.
 
         Args:
-            sound: its name.
+            sound: the sound's name.
             seconds: of silence that end the digits.
             most: keys.
 

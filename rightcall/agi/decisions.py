@@ -28,7 +28,7 @@ _REASONS: Final = {
     values.Reason.UNKNOWN_OUTCALL: Reason.UNKNOWN_OUTCALL,
     values.Reason.CHALLENGE_UNANSWERABLE: Reason.UNANSWERABLE,
 }
-"""The channel's words for the server's reasons, where they say more than the stage does."""
+"""The channel's words for the server's reasons that are more specific than the stage."""
 _MAX_ASKED: Final = 128
 """Calls that the server is asked about at the same time."""
 
@@ -37,9 +37,9 @@ class Decisions:
     """Decides calls.
 
     Args:
-        client: the server to ask.
-        settings: how long it has, and what happens without its answer.
-        metrics: notes how long it took.
+        client: the client of the server.
+        settings: the server's deadline, and the verdict on failures.
+        metrics: counts verdicts and measures durations.
     """
 
     def __init__(self, client: Client, settings: AgiSettings, metrics: AgiMetrics) -> None:
@@ -49,7 +49,7 @@ class Decisions:
         self._turns = asyncio.Semaphore(_MAX_ASKED)
 
     async def decide(self, call: ChannelCall) -> Verdict | Answer:
-        """The verdict; or the server's answer, where that is a challenge."""
+        """Returns the verdict, or the server's answer if that is a challenge."""
         settled = self._unasked(call)
         if settled is not None:
             return settled
@@ -64,7 +64,7 @@ class Decisions:
         return Verdict(allowed=answer.allowed, reason=reason, permission=permission, decision_id=answer.decision_id)
 
     async def _asked(self, call: ChannelCall) -> Answer:
-        """The server's answer. It has its time from when it is asked, however many calls come at once."""
+        """Returns the server's answer. The deadline runs from the request on, even if many calls come at once."""
         deadline = self._settings.deadline
         try:
             async with asyncio.timeout(deadline):
@@ -122,7 +122,7 @@ class Decisions:
 
 
 def _described(call: ChannelCall, verdict: Verdict) -> dict[str, str]:
-    """What log lines tell of a call. What was dialled is for the decision log."""
+    """The fields of a call in log lines, without the extension, which only the decision log holds."""
     return {
         "caller": call.caller,
         "outcall": call.outcall,

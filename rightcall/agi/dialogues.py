@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Dialogue:
-    """One connection of Asterisk's.
+    """One connection from Asterisk.
 
     Attributes:
-        peer: where it comes from.
-        task: what holds it; None until it begins.
-        patient: whether it may take time, since a person is asked; others are over within moments.
+        peer: the peer's address.
+        task: the task that runs the dialogue; None before the start.
+        patient: whether the dialogue may take time, because a person is asked; others are over within moments.
         begun: whether the task has taken over the connection.
-        displaced: whether it had to make way.
+        displaced: whether the dialogue was ended for another.
     """
 
     __slots__ = ("begun", "displaced", "patient", "peer", "task")
@@ -31,7 +31,7 @@ class Dialogue:
         self.displaced = False
 
     def be_patient(self) -> None:
-        """From here on it may take time."""
+        """Marks the dialogue as one that may take time."""
         self.patient = True
 
 
@@ -57,7 +57,7 @@ class Dialogues:
         return len(self._held)
 
     def tasks(self) -> set[asyncio.Task[None]]:
-        """What holds them."""
+        """The tasks of the dialogues."""
         return {dialogue.task for dialogue in self._held if dialogue.task}
 
     def admit(self, peer: str) -> Dialogue | None:

@@ -2,8 +2,8 @@
 
 AgiError
 ├── ChannelGone       the caller hung up, or Asterisk closed the connection: there is no call left to decide
-├── AsteriskSilent    Asterisk owes a reply and does not send it
-└── ProtocolError     Asterisk sent what this adapter does not understand
+├── AsteriskSilent    Asterisk owes a reply and sends none
+└── ProtocolError Asterisk sent an unexpected line
     └── BrokenValue   a channel variable holds what no telephone dials: a line break, or bytes that are no text
 """
 
@@ -19,11 +19,11 @@ class ChannelGone(AgiError):
 
 
 class AsteriskSilent(AgiError):
-    """Asterisk owes a reply and does not send it."""
+    """Asterisk owes a reply and sends none."""
 
 
 class ProtocolError(AgiError):
-    """Asterisk sent what this adapter does not understand. The message never holds what was dialled."""
+    """Asterisk sent an unexpected line. The message never holds the extension."""
 
 
 class BrokenValue(ProtocolError):

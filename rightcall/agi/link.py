@@ -1,4 +1,4 @@
-"""The connection to the server: made before the first call needs it, and kept."""
+"""The connection to the server: opened before the first call, and kept."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TIMEOUT_SECONDS: Final = 3.0
 
 
 class Link:
-    """Asks the server every few seconds whether it serves.
+    """Checks the server's health every few seconds.
 
-    So there is a connection before the first call, one that a firewall forgets is missed before a call needs it, and a
-    server that is away shows before a call does.
+    So a connection exists before the first call, a connection dropped by a firewall is replaced before a call, and an
+    unreachable server is noticed before a call.
 
     Args:
         target: the server's address.
@@ -44,7 +44,7 @@ class Link:
         return Readiness(ready=False, reason=f"not ready: {self._target}: {self._why}")
 
     async def keep(self, client: Client) -> None:
-        """Asks until it is cancelled."""
+        """Checks until cancelled."""
         while True:
             try:
                 serving = await client.healthy(timeout=_TIMEOUT_SECONDS)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Take = Callable[[socket.socket, tuple[Any, ...]], None]
-    """Gets a connection, and where it comes from."""
+    """Receives a connection, and the peer's address."""
 
 _log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ BACKLOG: Final = 4096
 _IN_A_ROW: Final = 64
 """Connections that are accepted before the dialogues that are held have their turn."""
 _PAUSE_SECONDS: Final = 0.1
-"""Where the process may open no more files, until it is tried again."""
+"""Seconds until the next attempt when the process may open no more files."""
 _FIRST_INHERITED: Final = 3
 """Number of the first socket that systemd hands over."""
 _SO_ATTACH_FILTER: Final = 26
@@ -40,7 +40,7 @@ _NO_NEW_CONNECTIONS: Final = (
     (0x06, 0, 0, 0),  # then drop the packet
     (0x06, 0, 0, 0xFFFFFFFF),  # else take it
 )
-"""A packet filter, as instructions of the classic BPF: who begins to connect gets no answer, and tries again."""
+"""A packet filter in instructions of classic BPF: drops the opening packet of connections, so peers try again."""
 
 
 class Listener:
@@ -60,20 +60,20 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The listening address."""
         host, port = self.socket.getsockname()[:2]
         return str(Address(host, port))
 
     def serve(self, take: Take) -> None:
-        """Hands over each connection as it comes, until the socket is retired. On a running event loop."""
+        """Hands over each new connection, until the socket is retired. On a running event loop."""
         if self.socket.fileno() >= 0:
             asyncio.get_running_loop().add_reader(self.socket, self._accept, take, _IN_A_ROW)
 
     async def retire(self, take: Take) -> None:
-        """Closes the socket, and hands over the connections that wait for being accepted.
+        """Closes the socket, and hands over the connections that wait to be accepted.
 
-        One that is shared is left to the others. Beside others, new connections are first kept from this socket: who
-        begins to connect is not refused but tries again, a second later, and comes to another process.
+        A shared socket is left to the other processes. Beside other listening sockets, new connections are first kept
+        from this one: a connecting peer is not rejected but tries again a second later, and reaches another process.
         """
         asyncio.get_running_loop().remove_reader(self.socket)
         if not self._shared:

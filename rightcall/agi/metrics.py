@@ -1,4 +1,4 @@
-"""What the adapter counts and measures, in a registry of its own. The list for people: docs/metrics.md."""
+"""The adapter's metrics, in a separate registry. The list for people: docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class AgiMetrics:
             self._broken.labels(cause)
 
     def verdict(self, verdict: Verdict, seconds: float | None) -> None:
-        """Notes a call's verdict, and how long it took; None where a person took part."""
+        """Counts a call's verdict, and records the duration in seconds; None if a person took part."""
         self._calls.labels(verdict.word.lower(), verdict.reason.value).inc()
         if seconds is not None:
             self._verdict_seconds.observe(seconds)
 
     def answered(self, seconds: float) -> None:
-        """Notes how long the server took to answer, or not to."""
+        """Records the duration of a request to the server, in seconds, answered or not."""
         self._server_seconds.observe(seconds)
 
     def server_up(self, *, up: bool) -> None:
-        """Notes whether the server answers."""
+        """Records whether the server responds."""
         self._server_up.set(up)
 
     def pin(self, result: str) -> None:

@@ -1,4 +1,4 @@
-"""Asks a caller for a PIN, and has the server check it: the digits go there and nowhere else."""
+"""Asks a caller for a PIN, and has the server check the digits, which go nowhere else."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _log = structlog.get_logger()
 MAX_KEYS: Final = 40
 """The longest PIN that a permission can have."""
 _MAX_SURPLUS: Final = 200
-"""Keys beyond that are passed over; more of them end the dialogue."""
+"""Number of keys after which further keys are ignored; still more end the dialogue."""
 _PIN_KEYS: Final = frozenset("0123456789*#")
 
 
 class Dialled(NamedTuple):
-    """What a caller dialled when a PIN was asked for.
+    """A caller's input for a PIN.
 
     Attributes:
-        keys: one text, however long it was; no longer than a little more than a PIN can be.
+        keys: one text, cut to slightly more than the longest PIN.
         prompted: whether the sound could be played.
     """
 
@@ -49,9 +49,9 @@ class Pins:
     """Asks for PINs.
 
     Args:
-        client: what checks them.
-        settings: sounds, attempts, and how long they may take.
-        metrics: counts what comes of them.
+        client: has the server check PINs.
+        settings: sounds, attempts, and time limits.
+        metrics: counts the results.
     """
 
     def __init__(self, client: Client, settings: AgiSettings, metrics: AgiMetrics) -> None:
@@ -100,7 +100,7 @@ class Pins:
         return Verdict(allowed=False, reason=reason, permission=permission, retry_after=result.retry_after)
 
     async def _dialled(self, channel: Channel, prompt: str) -> Dialled:
-        """One text of the caller's, whole: with ``#`` in it where PINs may hold one, and without what is too much."""
+        """One input of the caller, whole: including ``#`` if PINs may hold one, and without excess keys."""
         seconds = self._settings.digit_seconds
         found = await channel.prompted(prompt, seconds, MAX_KEYS + 1)
         prompted = found is not None
@@ -117,7 +117,7 @@ class Pins:
         return Dialled(keys, prompted)
 
     async def _pass_over(self, channel: Channel) -> None:
-        """Takes the rest of a text that is too long already, lest it count as the next one."""
+        """Reads the rest of an overlong input, so as not to count as the next one."""
         for _ in range(_MAX_SURPLUS // MAX_KEYS):
             found = await channel.digits(self._settings.digit_seconds, MAX_KEYS)
             if found.end is End.SILENCE or (found.end is End.HASH and not self._settings.hash_in_pin):

@@ -66,5 +66,5 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """As the dialplan reads it."""
+        """The verdict as text for the dialplan."""
         return "ALLOW" if self.allowed else "DENY"

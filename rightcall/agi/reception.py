@@ -1,4 +1,4 @@
-"""Receives Asterisk's connections: who may have a dialogue, which script it is about, and how it ends."""
+"""Receives Asterisk's connections: access, choice of the script, and end of each dialogue."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SHADOW: Final = "shadow"
 
 
 class Reception:
-    """Holds the dialogues.
+    """Runs the dialogues.
 
     Args:
-        client: the server that calls are decided by.
-        settings: who may connect, and how many.
-        metrics: counts dialogues, and how they end.
+        client: the client of the server that decides calls.
+        settings: allowed networks, and limits.
+        metrics: counts dialogues by result.
     """
 
     def __init__(self, client: Client, settings: AgiSettings, metrics: AgiMetrics) -> None:
@@ -78,7 +78,7 @@ class Reception:
         await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _hold(self, connection: socket.socket, dialogue: Dialogue) -> None:
-        """One dialogue, from its first word to its end; what goes wrong in it harms no other."""
+        """One dialogue, from start to end; an error in one harms no other."""
         dialogue.begun = True
         try:
             channel = await Channel.over(connection, self._settings.asterisk_deadline)

@@ -1,8 +1,8 @@
-"""What Wazo's ``user_set_call_rights`` does, by a Rightcall server: may this channel's caller dial what was dialled?
+"""The script in place of Wazo's ``user_set_call_rights``: may this channel's caller dial the extension?
 
-The verdict goes where the dialplan looks for it. Until there is one it says DENY: a dialogue that breaks off cannot let
-the call through by a verdict or a password of an earlier check on the same channel. When a PIN is needed, this adapter
-asks for it itself.
+The verdict goes into the dialplan's variable, which starts as DENY: a dialogue that breaks off cannot let the call
+through by a verdict or a password of an earlier check on the same channel. When a PIN is needed, the adapter asks the
+caller.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class CallRights:
 
         Args:
             channel: the call.
-            patient: called when a person is about to be asked, who may take time.
+            patient: called before a person is asked, which may take time.
 
         Raises:
-            AgiError: the channel is gone, or cannot be understood.
+            AgiError: the channel is gone, or sends unexpected lines.
         """
         began = time.monotonic()
         verdict, asked = await self._verdict(channel, patient)

@@ -1,4 +1,4 @@
-"""The FastAGI server: connections from Asterisk, each a dialogue of its own, on one thread for all of them."""
+"""The FastAGI server: each connection from Asterisk is a dialogue; one thread runs all dialogues."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _log = structlog.get_logger()
 
 
 class AgiServer:
-    """Answers Asterisk until it is stopped; as a context manager, it serves inside the block.
+    """Serves Asterisk until stopped; as a context manager, inside the block.
 
     Args:
-        settings: where it listens, and how it decides.
-        connect: makes the client of the Rightcall server, on the thread where it is used.
-        target: what the server is called in log lines.
+        settings: addresses and behaviour.
+        connect: makes the client of the Rightcall server, on the thread that uses the client.
+        target: the server's name in log lines.
 
     Attributes:
-        address: where it listens.
-        metrics: what it counts.
-        http: the address of metrics and health; empty: there is none.
+        address: the listening address.
+        metrics: the adapter's metrics.
+        http: the address of metrics and health; empty: none.
 
     Raises:
         ListenError: an address cannot be listened on.

@@ -13,11 +13,11 @@ class OnFailure(StrEnum):
     """What happens to a call that the server has not decided."""
 
     CLOSED = "closed"
-    """It is denied."""
+    """The call is denied."""
     OPEN = "open"
-    """It is allowed."""
+    """The call is allowed."""
     INTERNAL = "internal"
-    """It is allowed if it leaves through no outcall, else denied."""
+    """The call is allowed without an outcall, otherwise denied."""
 
 
 class UnknownTenant(StrEnum):
@@ -32,25 +32,25 @@ LOOPBACK: tuple[IPv4Network | IPv6Network, ...] = (ip_network("127.0.0.0/8"), ip
 
 @dataclass(frozen=True, kw_only=True)
 class AgiSettings:
-    """How the adapter talks to Asterisk.
+    """The settings of the adapter.
 
     Attributes:
-        listen: ``HOST:PORT``; port 0: one that is free. Not looked at where systemd hands over sockets.
+        listen: ``HOST:PORT``; port 0: a free one. Ignored if systemd hands over sockets.
         reuse_port: whether several adapters may listen on the same address.
         allow: networks that Asterisk may connect from.
         deadline: seconds that the server has for an answer.
         asterisk_deadline: seconds that Asterisk has for each reply.
-        on_failure: what happens to a call that the server has not decided.
-        unknown_tenant: what happens to a call of a tenant that the server does not know.
+        on_failure: the verdict on a call that the server has not decided.
+        unknown_tenant: the verdict on a call of a tenant that the server does not know.
         emergency: numbers that are allowed without asking the server.
-        attempts: PINs that a caller may try on one call, at most; the server may end it earlier.
+        attempts: PINs that a caller may try on one call, at most; the server may allow fewer.
         digit_seconds: silence after which a PIN counts as dialled.
         hash_in_pin: whether ``#`` is a key of a PIN like any other, so that silence alone ends one.
         prompt: sound that asks for a PIN.
-        retry_prompt: sound that says that it was wrong, and asks again.
+        retry_prompt: sound that asks again after a wrong PIN.
         variable_prefix: start of the names of the channel variables.
-        max_dialogues: dialogues that are held at the same time.
-        max_dialogues_per_peer: of them, those of one address.
+        max_dialogues: limit of concurrent dialogues.
+        max_dialogues_per_peer: limit of concurrent dialogues of one address.
         drain_seconds: that the dialogues have to end when the adapter stops.
         http: ``HOST:PORT`` of metrics and health; empty: none.
     """

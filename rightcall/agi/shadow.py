@@ -1,4 +1,4 @@
-"""The script ``shadow``: compares what the server answers with what the dialplan decided, and changes nothing."""
+"""The script ``shadow``: compares the server's decision with the dialplan's, and changes nothing."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _UNANSWERED = frozenset({Reason.NO_ANSWER, Reason.CLOSED_TENANT, Reason.UNKNOWN_
 
 
 class Shadow:
-    """Compares.
+    """Compares the server's decisions with the dialplan's.
 
     Args:
-        client: the server to ask.
-        settings: how long it has.
+        client: the client of the server.
+        settings: the server's deadline.
         metrics: counts the comparisons.
     """
 
@@ -42,10 +42,10 @@ class Shadow:
         self._expressions = (f"${{{prefix}AUTHORIZATION}}", f'$["${{{prefix}PASSWORD}}" != ""]')
 
     async def run(self, channel: Channel, patient: Callable[[], None]) -> None:
-        """Reads the channel and lets it go on; then asks the server, and compares.
+        """Reads the channel and lets the call go on; then asks the server, and compares.
 
         Raises:
-            AgiError: the channel is gone, or cannot be understood.
+            AgiError: the channel is gone, or sends unexpected lines.
         """
         patient()
         read = await channel.exchange({}, (*self._expressions, *self._variables.expressions))

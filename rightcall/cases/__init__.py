@@ -1,1 +1,1 @@
-"""Test cases of rules: calls with the decisions that they must get, kept beside the definitions."""
+"""Test cases of rules: calls with required decisions, kept beside the definitions."""

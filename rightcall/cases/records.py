@@ -21,11 +21,11 @@ _KNOWN: Final = {
     "extension": ("extension", "requested_extension", "destination_extension", "destination_exten", "dst"),
     "outcall": ("outcall", "outcall_id"),
 }
-"""Headings by what they hold, the surer ones first."""
+"""Headings by field, the most specific ones first."""
 
 
 class Record(NamedTuple):
-    """One call: who called, what was dialled, through which outcall; as the record names them."""
+    """One call: caller, extension and outcall, with the names of the record."""
 
     caller: str
     extension: str
@@ -37,10 +37,10 @@ def read_records(path: Path, columns: dict[str, str]) -> Iterator[Record]:
 
     Args:
         path: the file: JSON lines of the decision log, or CSV with a heading, or without one of Asterisk.
-        columns: headings by field, where they are not those that are known.
+        columns: headings by field, if different from the known ones.
 
     Raises:
-        Failure: it cannot be read, or has no column for what is dialled.
+        Failure: the file cannot be read, or has no column for the extension.
     """
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -97,5 +97,5 @@ def _places(path: Path, heading: list[str], columns: dict[str, str]) -> dict[str
 
 
 def _is_heading(heading: list[str], at: dict[str, int]) -> bool:
-    """Whether the first row names columns; of Asterisk it is a call."""
+    """Whether the first row holds headings; in Asterisk's files, that row is a call."""
     return at != _ASTERISK or heading[_ASTERISK["extension"]].strip() in _KNOWN["extension"]

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Changed(NamedTuple):
-    """Calls that were made, and would be decided otherwise.
+    """Recorded calls that the new rules decide otherwise.
 
     Attributes:
-        caller: a user's UUID; empty: callers that are no user.
+        caller: a user's UUID; empty: unknown callers.
         extension: what was dialled.
         outcall: an outcall's id; empty: none.
         old: the decision by the old rules.
         new: the decision by the new ones.
-        calls: how many there were.
+        calls: number of such calls.
     """
 
     caller: str

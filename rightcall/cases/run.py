@@ -1,4 +1,4 @@
-"""Running test cases and expectations against definitions, and what of the rules they touch."""
+"""Runs test cases and expectations against definitions, and measures the coverage of the rules."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case or an expectation.
+    """The result of a case or an expectation.
 
     Attributes:
-        name: what a report calls it.
+        name: the name in reports.
         place: the file and line of a case; the tenant of an expectation.
-        problems: what is wrong, a line each; none: it passes.
+        problems: the failures, a line each; none: passed.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Result:
 
     @property
     def passes(self) -> bool:
-        """Whether all is as it must be."""
+        """Whether the case or expectation passed."""
         return not self.problems
 
 
 @dataclass(slots=True)
 class Coverage:
-    """Which permissions and patterns decided some case.
+    """The permissions and patterns that decided a case.
 
     Attributes:
-        permissions: by tenant's UUID and the permission's id, whether it did; only those that are enabled.
-        patterns: by tenant's UUID, permission's id and pattern, whether it did.
+        permissions: whether each enabled permission decided, by UUID of the tenant and id.
+        patterns: whether each pattern decided, by UUID of the tenant, id of the permission, and pattern.
     """
 
     permissions: dict[tuple[str, int], bool] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class CaseRun:
 
     Args:
         client: decides the calls.
-        tenants: the tenants that it holds.
+        tenants: the tenants that the client holds.
     """
 
     def __init__(self, client: LocalClient, tenants: Sequence[Tenant]) -> None:

@@ -1,4 +1,4 @@
-"""Tables of test cases: CSV files with a call and what must be decided of it in each row."""
+"""Tables of test cases: CSV files with a call and the required decision in each row."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _DECISIONS: Final = ("ALLOW", "DENY", "CHALLENGE")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row.
+    """One row of a table.
 
     Attributes:
-        file: the table.
-        line: its line, counted from 1.
-        caller: as the person names it.
-        extension: what is dialled.
-        outcall: as the person names it.
+        file: the table's file.
+        line: the row's line, counted from 1.
+        caller: the caller, as written.
+        extension: the dialled extension.
+        outcall: the outcall, as written.
         expect: ALLOW, DENY or CHALLENGE.
         permission: the id of the permission that must decide, ``none``, or empty: any.
-        tenant: as the person names it.
-        about: why.
+        tenant: the tenant, as written.
+        about: the reason for the case.
     """
 
     file: str
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """The case's name in reports."""
         call = f"{self.caller or 'nobody'} dials {self.extension}"
         call += f" through {self.outcall}" if self.outcall else ""
         return f"{call} → {self.expect}"

@@ -47,8 +47,8 @@ class Client(DirectoryQuestions):
             answer = client.check(caller="2c34c282-433e-4bb8-8d56-fec14ff7e1e9", extension="0033123456789")
         print("go ahead" if answer.allowed else answer.decision.name)
 
-    Nothing is connected before the first question. A question that found no server is asked again a few times, within
-    its deadline; a server that comes back is found within seconds.
+    The client connects at the first question. A question that found no server is retried a few times, within the
+    deadline; a server that comes back is found within seconds.
 
     Args:
         target: ``HOST:PORT`` or ``unix:PATH``; all addresses of HOST are used in turn.
@@ -56,9 +56,9 @@ class Client(DirectoryQuestions):
         tls: whether to connect with TLS.
         ca_file: PEM file of the authorities to trust; implies ``tls``. None: the well-known ones.
         certificate_file: PEM file of the client's own certificate chain, for servers that ask for one.
-        key_file: PEM file of its private key.
-        token: sent with each question, over TLS alone; or a function that is called for it each time, for tokens that
-            expire.
+        key_file: PEM file of the certificate's private key.
+        token: sent with each question, over TLS alone; or a function that returns the token of each question, for
+            tokens that expire.
         emergency: numbers that ``check`` allows where no server answers, in the stage EMERGENCY.
 
     Raises:
@@ -105,13 +105,13 @@ class Client(DirectoryQuestions):
         """May ``caller`` dial ``extension`` through ``outcall``?
 
         Args:
-            extension: what was dialled, 1 to 128 printable characters.
+            extension: the dialled extension, 1 to 128 printable characters.
             caller: the user who calls, a UUID or an alias; empty: only the outcall's permissions apply.
             outcall: the id of the outgoing call; empty: the call leaves through none.
             tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
-            at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
-            forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; empty: it is not sent on.
-            timeout: seconds that it may take; None: as the client was made with.
+            at_least_revision: number of the oldest revision that may decide; 0: any.
+            forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; empty: not forwarded.
+            timeout: seconds for the request; None: the client's timeout.
 
         Raises:
             QuestionError: the question is at fault.
@@ -143,7 +143,7 @@ class Client(DirectoryQuestions):
 
         Args:
             calls: the questions.
-            timeout: seconds that each part may take; None: as the client was made with.
+            timeout: seconds for each part; None: the client's timeout.
 
         Returns:
             For each question its answer, or the error that ``check`` would have raised.
@@ -170,18 +170,18 @@ class Client(DirectoryQuestions):
         """Questions as they come, over one stream that stays open until there are no more.
 
         Questions are taken in another thread, and only as fast as answers are. Answers come in the order of the
-        questions. When the stream breaks, open another one and ask again what was not answered.
+        questions. When the stream breaks, open another one and repeat the unanswered questions.
 
         Args:
-            questions: an id, which comes back with the answer, and the question; it may wait for the next one.
+            questions: an id, which comes back with the answer, and the question; may wait between questions.
             timeout: seconds that the whole stream may last; None: as long as there are questions.
 
         Yields:
             For each question its id, with its answer or the error that ``check`` would have raised.
 
         Raises:
-            InvalidCall: a question cannot be sent at all; raised behind the answers to those before it, as is whatever
-                ``questions`` raises.
+            InvalidCall: a question cannot be sent at all; raised after the answers to earlier questions, as are errors
+                that ``questions`` raises.
             NoAnswer: there are no answers now.
             ServerError: the server failed.
         """
@@ -206,18 +206,18 @@ class Client(DirectoryQuestions):
     ) -> ChallengeAnswer:
         """Whether the password that a caller dialled opens the call that ``check`` answered with a challenge.
 
-        A wrong password is an answer: DENY, and how many attempts are left. Each question counts as an attempt, so it
-        is never sent twice; after an error, ask the caller again, or give up.
+        A wrong password is an answer: DENY, and the number of attempts left. Each request counts as an attempt, so none
+        is sent twice; after an error, ask the caller again, or give up.
 
         Args:
-            challenge: of the answer.
+            challenge: the answer's challenge.
             password: the digits, as they were dialled.
-            timeout: seconds that it may take; None: as the client was made with.
+            timeout: seconds for the request; None: the client's timeout.
 
         Raises:
-            ChallengeOver: it has expired, or opened a call before; ``check`` again.
-            InvalidCall: it is none of this deployment's challenges, or what was dialled cannot be a password.
-            NoAnswer: there is no answer now; nobody gets in.
+            ChallengeOver: the challenge has expired, or opened a call before; ``check`` again.
+            InvalidCall: the challenge is not this deployment's, or the digits cannot be a password.
+            NoAnswer: there is no answer now; the call is not opened.
             ServerError: the server failed.
         """
         request = wire.to_challenge_request(challenge, password)
@@ -233,7 +233,7 @@ class Client(DirectoryQuestions):
         forwarded_by: str = "",
         timeout: float | None = None,
     ) -> Explanation:
-        """Why ``check`` with the same arguments answers as it does: the whole derivation. It raises the same."""
+        """The whole derivation of ``check`` with the same arguments. Raises the same errors."""
         request = wire.to_request(
             Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
         )
@@ -241,11 +241,11 @@ class Client(DirectoryQuestions):
         return wire.to_explanation(response)
 
     def status(self, *, tenant: str = "", timeout: float | None = None) -> Status:
-        """What the server holds.
+        """The rules that the server holds.
 
         Args:
             tenant: the UUID of the only tenant to report on; empty: all of them.
-            timeout: seconds that it may take; None: as the client was made with.
+            timeout: seconds for the request; None: the client's timeout.
 
         Raises:
             UnknownTenant: ``tenant`` is not known.
@@ -255,10 +255,10 @@ class Client(DirectoryQuestions):
         return wire.to_status(self._ask(self._directory.GetStatus, v1.GetStatusRequest(tenant=tenant), timeout))
 
     def healthy(self, *, timeout: float | None = None) -> bool:
-        """Whether the server serves: it has rules, and is not about to stop. It connects if there is no connection.
+        """Whether the server serves: has rules, and is not about to stop. Connects if there is no connection.
 
         Args:
-            timeout: seconds that it may take; None: as the client was made with.
+            timeout: seconds for the request; None: the client's timeout.
 
         Raises:
             NoAnswer: there is no answer now.
@@ -267,7 +267,7 @@ class Client(DirectoryQuestions):
         return self._ask(self._health, b"", timeout) == HEALTH_SERVING
 
     def close(self) -> None:
-        """Ends the connection, and with it the questions that are under way."""
+        """Ends the connection, and all questions under way."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -295,7 +295,7 @@ class Client(DirectoryQuestions):
         request: RequestT,
         timeout: float | None,
     ) -> tuple[ResponseT, Metadata | None]:
-        """The response, and the metadata that follow it."""
+        """The response, and the trailing metadata."""
         seconds = self._timeout if timeout is None else timeout
         try:
             return exchange(method, request, seconds)
@@ -304,7 +304,7 @@ class Client(DirectoryQuestions):
 
 
 def _sent(questions: Iterable[tuple[str, Call]], failed: list[Exception]) -> Iterator[v1.StreamCheckCallsRequest]:
-    """The messages that ask ``questions``; what goes wrong ends them, and is kept for the reader of the answers."""
+    """The messages for ``questions``; an error ends the messages, and is kept for the reader of the answers."""
     try:
         for identity, call in questions:
             yield wire.to_question(identity, call)
