@@ -199,6 +199,22 @@ def test_the_longest_name_fits_every_kind() -> None:
 
 
 CONTRADICTIONS = {
+    "fewest servers above most": (
+        "pdp.autoscaling.enabled=true,pdp.autoscaling.minReplicas=20",
+        "minReplicas 20 above maxReplicas 10; raise the latter",
+    ),
+    "labels of all in place of a selector's": (
+        r"commonLabels.app\.kubernetes\.io/instance=other",
+        "commonLabels must not set app.kubernetes.io/instance",
+    ),
+    "labels of servers in place of a selector's": (
+        r"pdp.podLabels.app\.kubernetes\.io/component=other",
+        "pdp.podLabels must not set app.kubernetes.io/component",
+    ),
+    "labels of loaders in place of a selector's": (
+        r"loader.podLabels.app\.kubernetes\.io/name=other",
+        "loader.podLabels must not set app.kubernetes.io/name",
+    ),
     "two certificates": (f"{ISSUED},tls.existingSecret=a", "exclude each other"),
     "nobody who issues": ("tls.certManager.enabled=true", "set tls.certManager.issuer.name"),
     "HTTPS without a certificate": ("tls.http=true", "no TLS without a certificate"),

@@ -3,6 +3,20 @@
 {{- include "rightcall.checkRules" . -}}
 {{- include "rightcall.checkServers" . -}}
 {{- include "rightcall.checkQuestions" . -}}
+{{- include "rightcall.checkLabels" . -}}
+{{- end -}}
+
+{{/* Labels of one's own must not take the place of those by which pods are found. */}}
+{{- define "rightcall.checkLabels" -}}
+{{- $taken := keys (include "rightcall.ownLabels" (dict "root" $ "part" "pdp") | fromYaml) | sortAlpha -}}
+{{- $given := dict "commonLabels" .Values.commonLabels "pdp.podLabels" .Values.pdp.podLabels "loader.podLabels" .Values.loader.podLabels -}}
+{{- range $value, $labels := $given -}}
+{{- range $label, $_ := $labels -}}
+{{- if has $label $taken -}}
+{{- fail (printf "%s must not set %s, which the chart sets itself (as it does %s); take another label" $value $label (join ", " (without $taken $label))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where rules come from, and the key. */}}
@@ -53,6 +67,11 @@
 {{- with .Values -}}
 {{- if and (eq .pdp.kind "DaemonSet") .pdp.autoscaling.enabled -}}
 {{- fail "a DaemonSet has one server a node; set pdp.autoscaling.enabled: false, or pdp.kind: Deployment" -}}
+{{- end -}}
+{{- with .pdp.autoscaling -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail (printf "pdp.autoscaling has minReplicas %d above maxReplicas %d; raise the latter, or lower the former" (int .minReplicas) (int .maxReplicas)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (not .tracing.enabled) .tracing.endpoint -}}
 {{- fail "tracing.endpoint does nothing by itself; set tracing.enabled, too" -}}
