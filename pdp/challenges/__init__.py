@@ -1,1 +1,1 @@
-"""Challenges: tokens, responses to them, attempts and lockouts."""
+"""Challenges: tokens, the responses of callers, attempts and lockouts."""

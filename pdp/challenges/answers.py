@@ -65,16 +65,16 @@ class ChallengeAnswer:
 
 
 class Challenges:
-    """Hands out challenges, and answers them.
+    """Makes challenges, and decides their responses.
 
     Args:
-        seal: makes and opens them.
-        attempts: counts.
+        seal: makes and opens challenges.
+        attempts: counts attempts.
         rules: finds the rules that decide.
         secrets: the deployment's keys; passwords were hashed with one of them.
         emergency: tells calls to emergency numbers.
-        metrics: where what comes of passwords is counted.
-        decision_log: told of it, but for what was refused; None: nobody is.
+        metrics: where results of passwords are counted.
+        decision_log: records the decisions, rejected requests aside; None: no log.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Challenges:
         return result, answer
 
     def _outcome(self, snapshot: Snapshot, call: Call) -> Outcome:
-        """What is decided now; the extension may have become an emergency number, or one that cannot be dialled."""
+        """The decision of now; the extension may have become an emergency number, or one that cannot be dialled."""
         if (found := self._emergency.find(call)) is not None:
             return found[1]
         if snapshot.closed:
@@ -173,10 +173,10 @@ class Challenges:
 
 
 def check_password(password: str) -> None:
-    """Refuses what can be nobody's password; it is no guess, so it does not count as an attempt.
+    """Rejects an impossible password, which is no guess and does not count as an attempt.
 
     Raises:
-        InvalidCall: it is empty, too long, or holds what no telephone dials.
+        InvalidCall: the password is empty, too long, or has a character that no telephone dials.
     """
     if not password:
         raise InvalidCall("the password is empty; send the digits that the caller dialled")
@@ -191,7 +191,7 @@ def _denied(snapshot: Snapshot, turn: Turn) -> ChallengeAnswer:
 
 
 def _seconds(turn: Turn) -> int:
-    """Whole seconds of a lockout, rounded up: who comes back then finds it over."""
+    """Whole seconds of a lockout, rounded up, so that the lockout is over by then."""
     return math.ceil(turn.locked_seconds)
 
 

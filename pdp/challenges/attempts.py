@@ -1,12 +1,12 @@
 """Attempts at passwords: counted before the password is looked at, so that guessing in parallel gains nothing.
 
-A password has four digits more often than not, so all that keeps it is how few guesses there are. Whoever answers a
-challenge takes an attempt first. The last one that is left locks its subject out as it is taken; if the password turns
-out to be right, that is undone. Between the two nobody else gets a turn.
+A password usually has four digits, so the only protection is a small number of guesses. Each response to a challenge
+takes an attempt first. Taking the last attempt locks the subject out; a right password undoes the lockout. Between the
+two steps the subject gets no other attempt.
 
-Wrong answers are kept by what they were for, and a right one forgives those for the same alone: somebody who knows one
-permission's password gains no guesses at another's by it. They are forgotten a day after the last one, and so is how
-often the subject was locked out, which doubles each lockout.
+Wrong passwords are counted by permission, and a right one forgives those for the same permission alone: knowing one
+permission's password gives no guesses at another's. The counts are forgotten a day after the last wrong password, and
+so is the number of lockouts, each of which doubles the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MEMORY_SECONDS = 24 * 3600.0
 """How long wrong answers are remembered, and lockouts after their end."""
 LONGEST_LOCKOUT = 24 * 3600.0
-"""Seconds to which lockouts double; one that is set longer stays as it is."""
+"""Seconds to which lockouts double; a longer setting is not doubled."""
 _MOST_DOUBLINGS = 32
 """Any lockout is the longest by then."""
 _TURN_ID_SIZE = 8
@@ -56,19 +56,19 @@ class TurnState(Enum):
     TAKEN = "taken"
     """Yes; the attempt counts already."""
     LOCKED = "locked"
-    """No: its subject is locked out."""
+    """No: the subject is locked out."""
     USED = "used"
     """No: the challenge opened a call before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What came of asking for an attempt.
+    """The result of taking an attempt.
 
     Attributes:
-        state: whether the password may be looked at.
-        left: attempts that are left if it is wrong.
-        locked_seconds: for how long the subject is locked out, with TAKEN if the password is wrong; 0: it is not.
+        state: whether the password may be checked.
+        left: attempts left if the password is wrong.
+        locked_seconds: seconds of the lockout, with TAKEN if the password is wrong; 0: no lockout.
         id: names this attempt.
     """
 
@@ -85,9 +85,9 @@ class Attempts(Protocol):
         """Takes an attempt, which counts as wrong until ``succeed`` says otherwise.
 
         Args:
-            subject: whose attempts are counted together.
-            what: which of its passwords is tried.
-            nonce: of the challenge that is answered.
+            subject: the subject, for which attempts are counted together.
+            what: the subject's password that is tried.
+            nonce: nonce of the challenge.
 
         Raises:
             AttemptsUnavailable: nothing can be counted now.
@@ -120,7 +120,7 @@ def new_turn_id() -> str:
 
 @dataclass(slots=True)
 class _Record:
-    """What is known of one subject."""
+    """The counts of one subject."""
 
     wrong: Counter[str] = field(default_factory=Counter)
     locked_until: float = 0.0
@@ -130,10 +130,10 @@ class _Record:
 
 
 class MemoryAttempts:
-    """Attempts in this process: for a server that stands alone. It forgets them when it ends.
+    """Attempts in this process, for a server that stands alone; forgotten when the process ends.
 
     Args:
-        limits: how many there are.
+        limits: limits of attempts and lockouts.
         now: a clock that never goes back, in seconds.
     """
 
@@ -189,7 +189,7 @@ class MemoryAttempts:
         return Turn(TurnState.TAKEN, left, locked, turn_id)
 
     def _sweep(self, now: float) -> None:
-        """Once a minute, forgets what is due."""
+        """Forgets expired counts, once a minute."""
         if now < self._sweep_at:
             return
         self._sweep_at = now + _SWEEP_SECONDS

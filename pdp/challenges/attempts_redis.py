@@ -4,7 +4,7 @@
     {prefix}attempts:{subject}:used:NONCE    string with an expiry: a challenge that opened a call
 
 The braces round the subject are Redis Cluster's and stand in the keys. Redis' own clock is used, so replicas need not
-agree on the time. While Redis is away nobody is let in, and nobody is kept waiting for it.
+agree on the time. While Redis is away no password is accepted, and no client waits for Redis.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class RedisAttempts:
     """Attempts that all replicas count together.
 
     Args:
-        client: connects to Redis; its timeouts bound how long an answer is waited for.
-        limits: how many there are; the same for every replica.
+        client: connects to Redis; the timeouts bound the wait for a reply.
+        limits: limits of attempts and lockouts; the same for every replica.
         prefix: of every key.
     """
 
@@ -113,7 +113,7 @@ class RedisAttempts:
         key = f"{self._prefix}attempts:{{{subject}}}"
         try:
             return cast("Any", self._client.eval(script, 2, key, f"{key}:used:{nonce}", *arguments))
-        except ResponseError as error:  # Redis is there, so nobody else is kept waiting; this key may be at fault alone
+        except ResponseError as error:  # Redis is there, so other keys go on; this key alone may be at fault
             _log.warning("attempts_refused", key=key, problem=str(error), advice=_advice(error))
             raise AttemptsUnavailable from error
         except (RedisError, OSError) as error:

@@ -1,9 +1,9 @@
-"""Challenges: what a CHALLENGE hands out and the digits dialled come back with.
+"""Challenges: tokens sent with a CHALLENGE and returned with the digits dialled.
 
-A challenge holds the question that it was made for, signed, so that whichever replica gets it back can decide the
-question again, and nothing needs to be kept. It holds no password and no hash of one. Its form:
+A challenge holds the signed request, so that any replica can decide the request again without stored state. A
+challenge holds no password and no hash of one. The form:
 
-    base64url( HMAC-SHA256 under a key derived from the deployment's, of what follows
+    base64url( HMAC-SHA256 under a key derived from the deployment's, of the following
                JSON: [version, tenant, caller, extension, outcall, revision's number, expiry in ms, nonce] )
 """
 
@@ -33,16 +33,16 @@ _PURPOSE = b"challenge\0"
 
 
 class Challenge(NamedTuple):
-    """A question whose answer was CHALLENGE.
+    """A request with the decision CHALLENGE.
 
     Attributes:
-        tenant: whose rules asked for a password.
-        caller: a user of that tenant, in lower case; empty: nobody that it knows.
-        extension: what was dialled.
-        outcall: an outcall of that tenant; empty: none that it knows.
+        tenant: the tenant of the deciding rules.
+        caller: a user of that tenant, in lower case; empty: not known to the tenant.
+        extension: the extension dialled.
+        outcall: an outcall of that tenant; empty: not known to the tenant.
         number: of the revision that decided.
         expires_at: in milliseconds of Unix time.
-        nonce: tells it from every other.
+        nonce: random text, different for each challenge.
     """
 
     tenant: str
@@ -55,7 +55,7 @@ class Challenge(NamedTuple):
 
     @property
     def call(self) -> Call:
-        """The call that it was made for."""
+        """The call of the challenge."""
         return Call(self.caller, self.extension, self.outcall, self.tenant)
 
     @property
@@ -83,7 +83,7 @@ class ChallengeSeal:
 
     @property
     def signing(self) -> tuple[bytes, int]:
-        """For others who make the same challenges: the key that signs, and for how many milliseconds they are good."""
+        """For other makers of the same challenges: the signing key, and the validity in milliseconds."""
         return self._keys[0], self._milliseconds
 
     def make(self, snapshot: Snapshot, call: Call) -> str:
@@ -103,11 +103,11 @@ class ChallengeSeal:
         return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
     def open(self, text: str) -> Challenge:
-        """The challenge that a text is.
+        """The challenge in a text.
 
         Raises:
-            ForgedChallenge: it is none, or was altered.
-            ChallengeOver: it has expired.
+            ForgedChallenge: the text is no challenge, or was altered.
+            ChallengeOver: the challenge has expired.
         """
         challenge = self._read(text)
         if self.left(challenge) <= 0:
@@ -115,7 +115,7 @@ class ChallengeSeal:
         return challenge
 
     def left(self, challenge: Challenge) -> float:
-        """For how many seconds it is still good; not above 0 once it has expired."""
+        """Seconds of validity left; not above 0 once expired."""
         return (challenge.expires_at - self._milliseconds_now()) / 1000
 
     def _read(self, text: str) -> Challenge:
