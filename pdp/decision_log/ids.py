@@ -1,6 +1,6 @@
-"""Which request is being answered: the id that its decisions have in the decision log, and in the client's hands.
+"""The id of the current request, for its decisions in the decision log and for the client.
 
-Only a server with a decision log pays for this: the gRPC interceptor and the HTTP routes ask for it then alone.
+Only a server with a decision log pays for ids: the gRPC interceptor and the HTTP routes are added then alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Question:
         self._decisions = 0
 
     def next_id(self) -> str:
-        """The id of the next decision: the request's own; from the second one on, with its position behind a dot."""
+        """The id of the next decision: the request's id; from the second decision on, with a dot and the position."""
         self._decisions += 1
         return self.id if self._decisions == 1 else f"{self.id}.{self._decisions}"
 
@@ -64,9 +64,9 @@ def request_id() -> str:
 
 
 def begin() -> Question:
-    """From here on, what is decided in this context belongs to one request.
+    """Begins a request: all decisions from here on in this context belong to the request.
 
-    Nobody has to end it: gRPC makes a context for each call, and Starlette for each request.
+    No end is needed: gRPC makes a context for each call, and Starlette for each request.
     """
     question = Question()
     _ASKED.set(question)
@@ -74,7 +74,7 @@ def begin() -> Question:
 
 
 class DecisionIds(grpc.ServerInterceptor):
-    """Puts the id of each request that decides into its trailing metadata."""
+    """Puts the id of each deciding request into the trailing metadata."""
 
     def intercept_service(
         self,

@@ -1,8 +1,8 @@
-"""The decision log: what was asked and answered, one JSON object a decision, written by a thread of its own.
+"""The decision log: requests and decisions, one JSON object a decision, written by a separate thread.
 
-An answer never waits for it. Whoever decides puts a few values into a queue; when the queue is full, because what is
-written to is slow or gone, the entry is dropped and counted. Passwords and digits dialled for them are not among the
-values, so they cannot be written.
+A response never waits for the log. The deciding thread puts a few values into a queue; when the queue is full, because
+the sink is slow or gone, the entry is dropped and counted. Passwords and the digits dialled in response to a challenge
+are not among the values, and so cannot be written.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Sink(Protocol):
     """As people are told; without credentials."""
 
     def write(self, lines: Sequence[str]) -> None:
-        """Writes lines, each without its line end. What it raises, whatever it is, loses these lines and no others."""
+        """Writes lines, given without line ends. Any error loses these lines and no others."""
 
     def close(self) -> None:
-        """Lets go of what it holds."""
+        """Closes the sink."""
 
 
 class Recorder(Protocol):
-    """Whoever is told of each decision."""
+    """A recorder of decisions."""
 
     def record(
         self,
@@ -72,10 +72,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionLogSettings:
-    """What is logged.
+    """The settings of the decision log.
 
     Attributes:
-        samples: by decision, the share of its entries that is logged, 0 to 1; one that is not named: all.
+        samples: by decision, the share of entries that is logged, 0 to 1; a decision not named: all.
         mask: how many of the extension's last characters are hidden.
         queue: entries that may wait to be written.
     """
@@ -102,8 +102,8 @@ class DecisionLog:
     """Writes decisions, once started, until it is stopped.
 
     Args:
-        sink: where to.
-        settings: which, and how much of them.
+        sink: destination of the entries.
+        settings: the decisions and the members to log.
         metrics: where written and dropped entries are counted.
     """
 
@@ -113,7 +113,7 @@ class DecisionLog:
         """What is logged."""
         self._logged = metrics.logged
         self.samples = {decision: settings.samples.get(decision, 1.0) for decision in Decision}
-        """By decision, the share of its entries that is logged."""
+        """By decision, the share of entries that is logged."""
         self._queue: SimpleQueue[_Entry] = SimpleQueue()
         self._stopping = threading.Event()
         self._failing = False
@@ -129,14 +129,14 @@ class DecisionLog:
         seconds: float,
         challenge: str = "",
     ) -> None:
-        """A call was decided. Never waits and never fails.
+        """Records the decision of a call. Never waits and never fails.
 
         Args:
-            snapshot: by which rules; None: the call belongs to no tenant.
-            call: what was asked, now or when the challenge was made that came back with a password.
-            outcome: what was answered.
-            seconds: how long that took.
-            challenge: what came of the password, if there was one.
+            snapshot: the deciding rules; None: the call belongs to no tenant.
+            call: the call of the request, or of the challenge that a password answers.
+            outcome: the outcome.
+            seconds: time taken.
+            challenge: the result of the password, if there was one.
         """
         name = decision_id()  # even where it is not logged: those of a batch have its position
         share = self.samples[outcome.verdict.decision]
@@ -150,17 +150,17 @@ class DecisionLog:
         self._queue.put(_Entry(time.time(), name, who, call, snapshot, outcome, seconds, challenge))
 
     def follow(self, source: Callable[[float], tuple[bytes, int, int]]) -> None:
-        """Writes what is recorded outside of Python as well, with the same settings.
+        """Writes entries recorded outside of Python as well, with the same settings.
 
         Args:
-            source: waits for so many seconds for lines; returns the lines, each with its end, how many there are, and
-                how many more there were that it dropped.
+            source: waits up to a number of seconds for lines; returns the lines with line ends, their number, and the
+                number of lines dropped.
         """
         name = f"decision-log-{len(self._followed) + 1}"
         self._followed.append(threading.Thread(target=self._run_source, args=(source,), name=name, daemon=True))
 
     def start(self) -> None:
-        """Writes from now on; what was recorded before waits."""
+        """Starts writing; entries recorded before are in the queue."""
         for thread in (self._thread, *self._followed):
             thread.start()
 
@@ -231,7 +231,7 @@ class DecisionLog:
 
 
 def document(entry: _Entry, mask: int) -> dict[str, Any]:
-    """An entry as it is written; docs/decision-log.md describes each member."""
+    """An entry as written; docs/decision-log.md describes each member."""
     call, snapshot, outcome = entry.call, entry.snapshot, entry.outcome
     decision, stage, permission, name = outcome.verdict
     written = {

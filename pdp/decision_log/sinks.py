@@ -24,7 +24,7 @@ FIELD: Final = b"decision"
 _TOGETHER = 1 << 20
 """Characters that are written to a file together."""
 _PIECES = 16
-"""How many of such a piece a file holds at the least that is put aside when it is full."""
+"""Smallest number of such pieces in a file before rotation."""
 
 
 class SinkError(ServerError):
@@ -35,10 +35,10 @@ class FileSink:
     """Appends to a file.
 
     Args:
-        path: the file; it is made where there is none, readable by its owner and group.
-        max_bytes: size at which it is put aside and begun anew; 0: somebody else rotates it, as logrotate does. When it
-            was moved or deleted, it is opened again either way.
-        keep: files put aside that are kept, ``PATH.1`` the youngest.
+        path: the file; made if missing, readable by owner and group.
+        max_bytes: size at which the file is rotated; 0: another program rotates, such as logrotate. A moved or deleted
+            file is opened again either way.
+        keep: number of rotated files kept, ``PATH.1`` the youngest.
 
     Raises:
         SinkError: the file cannot be written.
@@ -66,7 +66,7 @@ class FileSink:
         """Appends lines.
 
         Raises:
-            OSError: they could not be written.
+            OSError: the lines could not be written.
         """
         self._handler.reopenIfNeeded()
         piece, size = list[str](), 0
@@ -103,20 +103,20 @@ class TextSink:
         """Writes lines.
 
         Raises:
-            OSError: they could not be written.
+            OSError: the lines could not be written.
         """
         self._stream.write("".join(f"{line}\n" for line in lines))
         self._stream.flush()
 
     def close(self) -> None:
-        """Leaves the stream to whoever opened it."""
+        """Leaves the stream open, for the opener to close."""
 
 
 class RedisSink:
     """Adds entries to a Redis stream.
 
     Args:
-        client: of the Redis; it is closed with the log.
+        client: of the Redis; closed with the log.
         key: of the stream.
         name: of the Redis, without credentials.
         max_length: entries that the stream keeps, about; the oldest go first.
@@ -129,10 +129,10 @@ class RedisSink:
         self._max_length = max_length
 
     def write(self, lines: Sequence[str]) -> None:
-        """Adds entries, all of them in one round trip.
+        """Adds all entries in one round trip.
 
         Raises:
-            RedisError: they could not be added, or not all.
+            RedisError: some entries could not be added.
         """
         pipeline = self._client.pipeline(transaction=False)
         for line in lines:
@@ -145,7 +145,7 @@ class RedisSink:
 
 
 def _check_kind(path: Path) -> None:
-    """Raises OSError for a pipe or a socket: opening one waits for a reader, who may stop."""
+    """Raises OSError for a pipe or a socket: opening one waits for a reader, which may stop."""
     kind = path.stat().st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
         raise OSError(0, "it is not a regular file; for a program that reads along, pipe standard output to it")
@@ -153,7 +153,7 @@ def _check_kind(path: Path) -> None:
 
 class _Rotated(RotatingFileHandler):
     def reopenIfNeeded(self) -> None:  # noqa: N802 - as WatchedFileHandler has it
-        """Opens the file again where another one, or none, has its name: deleted while it was full, say."""
+        """Opens the file again if the path names another file or none, such as after deletion on a full disk."""
         try:
             named = os.stat(self.baseFilename)  # noqa: PTH116 - a string, once a batch
             if self.stream is not None and os.path.samestat(named, os.fstat(self.stream.fileno())):
