@@ -1,4 +1,4 @@
-"""Every metric of the server: what it tells, and which values its labels have. docs/metrics.md is made from it."""
+"""Every metric of the server, with meaning and label values. docs/metrics.md is generated from this list."""
 
 from __future__ import annotations
 

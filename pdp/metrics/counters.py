@@ -1,7 +1,7 @@
-"""Counting without locks: each thread counts for itself, and who wants the sum adds up.
+"""Counting without locks: each thread has separate counters, which a scrape adds up.
 
 A labelled Prometheus counter costs a lock and a microsecond for each call; a list that one thread alone writes to costs
-neither. Other processes hand over what they counted, and are added up the same way.
+neither. Other processes send their counts, which are added up the same way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BUCKETS = (
 """Upper bounds of the latency histograms, in seconds: from a decision to a question about a large directory."""
 
 MAX_REFUSALS = 100
-"""Permissions that refusals are told of by. It bounds what workers send, and what a scrape holds."""
+"""Largest number of permissions with separate counts. Bounds the messages of workers, and the size of a scrape."""
 
 MAX_NAME_LENGTH = 40
 """Of a permission's name; a label is no place for more."""
@@ -39,12 +39,12 @@ def outcome(decision: Decision, stage: Stage) -> int:
 
 
 class Refusal(NamedTuple):
-    """What refused a call. All but the decision is empty for what is counted together.
+    """A permission that denied or challenged a call. All but the decision is empty for permissions counted together.
 
     Attributes:
-        tenant: whose permission.
-        permission: its id.
-        name: its name, or the beginning of it.
+        tenant: the permission's tenant.
+        permission: the permission's id.
+        name: the permission's name, or the beginning.
         decision: ``deny`` or ``challenge``.
     """
 
@@ -101,20 +101,20 @@ class Durations:
 
 
 class Tally:
-    """What was counted. One thread writes to it; whoever reads it may miss its last call.
+    """The counts of one thread, the only writer; a reader may miss the last call.
 
     Args:
-        admit: chooses what a refusal is counted as; None: as itself.
+        admit: chooses the permission that a denial is counted for; None: the same.
 
     Attributes:
-        decisions: how often each ``outcome`` was decided.
-        deciding: how long the decisions took that are not ``plain``.
-        plain: how long the plainest calls took: each is a decision and an answered CheckCall, which are the same then.
-        requests: how many requests were answered, by method and code, but for the plain ones.
-        answering: how long requests took, by method, likewise.
-        rejections: how many calls were refused because there were too many, by reason.
-        refusals: how many calls were denied or challenged, by permission.
-        strangers: how many calls had a caller, or an outcall, that is not known; by which of the two.
+        decisions: number of decisions, by ``outcome``.
+        deciding: time of the decisions that are not ``plain``.
+        plain: time of plain calls, each both a decision and an answered CheckCall.
+        requests: number of requests answered, by method and code, plain calls aside.
+        answering: time of requests, by method, plain calls aside.
+        rejections: number of calls rejected because of limits, by reason.
+        refusals: number of calls denied or challenged, by permission.
+        strangers: number of calls with an unknown caller or outcall, by which of the two.
     """
 
     __slots__ = (
@@ -178,7 +178,7 @@ class Tally:
         self.strangers[part] = self.strangers.get(part, 0) + count
 
     def add(self, other: Tally) -> None:
-        """Adds what another one counted. Its thread may be adding keys meanwhile, so they are copied first."""
+        """Adds the counts of another thread, which may be adding keys meanwhile: keys are copied first."""
         self.decisions = [mine + theirs for mine, theirs in zip(self.decisions, other.decisions, strict=True)]
         self.deciding.add(other.deciding)
         self.plain.add(other.plain)
@@ -194,7 +194,7 @@ class Tally:
             self.unknown(part, count)
 
     def spread(self) -> None:
-        """Counts the plain calls where they belong: among the decisions' times, the requests and their times."""
+        """Adds the plain calls to the decisions' times, the requests and the requests' times."""
         self.deciding.add(self.plain)
         if count := sum(self.plain.buckets):
             self.requested(CHECK_CALL, "OK", count)
@@ -242,7 +242,7 @@ class Tallies:
         self._admitting = threading.Lock()
 
     def mine(self) -> Tally:
-        """The calling thread's; nobody else may write to it."""
+        """The calling thread's counters; no other thread may write there."""
         try:
             tally: Tally = self._local.tally
         except AttributeError:
@@ -252,18 +252,18 @@ class Tallies:
         return tally
 
     def put(self, whose: Hashable, tally: Tally) -> None:
-        """Takes over what another process has counted since it began, in place of what it told before."""
+        """Replaces the counts of another process by that process' newest totals."""
         with self._guard:
             self._others[whose] = tally
 
     def retire(self, whose: Hashable) -> None:
-        """Another process ended: its last figures stay in the sum."""
+        """Handles the end of another process: the last counts stay in the sum."""
         with self._guard:
             if (tally := self._others.pop(whose, None)) is not None:
                 self._retired.add(tally)
 
     def add_source(self, count: Callable[[], Tally]) -> None:
-        """Asks one that counts outside of Python, whenever the sum is wanted, for all that it has counted."""
+        """Adds a counter outside of Python, which is read whenever the sum is computed."""
         with self._guard:
             self._sources.append(count)
 
@@ -280,9 +280,9 @@ class Tallies:
             return total
 
     def admit(self, refusal: Refusal) -> Refusal:
-        """The refusal itself for the first that come, and for all others one that stands for them.
+        """The permission itself for the first ones, and a common entry for all others.
 
-        Who is admitted stays so: what is counted together cannot be taken apart any more.
+        An admitted permission stays admitted: counts taken together cannot be separated later.
         """
         admitted = self._admitted
         if refusal in admitted:

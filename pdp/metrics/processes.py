@@ -1,4 +1,4 @@
-"""What the server's processes use together: the usual ``process_…`` metrics, with the workers' share in them."""
+"""The resources of all the server's processes: the usual ``process_…`` metrics, workers included."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessesCollector(Collector):
-    """The metrics of this process, and what other processes that it started add to them.
+    """The metrics of this process, with the resources of the processes started by this one.
 
-    CPU time is that of all, those that have ended included. Memory is what this process has, and of each other one what
-    nobody shares with it: the rules are there once. All else is this process' own.
+    CPU time is that of all processes, ended ones included. Memory is this process' memory plus the unshared memory of
+    each other one: rules count once. All else is this process' own.
 
     Args:
         others: the ids of the processes that run.
@@ -32,7 +32,7 @@ class ProcessesCollector(Collector):
         self._own = ProcessCollector(registry=None)
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics, as prometheus_client asks for them."""
+        """The metrics, for prometheus_client."""
         others = self._others()
         for family in self._own.collect():
             if family.name == "process_cpu_seconds":
@@ -54,7 +54,7 @@ def _ended() -> float:
 
 
 def _cpu(process: int) -> float:
-    """CPU seconds of a process; 0 where it has just ended."""
+    """CPU seconds of a process; 0 after the process' end."""
     try:
         with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 - no file of ours
             user, system = stat.read().rpartition(")")[2].split()[11:13]
@@ -64,7 +64,7 @@ def _cpu(process: int) -> float:
 
 
 def _memory(process: int) -> float:
-    """Bytes that a process has for itself; 0 where it has just ended."""
+    """Bytes of a process' unshared memory; 0 after the process' end."""
     try:
         with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as status:  # noqa: PTH123 - likewise
             sizes = [line.split()[1] for line in status if line.startswith("RssAnon:")]

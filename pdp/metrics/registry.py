@@ -1,4 +1,4 @@
-"""What the server counts and measures, in a registry of its own. The list for people: docs/metrics.md."""
+"""The server's metrics, in a separate registry. The list for people: docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 
 
 class Metrics:
-    """Counts what the server does, and tells what it holds when it is asked.
+    """Counts the server's work, and reports the server's state at a scrape.
 
     Args:
-        current: the snapshots to tell of.
-        version: the server's own.
+        current: the snapshots to report.
+        version: the server's version.
 
     Attributes:
-        registry: what ``/metrics`` shows.
-        tallies: what is counted for each call, by each thread for itself.
+        registry: the metrics of ``/metrics``.
+        tallies: the counters of calls, separate for each thread.
     """
 
     def __init__(self, current: HeldState, version: str) -> None:
@@ -97,12 +97,12 @@ class Metrics:
             self.tallies.mine().unknown("outcall")
 
     def requested(self, method: str, code: str, seconds: float | None = None) -> None:
-        """A gRPC request was answered.
+        """Counts an answered gRPC request.
 
         Args:
-            method: without its service, as in ``CheckCall``.
+            method: without the service, as in ``CheckCall``.
             code: the status code's name, as in ``OK``.
-            seconds: that the method worked on it; None: it did not, or that is counted by ``answered``.
+            seconds: working time; None: the method did not run, or ``answered`` counts the time.
         """
         tally = self.tallies.mine()
         tally.requested(method, code)
@@ -114,19 +114,19 @@ class Metrics:
         self.tallies.mine().answered(method, seconds)
 
     def logged(self, result: str, count: int) -> None:
-        """Entries of the decision log were written, or not.
+        """Counts entries of the decision log.
 
         Args:
-            result: ``written``; ``dropped`` where the queue was full; ``failed`` where they could not be written.
-            count: how many.
+            result: ``written``; ``dropped`` where the queue was full; ``failed`` where writing failed.
+            count: number of entries.
         """
         self._logged[result].inc(count)
 
     def challenged(self, result: str) -> None:
-        """A password was sent.
+        """Counts a password.
 
         Args:
-            result: what came of it, one of ``CHALLENGE_RESULTS``.
+            result: one of ``CHALLENGE_RESULTS``.
         """
         self._challenges[result].inc()
 
@@ -135,7 +135,7 @@ class Metrics:
         self._lockouts.inc()
 
     def auth_failed(self, reason: str) -> None:
-        """A call was refused because of who asked, for one of ``AUTH_FAILURES``."""
+        """Counts a call rejected by authentication or authorization, for one of ``AUTH_FAILURES``."""
         self._auth_failures[reason].inc()
 
     def rejected(self, reason: str) -> None:
@@ -160,11 +160,11 @@ class Metrics:
         self._state.http_connections = connections
 
     def worker_restarted(self) -> None:
-        """A worker process ended by itself, and another one takes its place."""
+        """Counts a worker process that ended by itself, and is replaced."""
         self._restarts.inc()
 
     def reload(self, source: str, result: str, cause: str = "") -> None:
-        """Changed rules were taken over, or were not.
+        """Counts an attempt to take over changed rules.
 
         Args:
             source: the kind of source, such as ``definitions`` or ``redis``; never its address.
@@ -178,11 +178,11 @@ class Metrics:
         self._fetched[form].inc(size)
 
     def synced(self, since: float) -> None:
-        """A process of this server decides by changed rules from now on.
+        """Measures how long changed rules took to reach a process of this server.
 
         Args:
-            since: when the loader began to make the change, in Unix time by its clock. A change from before this server
-                ran is none that it was late with.
+            since: when the loader began the change, in Unix time by the loader's clock. A change from before the start
+                of this server is not measured.
         """
         if since >= self._began:
             self._lag.observe(max(0.0, time.time() - since))
@@ -216,13 +216,13 @@ class Metrics:
 
 
 class _TallyCollector(Collector):
-    """What is counted for each call, added up at each scrape."""
+    """The counters of calls, added up at each scrape."""
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
 
     def collect(self) -> Iterable[CounterMetricFamily | HistogramMetricFamily]:
-        """The counters and the histograms, as prometheus_client asks for them."""
+        """The counters and the histograms, for prometheus_client."""
         total = self._tallies.total()
         total.spread()
         # Every series is there beforehand: a rate over a series that begins at its first event misses that event.
@@ -246,7 +246,7 @@ class _TallyCollector(Collector):
 
 
 def _counters(name: str, values: dict[Any, int]) -> CounterMetricFamily:
-    """A metric, with the values of its labels and what each is at."""
+    """A counter, with the value for each set of labels."""
     family = CounterMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
     for labels, value in values.items():
         family.add_metric(labels, value)
@@ -254,7 +254,7 @@ def _counters(name: str, values: dict[Any, int]) -> CounterMetricFamily:
 
 
 def _histograms(name: str, values: dict[Any, Durations]) -> HistogramMetricFamily:
-    """Likewise."""
+    """A histogram, with the buckets for each set of labels."""
     family = HistogramMetricFamily(name, METRICS[name].help, labels=tuple(METRICS[name].labels))
     bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
     for labels, durations in values.items():

@@ -1,6 +1,6 @@
 """Gauges of the state that a server holds, read at each scrape.
 
-The snapshots are known by their shape alone, so that this folder stands below the one that holds them.
+Snapshots are known by a protocol alone, so that this folder stands below the snapshots' folder.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
 
 MAX_TENANT_SERIES = 50
-"""With more tenants than these, snapshots are told of together: a series for each would swamp who scrapes them."""
+"""Largest number of tenants with separate series; beyond, snapshots are reported together, to bound a scrape."""
 
 
 class Held(Protocol):
-    """One tenant's snapshot as a server holds it; ``pdp.snapshots.current`` has what the attributes mean."""
+    """One tenant's loaded snapshot; ``pdp.snapshots.current`` describes the attributes."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -32,7 +32,7 @@ class Held(Protocol):
 
     @property
     def origin(self) -> str:
-        """Where it came from."""
+        """The snapshot's source."""
         ...
 
 
@@ -50,7 +50,7 @@ class HeldState(Protocol):
 
 
 class StateCollector(Collector):
-    """Gauges that are read where they are at each scrape, so that none of them can be out of date."""
+    """Gauges computed at each scrape, so that none can be out of date."""
 
     def __init__(self, current: HeldState, version: str, workers: Callable[[], Sequence[int]]) -> None:
         self._current = current
@@ -63,7 +63,7 @@ class StateCollector(Collector):
         self.missing_tenants: int | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The gauges, as prometheus_client asks for them."""
+        """The gauges, for prometheus_client."""
         held = self._current.held()
         yield _gauge("rightcall_build_info", {(self._version,): 1})
         yield _gauge("rightcall_workers", {(): len(self._workers())})
