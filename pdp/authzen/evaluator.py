@@ -1,8 +1,8 @@
 """AuthZEN: the OpenID Foundation's Authorization API 1.0 over HTTP and JSON, answered by the same service as gRPC.
 
-A question is an evaluation: may this subject (the caller) do this action (``call``) to this resource (the extension)?
-The context has what else decides: the outcall, the tenant. A decision is true or false, so a challenge is false, and
-its context says that a password would change that. docs/authzen.md shows all of it.
+A request is an evaluation: may this subject (the caller) do this action (``call``) to this resource (the extension)?
+The context has the outcall and the tenant. A decision is true or false, so a challenge is false, with a context that
+says that a password would change that. docs/authzen.md describes the API.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Evaluator:
     """Answers evaluations; documents in, documents out.
 
     Args:
-        decisions: who decides.
+        decisions: the service that decides.
         max_evaluations: that one request may hold.
     """
 
@@ -55,16 +55,16 @@ class Evaluator:
         """Whether a document is an evaluation of a call to an emergency number, which no limit may keep back."""
         try:
             return self._decisions.spares(_call(mapping_of(document, "the request")))
-        except CallError:  # what is wrong with it, the answer says, if there is one
+        except CallError:  # a response, if there is one, names the fault
             return False
 
     def evaluate_many(self, document: object) -> dict[str, Any]:
-        """Many questions, each with the parts that it has of its own and the request's for the others.
+        """Many evaluations, each with the parts of its own, and the request's parts as defaults.
 
-        What is wrong with one of them is its answer, and that is never a permission.
+        The error of a single evaluation is in that evaluation's response, with the decision false.
 
         Raises:
-            CallError: the request as a whole is at fault; or it is a single question, and that has no answer.
+            CallError: the request as a whole is at fault, or is a single evaluation without a response.
         """
         request = mapping_of(document, "the request")
         evaluations = request.get("evaluations")
@@ -109,7 +109,7 @@ def read(body: bytes) -> object:
 
 
 def questions(document: object) -> int:
-    """How many questions a request's document holds; at least one, whatever it is."""
+    """The number of evaluations in a request's document; at least one, even in a faulty document."""
     evaluations = document.get("evaluations") if isinstance(document, dict) else None
     return max(1, len(evaluations)) if isinstance(evaluations, list) else 1
 
@@ -120,18 +120,18 @@ def status(error: CallError) -> int:
 
 
 def problem(error: CallError) -> dict[str, Any]:
-    """What is wrong, for a program and for a person."""
+    """An error document, for a program and for a person."""
     return {"error": {"status": status(error), "message": error.message}}
 
 
 def configuration(url: str, endpoints: Mapping[str, str]) -> dict[str, Any]:
-    """What there is under a URL, for those who look for it: paths by the names that the standard has for them."""
+    """The discovery document of a URL: paths by the standard's names."""
     base = url.rstrip("/")
     return {"policy_decision_point": base, **{name: base + path for name, path in endpoints.items()}}
 
 
 def _call(evaluation: Mapping[str, Any]) -> v1.CheckCallRequest:
-    """The call that an evaluation asks about. Members that mean nothing here are left alone, as the standard has it."""
+    """The call of an evaluation. Members without a meaning here are ignored, as the standard demands."""
     subject, resource = entity_of(evaluation, "subject"), entity_of(evaluation, "resource")
     action_of(evaluation)
     context = context_of(evaluation)
@@ -152,7 +152,7 @@ def entity_of(evaluation: Mapping[str, Any], part: str) -> str:
     """The id of a subject or resource.
 
     Raises:
-        InvalidCall: there is none, or it is of a type that is not known here.
+        InvalidCall: the id is missing, or the type is unknown here.
     """
     return text_of(checked_type(evaluation, part), part, "id")
 
@@ -161,7 +161,7 @@ def checked_type(evaluation: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     """A subject or resource of the one type that there is.
 
     Raises:
-        InvalidCall: it is missing, or of another type.
+        InvalidCall: the entity is missing, or of another type.
     """
     entity = _part(evaluation, part)
     if (kind := text_of(entity, part, "type")) != _TYPES[part]:
@@ -173,17 +173,17 @@ def action_of(evaluation: Mapping[str, Any]) -> None:
     """Checks that the action is the one that there is.
 
     Raises:
-        InvalidCall: it is missing, or another one.
+        InvalidCall: the action is missing, or another one.
     """
     if (action := text_of(_part(evaluation, "action"), "action", "name")) != _ACTION:
         raise InvalidCall(f"action.name is {action[:64]!r}; the only action here is {_ACTION!r}")
 
 
 def context_of(evaluation: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The context; null is none.
+    """The context; null means no context.
 
     Raises:
-        InvalidCall: it is no object.
+        InvalidCall: the context is no object.
     """
     context = evaluation.get("context")
     return {} if context is None else mapping_of(context, "context")
@@ -196,10 +196,10 @@ def _part(evaluation: Mapping[str, Any], part: str) -> Mapping[str, Any]:
 
 
 def text_of(mapping: Mapping[str, Any], part: str, member: str, default: str | None = None) -> str:
-    """A text of a part; where it is absent, the default.
+    """A text of a part; the default for an absent one.
 
     Raises:
-        InvalidCall: it is absent and there is no default, or it is no text.
+        InvalidCall: the text is absent without a default, or the value is no text.
     """
     value = mapping.get(member)
     if value is None:  # null is absent
@@ -233,7 +233,7 @@ def mapping_of(value: object, name: str) -> Mapping[str, Any]:
     """The object that a value has to be.
 
     Raises:
-        InvalidCall: it is something else.
+        InvalidCall: the value is of another type.
     """
     if not isinstance(value, dict):
         _refuse(name, "an object", value)

@@ -62,16 +62,16 @@ def authzen_routes(
     public_url: str = "",
     decision_ids: bool = False,
 ) -> list[Route]:
-    """What to serve.
+    """The parts of the AuthZEN API.
 
     Args:
         evaluator: answers evaluations.
         search: answers searches.
-        admit: takes a request's ``Authorization`` headers, what tells how many questions it holds, the client's
-            certificate, the service that is asked, and what tells whether no limit may keep it back; what it returns is
-            entered around the answer, and raises ``CallError`` where there shall be none. None: everybody may ask.
-        public_url: under which clients reach the HTTP port; empty: whatever each of them used.
-        decision_ids: whether an answer's header ``Decision-Id`` names its entry in the decision log.
+        admit: takes a request's ``Authorization`` headers, a function for the number of requests inside, the client's
+            certificate, the service, and a function that says whether limits do not apply; returns a context manager
+            around the response, which raises ``CallError`` to reject. None: every client is admitted.
+        public_url: under which clients reach the HTTP port; empty: the URL of each request.
+        decision_ids: whether a response's header ``Decision-Id`` names the entry in the decision log.
     """
 
     def answering(answer: Callable[[object], dict[str, Any]], service: str = DECISION) -> Callable[[Request], Any]:
@@ -95,7 +95,7 @@ def authzen_routes(
             try:
                 # On a thread: a question may have to wait for rules, and counting attempts for Redis.
                 response = await run_in_threadpool(respond, request, body)
-            except Exception:  # noqa: BLE001 - whatever it is, the client gets a status and the log the traceback
+            except Exception:  # noqa: BLE001 - any error gives the client a status and the log the traceback
                 _log.exception("authzen_failed", path=request.url.path)
                 response = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
             return response

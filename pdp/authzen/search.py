@@ -1,7 +1,7 @@
-"""AuthZEN's search: which subjects may do an action to a resource, and which resources a subject may do it to.
+"""AuthZEN's search: the subjects that may do an action to a resource, and the resources for a subject and an action.
 
-Subjects are the callers of ``ListCallers`` whose decision is ALLOW. Resources are sets of extensions, as ``ListReach``
-finds them: each result is an extension of such a set, and its property ``pattern`` is the set.
+Subjects are the callers of ``ListCallers`` whose decision is ALLOW. Resources are sets of extensions, as found by
+``ListReach``: each result is an extension of such a set, and its property ``pattern`` is the set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Search:
     """Answers searches; documents in, documents out.
 
     Args:
-        directory: who knows.
+        directory: the service that searches.
     """
 
     def __init__(self, directory: DirectoryService) -> None:
@@ -38,7 +38,7 @@ class Search:
         """The users who may dial an extension, page by page.
 
         Raises:
-            CallError: the request has no answer.
+            CallError: the request has no response.
         """
         request = mapping_of(document, "the request")
         checked_type(request, "subject")
@@ -60,10 +60,10 @@ class Search:
         return _results([{"type": "user", "id": caller} for caller in callers], more, found[-1].revision)
 
     def resources(self, document: object) -> dict[str, Any]:
-        """The sets of extensions that a caller may dial, each with one of them; there is one page.
+        """The sets of extensions that a caller may dial, each with one extension; there is one page.
 
         Raises:
-            CallError: the request has no answer.
+            CallError: the request has no response.
         """
         request = mapping_of(document, "the request")
         checked_type(request, "resource")
