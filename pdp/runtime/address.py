@@ -1,4 +1,4 @@
-"""Addresses to listen on, as people write them."""
+"""Addresses to listen on, in the form of the options."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        """As it was written: ``127.0.0.1:50051``, ``[::1]:50051``."""
+        """The address as text: ``127.0.0.1:50051``, ``[::1]:50051``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def socket_addresses(self) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
-        """What the name stands for: address families and socket addresses, the preferred one first.
+        """The name resolved: address families and socket addresses, the preferred one first.
 
         Raises:
-            ListenError: nobody knows the host's name.
+            ListenError: the host's name cannot be resolved.
         """
         try:
             found = socket.getaddrinfo(self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -59,7 +59,7 @@ def parse_address(text: str) -> Address:
 
 
 def listen_error(address: object, error: OSError) -> ListenError:
-    """What the operating system's refusal means, and what to do about it."""
+    """The meaning of the operating system's error, and the remedy."""
     return ListenError(str(address), _REMEDIES.get(error.errno or 0, error.strerror or str(error)))
 
 
@@ -75,7 +75,7 @@ def listening_socket(address: Address, backlog: int = 128, *, reuse_port: bool =
         ListenError: the address cannot be listened on.
     """
     family, socket_address = address.socket_addresses()[0]
-    # With the protocol named, asyncio sends what is written to a connection at once; else answers wait for 40 ms.
+    # With the protocol named, asyncio sends data written to a connection at once; else responses wait for 40 ms.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -90,10 +90,10 @@ def listening_socket(address: Address, backlog: int = 128, *, reuse_port: bool =
 
 
 def check_free(address: Address) -> None:
-    """Asks the operating system whether one could listen here, for those that do not tell why they cannot.
+    """Checks that an address can be listened on, for libraries that do not report why listening fails.
 
     Raises:
-        ListenError: one could not.
+        ListenError: the address cannot be listened on.
     """
     refusals: list[OSError] = []
     candidates = address.socket_addresses()
@@ -118,10 +118,10 @@ def unix_path(text: str) -> str:
 
 
 def check_unix_free(text: str) -> None:
-    """Whether nobody answers on a socket file; gRPC would take it over from a server that runs.
+    """Checks that no process answers on a socket file, which gRPC would take over from a running server.
 
     Raises:
-        ListenError: somebody does.
+        ListenError: a process answers.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
@@ -135,7 +135,7 @@ def is_local(listen: str) -> bool:
     """Whether an address can be reached from this machine alone.
 
     Raises:
-        ListenError: it is no address.
+        ListenError: the text is no address.
     """
     if not listen or listen.startswith(UNIX):
         return True

@@ -11,11 +11,11 @@ _V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.
 
 
 def available_cores(v2: Path = _V2, v1: tuple[Path, Path] = _V1) -> int:
-    """The cores that the scheduler gives to this process, at most those that its container was given; at least 1.
+    """The cores that the scheduler gives to this process, at most the container's limit; at least 1.
 
     Args:
-        v2: quota and period in one file, as cgroup v2 has them.
-        v1: files of quota and of period, as cgroup v1 has them.
+        v2: quota and period in one file, in cgroup v2's form.
+        v1: files of quota and of period, in cgroup v1's form.
     """
     cores = len(os.sched_getaffinity(0))
     try:

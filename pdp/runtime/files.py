@@ -1,4 +1,4 @@
-"""Files that people name in options: regular ones, of a size that they can have."""
+"""Files named in options: regular ones, of a bounded size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MAX_SMALL_FILE: Final = 1024 * 1024
 
 
 class UnsuitableFile(OSError):
-    """A file that is not regular, or far too large to be what it should be; ``strerror`` says which."""
+    """A file that is not regular, or far too large; ``strerror`` says which."""
 
 
 def read_regular(path: str | Path, most: int = MAX_SMALL_FILE) -> bytes:
     """A whole file. A device or a pipe could have no end, or never begin.
 
     Raises:
-        OSError: it cannot be read, is not regular, or has more than ``most`` bytes.
+        OSError: the file cannot be read, is not regular, or has more than ``most`` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:

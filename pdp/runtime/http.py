@@ -1,7 +1,7 @@
-"""The HTTP port: an asynchronous server on a thread of its own, with limits on what a client may do to it.
+"""The HTTP port: an asynchronous server on a separate thread, with limits on clients.
 
-uvicorn and Starlette: what most of Python's HTTP services run on, kept, typed, and without dependencies beyond h11 and
-anyio. What they leave open is closed here: how many connections there are, and how long one may stay silent.
+uvicorn and Starlette: used by most of Python's HTTP services, kept, typed, and without dependencies beyond h11 and
+anyio. The limits that both lack are added here: number of connections, and time without traffic.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _log = structlog.get_logger()
 MAX_BODY: Final = 1024 * 1024
 """Bytes of the largest request; more than a thousand questions have."""
 PROBES: Final = ("/metrics", "/healthz", "/readyz")
-"""What is answered on connections of the reserve as well."""
+"""The paths answered on connections of the reserve as well."""
 _BACKLOG = 1024
 _REQUEST_ID: Final = b"x-request-id"
-"""A header that AuthZEN has sent back, whatever comes of the request."""
+"""The header that AuthZEN requires in every response."""
 _MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 _DRAIN_SECONDS = 5
@@ -48,7 +48,7 @@ _DRAIN_SECONDS = 5
 
 
 class Readiness(NamedTuple):
-    """Whether calls are answered, and a sentence about it."""
+    """Whether calls are answered, and a sentence that says why."""
 
     ready: bool
     reason: str
@@ -67,17 +67,17 @@ def _always() -> bool:
 
 
 class HttpServer:
-    """Serves ``/metrics``, ``/healthz`` and ``/readyz``, and whatever else it is given.
+    """Serves ``/metrics``, ``/healthz`` and ``/readyz``, and further routes.
 
     Args:
         listen: ``HOST:PORT``.
-        registry: what ``/metrics`` shows.
-        readiness: asked at each ``/readyz``.
-        routes: what else there is.
-        tls: with what to serve HTTPS; None: plain HTTP.
-        limits: what clients may take of it.
+        registry: the metrics of ``/metrics``.
+        readiness: called at each ``/readyz``.
+        routes: further routes.
+        tls: context for HTTPS; None: plain HTTP.
+        limits: limits of connections.
         closed: counts a connection that is closed, by reason.
-        alive: asked at each ``/healthz``.
+        alive: called at each ``/healthz``.
 
     Raises:
         ListenError: the address cannot be listened on.
@@ -170,13 +170,13 @@ def _application(routes: Sequence[Route]) -> Starlette:
 
 
 class _Doorway:
-    """What every request passes.
+    """The middleware for every request.
 
-    Its id comes back, its path may begin with more than one slash, and on a connection of the reserve probes alone are
-    answered.
+    The request's id is sent back, the path may begin with more than one slash, and on a connection of the reserve
+    probes alone are answered.
 
     Args:
-        application: answers everything.
+        application: answers the requests.
     """
 
     def __init__(self, application: ASGIApp) -> None:
@@ -202,10 +202,10 @@ class _Doorway:
 
 
 class _Scrapes:
-    """Makes pages of metrics on a thread of its own, one for all who wait for it.
+    """Makes pages of metrics on a separate thread, one page for all waiting requests.
 
     Args:
-        registry: what the pages show.
+        registry: the metrics.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -215,7 +215,7 @@ class _Scrapes:
         """Pages that are not begun yet, by type."""
 
     async def page(self, request: Request) -> Response:
-        """The metrics as they are after the request has come."""
+        """The metrics, read after the request's arrival."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         page = self._next.get(content_type)
         if page is None:
@@ -229,7 +229,7 @@ class _Scrapes:
         del self._next[content_type]
         try:
             page.set_result(encode(self._registry))
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
+        except Exception as error:  # noqa: BLE001 - any error goes to the waiting requests
             page.set_exception(error)
 
     def release(self) -> None:

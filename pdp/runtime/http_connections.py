@@ -1,4 +1,4 @@
-"""Connections of the HTTP port: how many there are, of whom, and how long each may take for what.
+"""Connections of the HTTP port, with limits on number, share of one address, and time.
 
 uvicorn has no limits of this kind. Beyond the number of connections the one that has been idle the longest is closed. A
 few more are kept in reserve for probes and metrics, so that an orchestrator hears from a server that is full.
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 CLIENT_CERTIFICATE: Final = "client_certificate"
-"""What a request's state calls the certificate of its connection; PEM, or None."""
+"""The key in a request's state for the connection's certificate; PEM, or None."""
 RESERVED: Final = "reserved"
-"""What a request's state calls whether its connection is one of the reserve."""
+"""The key in a request's state that says whether the connection is one of the reserve."""
 RESERVE: Final = 32
 """Connections beyond the limit, on which probes and metrics alone are answered."""
 SLOW_REQUEST_SECONDS = 5.0
-"""A request may take so long from its first byte to its last."""
+"""Seconds for a request, from first byte to last."""
 SLOW_READER_SECONDS = 10.0
-"""A client may take so long until it reads on."""
+"""Seconds until a slow client must read on."""
 _LOG_SECONDS = 10.0
 """Each reason is logged once in so long; all are counted."""
 
 
 class HttpLimits(NamedTuple):
-    """What clients may take of the HTTP port.
+    """The limits of connections of the HTTP port.
 
     Attributes:
-        connections: at the same time; half of them from one address.
+        connections: open at the same time; at most half from one address.
         keep_alive: seconds that a connection may rest between two requests.
     """
 
@@ -49,7 +49,7 @@ class HttpLimits(NamedTuple):
 
 
 class Policy:
-    """Which connections are kept.
+    """Chooses the connections to keep.
 
     Args:
         limits: of the port.
@@ -71,7 +71,7 @@ class Policy:
         return len(self._open)
 
     def enter(self, one: Connection) -> None:
-        """Takes a connection in; where there are too many an idle one is closed, or else it is one of the reserve."""
+        """Adds a connection; if there are too many, closes an idle one, or else assigns the new one to the reserve."""
         self._open[one] = None
         self._by_address[one.address] += 1
         crowded = self._by_address[one.address] > max(1, self._limits.connections // 2)
@@ -117,13 +117,13 @@ class Policy:
 
 
 class Connection(H11Protocol):
-    """A connection that is one of not too many, and waits for no slow client for ever.
+    """A connection under the policy's limits, with timeouts for slow clients.
 
     Attributes:
-        policy: which ones are kept; of the subclass that a server makes.
-        address: the client's.
-        reserved: whether it is one of the reserve.
-        since: when it began to wait for a request.
+        policy: chooses the connections to keep; set on the subclass that a server makes.
+        address: the client's address.
+        reserved: whether the connection is one of the reserve.
+        since: when the wait for a request began.
     """
 
     policy: Policy
@@ -167,7 +167,7 @@ class Connection(H11Protocol):
         self.resume_writing()
 
     def pause_writing(self) -> None:
-        """The client does not read: it has some time for that."""
+        """Starts the deadline for a client that does not read."""
         super().pause_writing()
         if self._reading is None:
             self._reading = self.loop.call_later(SLOW_READER_SECONDS, self.policy.close, self, "slow_reader")
@@ -180,7 +180,7 @@ class Connection(H11Protocol):
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closes the connection, whether or not what was sent has been read."""
+        """Closes the connection, even with unread responses."""
         if self.transport.get_write_buffer_size():
             self.policy.close(self, "slow_reader")
         else:
@@ -195,7 +195,7 @@ class Connection(H11Protocol):
             self._reading = self.loop.call_later(SLOW_READER_SECONDS, self.policy.close, self, "slow_reader")
 
     def _watch(self) -> None:
-        """A request has a deadline from its first byte to its last; the first one, from the connection on."""
+        """Starts the deadline of a request, from first byte to last; of the first request, from the connection on."""
         cycle: RequestResponseCycle | None = self.cycle  # as above
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             self._unwatch()
@@ -209,7 +209,7 @@ class Connection(H11Protocol):
 
 
 def _client_certificate(transport: asyncio.Transport) -> bytes | None:
-    """What a client showed in its handshake, PEM; None: nothing."""
+    """The client's certificate from the handshake, PEM; None: no certificate."""
     connection = transport.get_extra_info("ssl_object")
     shown = connection.getpeercert(binary_form=True) if connection is not None else None
     return ssl.DER_cert_to_PEM_cert(shown).encode() if shown else None

@@ -1,4 +1,4 @@
-"""The description of a metric, as the catalogues of all programs have it."""
+"""The description of a metric, for the catalogues of all programs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 class Description(NamedTuple):
-    """A metric, as a scrape and the manual tell of it.
+    """A metric, for a scrape and for the manual.
 
     Attributes:
         kind: ``counter``, ``gauge`` or ``histogram``.
         help: one sentence, which a scrape shows as well.
-        labels: by name, its values with their meanings ("": the name says it); a text where there is no list of values.
+        labels: by name, the values with meanings ("": the name says enough); a text where there is no list of values.
         more: further text of the manual.
     """
 

@@ -6,24 +6,24 @@ import resource
 from typing import Final
 
 _OTHERS: Final = 128
-"""Files that are open for anything but connections: libraries, rules, logs, Redis, what is kept in reserve."""
+"""Files open for other purposes than connections: libraries, rules, logs, Redis, a reserve."""
 _LEAST: Final = 16
 """Connections that a port has in any case."""
 
 
 def raise_open_files() -> None:
-    """Allows this process and its workers as many open files as the system lets them."""
+    """Raises the limit of open files, for this process and workers, to the system's maximum."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def connection_limits(grpc: int, http: int, *, reserve: int, files: int = 0) -> tuple[int, int]:
-    """Connections that gRPC and HTTP may have, so that all of them and everything else find a file.
+    """Connections that gRPC and HTTP may have, so that there are enough files for all purposes.
 
     Args:
-        grpc: the limit that was chosen; 0: none.
-        http: likewise; there is one.
-        reserve: connections that HTTP has beyond its limit.
+        grpc: the limit in the settings; 0: none.
+        http: the limit in the settings, not 0.
+        reserve: connections of HTTP beyond that limit.
         files: that this process may have open; 0: what the system says.
     """
     most = files or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
