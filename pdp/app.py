@@ -1,4 +1,4 @@
-"""The server, put together: services, transport, HTTP. The one place that knows them all."""
+"""The server, put together: services, transport, HTTP. The one place that knows all parts."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ _log = structlog.get_logger()
 
 
 class Server:
-    """Answers from the current snapshots until it is stopped; as a context manager, it serves inside the block.
+    """A server that answers from the current snapshots until stopped; as a context manager, serves inside the block.
 
     Args:
-        settings: where it listens, and its limits.
-        current: what it answers from; somebody else keeps it up to date.
-        metrics: where it counts.
+        settings: addresses and limits.
+        current: the snapshots to answer from; the caller keeps these up to date.
+        metrics: where requests and decisions are counted.
         secrets: the deployment's keys; passwords were hashed with one of them. None: passwords cannot be checked, and
-            no challenges are handed out.
+            no challenges are sent.
         attempts: counts attempts at passwords; None: in this process alone.
-        decision_log: told of each decision, and started and stopped with the server; None: nobody is.
-        tracing: makes a span of each request; None: there are none.
-        transport: what speaks gRPC.
-        workers: how many processes answer. More than one: ``current`` is of ``SharedSnapshots``.
-        recruits: worker processes that were started already; None: they are when the server starts.
+        decision_log: records each decision, and is started and stopped with the server; None: no log.
+        tracing: makes a span of each request; None: no spans.
+        transport: the gRPC transport.
+        workers: number of processes that answer. More than one: ``current`` is of ``SharedSnapshots``.
+        recruits: worker processes started beforehand; None: workers start with the server.
 
     Raises:
-        TransportError: the transport cannot be had, or cannot do what else is asked for.
-        SecurityError: who may ask was not said, or cannot be put into effect.
+        TransportError: the transport is not installed, or lacks something that other settings need.
+        SecurityError: the security settings are missing, or cannot be put into effect.
     """
 
     def __init__(  # noqa: PLR0913 - a composition root knows them all
@@ -172,8 +172,8 @@ class Server:
                 interceptors=interceptors,
             )
             return
-        # Nobody is told of the messages, and all clients see the same rules. A guard has to see CheckCalls, of which it
-        # counts the questions.
+        # Nothing records the messages, and all clients see the same rules. A guard has to see CheckCalls, to count the
+        # requests inside.
         plain = told is None and not self._security.tells_clients_apart
         unguarded = self._security.guard is None
         self._transport = GrpcTransport(
@@ -190,7 +190,7 @@ class Server:
         )
 
     def _hot(self, decisions: DecisionService, metrics: Metrics, challenges: Challenges | None) -> HotCalls:
-        """Answers what is asked by the thousand; it tells clients apart by nothing, so it sees all the rules."""
+        """The fast path for the hot methods; clients are not identified there, so all rules are visible."""
         return HotCalls(
             decisions,
             self._current,
@@ -327,7 +327,7 @@ def _challenges(
     emergency: EmergencyCalls,
     decision_log: Recorder | None,
 ) -> Challenges | None:
-    """What checks passwords, where it can."""
+    """The service that checks passwords, where the settings allow."""
     if not secrets or not settings.challenge_attempts:
         return None
     counted = attempts or MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))

@@ -2,29 +2,29 @@
 
 ServerError                   the server cannot do its work
 ├── ListenError               an address cannot be listened on
-├── TransportError            the transport that was asked for cannot do what else was asked for
-├── SecurityError             what was said about who may ask cannot be put into effect
-└── CallError                 a question that gets a gRPC status instead of an answer
-    ├── InvalidCall           INVALID_ARGUMENT: the question itself is at fault
+├── TransportError            the chosen transport lacks something that other settings need
+├── SecurityError             the security settings cannot be put into effect
+└── CallError                 a request that gets a gRPC status instead of a response
+    ├── InvalidCall           INVALID_ARGUMENT: the request itself is at fault
     │   ├── AmbiguousCaller   no tenant was named, and more than one has a user with this alias
     │   ├── AmbiguousOutcall  no tenant was named, and more than one has this outcall
-    │   └── ForgedChallenge   what came back as a challenge is none that this deployment made
-    ├── Unauthenticated       UNAUTHENTICATED: nobody knows who asks
-    ├── NotAllowed            PERMISSION_DENIED: whoever asks may not ask that
-    ├── TooManyCalls          RESOURCE_EXHAUSTED: one client, or all together, ask more than they may
-    ├── TooLarge              RESOURCE_EXHAUSTED: the request has more bytes than are taken
-    ├── UnknownTenant         NOT_FOUND: a tenant was named that nobody knows
-    ├── UnknownService        NOT_FOUND: health was asked for of a service that is not here
+    │   └── ForgedChallenge   the challenge was not made by this deployment
+    ├── Unauthenticated       UNAUTHENTICATED: the client is unknown
+    ├── NotAllowed            PERMISSION_DENIED: the client may not send this request
+    ├── TooManyCalls          RESOURCE_EXHAUSTED: one client, or all together, are over a limit
+    ├── TooLarge              RESOURCE_EXHAUSTED: the request has too many bytes
+    ├── UnknownTenant         NOT_FOUND: the named tenant is not known here
+    ├── UnknownService        NOT_FOUND: a health check of a service that is not here
     ├── TooManyStreams        RESOURCE_EXHAUSTED: no further stream can be served
     ├── ClosedTenant          FAILED_PRECONDITION: the tenant is defined, and has never had good rules here
-    ├── RulesBehind           FAILED_PRECONDITION: the rules here are older than the question asks for
+    ├── RulesBehind           FAILED_PRECONDITION: the rules here are older than the request demands
     ├── ChallengeOver         ABORTED: the challenge has expired, or opened a call before
     ├── NotReady              UNAVAILABLE: no rules are loaded yet
-    ├── TenantsMissing        UNAVAILABLE: nobody here claims the call, and rules of some tenants are missing
+    ├── TenantsMissing        UNAVAILABLE: no tenant here claims the call, and rules of some tenants are missing
     ├── AttemptsUnavailable   UNAVAILABLE: attempts at passwords cannot be counted now
-    └── Stopping              UNAVAILABLE: the question came after the server had been told to stop
+    └── Stopping              UNAVAILABLE: the request came after the server had been told to stop
 
-A DENY is an answer, never an error. Nothing here knows gRPC; ``transport`` turns a ``CallError`` into a status.
+A DENY is a response, never an error. Nothing here knows gRPC; ``transport`` turns a ``CallError`` into a status.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class TransportError(ServerError):
 
 
 class SecurityError(ServerError):
-    """What was said about who may ask cannot be put into effect; the message says what to change, and no secret."""
+    """The security settings cannot be put into effect; the message names the change to make, and no secret."""
 
 
 class CallError(ServerError):
-    """A question that gets a status instead of an answer.
+    """A request that gets a status instead of a response.
 
     Attributes:
         code: the gRPC status.
-        message: what is wrong and what to do; safe to send to whoever asked.
+        message: the fault and the remedy; safe to send to the client.
     """
 
     code: Code
@@ -108,7 +108,7 @@ class ForgedChallenge(InvalidCall):
 
 
 class Unauthenticated(CallError):
-    """Nobody knows who asks. Who asks is not told why: that would help to guess.
+    """The client is unknown. The client does not learn the reason, which would help to guess.
 
     Attributes:
         reason: for the log and the metric; one of ``AUTH_FAILURES`` in ``metrics``.
@@ -122,7 +122,7 @@ class Unauthenticated(CallError):
 
 
 class NotAllowed(CallError):
-    """Whoever asks may not ask that; whether it exists is not told.
+    """The client may not send this request; the status does not reveal whether the requested thing exists.
 
     Attributes:
         reason: as of ``Unauthenticated``.
@@ -136,11 +136,11 @@ class NotAllowed(CallError):
 
 
 class TooManyCalls(CallError):
-    """One client, or all together, ask more than they may.
+    """One client, or all together, are over a limit.
 
     Attributes:
         reason: for the metric; one of ``REJECTIONS`` in ``metrics``.
-        retry_after: seconds after which it is worth asking again.
+        retry_after: seconds after which the client may retry.
     """
 
     code = Code.RESOURCE_EXHAUSTED
@@ -161,7 +161,7 @@ class TooLarge(CallError):
 
 
 class UnknownTenant(CallError):
-    """A tenant was named that nobody knows."""
+    """The named tenant is not known here."""
 
     code = Code.NOT_FOUND
 
@@ -188,7 +188,7 @@ class TooManyStreams(CallError):
 
 
 class ClosedTenant(CallError):
-    """The tenant is defined, and its definitions have never been free of faults here."""
+    """The tenant is defined, and the definitions have never been free of faults here."""
 
     code = Code.FAILED_PRECONDITION
 
@@ -234,7 +234,7 @@ class NotReady(CallError):
 
 
 class TenantsMissing(CallError):
-    """No tenant that is loaded claims the call, and some are missing: one of them may, and its rules may deny it."""
+    """No loaded tenant claims the call, and some are missing: a missing tenant's rules may deny the call."""
 
     code = Code.UNAVAILABLE
 
@@ -255,7 +255,7 @@ class AttemptsUnavailable(CallError):
 
 
 class Stopping(CallError):
-    """The question came after the server had been told to stop; nobody looked at it."""
+    """The request came after the server had been told to stop, and was not processed."""
 
     code = Code.UNAVAILABLE
 

@@ -13,14 +13,14 @@ class Transport(StrEnum):
     """What speaks gRPC."""
 
     AUTO = "auto"
-    """CORE where it is built; else NATIVE where it is installed, can do what is asked for, and only this machine can
-    reach it; else GRPCIO."""
+    """CORE where built; else NATIVE where installed, sufficient for the other settings, and reachable from this machine
+    alone; else GRPCIO."""
     NATIVE = "native"
     """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
     GRPCIO = "grpcio"
     """Everything."""
     CORE = "core"
-    """Everything: HTTP/2, TLS and plain decisions in Rust, whatever is not plain by GRPCIO behind it."""
+    """HTTP/2, TLS and plain decisions in Rust, all other calls by GRPCIO behind."""
 
 
 class Characters(StrEnum):
@@ -29,66 +29,65 @@ class Characters(StrEnum):
     ANY = "any"
     """Any printable characters, as in Wazo."""
     DIALABLE = "dialable"
-    """What telephones dial: ``0-9 * # + A-D``. Anything else is an error."""
+    """Characters that telephones dial: ``0-9 * # + A-D``. Any other is an error."""
 
 
 class Unknown(StrEnum):
-    """What becomes of a call whose caller or outcall is not known."""
+    """The handling of a call with an unknown caller or outcall."""
 
     WAZO = "wazo"
-    """Its stages are skipped, as Wazo does; most such calls are allowed."""
+    """The stages of an unknown party are skipped, as Wazo does; most such calls are allowed."""
     DENY = "deny"
-    """It is denied, in the stage POLICY."""
+    """The call is denied, in the stage POLICY."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """Where a server listens, and the limits that a long-lived service needs. 0 turns a limit off where it says so.
+    """A server's addresses, and the limits that a long-lived service needs. 0 turns a limit off where documented.
 
     Attributes:
         listen: ``HOST:PORT`` or ``unix:PATH`` of the gRPC API; port 0: one that is free.
-        listen_mode: octal permissions of the Unix socket's file; whoever may write there may connect. Empty: as the
-            process makes files.
+        listen_mode: octal permissions of the Unix socket's file; permission to write is permission to connect. Empty:
+            the process' umask.
         http: ``HOST:PORT`` of metrics and health; port 0: one that is free; empty: none.
-        http_url: URL under which clients reach the HTTP port, for those that look it up there (AuthZEN); empty: the one
-            that they used.
+        http_url: URL under which clients reach the HTTP port, for discovery (AuthZEN); empty: the URL of each request.
         http_max_connections: of the HTTP port at the same time, half of them from one address; beyond that idle ones
             are closed, and a few more get probes and metrics alone.
         http_keep_alive: seconds that a connection of the HTTP port may rest between two requests.
-        threads: calls that are worked on at the same time.
+        threads: calls worked on at the same time.
         io_threads: threads of the core that serve connections and decide plain calls; 0: one for each core of the
             machine. Other transports have none.
-        max_message_size: of one request, in bytes; one that asks about a single call has 16 kB at the most.
+        max_message_size: of one request, in bytes; a request about a single call has at most 16 kB.
         message_timeout: seconds within which the message of a call has to come, once its headers have.
-        keepalive_time: seconds without traffic after which a connection is asked whether it lives.
-        keepalive_timeout: seconds that it has to answer.
+        keepalive_time: seconds without traffic after which a keepalive ping is sent on a connection.
+        keepalive_timeout: seconds to answer the ping.
         max_connection_idle: seconds without a call after which a connection is closed; 0: never.
-        max_connection_age: seconds after which a connection is closed, so that new replicas get their share of the
-            traffic; 0: never.
-        max_connection_age_grace: seconds that the calls in flight have to end then; 0: as long as they take.
+        max_connection_age: seconds after which a connection is closed, so that new replicas get a share of the traffic;
+            0: never.
+        max_connection_age_grace: seconds for the calls then in flight to end; 0: no limit.
         max_concurrent_streams: calls in flight on one connection; further ones wait in the client, so that a server
-            that cannot keep up does not hold them all. 0: no limit.
+            that cannot keep up does not hold all calls. 0: no limit.
         max_connections: open at the same time; further ones are closed at once. 0: as many as the system lets this
             process have.
-        max_waiting: calls that wait for a thread; further ones are refused with RESOURCE_EXHAUSTED. 0: no limit.
+        max_waiting: calls that wait for a thread; further ones are rejected with RESOURCE_EXHAUSTED. 0: no limit.
         max_metadata_size: of one request's headers, in bytes.
-        drain_seconds: seconds that the calls in flight have to end when the server stops.
+        drain_seconds: seconds for the calls in flight to end when the server stops.
         drain_delay: seconds for which a stopping server, already NOT_SERVING, goes on taking calls, so that load
             balancers notice in time.
-        max_calls: questions that one CheckCalls may hold.
+        max_calls: requests that one CheckCalls may hold.
         max_streams: streams that are served at the same time, over all connections; each has a thread.
-        freshness_wait: seconds that a question may wait for the revision that it asks for; 0: it does not wait.
+        freshness_wait: seconds that a request may wait for a demanded revision; 0: no wait.
         challenge_seconds: for which a challenge can be answered.
-        challenge_attempts: wrong passwords until a caller is locked out; 0: passwords are not taken at all.
+        challenge_attempts: wrong passwords until a caller is locked out; 0: no password is accepted.
         lockout_seconds: of the first lockout; each further one is twice as long, up to a day.
-        max_staleness: seconds without contact to the source of rules after which the server is not ready any more; it
-            goes on answering whoever asks. 0: it stays ready.
-        emergency: numbers that are allowed to everybody, before anything else is looked at, with commas between them.
-        extension_characters: which characters an extension may have where its tenant does not say how it dials; one of
+        max_staleness: seconds without contact to the source of rules after which the server is not ready, though still
+            answering. 0: no limit.
+        emergency: numbers allowed to every caller, before any other check, separated by commas.
+        extension_characters: characters of an extension whose tenant does not define how to dial; one of
             ``Characters``.
-        unknown_caller: what becomes of calls by a UUID that no user has; one of ``Unknown``.
-        unknown_outcall: what becomes of calls through an outcall that the tenant does not have; one of ``Unknown``.
-        security: who may ask, and over which connections.
+        unknown_caller: handling of calls by a UUID that no user has; one of ``Unknown``.
+        unknown_outcall: handling of calls through an outcall that the tenant does not have; one of ``Unknown``.
+        security: authentication, client limits and TLS.
     """
 
     listen: str = "127.0.0.1:50051"
@@ -127,7 +126,7 @@ class ServerSettings:
 
     @property
     def policy(self) -> Policy:
-        """What is denied besides what permissions deny."""
+        """Further reasons to deny, besides permissions."""
         return Policy(
             deny_unknown_callers=self.unknown_caller == Unknown.DENY,
             deny_unknown_outcalls=self.unknown_outcall == Unknown.DENY,

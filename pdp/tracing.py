@@ -1,8 +1,8 @@
-"""Server spans: which request came, how it ended, and what was decided, for collectors of OpenTelemetry.
+"""Server spans: requests, statuses and decisions, for collectors of OpenTelemetry.
 
-Only a server that traces imports this module. It wraps handlers and routes when the server is put together, so a server
-that does not trace pays nothing for it. Names follow OpenTelemetry's conventions for RPC and HTTP; docs/tracing.md
-describes each attribute. Who called whom is not among them.
+Only a server that traces imports this module, which wraps handlers and routes when the server is put together; without
+tracing there is no cost. Names follow OpenTelemetry's conventions for RPC and HTTP; docs/tracing.md describes each
+attribute. Callers and extensions are not among the attributes.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _FIRST_FAULT: Final = 500
 
 
 class _Traced:
-    """A request whose span is open, and what was decided in it so far.
+    """A request with an open span, and the decisions so far.
 
     Args:
         span: of the request.
-        several: whether it may ask for more than one decision.
+        several: whether the request may need more than one decision.
     """
 
     __slots__ = ("_counts", "_several", "_span")
@@ -92,9 +92,9 @@ class _Traced:
         """Ends the span.
 
         Args:
-            status: the attribute that says how the request ended.
-            value: what it says.
-            fault: whether the server is to blame for it.
+            status: the name of the status attribute.
+            value: the attribute's value.
+            fault: whether the server is at fault.
         """
         self._span.set_attribute(status, value)
         if self._several:
@@ -109,11 +109,11 @@ class _Traced:
 
 
 _TRACED: ContextVar[_Traced | None] = ContextVar("traced", default=None)
-"""The request that is being answered. Nobody takes it back: each request has a context of its own."""
+"""The current request. No reset is needed: each request has a separate context."""
 
 
 class ServerTracing:
-    """Makes a server trace: what wraps its parts.
+    """The wrappers that make a server trace.
 
     Args:
         tracer: makes the spans.
@@ -133,7 +133,7 @@ class ServerTracing:
         return Route(route.path, self._posted(route.path, route.endpoint), methods=["POST"])
 
     def decisions(self, log: Recorder | None) -> Recorder:
-        """What is told of decisions: it tells spans, and the decision log where there is one."""
+        """The recorder of decisions, for spans and for the decision log where there is one."""
         return _Decisions(log)
 
     def _begin(
@@ -143,10 +143,10 @@ class ServerTracing:
 
         Args:
             name: of the span.
-            carrier: what came with the request; the span of whoever asked may be in it.
-            attributes: what is known already.
-            several: whether it may ask for more than one decision.
-            at: when it came, in nanoseconds since the epoch.
+            carrier: metadata of the request, which may name the client's span.
+            attributes: first attributes.
+            several: whether the request may need more than one decision.
+            at: time of arrival, in nanoseconds since the epoch.
         """
         span = self._tracer.start_span(name, extract(carrier), SpanKind.SERVER, attributes, start_time=at)
         traced = _Traced(span, several=several)
@@ -175,7 +175,7 @@ class ServerTracing:
 
 
 class _Interceptor(grpc.ServerInterceptor):
-    """Wraps the handler of each call, so that its span tells how long it waited for a thread as well."""
+    """Wraps the handler of each call, so that the span includes the wait for a thread."""
 
     def __init__(self, begin: Callable[..., _Traced]) -> None:
         self._begin = begin
@@ -200,7 +200,7 @@ class _Interceptor(grpc.ServerInterceptor):
 
     @contextmanager
     def _spanned(self, details: grpc.HandlerCallDetails, at: int, context: grpc.ServicerContext) -> Iterator[None]:
-        """The span of a call, from its arrival to its end."""
+        """The span of a call, from arrival to end."""
         method = details.method.removeprefix("/")
         about: dict[str, Any] = {"rpc.system.name": "grpc", "rpc.method": method}
         carrier = {key: value for key, value in details.invocation_metadata or () if isinstance(value, str)}
@@ -216,7 +216,7 @@ class _Interceptor(grpc.ServerInterceptor):
 
 
 class _Decisions:
-    """Tells the span of a request what was decided in it, and then the decision log."""
+    """Records each decision in the request's span, and then in the decision log."""
 
     def __init__(self, log: Recorder | None) -> None:
         self._record = log.record if log is not None else None
@@ -259,7 +259,7 @@ def _streaming(
 
 def _status(context: grpc.ServicerContext, *, failed: bool) -> str:
     """The name of the status that a call ends with."""
-    # None: nobody said, so grpcio will. The method is documented, and missing in the stubs.
+    # None: no status was set, so grpcio will set one. The method is documented, and missing in the stubs.
     given = context.code()  # type: ignore[attr-defined]
     if given is not None:
         return grpc.StatusCode(given).name
