@@ -1,8 +1,8 @@
-"""Connections to Redis that leave a server that has become a replica, and read their password anew for each connection.
+"""Connections to Redis that leave a server that became a replica, and read the password anew for each connection.
 
-redis-py keeps a connection for as long as it works. Behind an address that moves (a Service, a DNS name) the old master
-goes on answering after a failover, as a replica, and refuses every write: such a connection is closed here, and the
-command is repeated over a new one, which leads to the new master. A command that a replica refuses has changed nothing.
+redis-py keeps a working connection for ever. Behind an address that moves (a Service, a DNS name) the old master goes
+on answering after a failover, as a replica, and refuses every write: such a connection is closed here, and the command
+is repeated over a new one, which leads to the new master. A command that a replica refuses has changed nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ReplicaError(ConnectionError):
 
 
 class _Leaving(AbstractConnection):
-    """A connection that is closed when its server turns out to be a replica."""
+    """A connection that is closed when the server turns out to be a replica."""
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         """The next response.
@@ -66,7 +66,7 @@ class _Leaving(AbstractConnection):
             raise ReplicaError from error
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's own
-        """Authenticates, selects the database, and gives the connection its name where this account may do that."""
+        """Authenticates, selects the database, and names the connection if the account may."""
         super().on_connect_check_health(check_health)
         try:
             self.send_command("CLIENT", "SETNAME", CLIENT_NAME, check_health=False)  # type: ignore[no-untyped-call] # redis-py
@@ -96,7 +96,7 @@ class LeavingMasterTlsConnection(_Leaving, SentinelManagedSSLConnection):
 
 
 class FileCredentials(CredentialProvider):
-    """A user and the password in a file, which is read for each connection: so it may be changed while programs run.
+    """A user and the password in a file, which is read for each connection and so may change while programs run.
 
     Args:
         path: of the file; blanks and line ends around the password are no part of it.
@@ -108,7 +108,7 @@ class FileCredentials(CredentialProvider):
         self._user = user
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """The credentials as they are now.
+        """The current credentials.
 
         Raises:
             AuthenticationError: the file cannot be read, or is empty.
@@ -127,10 +127,10 @@ class NamedSentinel(Sentinel):
     """Sentinels whose errors are sentences."""
 
     def discover_master(self, service_name: str) -> Any:
-        """Where the master is.
+        """The master's address.
 
         Raises:
-            MasterNotFoundError: no sentinel tells; the message says what each of them did.
+            MasterNotFoundError: no sentinel names a master; the message names the result of each.
         """
         try:
             return super().discover_master(service_name)  # type: ignore[no-untyped-call] # redis-py
@@ -154,10 +154,10 @@ class NamedSentinel(Sentinel):
 
 
 class LazyCluster:
-    """A cluster that is asked for its nodes when it is first used: it may be down when a server starts.
+    """A cluster whose nodes are looked up on first use: the cluster may be down when a server starts.
 
     Args:
-        nodes: of which any may tell the others.
+        nodes: initial nodes, any of which may name the others.
         options: for redis-py.
     """
 

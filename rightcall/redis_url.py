@@ -77,11 +77,11 @@ OPTIONS: Final[dict[str, Callable[[str], Any]]] = {
     "max_connections": int,
     "protocol": int,
 }
-"""What may stand behind ``?``, and what reads its value."""
+"""The options behind ``?``, with the parser of each value."""
 SENTINEL_OPTIONS: Final[dict[str, Callable[[str], Any]]] = {
     f"{_SENTINEL}{name}": read for name, read in {**_CREDENTIALS, **_TLS_OPTIONS, "ssl": _yes}.items()
 }
-"""The same of sentinels; ``sentinel_ssl`` has them asked over TLS."""
+"""The options of sentinels, with the parser of each value; ``sentinel_ssl`` selects TLS."""
 
 
 class RedisUrlError(ValueError):
@@ -92,7 +92,7 @@ class RedisUrlError(ValueError):
 
 
 class _Parts(NamedTuple):
-    """What a URL says.
+    """The parts of a Redis URL.
 
     Attributes:
         kind: ``redis``, ``unix``, ``sentinel`` or ``cluster``.
@@ -112,11 +112,11 @@ class _Parts(NamedTuple):
 
 
 def open_redis(url: str, *, answer_timeout: float = _ANSWER_TIMEOUT) -> Redis:
-    """A client for a Redis URL. It connects when it is first used.
+    """A client for a Redis URL, which connects on first use.
 
     Args:
         url: in one of the forms above.
-        answer_timeout: seconds that an answer may take.
+        answer_timeout: timeout of a response, in seconds.
 
     Raises:
         RedisUrlError: the URL cannot be used.
@@ -136,10 +136,10 @@ def open_redis(url: str, *, answer_timeout: float = _ANSWER_TIMEOUT) -> Redis:
 
 
 def mistake_of(url: str, *, answer_timeout: float = _CONNECT_TIMEOUT) -> str:
-    """Asks the first server that a URL names what it is, and tells what is wrong with the URL then.
+    """Asks the first server of a URL for the mode, and names the URL's mistake.
 
     Returns:
-        The mistake, and what to write instead; empty where there is none, or nothing answers.
+        The mistake and the correction; empty without a mistake or a response.
 
     Raises:
         RedisUrlError: the URL cannot be used.
@@ -158,7 +158,7 @@ def mistake_of(url: str, *, answer_timeout: float = _CONNECT_TIMEOUT) -> str:
 
 
 def _mode(told: object) -> str:
-    """What a server says to ``HELLO`` about its mode, in either version of the protocol; empty where it does not."""
+    """The mode in a server's response to ``HELLO``, in either version of the protocol; empty without one."""
     if isinstance(told, list):
         told = dict(zip(told[::2], told[1::2], strict=False))
     mode = told.get(b"mode") if isinstance(told, dict) else None
@@ -205,10 +205,10 @@ def _open_sentinel(parts: _Parts, options: dict[str, Any]) -> Redis:
 
 
 def _read(url: str) -> _Parts:
-    """What a URL says.
+    """Parses a URL.
 
     Raises:
-        RedisUrlError: it has a mistake.
+        RedisUrlError: the URL has a mistake.
     """
     try:
         split = urlsplit(url)
@@ -252,7 +252,7 @@ def _options(split: SplitResult, kind: str, *, tls: bool) -> tuple[dict[str, Any
 
 
 def _with_credentials(options: dict[str, Any]) -> dict[str, Any]:
-    """Options in redis-py's terms: a password in a file becomes what reads it."""
+    """Options for redis-py: a password file becomes a credential provider."""
     path = options.pop("password_file", None)
     if path is None:
         return options

@@ -3,7 +3,7 @@
 AgiError
 ├── ChannelGone       the caller hung up, or Asterisk closed the connection: there is no call left to decide
 ├── AsteriskSilent    Asterisk owes a reply and sends none
-└── ProtocolError Asterisk sent an unexpected line
+└── ProtocolError     Asterisk sent an unexpected line
     └── BrokenValue   a channel variable holds what no telephone dials: a line break, or bytes that are no text
 """
 

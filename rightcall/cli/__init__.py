@@ -36,7 +36,7 @@ _OURS: Final = frozenset({"pdp", "loader", "rightcall"})
 
 
 class Commands(click.RichGroup):
-    """The commands, each imported when it is used: a question does not wait for what the loader needs."""
+    """The commands, each imported on use: ``check`` does not wait for the loader's dependencies."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of the help."""
@@ -59,7 +59,7 @@ class Commands(click.RichGroup):
 
 
 def _not_installed(name: str, missing: str) -> click.Command:
-    """A command that says how to get what it needs; the client library is installed without most of them."""
+    """A command that names the extra to install; the client library needs few of the dependencies."""
     advice = f"rightcall {name} needs {missing}, which is not installed; run: pip install 'rightcall[all]'"
 
     @command()

@@ -34,7 +34,7 @@ class Command(click.RichCommand):
     """A command whose errors are one line with a remedy, and whose exit codes are ``ExitCode``."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command and turns what it raises into a message and an exit code."""
+        """Runs the command and turns exceptions into a message and an exit code."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, Exit, click.Abort, BrokenPipeError):
@@ -56,7 +56,7 @@ class Command(click.RichCommand):
 
 
 def command(*examples: str) -> Callable[[Decorated], click.RichCommand]:
-    """Makes a ``Command`` from a function; its help is the function's docstring, then the examples as they stand."""
+    """Makes a ``Command`` from a function; the help is the function's docstring, then the examples verbatim."""
 
     def made(function: Decorated) -> click.RichCommand:
         text = inspect.cleandoc(function.__doc__ or "")
@@ -68,7 +68,7 @@ def command(*examples: str) -> Callable[[Decorated], click.RichCommand]:
 
 
 def option(name: str, *names: str, **attributes: object) -> Callable[[Decorated], Decorated]:
-    """An option whose environment variable is its name in capitals, behind ``RIGHTCALL_``."""
+    """An option whose environment variable is ``RIGHTCALL_`` and the name in capitals."""
     variable = "RIGHTCALL_" + name.removeprefix("--").replace("-", "_").upper()
     attributes.setdefault("show_default", attributes.get("default") not in (None, "", False))
     attributes.setdefault("envvar", variable)
@@ -76,10 +76,10 @@ def option(name: str, *names: str, **attributes: object) -> Callable[[Decorated]
 
 
 def one_of(ctx: click.Context, *names: str) -> str:
-    """Which one of these options was given; one of the command line prevails over one of the environment.
+    """The given one of several options; the command line prevails over the environment.
 
     Returns:
-        Its parameter's name; empty where none was given.
+        The parameter's name; empty if none was given.
 
     Raises:
         UsageError: more than one was given in the same place.
@@ -115,7 +115,7 @@ def _complain(*lines: str | tuple[str, str]) -> None:
 
 
 def _log_failure(ctx: click.Context, message: str, code: ExitCode) -> None:
-    """Whoever reads standard error as JSON, line by line, gets the last line as all others."""
+    """Logs the error as JSON, so that every line on standard error is JSON."""
     import structlog  # noqa: PLC0415 - a question to a server would wait for it in vain
 
     from rightcall.programs import logs  # noqa: PLC0415 - likewise

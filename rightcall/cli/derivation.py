@@ -21,7 +21,7 @@ _STAGE_RESULTS = {
 
 
 def derivation(call: Call, explanation: Explanation) -> Branch:
-    """The whole derivation of an answer."""
+    """The whole derivation of an answer, as a tree."""
     answer = explanation.answer
     tree = Branch(Text.assemble(decision_text(answer.decision), explanation.summary.removeprefix(answer.decision.name)))
     tree.branch(_known("caller", call.caller, known=explanation.caller_known))

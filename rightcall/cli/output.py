@@ -1,8 +1,7 @@
-"""What commands print: colours where a person looks, plain text in a pipe, JSON where a program asks for it.
+"""The output of commands: colours on a terminal, plain text in a pipe, JSON on request.
 
-Names, patterns and messages come from outside. Everything that is printed for people goes through here, and no
-character of it that is not printable reaches a terminal: a newline in a name forges no line, an escape sequence clears
-no screen.
+Names, patterns and messages come from outside. All output for people goes through here, and no unprintable character
+reaches a terminal: a newline in a name forges no line, an escape sequence clears no screen.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from rightcall.client.values import Permission
 
 _JSON_ESCAPED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-"""What JSON admits as it is, and a terminal takes for orders: more control characters, and marks of direction."""
+"""Characters that JSON leaves unescaped and terminals interpret: more control characters, and marks of direction."""
 
 _UNLIMITED = 1000
 """Columns."""
@@ -37,7 +36,7 @@ DECISION_STYLES = {Decision.ALLOW: "bold green", Decision.DENY: "bold red", Deci
 
 
 def escaped(text: str | Text) -> Text:
-    """A text in which each character that is not printable is written as Python escapes it."""
+    """A text with each unprintable character as Python's escape."""
     whole = Text(text) if isinstance(text, str) else text
     if whole.plain.isprintable():
         return whole
@@ -62,7 +61,7 @@ class Branch(Tree):
         super().__init__(escaped(label), guide_style="dim")
 
     def branch(self, label: str | Text) -> Branch:
-        """Adds a branch, and gives it."""
+        """Adds a branch, and returns that branch."""
         child = Branch(label)
         self.children.append(child)
         return child
@@ -75,12 +74,12 @@ def _cell(cell: str | Text | Sequence[str | Text]) -> Text:
 
 
 def say(line: str | Text) -> None:
-    """Prints a line for people, on standard output. It is not broken: whoever searches a pipe wants it whole."""
+    """Prints a line for people, on standard output, unbroken: a search in a pipe needs whole lines."""
     Console(highlight=False).print(escaped(line), soft_wrap=True)
 
 
 def draw(what: Grid | Branch) -> None:
-    """Prints a drawing for people, on standard output; as wide as it needs to be where no terminal sets a limit."""
+    """Prints a drawing for people, on standard output; in full width if no terminal sets a limit."""
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(what)
@@ -110,7 +109,7 @@ def _code(found: re.Match[str]) -> str:
 
 
 def plain(value: object) -> object:
-    """A value as JSON has it: dataclasses by field, enumerations by their words, times in ISO format."""
+    """A value for JSON: dataclasses by field, enumerations by word, times in ISO format."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):
@@ -125,12 +124,12 @@ def plain(value: object) -> object:
 
 
 def decision_text(decision: Decision) -> Text:
-    """A decision, in its colour."""
+    """A decision, coloured."""
     return Text(decision.name, style=DECISION_STYLES[decision])
 
 
 def permission_text(permission: Permission | None) -> str:
-    """A permission as sentences name it."""
+    """A permission's name in sentences."""
     if permission is None:
         return "no permission"
     return f"permission {permission.id}" + (f" ({permission.name})" if permission.name else "")

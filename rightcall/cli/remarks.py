@@ -1,4 +1,4 @@
-"""What is wrong with definitions, in forms that people and programs read: text, JSON, SARIF, annotations of GitHub."""
+"""Faults and mistakes of definitions as text, JSON, SARIF, and annotations of GitHub."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _ALSO_FAULTS = {"no-pattern", "no-association"}
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A mistake of meaning, and where it stands.
+    """A mistake of meaning, with the place.
 
     Attributes:
-        tenant: the name of its tenant.
-        place: its file and line, as far as they are known.
+        tenant: the tenant's name.
+        place: file and line, as far as known.
         mistake: the mistake.
-        reason: why it is ignored; empty: it is not.
+        reason: the reason for ignoring the mistake; empty: not ignored.
     """
 
     tenant: str
@@ -50,16 +50,16 @@ class Remark:
 
     @property
     def shown(self) -> bool:
-        """Whether people are told: it is not meant, and no fault says the same."""
+        """Whether to report the mistake: not ignored, and not reported by a fault."""
         return not self.reason and self.mistake.code not in _ALSO_FAULTS
 
     @property
     def serious(self) -> bool:
-        """Whether it does much harm, and is not meant."""
+        """Whether the mistake does much harm, and is not ignored."""
         return not self.reason and self.mistake.rank <= SERIOUS
 
     def line(self) -> Text:
-        """For people: rank, place, tenant, code, what is wrong, what to do."""
+        """Text for people: rank, place, tenant, code, mistake, remedy."""
         origin = ":".join(str(part) for part in self.place if part)
         within = ": ".join(part for part in (origin, f"tenant {self.tenant}" if self.tenant else "") if part)
         rank = self.mistake.rank

@@ -1,4 +1,4 @@
-"""One request and its response with the metadata that follow it: where the two kinds of channel differ."""
+"""One request, the response, and the trailing metadata: the difference between the two kinds of channel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def exchange(
     method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, seconds: float
 ) -> tuple[ResponseT, Metadata | None]:
-    """The response, and the metadata that follow it.
+    """The response, and the trailing metadata.
 
     Raises:
         grpc.RpcError: there is no response.

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 1.0
-"""Seconds. Somebody is waiting for a dial tone, so an answer later than this is none."""
+"""Default timeout in seconds. A caller is waiting for a dial tone, so a later answer is of no use."""
 MAX_BATCH = 1000
-"""Questions that a server takes at once."""
+"""Maximum number of questions in one request."""
 
 HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 HEALTH_SERVING = b"\x08\x01"
@@ -85,14 +85,14 @@ def credentials(
     key_file: str | os.PathLike[str] | None = None,
     token: str | Callable[[], str] | None = None,
 ) -> grpc.ChannelCredentials | None:
-    """What to connect with; None: without TLS.
+    """The channel credentials; None: without TLS.
 
     Args:
         tls: whether to use TLS.
-        ca_file: PEM file of the authorities to trust; implies ``tls``. None: those that gRPC brings.
+        ca_file: PEM file of the authorities to trust; implies ``tls``. None: gRPC's own.
         certificate_file: PEM file of the client's own certificate chain; implies ``tls``.
-        key_file: PEM file of its private key.
-        token: sent with each question, or called for it each time.
+        key_file: PEM file of the certificate's private key.
+        token: sent with each question, or a function that returns the token of each question.
 
     Raises:
         OSError: a file cannot be read.
@@ -117,7 +117,7 @@ class _Bearer(grpc.AuthMetadataPlugin):
         self._token = token
 
     def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
-        """Hands the token over, or what went wrong with it."""
+        """Passes on the token, or the error of obtaining one."""
         del context
         try:
             token = self._token if isinstance(self._token, str) else self._token()

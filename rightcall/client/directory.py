@@ -1,4 +1,4 @@
-"""The questions that are asked the other way round, for both clients: who may dial this, and what may this one dial?"""
+"""Reverse questions, for both clients: the callers who may dial an extension, and the extensions of a caller."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from rightcall.client.errors import RightcallError
 
 REPORT_TIMEOUT = 10.0
-"""Seconds that a report may take where nothing else is said: nobody waits for a dial tone."""
+"""Default timeout of a report, in seconds: no caller waits for a dial tone."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerDecision:
-    """A user, and what ``check`` would answer to it.
+    """A user, and the answer of ``check`` for this caller.
 
     Attributes:
         caller: the user's UUID.
-        decision: what to do with its call.
+        decision: the decision on the user's call.
         stage: the stage that decides.
         permission: the permission that decides; None in the stage NONE.
     """
@@ -40,11 +40,11 @@ class CallerDecision:
 
 @dataclass(frozen=True, slots=True)
 class CallerPage:
-    """Some of a tenant's users, with what is decided for each.
+    """A page of a tenant's users, with the decision for each.
 
     Attributes:
         callers: sorted by UUID.
-        tenant: the tenant whose users they are.
+        tenant: the users' tenant.
         revision: the state of the rules that decides; one for all pages of an answer.
         outcall_known: whether the outcall is one of that tenant's; False without one.
         more: on the last page, whether the limit left callers out; ask for those after the last one.
@@ -59,12 +59,12 @@ class CallerPage:
 
 @dataclass(frozen=True, slots=True)
 class ReachPattern:
-    """Some extensions, as a pattern, and one of them.
+    """A set of extensions, as a pattern, with a sample.
 
     Attributes:
         pattern: as in a call permission; beyond that, ``?`` is one character of any kind, ``[^…]`` one that is not
             listed, and ``{…}`` any number of what stands in the braces, or none.
-        sample: an extension that matches it.
+        sample: an extension that matches the pattern.
     """
 
     pattern: str
@@ -76,7 +76,7 @@ class Reach:
     """All extensions with one answer.
 
     Attributes:
-        decision: what ``check`` would answer; None: this for some of them, that for others.
+        decision: the answer of ``check``; None: different ones within the set.
         stage: the stage that decides; None unless permissions were to be told apart.
         permission: the permission that decides; None in the stage NONE, and unless permissions were to be told apart.
         patterns: sorted; no extension matches two of them, nor one of another reach.
@@ -90,11 +90,11 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Reaches:
-    """What a caller may dial: every extension matches one pattern of one reach.
+    """The extensions that a caller may dial: every extension matches one pattern of one reach.
 
     Attributes:
         reaches: by decision; the one without any comes last.
-        truncated: whether there is one without: more patterns, or more work, than one answer may have.
+        truncated: whether there is a reach without a decision: more patterns, or more work, than one answer may have.
         tenant: the tenant whose rules decide; empty where the call belongs to none.
         revision: the state of the rules that decides.
         caller_known: whether the caller is a user of that tenant.
@@ -112,10 +112,10 @@ class Reaches:
 def callers_request(
     extension: str, outcall: str, tenant: str, decisions: Iterable[Decision], after: str, limit: int
 ) -> v1.ListCallersRequest:
-    """The message that asks who may dial ``extension``.
+    """The request for the callers that may dial ``extension``.
 
     Raises:
-        InvalidCall: it cannot be sent.
+        InvalidCall: the request cannot be sent.
     """
     try:
         return v1.ListCallersRequest(
@@ -135,10 +135,10 @@ def callers_request(
 def reach_request(
     caller: str, outcall: str, tenant: str, max_patterns: int, *, by_permission: bool
 ) -> v1.ListReachRequest:
-    """The message that asks what ``caller`` may dial.
+    """The request for the extensions that ``caller`` may dial.
 
     Raises:
-        InvalidCall: it cannot be sent.
+        InvalidCall: the request cannot be sent.
     """
     try:
         return v1.ListReachRequest(

@@ -1,4 +1,4 @@
-"""Who may dial what, asked of a server: the blocking client's part, made by ``make client``."""
+"""Questions about callers and reach: the blocking client's part, made by ``make client``."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class DirectoryQuestions:
         limit: int = 0,
         timeout: float = REPORT_TIMEOUT,
     ) -> Iterator[CallerPage]:
-        """Who may dial ``extension``: every user of a tenant with what is decided, page by page as they come.
+        """Yields every user of a tenant with the decision about dialling ``extension``, page by page.
 
-        Nothing is asked before the first page is. Errors are raised where pages are taken.
+        The request is sent when the first page is taken. Errors are raised when pages are taken.
 
         Args:
-            extension: what is dialled, 1 to 128 printable characters.
+            extension: the dialled extension, 1 to 128 printable characters.
             outcall: the id of the outgoing call; empty: the call leaves through none.
             tenant: the tenant's UUID; empty: the outcall's, else the only one that the server has.
-            decisions: only users for whom one of these is decided; empty: all.
+            decisions: only users with one of these decisions; empty: all.
             after: only users whose UUIDs come behind this one.
-            limit: at most so many users; 0: all.
-            timeout: seconds that the whole answer may take.
+            limit: maximum number of users; 0: all.
+            timeout: seconds for the whole answer.
 
         Raises:
             QuestionError: the question is at fault.
@@ -78,15 +78,15 @@ class DirectoryQuestions:
         max_patterns: int = 0,
         timeout: float = REPORT_TIMEOUT,
     ) -> Reaches:
-        """What ``caller`` may dial through ``outcall``, as patterns by what is decided.
+        """The extensions that ``caller`` may dial through ``outcall``, as patterns by decision.
 
         Args:
             caller: the UUID of the user who calls; empty: only the outcall's permissions apply.
             outcall: the id of the outgoing call; empty: the call leaves through none.
             tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
             by_permission: whether to tell apart which permission decides.
-            max_patterns: at most so many patterns, up to 10,000; 0: 1,000.
-            timeout: seconds that it may take.
+            max_patterns: maximum number of patterns, up to 10,000; 0: 1,000.
+            timeout: seconds for the request.
 
         Raises:
             QuestionError: the question is at fault.

@@ -2,17 +2,17 @@
 
 RightcallError
 ├── QuestionError          the question is at fault: asking again gets the same error
-│   ├── InvalidCall        what was asked is no call: an empty extension, say
+│   ├── InvalidCall        the question is no valid call: an empty extension, say
 │   ├── UnknownTenant      a tenant was named that the server does not know
-│   ├── NotAllowed         the server does not know this client, or does not let it ask that
+│   ├── NotAllowed         the server does not know this client, or does not permit the question
 │   └── ChallengeOver      the challenge has expired, or opened a call before
 ├── NoAnswer               there is no answer now, and there may be one later
 │   ├── Unreachable        no server answers at the target
 │   ├── NotReady           the server has loaded no rules yet
 │   ├── TenantClosed       the tenant's definitions have never been free of faults where the server could see them
-│   ├── RulesBehind        the server's rules are older than the question asks for
+│   ├── RulesBehind        the server's rules are older than the question requires
 │   └── DeadlineExceeded   the time allowed ran out
-└── ServerError            the server failed, or answered what this client does not understand
+└── ServerError            the server failed, or its answer is unknown to this client
 
 A DENY is an answer, never an error.
 """
@@ -29,7 +29,7 @@ class QuestionError(RightcallError):
 
 
 class InvalidCall(QuestionError):
-    """What was asked is no call. The message says what to send instead."""
+    """The question is no valid call. The message names the valid form."""
 
 
 class UnknownTenant(QuestionError):
@@ -37,7 +37,7 @@ class UnknownTenant(QuestionError):
 
 
 class NotAllowed(QuestionError):
-    """The server does not know this client, or does not let it ask that. It does not tell what it would accept."""
+    """The server does not know this client, or does not permit the question. The message hides what is accepted."""
 
 
 class ChallengeOver(QuestionError):
@@ -72,14 +72,14 @@ class TenantClosed(NoAnswer):
 
 
 class RulesBehind(NoAnswer):
-    """The server's rules are older than the question asks for; they may be on their way."""
+    """The server's rules are older than the question requires; newer ones may be on the way."""
 
 
 class DeadlineExceeded(NoAnswer):
     """The time allowed ran out.
 
     Attributes:
-        target: who was asked.
+        target: the server's target.
     """
 
     def __init__(self, target: str, seconds: float) -> None:

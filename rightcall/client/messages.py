@@ -53,10 +53,10 @@ DECISION_ID_KEY = "rightcall-decision-id"
 """The trailing metadata that name a response's entry in the decision log."""
 
 NOT_READY = "no rules are loaded yet"
-"""How a server without rules begins its message; it has the status of a server that is not there at all."""
+"""The beginning of the message of a server without rules; the status is that of an unreachable server."""
 
 NOT_COUNTED = "passwords cannot be checked now"
-"""Likewise a server that cannot count attempts."""
+"""The beginning of the message of a server that cannot count attempts; the status is that of an unreachable server."""
 
 
 def emergency_test(numbers: Iterable[str]) -> Callable[[str], bool]:
@@ -71,13 +71,13 @@ def emergency_test(numbers: Iterable[str]) -> Callable[[str], bool]:
 
 
 EMERGENCY = Answer(Decision.ALLOW, Stage.EMERGENCY, None, "", "", reason=Reason.EMERGENCY)
-"""The answer to a call of an emergency number where no server answers."""
+"""The answer to a call of an emergency number when no server answers."""
 
 CLOSED = " is closed: its definitions have "
-"""In the message of a server about a tenant without good rules; it has the status of rules that are behind."""
+"""Part of the message about a tenant without good rules; the status is that of rules that are behind."""
 
 MISSING = "no tenant that is loaded here claims this call"
-"""How a server begins its message that does not know all tenants."""
+"""The beginning of the message of a server that does not know all tenants."""
 
 _SAID: dict[grpc.StatusCode, type[RightcallError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidCall,
@@ -87,16 +87,16 @@ _SAID: dict[grpc.StatusCode, type[RightcallError]] = {
     grpc.StatusCode.UNAUTHENTICATED: NotAllowed,
     grpc.StatusCode.PERMISSION_DENIED: NotAllowed,
 }
-"""Statuses whose message says it all."""
+"""Errors made of the message alone, by status."""
 _STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def to_request(call: Call) -> CheckCallRequest:
-    """The message that asks ``call``.
+    """The request for ``call``.
 
     Raises:
-        InvalidCall: it holds text that has no UTF-8 form, or a number that is no revision's.
-        TypeError: what should be text is something else.
+        InvalidCall: a text has no UTF-8 form, or a number is not a revision's.
+        TypeError: a text field is not text.
     """
     for name in _TEXTS:
         _check_text(name, getattr(call, name))
@@ -120,7 +120,7 @@ _TEXTS = ("caller", "extension", "outcall", "tenant", "forwarded_by")
 
 
 def _check_text(name: str, value: object) -> None:
-    """Rejects what is no text: None would pass for nothing, and nothing for a caller without permissions."""
+    """Rejects a value that is not text: None would pass for empty, and empty for a caller without permissions."""
     if isinstance(value, str):
         return
     if isinstance(value, int) and not isinstance(value, bool):
@@ -129,10 +129,10 @@ def _check_text(name: str, value: object) -> None:
 
 
 def to_challenge_request(challenge: str, password: str) -> AnswerChallengeRequest:
-    """The message that answers a challenge.
+    """The request that answers a challenge.
 
     Raises:
-        InvalidCall: it holds text that has no UTF-8 form.
+        InvalidCall: a text has no UTF-8 form.
     """
     try:
         return AnswerChallengeRequest(challenge=challenge, password=password)
@@ -145,7 +145,7 @@ def to_challenge_answer(response: v1.AnswerChallengeResponse) -> ChallengeAnswer
     """The answer in a response.
 
     Raises:
-        ServerError: it is one that this client does not know.
+        ServerError: the answer is unknown to this client.
     """
     return ChallengeAnswer(
         decision=member(Decision, response.decision),
@@ -156,10 +156,10 @@ def to_challenge_answer(response: v1.AnswerChallengeResponse) -> ChallengeAnswer
 
 
 def to_question(identity: str, call: Call) -> StreamCheckCallsRequest:
-    """The message that asks ``call`` in a stream.
+    """The request for ``call`` in a stream.
 
     Raises:
-        InvalidCall: it cannot be sent.
+        InvalidCall: the call cannot be sent.
     """
     request = to_request(call)
     try:
@@ -176,10 +176,10 @@ def to_tagged(target: str, response: v1.StreamCheckCallsResponse) -> tuple[str, 
 
 
 def to_answer(response: v1.CheckCallResponse, decision_id: str = "") -> Answer:
-    """The answer in a response, which has an entry in the server's decision log if that keeps one.
+    """The answer in a response, with an entry in the server's decision log, if there is a log.
 
     Raises:
-        ServerError: it is one that this client does not know.
+        ServerError: the answer is unknown to this client.
     """
     permission = to_permission(response.permission) if response.HasField("permission") else None
     return Answer(
@@ -201,7 +201,7 @@ def decision_id(trailing: Iterable[tuple[str, str | bytes]] | None) -> str:
 
 
 def to_answers(target: str, response: v1.CheckCallsResponse, asked: int) -> list[Answer | RightcallError]:
-    """The answers in a response, or for each that is at fault the error that it would have raised alone."""
+    """The answers in a response; for each faulty question the error that the question alone would have raised."""
     if len(response.answers) != asked:
         raise ServerError(f"{target} gave {len(response.answers)} answers to {asked} questions; see the server's log")
     return [
@@ -234,12 +234,12 @@ def to_status(response: v1.GetStatusResponse) -> Status:
 
 
 def to_error(target: str, status: int, message: str, seconds: float) -> RightcallError:
-    """What a gRPC status other than OK means to whoever asked.
+    """The client's error for a gRPC status other than OK.
 
     Args:
-        target: who was asked.
-        status: its number.
-        message: what came with it.
+        target: the server's target.
+        status: the status's number.
+        message: the status's message.
         seconds: the time that was allowed.
     """
     code = _STATUSES.get(status, grpc.StatusCode.UNKNOWN)

@@ -1,4 +1,4 @@
-"""What a client asks and what it is answered: plain, immutable values. What each means: docs/semantics.md."""
+"""The questions and answers of a client: plain, immutable values. Their meaning: docs/semantics.md."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Reason(IntEnum):
     UNKNOWN_CALLER = 4
     UNKNOWN_OUTCALL = 5
     CHALLENGE_UNANSWERABLE = 6
-    """A password is asked for, and the call is forwarded, so that the one who knows it is not on the line."""
+    """A password is required, and the call is forwarded, so the person who knows the password is not on the line."""
 
 
 class Mode(IntEnum):
-    """Whether a permission allows or denies what it matches. Numbers and names are the API's (``MODE_…``)."""
+    """Whether a permission allows or denies matching extensions. Numbers and names are the API's (``MODE_…``)."""
 
     ALLOW = 1
     DENY = 2
@@ -79,13 +79,13 @@ class Call:
     """A question: may ``caller`` dial ``extension`` through ``outcall``?
 
     Attributes:
-        extension: what was dialled, 1 to 128 printable characters.
+        extension: the dialled extension, 1 to 128 printable characters.
         caller: the user who calls, a UUID or an alias; empty: only the outcall's permissions apply.
         outcall: the id of the outgoing call; empty: the call leaves through none.
         tenant: the tenant's UUID; empty: the caller's own tenant, else the outcall's.
-        at_least_revision: number of the oldest revision to be answered by; 0: whatever there is.
+        at_least_revision: number of the oldest revision that may decide; 0: any.
         forwarded_by: the user whose forward or transfer sends the call on, as ``caller``; that user's permissions
-            decide then. Empty: it is not sent on.
+            decide then. Empty: not forwarded.
     """
 
     extension: str
@@ -98,7 +98,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A call permission, as its administrator knows it."""
+    """A call permission, with the administrator's id and name."""
 
     id: str
     name: str
@@ -106,16 +106,16 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was decided.
+    """The answer to a question.
 
     Attributes:
-        decision: what to do with the call.
+        decision: the decision on the call.
         stage: the stage that decided.
         permission: the permission that decided; None in the stages NONE, EMERGENCY and POLICY.
         revision: the state of the rules that decided; empty where the call belongs to no tenant.
-        challenge: with CHALLENGE, what ``answer_challenge`` takes; empty where the server cannot check passwords.
-        decision_id: of its entry in the server's decision log; empty where the server keeps none, and for one of many.
-        reason: why, in one word.
+        challenge: with CHALLENGE, the token for ``answer_challenge``; empty if the server cannot check passwords.
+        decision_id: id of the entry in the server's decision log; empty without a log, and for one of many.
+        reason: the reason, in one word.
         caller_known: whether the caller, or the user who forwards the call, is a user of the tenant.
         outcall_known: whether the outcall is one of the tenant's.
     """
@@ -136,7 +136,7 @@ class Answer:
         return self.decision is Decision.ALLOW
 
     def __bool__(self) -> NoReturn:
-        """Nothing: an answer that denies is an object as well, so its truth would let every call through.
+        """Rejects use as a truth value: an answer that denies is an object as well, and would let every call through.
 
         Raises:
             TypeError: always.
@@ -180,14 +180,14 @@ def _no_truth() -> TypeError:
 
 @dataclass(frozen=True, slots=True)
 class ClosestPattern:
-    """A pattern that does not match, and how far it gets.
+    """A pattern that does not match, with the position of the failure.
 
     Attributes:
-        pattern: as its administrator wrote it.
-        position: the first character of the form, counted from 1, where it fails; one more than the form has: the
-            pattern asks for more.
-        expected: what it accepts there, as in a pattern; empty: nothing more.
-        form: what it was held against: the extension, or a form of it.
+        pattern: as written by the administrator.
+        position: the first character of the form, counted from 1, that does not match; one more than the length: the
+            pattern requires more.
+        expected: the accepted characters there, as in a pattern; empty: nothing more.
+        form: the compared text: the extension, or a form of the extension.
     """
 
     pattern: str
@@ -198,19 +198,19 @@ class ClosestPattern:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One permission that a stage looked at, and what came of it.
+    """One permission that a stage looked at, with the result.
 
     Attributes:
-        permission: which one.
+        permission: the permission.
         mode: whether it allows or denies.
-        has_password: whether a password opens it.
-        result: what came of it.
-        matched_patterns: its patterns that match the extension, whether or not it takes part.
-        group_id: the group through which it applies, in the stage GROUP.
+        has_password: whether a password opens the permission.
+        result: the permission's part in the decision.
+        matched_patterns: the patterns that match the extension, even if the permission takes no part.
+        group_id: the group through which the permission applies, in the stage GROUP.
         group_name: that group's name.
         reason: one sentence.
-        closest: where none of its patterns matches, the one that comes closest; None where it has none.
-        matched_form: what the first pattern that matches matches: the extension, or a form of it.
+        closest: if no pattern matches, the one that comes closest; None without patterns.
+        matched_form: the text that the first matching pattern matches: the extension, or a form of the extension.
     """
 
     permission: Permission
@@ -227,7 +227,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class StageExplanation:
-    """One stage, what came of it, and its candidates, those that matched first."""
+    """One stage, the result, and the candidates, matching ones first."""
 
     stage: Stage
     result: StageResult
@@ -240,13 +240,13 @@ class Explanation:
     """An answer with its derivation.
 
     Attributes:
-        answer: what ``check`` answers.
+        answer: the answer of ``check``.
         tenant: the tenant whose rules decided; empty where the call belongs to none.
         caller_known: whether the caller is a user of that tenant.
         outcall_known: whether the outcall is one of that tenant's.
-        stages: USER, GROUP and OUTCALL, in the order in which they are looked at.
+        stages: USER, GROUP and OUTCALL, in the order of evaluation.
         summary: one sentence.
-        forms: what rules were matched against, where the tenant says how it dials.
+        forms: the forms that rules were matched against, for a tenant with dialling.
     """
 
     answer: Answer
@@ -260,20 +260,20 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class TenantStatus:
-    """What a server holds of one tenant.
+    """The state of one tenant on a server.
 
     Attributes:
-        tenant: its UUID.
-        name: its name.
+        tenant: the tenant's UUID.
+        name: the tenant's name.
         revision: as in every answer.
-        number: the revision's number; it rises with every publication.
+        number: the revision's number, which rises with every publication.
         compiled_at: when the loader compiled it, in UTC.
         loaded_at: when the server began to answer from it, in UTC.
-        users: how many users it has.
-        groups: how many groups.
-        outcalls: how many outgoing calls.
-        permissions: how many call permissions.
-        patterns: how many distinct patterns.
+        users: number of users.
+        groups: number of groups.
+        outcalls: number of outgoing calls.
+        permissions: number of call permissions.
+        patterns: number of distinct patterns.
         bytes: size of the compiled rules in memory.
         loaded_from: ``redis``, ``definitions``, or ``disk`` as long as Redis has not confirmed it.
     """
@@ -295,12 +295,12 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a server holds.
+    """The rules that a server holds.
 
     Attributes:
-        version: of the server.
-        source: where its rules come from, without credentials.
-        source_error: what its last attempt to follow the source came to; empty where it succeeded.
+        version: the server's version.
+        source: the source of the rules, without credentials.
+        source_error: the error of the last attempt to follow the source; empty after a success.
         tenants: sorted by UUID.
     """
 

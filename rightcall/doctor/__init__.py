@@ -1,4 +1,4 @@
-"""Looks at a deployment from where it is used, finds what is wrong, and says what to do. It changes nothing.
+"""Checks of a deployment from a client's place: read-only, each fault with a remedy.
 
-``checks`` has the list of what is looked at, ``run`` looks, ``rightcall doctor`` prints.
+``checks`` lists the checks, ``run`` runs all, ``rightcall doctor`` prints.
 """

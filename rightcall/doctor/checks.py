@@ -1,4 +1,4 @@
-"""All checks, in the order in which they make sense, and what each needs to be worth a look."""
+"""All checks in a sensible order, with the prerequisites of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Part = TypeVar("_Part")
 
 
 class Deployment(NamedTuple):
-    """The parts of a deployment that can be looked at; None: nobody said where it is."""
+    """The parts of a deployment that can be checked; None: no address given."""
 
     server: ServerPart | None = None
     http: HttpPart | None = None
@@ -35,12 +35,12 @@ class Deployment(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One thing to look at.
+    """One check.
 
     Attributes:
-        name: what people and programs know it by.
-        look: looks.
-        needs: names of checks without whose success there is nothing to look at.
+        name: the check's name for people and programs.
+        look: runs the check.
+        needs: names of checks that must succeed first.
     """
 
     name: str
@@ -127,4 +127,4 @@ CHECKS: Final = (
     Check("rules served", _agreement, ("Redis credentials", "server credentials")),
     Check("versions", _versions),
 )
-"""Names begin with what they belong to."""
+"""All checks; a name begins with the part that the check belongs to."""

@@ -7,25 +7,25 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How well it is."""
+    """The verdict of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and something about it will hurt or already does a little."""
+    """The part works, with a fault that does or will do harm."""
     FAILURE = "failure"
-    """It does not work."""
+    """The part does not work."""
     SKIPPED = "skipped"
-    """Nobody looked."""
+    """The check was not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found.
+    """The finding of a check.
 
     Attributes:
-        verdict: how well it is.
-        seen: what was seen, or why nobody looked. It holds no secret.
-        advice: of a warning or a failure, what to do.
+        verdict: the verdict.
+        seen: the observation, or the reason for skipping. Holds no secret.
+        advice: the remedy of a warning or a failure.
     """
 
     verdict: Verdict
@@ -34,21 +34,21 @@ class Finding:
 
 
 class NotExamined(Exception):
-    """There is nothing to look at, or nobody may look; the message says why."""
+    """There is nothing to check, or no right to; the message names the reason."""
 
 
 def ok(seen: str) -> Finding:
-    """It is well."""
+    """The finding of a part in order."""
     return Finding(Verdict.OK, seen)
 
 
 def warning(seen: str, advice: str) -> Finding:
-    """It works, but see to it."""
+    """The finding of a part that works, with a warning."""
     return Finding(Verdict.WARNING, seen, advice)
 
 
 def failure(seen: str, advice: str) -> Finding:
-    """It does not work."""
+    """The finding of a part that does not work."""
     return Finding(Verdict.FAILURE, seen, advice)
 
 

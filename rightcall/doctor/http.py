@@ -28,14 +28,14 @@ LOST_SECONDS: Final = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer.
+    """An HTTP response.
 
     Attributes:
-        status: its number.
+        status: the status code.
         text: the body.
-        date: the time by the clock over there, in Unix time, cut to a second; None: it did not say.
-        before: by our clock, when it was asked for.
-        after: by our clock, when it had come.
+        date: the server's clock, in Unix time, cut to a second; None: no ``Date`` header.
+        before: time of the request, by the local clock.
+        after: time of the response, by the local clock.
     """
 
     status: int
@@ -46,15 +46,15 @@ class Page:
 
 
 class HttpPart:
-    """What answers at an HTTP port.
+    """A program at an HTTP port.
 
     Args:
-        address: ``HOST:PORT``, or a URL where it speaks HTTPS.
-        ca_file: authorities to trust; None: those of the system.
-        seconds: that an answer may take.
+        address: ``HOST:PORT``, or a URL for HTTPS.
+        ca_file: authorities to trust; None: the system's.
+        seconds: timeout of a response.
 
     Raises:
-        ListenError: it is neither.
+        ListenError: the address is neither.
     """
 
     def __init__(self, address: str, ca_file: str | None, seconds: float) -> None:
@@ -66,7 +66,7 @@ class HttpPart:
         """A page.
 
         Raises:
-            HTTPError: there is no answer.
+            HTTPError: there is no response.
         """
         before = time.time()
         answer = self._pool.request("GET", f"{self.url}{path}")
@@ -75,10 +75,10 @@ class HttpPart:
 
     @cached_property
     def ready(self) -> Page:
-        """What ``/readyz`` says.
+        """The response of ``/readyz``.
 
         Raises:
-            HTTPError: there is no answer.
+            HTTPError: there is no response.
         """
         return self.get("/readyz")
 
@@ -87,7 +87,7 @@ class HttpPart:
         """The samples of ``/metrics``: by name, then by the labels' values.
 
         Raises:
-            NotExamined: they cannot be had.
+            NotExamined: the metrics cannot be read.
         """
         try:
             page = self.get("/metrics")
@@ -109,10 +109,10 @@ class HttpPart:
 
     @property
     def version(self) -> str:
-        """Of the program behind it.
+        """The version of the program at the port.
 
         Raises:
-            NotExamined: it does not say.
+            NotExamined: the program does not report a version.
         """
         labels = next(iter(self.metrics.get("rightcall_build_info", {})), ("",))
         if not labels[0]:
@@ -140,7 +140,7 @@ def check_ready(part: HttpPart) -> Finding:
 
 
 def check_contact(part: HttpPart) -> Finding:
-    """How long ago the server last reached the source of its rules."""
+    """Checks the age of the server's last contact with the source of rules."""
     age = part.value("rightcall_source_contact_age_seconds")
     if age is None:
         raise NotExamined("there is no such metric: it is no server's port")
@@ -181,7 +181,7 @@ def check_offset(page: Page, whose: str) -> Finding:
 
 
 def offset(least: float, most: float, whose: str) -> Finding:
-    """What a clock's lead over ours means, of which is known between what bounds it is; in seconds."""
+    """The finding about a clock's lead over the local clock, given bounds in seconds."""
     lead = 0.0 if least <= 0 <= most else min(least, most, key=abs)
     if abs(lead) <= CLOCK_SECONDS:
         return ok("as ours, as nearly as can be told" if not lead else f"{lead:+.1f} s from ours")

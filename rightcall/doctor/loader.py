@@ -1,4 +1,4 @@
-"""What a loader's metrics tell of it, and of the definitions that it reads."""
+"""Checks of a loader and the definitions, by the loader's metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LATE_SECONDS: Final = 900.0
 
 
 def check_lead(loader: HttpPart) -> Finding:
-    """Whether it leads, and when a cycle last did what it could."""
+    """Checks whether the loader leads, and the time of the last good cycle."""
     leading = loader.value("rightcall_loader_leading")
     if leading is None:
         raise NotExamined("there is no such metric: it is no loader's port")
@@ -51,7 +51,7 @@ def check_held_back(loader: HttpPart) -> Finding:
 
 
 def check_pinned(loader: HttpPart) -> Finding:
-    """Whether tenants stay at a revision whatever their definitions say."""
+    """Checks for pinned tenants, which stay at a revision despite changed definitions."""
     count = int(_while_leading(loader, "rightcall_loader_pinned_tenants").get((), 0))
     if count:
         return warning(counted(count, "tenant"), "their edits do not arrive; end it with: rightcall unpin TENANT")

@@ -1,4 +1,4 @@
-"""The way to a server: its name, its port, TLS and certificates on both sides, and proxies."""
+"""The connection to a server: name, port, TLS and certificates on both sides, and proxies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WARNED_DAYS: Final = 14
 """Before the end of a certificate."""
 _PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
-"""In the order in which gRPC looks at them."""
+"""The variables of proxies, in gRPC's order."""
 _EXCEPTIONS: Final = ("no_grpc_proxy", "no_proxy")
 
 
@@ -63,7 +63,7 @@ def check_reached(place: Place) -> Finding:
 
 
 def check_tls(server: ServerPart) -> Finding:
-    """Whether TLS is spoken, for this name, by somebody whom we trust."""
+    """Checks that TLS works, with a trusted certificate for this name."""
     place = server.place
     if not server.tls:
         return _without_tls(place)
@@ -115,7 +115,7 @@ def _shown(server: ServerPart) -> Shown:
 
 
 def check_client_certificate(server: ServerPart) -> Finding:
-    """Whether the server takes our certificate, and until when it is good."""
+    """Checks that the server accepts the client's certificate, and the certificate's expiry."""
     if not server.tls:
         raise NotExamined("TLS is not used")
     path = server.files.certificate_file

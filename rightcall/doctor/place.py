@@ -1,4 +1,4 @@
-"""Where something listens: what its name stands for, whether it can be reached, and what it shows over TLS."""
+"""A listening address: resolution of the name, reachability, and the TLS handshake."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HTTP2 = "h2"
 _GRPC_PORT = 443
 """What gRPC takes where a target names no port."""
 _SETTLE_SECONDS = 1.0
-"""A server that takes a connection says so within this time, as HTTP/2 has it; one that does not, hangs up."""
+"""Seconds in which a server that accepts the client sends HTTP/2's first frame; another one hangs up."""
 
 
 class TlsFiles(NamedTuple):
@@ -36,14 +36,14 @@ class TlsFiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What came of a TLS handshake.
+    """The result of a TLS handshake.
 
     Attributes:
-        certificate: the server's own; None where the handshake did not get that far.
-        protocol: what was agreed on for the bytes inside, such as ``h2``; None: nothing was.
+        certificate: the server's certificate; None if the handshake ended earlier.
+        protocol: the negotiated application protocol, such as ``h2``; None: none.
         version: of TLS, as in ``TLSv1.3``.
-        distrust: why the certificate is not trusted; empty where it is.
-        refusal: why the server hung up after the handshake; empty where it did not.
+        distrust: why the certificate is not trusted; empty for a trusted one.
+        refusal: why the server hung up after the handshake; empty if the connection stayed.
     """
 
     certificate: x509.Certificate | None
@@ -58,10 +58,10 @@ class Place:
 
     Args:
         target: ``HOST:PORT``, ``dns:///HOST:PORT``, ``unix:PATH``, or something else that gRPC understands.
-        seconds: that each step may take.
+        seconds: timeout of each step.
 
     Raises:
-        ListenError: it looks like a host and a port, and is none.
+        ListenError: the target resembles a host and a port, and is invalid.
     """
 
     def __init__(self, target: str, seconds: float) -> None:
@@ -80,10 +80,10 @@ class Place:
 
     @cached_property
     def addresses(self) -> list[tuple[socket.AddressFamily, Any]]:
-        """What it stands for.
+        """Resolves the name to addresses.
 
         Raises:
-            OSError: nobody knows the name.
+            OSError: the name cannot be resolved.
         """
         if self.path:
             return [(socket.AF_UNIX, self.path)]
@@ -92,7 +92,7 @@ class Place:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is on this machine, so that nobody else can listen in between."""
+        """Whether the address is on this machine, so that no other machine can listen in between."""
         if self.path:
             return True
         hosts = [str(address[0]) for _, address in self.addresses]
@@ -114,14 +114,14 @@ class Place:
         return connection
 
     def handshake(self, files: TlsFiles, *, protocol: str = "") -> Shown:
-        """Connects over TLS, and again without trusting where that fails because of the certificate.
+        """Connects over TLS; after a failure of the certificate again, without verification.
 
         Args:
-            files: with what.
-            protocol: to ask for, such as ``HTTP2``.
+            files: the certificate files.
+            protocol: the requested protocol, such as ``HTTP2``.
 
         Raises:
-            OSError: there is no TLS to be had there (``ssl.SSLError``), or nobody.
+            OSError: no TLS there (``ssl.SSLError``), or no server.
         """
         try:
             return self._shake(_context(files, protocol), protocol)
@@ -132,7 +132,7 @@ class Place:
             return Shown(shown.certificate, shown.protocol, shown.version, distrust, shown.refusal)
 
     def speaks_tls(self) -> bool:
-        """Whether what listens there answers a TLS handshake, whoever it is."""
+        """Whether the listener completes a TLS handshake, trusted or not."""
         try:
             self._shake(_context(TlsFiles(), HTTP2, trusting=True), "")
         except OSError:
@@ -171,10 +171,10 @@ class Place:
 
 
 def place_of(target: str, seconds: float) -> Place | None:
-    """The place that a target of gRPC names; None where gRPC alone knows what it means.
+    """The address of a gRPC target; None for a target that only gRPC can resolve.
 
     Raises:
-        ListenError: it looks like a host and a port, and is none.
+        ListenError: the target resembles a host and a port, and is invalid.
     """
     scheme, _, rest = target.partition(":")
     asks_another = scheme == "dns" and rest.startswith("//") and not rest.startswith("///")
@@ -185,7 +185,7 @@ def place_of(target: str, seconds: float) -> Place | None:
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:
-    """Whom a certificate is for."""
+    """The names that a certificate is for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -194,11 +194,11 @@ def names_of(certificate: x509.Certificate) -> list[str]:
 
 
 def certificates_in(path: str) -> Iterator[x509.Certificate]:
-    """Those of a PEM file.
+    """The certificates of a PEM file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is none.
+        OSError: the file cannot be read.
+        ValueError: the file is not PEM with certificates.
     """
     yield from x509.load_pem_x509_certificates(Path(path).read_bytes())
 

@@ -1,4 +1,4 @@
-"""Redis, as the checks see it. Everything here reads."""
+"""Redis for the checks: read-only."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ HEAD_SIZE: Final = 12
 
 
 class Pointers(NamedTuple):
-    """What stands in the hash of pointers.
+    """The content of the hash of pointers.
 
     Attributes:
-        good: by tenant; those of tenants that are gone among them.
-        bad: by tenant, why its pointer cannot be used.
+        good: the pointers by tenant, including removed tenants.
+        bad: why a pointer cannot be used, by tenant.
     """
 
     good: dict[str, Pointer]
@@ -50,11 +50,11 @@ class RedisPart:
     Args:
         url: as ``rightcall.redis_url`` says.
         scope: deployment and prefix of every key.
-        secrets: the deployment's keys; none: signatures are not looked at.
-        seconds: that an answer may take.
+        secrets: the deployment's keys; none: signatures are not checked.
+        seconds: timeout of a response.
 
     Attributes:
-        name: as people are told, without credentials.
+        name: the server's name in messages, without credentials.
 
     Raises:
         RedisUrlError: the URL cannot be read.
@@ -76,20 +76,20 @@ class RedisPart:
 
     @property
     def is_several(self) -> bool:
-        """Whether there is more than one address to it."""
+        """Whether the URL has more than one address."""
         return "+" in self._url.scheme
 
     @property
     def is_cluster(self) -> bool:
-        """Whether it is a cluster."""
+        """Whether the URL is a cluster's."""
         return self._url.scheme.endswith("cluster")
 
     @property
     def place(self) -> Place:
-        """Where it listens.
+        """The address of the only server.
 
         Raises:
-            NotExamined: there is more than one place.
+            NotExamined: there is more than one address.
         """
         if self._url.scheme == "unix":
             return Place(f"unix:{self._url.path}", self._seconds)
@@ -105,7 +105,7 @@ class RedisPart:
 
     @cached_property
     def trouble(self) -> Exception | None:
-        """What came of connecting to it first; None: it answers."""
+        """The error of the first connection; None: Redis responds."""
         try:
             self._client.ping()
         except NoPermissionError:
@@ -116,17 +116,17 @@ class RedisPart:
 
     @property
     def refused(self) -> bool:
-        """Whether it answers, and does not take the credentials."""
+        """Whether Redis responds and rejects the credentials."""
         trouble = self.trouble
         return isinstance(trouble, AuthenticationError) or (
             isinstance(trouble, ResponseError) and str(trouble).startswith(("NOAUTH", "WRONGPASS"))
         )
 
     def information(self, section: str) -> dict[str, Mapping[str, Any]]:
-        """A section of ``INFO``, by the node that tells it.
+        """A section of ``INFO``, by node.
 
         Raises:
-            NotExamined: this account may not ask.
+            NotExamined: this account lacks the right.
         """
         try:
             if self.is_cluster:
@@ -138,27 +138,27 @@ class RedisPart:
 
     @cached_property
     def user(self) -> str:
-        """The account.
+        """The account of the connection.
 
         Raises:
-            NotExamined: it may not ask who it is, or this Redis has no accounts.
+            NotExamined: the account may not ask for the own name, or this Redis has no accounts.
         """
         return self._asked("ACL WHOAMI")
 
     def may(self, *command: str) -> str:
-        """What Redis would say to a command of this account, which is not run; empty: that it may.
+        """The error that a command of this account would get, without running the command; empty: permitted.
 
         Raises:
-            NotExamined: the account may not ask that.
+            NotExamined: the account lacks the right to ask.
         """
         answer = self._asked("ACL DRYRUN", self.user, *command)
         return "" if answer == "OK" else answer
 
     def pointers(self) -> Pointers:
-        """The pointers as they are now.
+        """The current pointers.
 
         Raises:
-            RedisError: they cannot be read.
+            RedisError: Redis cannot be read.
         """
         found = cast("dict[bytes, bytes]", self._client.hgetall(self.keys.pointers))
         pointers = Pointers({}, {})
@@ -172,18 +172,18 @@ class RedisPart:
 
     @cached_property
     def first_pointers(self) -> Pointers:
-        """The pointers as they were when they were looked at first.
+        """The pointers at the first reading.
 
         Raises:
-            RedisError: they cannot be read.
+            RedisError: Redis cannot be read.
         """
         return self.pointers()
 
     def heads(self, pointers: Sequence[Pointer]) -> list[bytes]:
-        """How the snapshots begin that these point to; empty of one that is not there.
+        """The first bytes of the snapshots of these pointers; empty for a missing snapshot.
 
         Raises:
-            RedisError: they cannot be read.
+            RedisError: Redis cannot be read.
         """
         heads: list[bytes] = []
         for start in range(0, len(pointers), _BATCH):
@@ -194,20 +194,20 @@ class RedisPart:
         return heads
 
     def leader(self) -> tuple[str, int]:
-        """Who holds the lease, empty for nobody, and for how many milliseconds still, -1 for ever.
+        """The holder of the lease, empty without one, and the milliseconds left, -1 for ever.
 
         Raises:
-            RedisError: it cannot be read.
+            RedisError: the lease cannot be read.
         """
         holder = cast("bytes | None", self._client.get(self.keys.leader)) or b""
         left = self._client.pttl(self.keys.leader)
         return holder.partition(b" ")[2].decode("utf-8", "replace"), left
 
     def clock(self) -> tuple[float, float, float]:
-        """Our time before, its time, and our time after, in Unix time.
+        """The local time before, the time of Redis, and the local time after, in Unix time.
 
         Raises:
-            RedisError: it does not tell.
+            RedisError: Redis does not report the time.
         """
         before = time.time()
         seconds, microseconds = self._client.time()

@@ -1,4 +1,4 @@
-"""What is published in a Redis: is it whole, signed, led, and what the server answers from?"""
+"""Checks of the rules published in a Redis: whole, signed, led by a loader, and followed by the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HEAD: Final = struct.Struct("<8sI")
 _LOOKS: Final = 4
 _PAUSE_SECONDS: Final = 0.3
-"""An edit that is on its way from Redis to the server is there after that."""
+"""Seconds before comparing again: an edit on the way from Redis to the server has arrived by then."""
 
 
 def check_pointers(redis: RedisPart) -> Finding:
@@ -82,7 +82,7 @@ def check_leader(redis: RedisPart) -> Finding:
 
 
 def check_agreement(redis: RedisPart, server: ServerPart) -> Finding:
-    """Whether the server answers from what is published here."""
+    """Checks that the server decides by the revisions published here."""
     status = server.status
     if status.source.startswith("definitions "):
         raise NotExamined("the server reads definitions itself, and follows no Redis")

@@ -1,4 +1,4 @@
-"""Whether a Redis is one to publish to: reached, let in, encrypted, a master, keeping what it is given."""
+"""Checks that a Redis is fit for publishing: reachable, credentials accepted, encrypted, a master, durable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MIB: Final = 2**20
 
 
 def check_reached(redis: RedisPart) -> Finding:
-    """Whether it answers at all."""
+    """Checks that Redis responds."""
     if redis.tls and not redis.is_several and _stays_silent(redis):
         return failure(f"{redis.name}: no answer to TLS", "use redis:// if it does not speak TLS; or it hangs")
     trouble = redis.trouble
@@ -38,7 +38,7 @@ def check_reached(redis: RedisPart) -> Finding:
 
 
 def _stays_silent(redis: RedisPart) -> bool:
-    """Whether nothing comes of TLS: what does not speak it takes that for half a command, and waits for the rest."""
+    """Whether TLS gets no response: a server without TLS takes the handshake for half a command, and waits."""
     try:
         redis.place.handshake(redis.files)
     except OSError as error:  # any other the client will meet as well, and say so
@@ -47,7 +47,7 @@ def _stays_silent(redis: RedisPart) -> bool:
 
 
 def check_credentials(redis: RedisPart) -> Finding:
-    """Whether it takes user and password."""
+    """Checks that Redis accepts user and password."""
     if redis.refused:
         return failure("refused", "check user and password in the Redis URL; escape special characters as %XX")
     try:
@@ -70,7 +70,7 @@ def check_encryption(redis: RedisPart) -> Finding:
 
 
 def check_role(redis: RedisPart) -> Finding:
-    """Whether it can be published to."""
+    """Checks that the server accepts writes."""
     roles = {node: str(info.get("role")) for node, info in redis.information("replication").items()}
     replicas = [node for node, role in roles.items() if role != "master"]
     if replicas:
@@ -80,7 +80,7 @@ def check_role(redis: RedisPart) -> Finding:
 
 
 def check_memory(redis: RedisPart) -> Finding:
-    """Whether it keeps what it is given, and has room for more."""
+    """Checks that Redis evicts nothing, and has room."""
     for node, info in redis.information("memory").items():
         policy, most, used = str(info.get("maxmemory_policy")), int(info["maxmemory"]), int(info["used_memory"])
         if policy != "noeviction":
@@ -93,7 +93,7 @@ def check_memory(redis: RedisPart) -> Finding:
 
 
 def check_persistence(redis: RedisPart) -> Finding:
-    """Whether it can save what it holds, where it shall."""
+    """Checks that Redis can save, if configured to."""
     log = False
     for node, info in redis.information("persistence").items():
         if info.get("rdb_last_bgsave_status") == "err" or info.get("aof_last_write_status") == "err":
@@ -167,7 +167,7 @@ def _rights(redis: RedisPart, commands: tuple[tuple[str, ...], ...], whose: str)
 
 
 def check_clock(redis: RedisPart) -> Finding:
-    """Whether its clock agrees with ours."""
+    """Checks the clock of Redis against the local one."""
     try:
         before, theirs, after = redis.clock()
     except RedisError as error:

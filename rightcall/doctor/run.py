@@ -1,4 +1,4 @@
-"""Runs the checks one after the other, none for longer than it may take, and none that depends on one that failed."""
+"""Runs the checks one after the other, each with a time limit, and none whose prerequisite failed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a check.
+    """The result of a check.
 
     Attributes:
-        check: its name.
-        verdict: how well it is.
-        seen: what was seen, or why nobody looked.
-        advice: of a warning or a failure, what to do.
+        check: the check's name.
+        verdict: the verdict.
+        seen: the observation, or the reason for skipping.
+        advice: the remedy of a warning or a failure.
     """
 
     check: str
@@ -39,15 +39,15 @@ class Result:
 
 
 def examine(deployment: Deployment, seconds: float, checks: Sequence[Check] = CHECKS) -> Iterator[Result]:
-    """Looks at a deployment.
+    """Runs the checks of a deployment.
 
     Args:
-        deployment: where its parts are.
-        seconds: that each check may take.
-        checks: what to look at; a check comes behind those that it needs.
+        deployment: the addresses of the parts.
+        seconds: time limit of each check.
+        checks: the checks to run; prerequisites come first.
 
     Yields:
-        What came of each, as soon as it is known.
+        Each result, as soon as known.
     """
     roots: dict[str, str] = {}
     """Of each check that failed, or had nothing to look at because of a failure: the one that failed."""
@@ -60,7 +60,7 @@ def examine(deployment: Deployment, seconds: float, checks: Sequence[Check] = CH
 
 
 def _limited(check: Check, deployment: Deployment, seconds: float) -> Finding:
-    """What a check comes to, in a thread of its own: resolving a name, for one, knows no deadline."""
+    """Runs a check in a separate thread: resolving a name, for one, has no deadline."""
     found: SimpleQueue[Finding] = SimpleQueue()
     threading.Thread(target=lambda: found.put(_looked(check, deployment)), name=check.name, daemon=True).start()
     try:

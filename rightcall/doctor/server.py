@@ -1,4 +1,4 @@
-"""The gRPC port of a server: may it be asked, what does it hold, how fast does it answer?"""
+"""The gRPC port of a server: access, rules, and latency."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _LONGEST_DETAILS: Final = 300
 
 
 class ServerPart:
-    """A server, and with what it is asked.
+    """A server, with the options of the connection.
 
     Args:
-        target: ``HOST:PORT``, ``unix:PATH`` or what else gRPC understands.
+        target: ``HOST:PORT``, ``unix:PATH`` or any other target of gRPC.
         connection: as of ``rightcall.Client``: tls, ca_file, certificate_file, key_file, token.
-        seconds: that an answer may take.
+        seconds: timeout of a response.
 
     Attributes:
         tls: whether TLS is used.
-        files: the files that it is used with.
+        files: the files for TLS.
 
     Raises:
-        ListenError: the target looks like a host and a port, and is none.
+        ListenError: the target resembles a host and a port, and is invalid.
         OSError: a file cannot be read.
         ValueError: the options contradict each other.
     """
@@ -65,10 +65,10 @@ class ServerPart:
 
     @property
     def place(self) -> Place:
-        """Where it listens.
+        """The address of the server.
 
         Raises:
-            NotExamined: gRPC alone knows.
+            NotExamined: only gRPC can resolve the target.
         """
         if self._place is None:
             raise NotExamined("gRPC alone knows where that is")
@@ -76,11 +76,11 @@ class ServerPart:
 
     @property
     def token(self) -> str:
-        """What is sent with each question; empty: nothing is.
+        """The token sent with each request; empty: none.
 
         Raises:
-            OSError: its file cannot be read.
-            ValueError: its file holds no token.
+            OSError: the token's file cannot be read.
+            ValueError: the file holds no token.
         """
         return (self._token if isinstance(self._token, str) else self._token()) if self._token else ""
 
@@ -88,7 +88,7 @@ class ServerPart:
         """A service's state by name, such as SERVING.
 
         Raises:
-            grpc.RpcError: there is no answer.
+            grpc.RpcError: there is no response.
         """
         answer = self._health.Check(  # type: ignore[attr-defined] # made at run time
             HealthCheckRequest(service=service), timeout=self.seconds
@@ -96,27 +96,27 @@ class ServerPart:
         return HealthCheckResponse.ServingStatus.Name(answer.status)
 
     def ask_nothing(self) -> None:
-        """A question to the decision service that holds no calls, so that it decides and counts none.
+        """Sends a request without calls to the decision service, which decides and counts none.
 
         Raises:
-            grpc.RpcError: it may not be asked.
+            grpc.RpcError: the request is rejected.
         """
         self._decisions.CheckCalls(v1.CheckCallsRequest(), timeout=self.seconds)
 
     def fetch_status(self) -> v1.GetStatusResponse:
-        """What it holds now.
+        """The rules that the server holds now.
 
         Raises:
-            grpc.RpcError: it does not tell.
+            grpc.RpcError: the server does not report them.
         """
         return self._directory.GetStatus(v1.GetStatusRequest(), timeout=self.seconds)
 
     @cached_property
     def status(self) -> v1.GetStatusResponse:
-        """What it held when it was asked first.
+        """The rules that the server held at the first request.
 
         Raises:
-            NotExamined: it does not tell.
+            NotExamined: the server does not report them.
         """
         try:
             return self.fetch_status()
@@ -140,7 +140,7 @@ def told(error: grpc.RpcError) -> str:
 
 
 def check_answers(server: ServerPart) -> Finding:
-    """Whether a Rightcall server answers there."""
+    """Checks that a Rightcall server responds at the target."""
     try:
         for service in SERVICES:
             server.health(service)
@@ -162,7 +162,7 @@ def check_health(server: ServerPart) -> Finding:
 
 
 def check_token(server: ServerPart) -> Finding:
-    """Whether the token that is to be sent can be read; nobody has asked the server about it yet."""
+    """Checks that the token to be sent can be read; the server is not asked."""
     try:
         token = server.token
     except (OSError, ValueError) as error:
@@ -174,7 +174,7 @@ def check_token(server: ServerPart) -> Finding:
 
 
 def check_credentials(server: ServerPart) -> Finding:
-    """Whether the server knows who asks."""
+    """Checks that the server knows this client."""
     token = server.token
     what = "the token" if token else "the certificate" if server.files.certificate_file else "no credentials"
     try:
@@ -219,7 +219,7 @@ def _time(seconds: float) -> str:
 
 
 def check_tenants(server: ServerPart) -> Finding:
-    """Whether it holds rules, and how many."""
+    """Checks that the server holds rules, and reports the number of tenants."""
     tenants = server.status.tenants
     if not tenants:
         advice = "start a loader, and check --redis, --redis-prefix and the definitions; see RightcallNotServing"
@@ -239,7 +239,7 @@ def check_tenants(server: ServerPart) -> Finding:
 
 
 def check_source(server: ServerPart) -> Finding:
-    """Whether it follows its source, and has its rules from there rather than from its disk."""
+    """Checks that the server follows the source, with rules from there rather than from disk."""
     status = server.status
     source = status.source or "not shown to this client"
     if status.source_error:
@@ -253,7 +253,7 @@ def check_source(server: ServerPart) -> Finding:
 
 
 def check_latency(server: ServerPart) -> Finding:
-    """How long a question takes there and back; the connection stands already."""
+    """Measures the round trip of a request over an open connection."""
     taken = []
     try:
         server.ask_nothing()

@@ -17,10 +17,10 @@ _RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def check_versions(found: Mapping[str, str]) -> Finding:
-    """Whether programs are of one release, or at least in an order in which they understand each other.
+    """Checks that programs are of one release, or at least in an order of compatible releases.
 
     Args:
-        found: the version of each program that told one, by what it is called: ``server``, ``loader``.
+        found: the versions of programs by name: ``server``, ``loader``; without programs that report none.
     """
     if not found:
         raise NotExamined("nothing told its version")

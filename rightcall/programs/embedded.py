@@ -31,11 +31,11 @@ _SECRET_SIZE = 32
 
 
 class CurrentPublisher:
-    """Publishes into the current snapshots of this very process, and keeps them on disk where there is a store.
+    """Publishes into the current snapshots of this very process, and into the store on disk, if any.
 
     Args:
-        current: where rules become current.
-        metrics: counts what was loaded.
+        current: the snapshots of this process.
+        metrics: counts loads.
         secret: the key that snapshots and pointers are signed with.
         store: keeps the last good rules; None: nothing is kept.
     """
@@ -50,14 +50,14 @@ class CurrentPublisher:
         self._store = store
 
     def standing(self) -> Mapping[str, Standing]:
-        """What this process answers from."""
+        """The published states in this process."""
         return {held.snapshot.tenant: _standing(held.snapshot) for held in self._current.held()}
 
     def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
-        """Nothing lies between here and what answers that a tenant could be lost in."""
+        """Does nothing: no tenant can be lost between loader and server in one process."""
 
     def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
-        """Opens the snapshot and makes it current."""
+        """Opens the snapshot and makes that current."""
         del standing
         snapshot = decode(blob)
         self._current.replace(snapshot, "definitions", snapshot.compiled_at)
@@ -74,17 +74,17 @@ class CurrentPublisher:
 
 
 class EmbeddedLoader:
-    """Keeps the current snapshots the same as a source, in a thread of its own.
+    """Keeps the current snapshots equal to a source, in a separate thread.
 
     Args:
-        source: where the rules come from.
-        current: where they become current.
-        metrics: counts what was loaded and what was at fault.
+        source: the source of the definitions.
+        current: the snapshots of this process.
+        metrics: counts loads and faults.
         password_override: where a user's own password replaces a permission's.
         secret: the key that passwords are hashed with; None: one that lives and dies with this process.
-        store: keeps the last good rules on disk, and has them at the start; None: nothing is kept.
+        store: keeps the last good rules on disk for the next start; None: nothing is kept.
         isolate_faults: as of ``Synchronizer``.
-        synchronizer: makes what runs the cycles.
+        synchronizer: makes the synchronizer that runs the cycles.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class EmbeddedLoader:
         self._thread: threading.Thread | None = None
 
     def load(self) -> SyncReport:
-        """Loads once, now: first what was kept, then what the source says."""
+        """Loads once, now: first the kept rules, then the source."""
         for pointer, snapshot, error in self._store.load(self._current.memory) if self._store else ():
             if error is not None:
                 self._metrics.reload("disk", "failure", "unusable")
@@ -130,7 +130,7 @@ class EmbeddedLoader:
         return report
 
     def start(self, on_report: Callable[[SyncReport], None]) -> None:
-        """Loads again whenever the source changes, and tells what came of it where anything did."""
+        """Loads again whenever the source changes, and reports news."""
 
         def note(report: SyncReport) -> None:
             if self._note(report):
@@ -142,13 +142,13 @@ class EmbeddedLoader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends watching. What is loaded stays."""
+        """Ends watching. Loaded rules stay."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
     def _note(self, report: SyncReport) -> bool:
-        """Counts a report and tells whether it says anything that the one before did not."""
+        """Counts a report and returns whether the report holds news."""
         problem = report.error or "; ".join(map(str, report.errors[:1]))
         if len(report.errors) > 1:
             problem += f" (and {len(report.errors) - 1} more)"

@@ -1,4 +1,4 @@
-"""How a program ends: its exit code, and the message when it fails."""
+"""The end of a program: the exit code, and the message of a failure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command's exit tells the program that called it."""
+    """The exit codes of commands."""
 
     DONE = 0
-    """Done; of a question: the call is allowed."""
+    """Done; for a check: the call is allowed."""
     NOT_ALLOWED = 1
     """The call is denied, or a password is asked for; of a comparison or a test: what it was told to fail on."""
     USAGE = 2
@@ -28,9 +28,9 @@ class Failure(Exception):
     """Ends a command with a message and an exit code.
 
     Args:
-        message: what failed, and what to do.
+        message: the failure and the remedy.
         code: the exit code.
-        details: lines for people that come before the message, such as the faults that it speaks of.
+        details: lines for people before the message, such as the faults.
     """
 
     def __init__(self, message: str, code: ExitCode, details: tuple[str, ...] = ()) -> None:

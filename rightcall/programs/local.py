@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 _SECRET_SIZE = 32
 _KEY_FILE = "key"
-"""In a state directory; it holds what only this machine's own definitions hold in the clear."""
+"""The key's file in a state directory, whose content this machine's definitions hold in the clear anyway."""
 
 
 def kept_secret(directory: Path) -> bytes:
-    """The key of a state directory, made for it where there is none: what it keeps is to be read again after a restart.
+    """The key of a state directory, created if missing: kept rules must be readable after a restart.
 
     Raises:
-        StateError: it cannot be read or written.
+        StateError: the file cannot be read or written.
     """
     path = directory / _KEY_FILE
     try:
@@ -66,10 +66,10 @@ class Local:
 
     Attributes:
         current: the snapshots; empty until loaded.
-        metrics: what counts.
-        loader: what loads.
-        secret: the key that passwords are hashed with; where none was given, that of the state directory, or one that
-            lives as long as this process.
+        metrics: the metrics of server and loader.
+        loader: the loader.
+        secret: the key that passwords are hashed with; if none was given, the state directory's, or a key that lives as
+            long as this process.
     """
 
     def __init__(
@@ -116,16 +116,16 @@ class Local:
         return self._source.read().tenants
 
     def close(self) -> None:
-        """Stops following the source, and closes it. What is loaded stays."""
+        """Stops following the source, and closes that. Loaded rules stay."""
         self.loader.stop()
         self._source.close()
 
 
 class LocalClient:
-    """Asks definitions as ``rightcall.Client`` asks a server; every fault in them is reported instead of an answer.
+    """Decides by definitions like ``rightcall.Client`` by a server; faults are reported instead of an answer.
 
     Attributes:
-        lookup: finds what people name in the definitions.
+        lookup: finds users, outcalls and tenants by name.
     """
 
     def __init__(self, path: str) -> None:

@@ -17,7 +17,7 @@ def configure(log_format: str, level: str) -> None:
 
     Args:
         log_format: human or json.
-        level: debug, info, warning or error; what is below it is not logged.
+        level: debug, info, warning or error; lower levels are not logged.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,

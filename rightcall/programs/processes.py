@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from pdp.workers.processes import Recruits
 
 _SWITCH_SECONDS = 0.001
-"""A thread that is busy for long lets the one that answers calls in after so long; Python itself waits for 5 ms."""
+"""Switch interval of threads: a busy one yields to the deciding one after this time; Python's default is 5 ms."""
 
 
 class Processes(NamedTuple):
-    """By what calls are answered.
+    """The processes that answer calls.
 
     Attributes:
-        transport: what speaks gRPC.
-        workers: how many processes answer.
-        recruits: those of several; they have been started.
-        tracing: traces requests; None: nobody does.
+        transport: the gRPC transport.
+        workers: number of processes.
+        recruits: the started processes, if several.
+        tracing: traces requests; None: no tracing.
     """
 
     transport: Transport
@@ -36,17 +36,17 @@ class Processes(NamedTuple):
     tracing: ServerTracing | None = None
 
     def snapshots(self, source: str) -> CurrentSnapshots:
-        """What such processes answer from; empty yet."""
+        """The snapshots for these processes, still empty."""
         from pdp.snapshots.current import CurrentSnapshots  # noqa: PLC0415 - the recruits come up meanwhile
         from pdp.workers.shared_snapshots import SharedSnapshots  # noqa: PLC0415 - likewise
 
         return SharedSnapshots(source) if self.workers > 1 else CurrentSnapshots(source)
 
     def server(self, settings: ServerSettings, current: CurrentSnapshots, metrics: Metrics, **rest: Any) -> Server:
-        """A server of such processes; ``rest`` is as of ``Server``.
+        """A server of these processes; ``rest`` is as of ``Server``.
 
         Raises:
-            Failure: they cannot do what is asked for.
+            Failure: the options are impossible for these processes.
         """
         from pdp.app import Server  # noqa: PLC0415 - likewise, and rules are read
         from pdp.errors import ListenError, TransportError  # noqa: PLC0415 - likewise

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
-    """A client for a Redis URL, and the name of that Redis as people are told: without credentials.
+    """A client for a Redis URL, and the name of that Redis in messages: without credentials.
 
     Args:
         url: as ``rightcall.redis_url`` says.
         settings: as of ``open_redis``.
 
     Raises:
-        Failure: the URL cannot be used, or leads to another kind of Redis than it says.
+        Failure: the URL is unusable, or leads to another kind of Redis than named.
     """
     from rightcall.redis_url import (  # noqa: PLC0415 - who has definitions needs no Redis
         RedisUrlError,

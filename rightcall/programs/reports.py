@@ -19,7 +19,7 @@ MOST_FAULTS = 50
 
 
 class ReportLog:
-    """Tells of one cycle after the other. It is called by one thread."""
+    """Reports one cycle after the other. For use by one thread."""
 
     def __init__(self) -> None:
         self._faults: tuple[Fault, ...] = ()

@@ -34,22 +34,22 @@ def serve_definitions(  # noqa: PLR0913 - each is an option
     state_dir: Path | None = None,
     isolate_faults: bool = False,
 ) -> None:
-    """Serves the rules of a file or directory until a signal asks for a stop; they are followed until the last answer.
+    """Serves the rules of a file or directory until a signal asks for a stop; follows changes until the last response.
 
     Args:
         settings: the server's.
         path: of the definitions.
-        processes: what answers.
+        processes: the processes that answer.
         password_override: where a user's own password replaces a permission's.
         secret: the deployment's key; None: one that lives as long as this process.
-        recheck: seconds between two looks at the definitions; None: the usual.
-        synchronizer: makes what runs the loader's cycles; None: the usual.
+        recheck: seconds between two checks of the definitions; None: the default.
+        synchronizer: makes the synchronizer that runs the loader's cycles; None: the default.
         decision_log: opens the decision log.
-        state_dir: where the last good rules are kept; None: nowhere.
+        state_dir: directory for the last good rules; None: not kept.
         isolate_faults: as of ``Synchronizer``.
 
     Raises:
-        Failure: there is nothing to serve, or no way to.
+        Failure: there are no rules, or the server cannot listen.
     """
     local = Local(
         path,

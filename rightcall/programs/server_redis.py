@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _COUNTING_TIMEOUT = 1.0
-"""Seconds; somebody who has just dialled a password waits for Redis to count the attempt."""
+"""Seconds; a caller who has just dialled a password waits for Redis to count the attempt."""
 
 
 class Trust(NamedTuple):
-    """What of Redis is believed.
+    """The conditions for trusting rules from Redis.
 
     Attributes:
-        scope: for which rules must have been published.
-        secrets: the deployment's keys, of which one must have signed them; none: no signature is asked for.
-        require_manifest: whether rules without a manifest are refused.
-        most_age: seconds after which a manifest is too old for a server that starts; 0: none is.
+        scope: deployment and prefix that rules must have been published for.
+        secrets: the deployment's keys, of which one must have signed; none: signatures are not required.
+        require_manifest: whether rules without a manifest are rejected.
+        most_age: seconds after which a manifest is too old for a starting server; 0: no limit.
     """
 
     scope: Scope
@@ -60,14 +60,14 @@ def serve_redis(
     state_dir: Path | None,
     decision_log: OpenLog,
 ) -> None:
-    """Serves the rules in a Redis until a signal asks for a stop; they are followed until the last answer.
+    """Serves the rules in a Redis until a signal asks for a stop; follows changes until the last response.
 
     Args:
         settings: the server's.
         url: of Redis.
         processes: what answers.
-        trust: what of Redis is believed.
-        recheck: seconds between two looks at all pointers; None: the usual.
+        trust: the conditions for trusting rules.
+        recheck: seconds between two checks of all pointers; None: the default.
         state_dir: where the last good rules are kept; None: nowhere.
         decision_log: opens the decision log.
 
@@ -104,10 +104,10 @@ def serve_redis(
 
 @contextmanager
 def _following(follower: Follower) -> Iterator[Future[None]]:
-    """Has it follow, beginning beside what the block does: reading large rules and making a server take a second each.
+    """Starts the follower in parallel to the block: reading large rules and making a server take a second each.
 
     Returns:
-        What tells when all that is on disk is loaded.
+        A future that is done when all rules on disk are loaded.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="stored-rules") as aside:
         begun = aside.submit(follower.start)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def opened_source(
     url: str, recheck: float | None, wazo: WazoOptions | None = None, defaults: TenantDefaults | None = None
 ) -> Source:
-    """The source that a URL names; its tenants get the defaults, if there are any.
+    """The source that a URL names, with defaults for tenants, if any.
 
     Raises:
-        Failure: there is no such kind of source, or it lacks something.
+        Failure: unknown kind of source, or a missing setting.
     """
     try:
         source = open_source(url, recheck=RECHECK_SECONDS if recheck is None else recheck, wazo=wazo)

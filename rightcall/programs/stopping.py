@@ -16,7 +16,7 @@ _ASKED = 0
 class Stopping:
     """Holds the signals that ask for a graceful stop. A second Ctrl-C ends the program at once; SIGHUP does nothing.
 
-    Make it in the main thread, once: it lasts as long as the process.
+    To be made in the main thread, once, for the life of the process.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Where spans go: OpenTelemetry's SDK and its exporter over OTLP/gRPC, set up and closed.
+"""The export of spans: sets up and closes OpenTelemetry's SDK and the exporter over OTLP/gRPC.
 
-Imported only where somebody asked for traces. What is not set here, OpenTelemetry's own variables (``OTEL_…``) set.
+Imported only for tracing. Other settings come from OpenTelemetry's own variables (``OTEL_…``).
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_E
 
 
 class TracingError(Exception):
-    """Tracing cannot be set up as it was asked for; the message says why."""
+    """Tracing cannot be set up as requested; the message names the reason."""
 
 
 class Tracing:
-    """Sends spans to a collector, from a thread of its own; nobody waits for it, and what does not fit in is dropped.
+    """Sends spans to a collector, from a separate thread; no request waits, and excess spans are dropped.
 
     Args:
-        service: what the program is called, where ``OTEL_SERVICE_NAME`` does not say otherwise.
+        service: the program's name, unless ``OTEL_SERVICE_NAME`` is set.
         endpoint: URL of the collector; empty: as ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, else the one on this machine.
         ratio: share of the traces begun here that is sent, 0 to 1; None: as ``OTEL_TRACES_SAMPLER`` says, else all.
 
@@ -81,11 +81,11 @@ class Tracing:
 
 
 class _Exporter(SpanExporter):
-    """Says once that spans cannot be sent, and once that they can again; they may be lost for hours.
+    """Logs once that spans cannot be sent, and once that sending works again; spans may be lost for hours.
 
     Args:
         exporter: sends.
-        endpoint: where to, for the log.
+        endpoint: the collector's URL, for the log.
     """
 
     def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
@@ -113,7 +113,7 @@ class _Exporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Gives up what is being sent, and sends no more."""
+        """Abandons the current export, and sends no more."""
         if self._closed.acquire(blocking=False):
             self._exporter.shutdown()
 
@@ -123,10 +123,10 @@ class _Exporter(SpanExporter):
 
 
 class _LastWords(logging.Filter):
-    """Keeps what the exporter says to itself, for the one line that is logged of an outage.
+    """Keeps the exporter's log messages, for the one line about an outage.
 
     Attributes:
-        text: what it said last.
+        text: the last message.
     """
 
     text = ""
@@ -138,7 +138,7 @@ class _LastWords(logging.Filter):
 
 
 def _resource(service: str) -> Resource:
-    """Who sends; what the environment says about it counts more."""
+    """The resource that sends; the environment takes precedence."""
     known = {
         "service.name": service,
         "service.version": version(),

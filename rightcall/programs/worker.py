@@ -6,7 +6,7 @@ import sys
 
 
 def command(log_format: str, level: str) -> tuple[str, ...]:
-    """Runs a worker that logs like its supervisor; the number of its socket is added."""
+    """Runs a worker that logs like the supervisor, with the socket's number added."""
     return sys.executable, "-m", "rightcall.programs.worker", log_format, level
 
 

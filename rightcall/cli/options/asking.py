@@ -1,4 +1,4 @@
-"""Whom a command asks: a server, or definitions without one."""
+"""The target of a command's questions: a server, or definitions without a server."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
-    """The options that say whom to ask, passed to the command as ``asked``: a client to be entered.
+    """The options of the target, passed to the command as ``asked``: a client to be entered.
 
     Args:
-        timeout: seconds that a server has to answer, where nothing else is said.
+        timeout: default of the seconds that a server has to answer.
     """
     options = (
         option("--target", metavar="HOST:PORT", show_default=DEFAULT_TARGET, help="The server to ask."),
@@ -77,12 +77,12 @@ def _local(definitions: str) -> LocalClient:
 
 
 def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
-    """The options of a command with ids where people may write names: of callers, outcalls and tenants.
+    """The options of a command with names of callers, outcalls and tenants replaced by ids.
 
-    What is not known stays as it is: the answer says so.
+    Unknown names stay unchanged: the answer reports them.
 
     Raises:
-        Failure: a caller is not known, or a name is that of several.
+        Failure: a caller is unknown, or a name is ambiguous.
     """
     from pdp.rules.analysis.lookup import UnclearError, UnknownError  # noqa: PLC0415 - as above
 
@@ -102,7 +102,7 @@ def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tenant(lookup: Lookup, params: dict[str, Any]) -> Tenant | None:
-    """The tenant that is named, else that of who asks, else the only one."""
+    """The named tenant, else the caller's, else the only one."""
     if params.get("tenant"):
         return lookup.tenant(params["tenant"])
     asker = params.get("forwarded_by") or params.get("caller") or ""

@@ -1,4 +1,4 @@
-"""What an analysis of rules assumes of the servers that decide by them."""
+"""Assumptions of an analysis of rules about the servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Assumptions:
 
     Attributes:
         emergency: the server's own emergency numbers.
-        policy: how it decides about callers and outcalls that it does not know.
+        policy: the server's policy for unknown callers and outcalls.
         override: where a user's own password replaces a permission's.
     """
 

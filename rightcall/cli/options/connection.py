@@ -63,14 +63,14 @@ def connection_options(function: Decorated) -> Decorated:
 
 
 def told(error: OSError | ValueError) -> click.UsageError:
-    """What is wrong with files or options that a client could not be made with."""
+    """The error message for files or options with which no client can be made."""
     if isinstance(error, OSError):
         return click.UsageError(f"'{error.filename}' cannot be read: {error.strerror}; name a PEM file.")
     return click.UsageError(f"{error}.")
 
 
 def _token(path: Path | None) -> str | Callable[[], str] | None:
-    """The token, or what reads it: one that expires is replaced in its file."""
+    """The token, or a function that reads the token's file: an expiring token is replaced there."""
     value = os.environ.get(_TOKEN_VARIABLE, "")
     if path is not None and value:
         raise click.UsageError(f"--token-file and {_TOKEN_VARIABLE} exclude each other; give one of them.")

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _STDOUT = "stdout"
 _REDIS_SECONDS = 2.0
-"""What Redis may take for a batch; it is not on the way of an answer, but entries wait behind it."""
+"""Seconds that Redis may take for a batch; no response waits for this, but later entries do."""
 _PANEL = "Decision log"
 
 
 def decision_log_options(function: Decorated) -> Decorated:
-    """What is logged and where to, passed to the command as ``decision_log``: what opens the log for a server."""
+    """The options of the decision log, passed to the command as ``decision_log``: opens the log for a server."""
 
     @wraps(function)
     def collected(

@@ -33,14 +33,14 @@ class _Workers(click.ParamType[int]):
     name = "workers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number that it stands for."""
+        """The number that the option's value stands for."""
         return 0 if value == _AUTO else click.IntRange(min=1).convert(value, param, ctx)
 
 
 def process_options(function: Decorated) -> Decorated:
     """``--transport`` and ``--workers``, passed to the command together as ``processes``.
 
-    The workers are started before the command: Python and what it imports take as long in each of them as here.
+    The workers are started before the command: Python and the imports take as long in each worker as here.
     """
 
     @wraps(function)

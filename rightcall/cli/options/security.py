@@ -1,4 +1,4 @@
-"""The options of ``rightcall serve`` that say who may ask, and over which connections."""
+"""The options of ``rightcall serve`` for allowed clients and connections."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 def security_options(function: Decorated) -> Decorated:
     """An option for each of ``SecuritySettings``, passed to the command as part of ``settings``.
 
-    Whatever is wrong with them ends the command with exit code 2.
+    Invalid options end the command with exit code 2.
     """
 
     @wraps(function)

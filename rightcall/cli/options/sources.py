@@ -1,4 +1,4 @@
-"""The options of a source of definitions: of a Wazo Platform, and what it does not know of its tenants."""
+"""The options of a source of definitions: of a Wazo Platform, and defaults for tenants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAZO_PASSWORD = "RIGHTCALL_WAZO_PASSWORD"  # noqa: S105 - the name of a variabl
 
 
 def tenant_default_options(function: Decorated) -> Decorated:
-    """What holds for tenants that do not say it themselves, passed to the command together as ``defaults``."""
+    """Defaults for tenants without values of their own, passed to the command together as ``defaults``."""
 
     @wraps(function)
     def collected(*, default_dialling: tuple[str, ...], default_emergency: tuple[str, ...], **params: object) -> object:
@@ -59,7 +59,7 @@ def tenant_default_options(function: Decorated) -> Decorated:
 
 
 def wazo_options(function: Decorated) -> Decorated:
-    """What a Wazo Platform source needs beside its URL, passed to the command together as ``wazo``."""
+    """The settings of a Wazo Platform beside the URL, passed to the command together as ``wazo``."""
 
     @wraps(function)
     def collected(

@@ -1,4 +1,4 @@
-"""The options of tracing. What they need is imported only where they are used."""
+"""The options of tracing. Dependencies are imported only on use."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PACKAGE = "opentelemetry"
 
 
 class Traced(NamedTuple):
-    """What traces, for whoever puts a program together; as it stands, nothing does.
+    """The tracers of a program; by default there are none.
 
     Attributes:
-        server: traces requests; None: nobody does.
-        synchronizer: makes a synchronizer that traces its cycles; None: nobody does.
+        server: traces requests; None: no tracing.
+        synchronizer: makes a synchronizer that traces cycles; None: no tracing.
     """
 
     server: ServerTracing | None = None
@@ -36,12 +36,12 @@ class Traced(NamedTuple):
 
 
 def tracing_options(service: str) -> Callable[[Decorated], Decorated]:
-    """Whether and where to, passed to the command as ``traced``; sent and closed when the command has ended.
+    """The options of tracing, passed to the command as ``traced``; spans are sent, and tracing closed, at the end.
 
-    To stand below ``log_options``, so that the log is there before it.
+    To stand below ``log_options``, so that the log exists first.
 
     Args:
-        service: what traces call the program.
+        service: the program's name in traces.
     """
 
     def decorate(function: Decorated) -> Decorated:
@@ -88,7 +88,7 @@ def _options() -> tuple[Callable[[Decorated], Decorated], ...]:
 
 @contextmanager
 def _opened(service: str, endpoint: str, ratio: float | None, *, wanted: bool) -> Iterator[Traced]:
-    """What traces until the block ends; nothing, where nobody wants it."""
+    """The tracers until the block ends; none without the options."""
     if not wanted:
         yield Traced()
         return
