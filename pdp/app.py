@@ -226,12 +226,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where the gRPC API is; the real port, once started."""
+        """The address of the gRPC API, with the real port once started."""
         return self._transport.address
 
     @property
     def http_address(self) -> str:
-        """Where metrics and health are; the real port, once started; empty where there are none."""
+        """The address of metrics and health, with the real port once started; empty without an HTTP port."""
         return self._http.address if self._http else self._settings.http
 
     def start(self) -> None:
@@ -290,7 +290,7 @@ class Server:
         self.stop()
 
     def _open_socket_file(self) -> None:
-        """Gives the file of a Unix socket the permissions that were asked for."""
+        """Sets the permissions of a Unix socket's file."""
         if self._settings.listen_mode and self._settings.listen.startswith(UNIX):
             Path(unix_path(self._settings.listen)).chmod(int(self._settings.listen_mode, 8))
 
@@ -310,7 +310,7 @@ class Server:
 
 
 def _limits_of(transport: Transport) -> MakeLimits:
-    """What makes the limits of clients: those of the core are counted in Rust and in Python together."""
+    """A function that makes the limits of clients: those of the core are counted in Rust and in Python together."""
     if transport is not Transport.CORE:
         return ClientLimits
     from pdp.transports.core.limits import CoreLimits  # noqa: PLC0415 - it may not be built
@@ -338,7 +338,7 @@ def _challenges(
 
 
 def _plain_from(emergency: EmergencyCalls, policy: Policy) -> Callable[[Snapshot], int | None]:
-    """What the core may decide by a snapshot: as of ``CoreTransport``."""
+    """The settings of plain decisions in the core, as of ``CoreTransport``."""
 
     def plain_from(snapshot: Snapshot) -> int | None:
         if snapshot.closed or snapshot.dialling is not None:

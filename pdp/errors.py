@@ -33,7 +33,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The gRPC status codes that a question can end with; numbers and names are gRPC's."""
+    """The gRPC status codes of a request; numbers and names are gRPC's."""
 
     INVALID_ARGUMENT = 3
     NOT_FOUND = 5
@@ -47,7 +47,7 @@ class Code(IntEnum):
 
 
 class ServerError(Exception):
-    """Root of what the server raises."""
+    """Root of the server's errors."""
 
 
 class ListenError(ServerError):
@@ -58,7 +58,7 @@ class ListenError(ServerError):
 
 
 class TransportError(ServerError):
-    """The transport that was asked for cannot be had, or cannot do what else was asked for; the message says which."""
+    """The chosen transport is not installed, or lacks something that other settings need; the message says which."""
 
 
 class SecurityError(ServerError):
@@ -81,7 +81,7 @@ class CallError(ServerError):
 
 
 class InvalidCall(CallError):
-    """The question itself is at fault: the same question will never get an answer."""
+    """The request itself is at fault: the same request will never get a response."""
 
     code = Code.INVALID_ARGUMENT
 
@@ -101,7 +101,7 @@ class AmbiguousOutcall(InvalidCall):
 
 
 class ForgedChallenge(InvalidCall):
-    """What came back as a challenge is none that this deployment made, or was altered."""
+    """The challenge was not made by this deployment, or was altered."""
 
     def __init__(self) -> None:
         super().__init__("this is no challenge of ours; send the one that CheckCall answered with, unchanged")
@@ -170,7 +170,7 @@ class UnknownTenant(CallError):
 
 
 class UnknownService(CallError):
-    """Health was asked for of a service that is not here."""
+    """A health check of a service that is not here."""
 
     code = Code.NOT_FOUND
 
@@ -201,7 +201,7 @@ class ClosedTenant(CallError):
 
 
 class RulesBehind(CallError):
-    """The rules here are older than the question asks for."""
+    """The rules here are older than the request demands."""
 
     code = Code.FAILED_PRECONDITION
 

@@ -1,4 +1,4 @@
-"""What can be set about a server."""
+"""Settings of a server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pdp.security.settings import SecuritySettings
 
 
 class Transport(StrEnum):
-    """What speaks gRPC."""
+    """Implementations of gRPC."""
 
     AUTO = "auto"
     """CORE where built; else NATIVE where installed, sufficient for the other settings, and reachable from this machine
@@ -24,7 +24,7 @@ class Transport(StrEnum):
 
 
 class Characters(StrEnum):
-    """What an extension may consist of."""
+    """Characters that an extension may consist of."""
 
     ANY = "any"
     """Any printable characters, as in Wazo."""

@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     _Continuation = Callable[[grpc.HandlerCallDetails], _Handler | None]
 
 _OURS: Final = "/rightcall."
-"""Probes and reflection would drown what people look for."""
+"""The prefix of traced methods: spans of probes and reflection would drown those of interest."""
 _KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 _SEVERAL: Final = ("CheckCalls", "StreamCheckCalls")
 """Methods that decide more than one call; their spans have counts in place of one decision."""
 _FAULTS: Final = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 """Statuses that are a server's fault, by the conventions; a client's mistake is no error of this span."""
 _FIRST_FAULT: Final = 500
-"""Likewise of HTTP."""
+"""HTTP statuses that are a server's fault."""
 
 
 class _Traced:
@@ -183,7 +183,7 @@ class _Interceptor(grpc.ServerInterceptor):
     def intercept_service(
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> _Handler | None:
-        """The handler, within a span; that of a call which is refused, too."""
+        """The handler, within a span; the handler of a rejected call, too."""
         at = time.time_ns()
         handler = continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_OURS):

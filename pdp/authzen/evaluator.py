@@ -27,7 +27,7 @@ _TYPES: Final = {"subject": "user", "resource": "extension"}
 _ACTION: Final = "call"
 _LARGEST_REVISION: Final = 2**63 - 1
 _ENDS_AT: Final = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
-"""By ``evaluations_semantic``, the decision after which nothing more is evaluated."""
+"""By ``evaluations_semantic``, the decision that ends the evaluations."""
 _STATUSES: Final = {3: 400, 5: 404, 7: 403, 8: 429, 9: 409, 10: 409, 13: 500, 14: 503, 16: 401}
 
 
@@ -44,10 +44,10 @@ class Evaluator:
         self._max_evaluations = max_evaluations
 
     def evaluate(self, document: object) -> dict[str, Any]:
-        """One question, one decision.
+        """One evaluation, one decision.
 
         Raises:
-            CallError: the question has no answer.
+            CallError: the evaluation has no response.
         """
         return _decision(self._decisions.check_call(_call(mapping_of(document, "the request"))))
 
@@ -115,7 +115,7 @@ def questions(document: object) -> int:
 
 
 def status(error: CallError) -> int:
-    """The HTTP status that says what a gRPC status says."""
+    """The HTTP status that corresponds to a gRPC status."""
     return _STATUSES.get(error.code, 500)
 
 

@@ -1,4 +1,4 @@
-"""AuthZEN on the HTTP port: which paths there are, and how an answer or an error goes out."""
+"""AuthZEN on the HTTP port: the paths, and the form of responses and errors."""
 
 from __future__ import annotations
 

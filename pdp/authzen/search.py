@@ -92,7 +92,7 @@ class Search:
 
 
 def _page(request: Mapping[str, Any]) -> tuple[int, str]:
-    """How many results are asked for, and after what."""
+    """The page wanted: number of results, and the start."""
     page = mapping_of(request["page"], "page") if request.get("page") is not None else {}
     limit = page.get("limit")
     if limit is None:

@@ -1,6 +1,6 @@
 """Answering a challenge: whether the digits dialled open the call.
 
-The question is decided again by the rules that are current, so an edit in between counts at once. The password is
+The request is decided again by the current rules, so an edit in between counts at once. The password is
 looked at last of all, when the attempt has been counted. Digits dialled are in no log line, metric or error.
 """
 
@@ -49,12 +49,12 @@ _PASSWORD_CHARACTERS = frozenset("0123456789*#")
 
 @dataclass(frozen=True, slots=True)
 class ChallengeAnswer:
-    """What came of a password.
+    """The result of a password.
 
     Attributes:
         decision: ALLOW or DENY.
         revision: of the rules that decided.
-        attempts_left: with DENY, how often another password may be tried now.
+        attempts_left: with DENY, the number of further attempts now.
         retry_after: with DENY, seconds of the lockout that is left; 0: the caller is not locked out.
     """
 
@@ -72,7 +72,7 @@ class Challenges:
         attempts: counts attempts.
         rules: finds the rules that decide.
         secrets: the deployment's keys; passwords were hashed with one of them.
-        emergency: tells calls to emergency numbers.
+        emergency: recognises calls to emergency numbers.
         metrics: where results of passwords are counted.
         decision_log: records the decisions, rejected requests aside; None: no log.
     """
@@ -96,7 +96,7 @@ class Challenges:
         self._metrics = metrics
         self._record = decision_log.record if decision_log is not None else None
         self.make = seal.make
-        """From a snapshot and a call to the challenge that a CHALLENGE is answered with."""
+        """Makes the challenge of a CHALLENGE, from snapshot and call."""
         self.signing = seal.signing
         """As ``ChallengeSeal.signing``."""
 
@@ -200,7 +200,7 @@ def _used() -> ChallengeOver:
 
 
 def _result(error: CallError) -> str:
-    """What the metric calls an error."""
+    """The metric's label for an error."""
     if isinstance(error, ChallengeOver):
         return "used" if error.used else "expired"
     if isinstance(error, AttemptsUnavailable):

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MEMORY_SECONDS = 24 * 3600.0
-"""How long wrong answers are remembered, and lockouts after their end."""
+"""Time for which wrong passwords, and lockouts after the end, are remembered."""
 LONGEST_LOCKOUT = 24 * 3600.0
 """Seconds to which lockouts double; a longer setting is not doubled."""
 _MOST_DOUBLINGS = 32
-"""Any lockout is the longest by then."""
+"""The number of doublings after which any lockout is the longest."""
 _TURN_ID_SIZE = 8
 _SWEEP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many attempts there are.
+    """The limits of attempts and lockouts.
 
     Attributes:
-        attempts: wrong answers until a subject is locked out; at least 1.
+        attempts: wrong passwords until a subject is locked out; at least 1.
         lockout_seconds: of the first lockout.
     """
 
@@ -101,7 +101,7 @@ class Attempts(Protocol):
             subject: as in ``take``.
             what: as in ``take``.
             nonce: as in ``take``.
-            turn: what ``take`` returned.
+            turn: the result of ``take``.
             seconds: for which the challenge is still good, and so has to be remembered.
 
         Returns:

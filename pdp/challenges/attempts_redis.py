@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _AWAY_SECONDS = 1.0
-"""For so long after a failure Redis is not asked again: each question to one that hangs holds a thread."""
+"""Seconds after a failure before Redis is called again: each command to a hanging Redis holds a thread."""
 
 # KEYS: the subject's hash, the challenge's mark. All times in milliseconds.
 _TAKE = (
@@ -123,7 +123,7 @@ class RedisAttempts:
 
 
 def _advice(error: ResponseError) -> str:
-    """What to do about what Redis says to a script."""
+    """The remedy for Redis' error on a script."""
     text = str(error)
     if "WRONGTYPE" in text:
         return "this caller's passwords are not accepted until the key is deleted; see who else writes to this Redis"

@@ -60,7 +60,7 @@ class Challenge(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """Whose attempts are counted together: the caller's, else all those of the outcall by callers unknown.
+        """The subject of attempts: the caller, else the outcall for all unknown callers together.
 
         Anybody can call himself anything, so callers that the tenant does not know count as one.
         """
@@ -87,7 +87,7 @@ class ChallengeSeal:
         return self._keys[0], self._milliseconds
 
     def make(self, snapshot: Snapshot, call: Call) -> str:
-        """A challenge for a question that ``snapshot`` answered with CHALLENGE."""
+        """A challenge for a call that ``snapshot`` decided with CHALLENGE."""
         fields = Challenge(
             tenant=snapshot.tenant,
             # What the tenant does not know has no part in the decision, and can be of any length.

@@ -36,18 +36,18 @@ MASK: Final = "x"
 _BATCH: Final = 500
 """Entries that are written together."""
 _POLL_SECONDS: Final = 0.2
-"""How long a stop may go unnoticed."""
+"""Seconds within which a stop is noticed."""
 _GATHER_SECONDS: Final = 0.01
-"""How long lines from outside of Python are gathered, so that many are written together."""
+"""Seconds for which lines from outside of Python are gathered, so that many are written together."""
 _CLOSE_SECONDS: Final = 5.0
-"""What the entries in the queue have to be written in, when the server stops."""
+"""Seconds to write the entries in the queue, when the server stops."""
 
 
 class Sink(Protocol):
-    """Where the lines go."""
+    """A destination of lines."""
 
     name: str
-    """As people are told; without credentials."""
+    """The name for people; without credentials."""
 
     def write(self, lines: Sequence[str]) -> None:
         """Writes lines, given without line ends. Any error loses these lines and no others."""
@@ -76,7 +76,7 @@ class DecisionLogSettings:
 
     Attributes:
         samples: by decision, the share of entries that is logged, 0 to 1; a decision not named: all.
-        mask: how many of the extension's last characters are hidden.
+        mask: number of the extension's last characters that are hidden.
         queue: entries that may wait to be written.
     """
 
@@ -86,7 +86,7 @@ class DecisionLogSettings:
 
 
 class _Entry(NamedTuple):
-    """What the thread that decides hands over; all else is the writer's work."""
+    """An entry from the deciding thread; all else is the writer's work."""
 
     at: float
     id: str
@@ -110,7 +110,7 @@ class DecisionLog:
     def __init__(self, sink: Sink, settings: DecisionLogSettings, metrics: Metrics) -> None:
         self._sink = sink
         self.settings = settings
-        """What is logged."""
+        """The settings of the log."""
         self._logged = metrics.logged
         self.samples = {decision: settings.samples.get(decision, 1.0) for decision in Decision}
         """By decision, the share of entries that is logged."""
@@ -165,7 +165,7 @@ class DecisionLog:
             thread.start()
 
     def stop(self) -> None:
-        """Writes what there is, for a few seconds at most, and ends."""
+        """Writes the entries in the queue, for a few seconds at most, and ends."""
         self._stopping.set()
         threads, deadline = (self._thread, *self._followed), time.monotonic() + _CLOSE_SECONDS
         for thread in threads:
@@ -258,6 +258,6 @@ def document(entry: _Entry, mask: int) -> dict[str, Any]:
 
 
 def masked(extension: str, last: int) -> str:
-    """An extension whose last characters are hidden; how many there were still shows."""
+    """An extension with the last characters hidden; the length stays visible."""
     hidden = min(last, len(extension))
     return extension[: len(extension) - hidden] + MASK * hidden

@@ -1,4 +1,4 @@
-"""Where a decision log can go: a file with rotation, a stream such as standard output, or a Redis stream."""
+"""The sinks of a decision log: a file with rotation, a stream such as standard output, or a Redis stream."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class _Rotated(RotatingFileHandler):
         self.stream = self._open()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the base class has it so
-        """Raises, in place of a traceback on the terminal: the log counts what could not be written."""
+        """Raises, in place of a traceback on the terminal: the log counts the lines not written."""
         raise  # noqa: PLE0704 - called from within the base class's except
 
 

@@ -20,13 +20,13 @@ BUCKETS = (
     *(25e-6, 50e-6, 75e-6, 100e-6, 150e-6, 250e-6, 500e-6),
     *(1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0, 5.0),
 )
-"""Upper bounds of the latency histograms, in seconds: from a decision to a question about a large directory."""
+"""Upper bounds of the latency histograms, in seconds: from a decision to a search of a large directory."""
 
 MAX_REFUSALS = 100
 """Largest number of permissions with separate counts. Bounds the messages of workers, and the size of a scrape."""
 
 MAX_NAME_LENGTH = 40
-"""Of a permission's name; a label is no place for more."""
+"""Largest length of a permission's name in a label."""
 
 CHECK_CALL, CHECK_CALLS = "CheckCall", "CheckCalls"
 
@@ -34,7 +34,7 @@ _OUTCOMES = 32
 
 
 def outcome(decision: Decision, stage: Stage) -> int:
-    """Where ``Tally.decisions`` counts a decision of a stage."""
+    """The index in ``Tally.decisions`` of a decision in a stage."""
     return decision << 3 | stage
 
 
@@ -61,14 +61,14 @@ class Refusal(NamedTuple):
 
 
 _TOGETHER = {decision: Refusal("", "", "", decision) for decision in ("deny", "challenge")}
-"""What stands for those that are counted together."""
+"""The entry for permissions counted together."""
 
 
 class Durations:
-    """How long something took, each time.
+    """Durations, counted in buckets.
 
     Attributes:
-        buckets: how often, by duration: as many as BUCKETS has bounds, and one for what took longer.
+        buckets: counts by duration: one for each bound in BUCKETS, and one for longer times.
         seconds: all together.
     """
 
@@ -79,22 +79,22 @@ class Durations:
         self.seconds = 0.0
 
     def took(self, seconds: float, count: int = 1) -> None:
-        """So many took so long each."""
+        """Adds a number of equal durations."""
         self.buckets[bisect_left(BUCKETS, seconds)] += count
         self.seconds += seconds * count
 
     def add(self, other: Durations) -> None:
-        """Adds what another one measured."""
+        """Adds another one's counts."""
         self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
         self.seconds += other.seconds
 
     def dump(self) -> list[Any]:
-        """For another process: what JSON can hold."""
+        """The counts in a form for JSON, for another process."""
         return [self.buckets, self.seconds]
 
     @classmethod
     def load(cls, dumped: list[Any]) -> Durations:
-        """What another process dumped."""
+        """The counts that another process dumped."""
         durations = cls()
         durations.buckets, durations.seconds = dumped
         return durations
@@ -163,7 +163,7 @@ class Tally:
         self.answered(method, seconds)
 
     def rejected(self, reason: str, count: int = 1) -> None:
-        """Calls were refused because there were too many."""
+        """Counts calls rejected because of limits."""
         self.rejections[reason] = self.rejections.get(reason, 0) + count
 
     def refused(self, refusal: Refusal, count: int = 1) -> None:
@@ -202,7 +202,7 @@ class Tally:
         self.plain = Durations()
 
     def dump(self) -> dict[str, Any]:
-        """For another process: what JSON can hold."""
+        """The counts in a form for JSON, for another process."""
         return {
             "decisions": self.decisions,
             "deciding": self.deciding.dump(),
@@ -216,7 +216,7 @@ class Tally:
 
     @classmethod
     def load(cls, dumped: Mapping[str, Any]) -> Tally:
-        """What another process dumped."""
+        """The counts that another process dumped."""
         tally = cls()
         tally.decisions = dumped["decisions"]
         tally.deciding, tally.plain = Durations.load(dumped["deciding"]), Durations.load(dumped["plain"])
@@ -268,7 +268,7 @@ class Tallies:
             self._sources.append(count)
 
     def total(self) -> Tally:
-        """Everything together."""
+        """The sum of all counters."""
         with self._guard:
             for thread in [thread for thread in self._threads if not thread.is_alive()]:
                 self._retired.add(self._threads.pop(thread))

@@ -38,7 +38,7 @@ _ONLY = {Stage.NONE: Decision.ALLOW, Stage.EMERGENCY: Decision.ALLOW, Stage.POLI
 """The stages that decide in one way only."""
 
 LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
-"""Upper bounds of how long a change takes to be in force, in seconds."""
+"""Upper bounds of the time until a change is in force, in seconds."""
 
 
 class Metrics:
@@ -110,7 +110,7 @@ class Metrics:
             tally.answered(method, seconds)
 
     def answered(self, method: str, seconds: float) -> None:
-        """A method worked on an answer for so long."""
+        """Counts a method's working time."""
         self.tallies.mine().answered(method, seconds)
 
     def logged(self, result: str, count: int) -> None:
@@ -147,7 +147,7 @@ class Metrics:
         self._http_closed[reason].inc()
 
     def watch_threads(self, stuck: Callable[[], bool]) -> None:
-        """Tells whether threads that decide are stuck, too, from now on."""
+        """Adds the metric of stuck threads."""
         self._state.threads_stuck = stuck
 
     @property
@@ -156,7 +156,7 @@ class Metrics:
         return not self._state.threads_stuck()
 
     def watch_http(self, connections: Callable[[], int]) -> None:
-        """Tells of connections of the HTTP port, too, from now on."""
+        """Adds the metrics of the HTTP port's connections."""
         self._state.http_connections = connections
 
     def worker_restarted(self) -> None:
@@ -188,7 +188,7 @@ class Metrics:
             self._lag.observe(max(0.0, time.time() - since))
 
     def watch(self, workers: Callable[[], Sequence[int]]) -> None:
-        """Tells of worker processes, too, from now on.
+        """Adds the metrics of worker processes.
 
         Args:
             workers: the ids of those that run.
@@ -204,7 +204,7 @@ class Metrics:
         self._state.redis_up = up
 
     def missing_tenants(self, count: int) -> None:
-        """So many tenants are to be here and are not. Until the first call there is no such metric."""
+        """Sets the number of missing tenants. Before the first call there is no such metric."""
         self._state.missing_tenants = count
 
     def redis_replica(self, *, replica: bool) -> None:

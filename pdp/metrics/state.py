@@ -37,7 +37,7 @@ class Held(Protocol):
 
 
 class HeldState(Protocol):
-    """All that a server holds."""
+    """The state of a server."""
 
     def held(self) -> Sequence[Held]:
         """The snapshots, one a tenant."""
@@ -45,7 +45,7 @@ class HeldState(Protocol):
 
     @property
     def contacted_at(self) -> float:
-        """When the source of rules was last heard of, in Unix time."""
+        """The last contact to the source of rules, in Unix time."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""What every program needs: HTTP port, addresses, version, cores, description of a metric."""
+"""Parts for every program: HTTP port, addresses, version, cores, description of a metric."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pdp.errors import ListenError
 
 UNIX = "unix:"
-"""What the address of a Unix socket begins with."""
+"""The prefix of a Unix socket's address."""
 _LAST_PORT = 65535
 _REMEDIES = {
     errno.EADDRINUSE: "something listens there already; stop it, or choose another port",

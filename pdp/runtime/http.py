@@ -35,7 +35,7 @@ __all__ = ["CLIENT_CERTIFICATE", "HttpLimits", "HttpServer", "Readiness"]
 _log = structlog.get_logger()
 
 MAX_BODY: Final = 1024 * 1024
-"""Bytes of the largest request; more than a thousand questions have."""
+"""Bytes of the largest request; more than a thousand evaluations have."""
 PROBES: Final = ("/metrics", "/healthz", "/readyz")
 """The paths answered on connections of the reserve as well."""
 _BACKLOG = 1024
@@ -44,7 +44,7 @@ _REQUEST_ID: Final = b"x-request-id"
 _MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 _DRAIN_SECONDS = 5
-"""How long answers may still take when the server stops."""
+"""Seconds for responses under way when the server stops."""
 
 
 class Readiness(NamedTuple):
@@ -118,7 +118,7 @@ class HttpServer:
 
     @property
     def connections(self) -> int:
-        """Those that are open."""
+        """The open connections."""
         return self._policy.count
 
     def _serve(self) -> None:
@@ -183,7 +183,7 @@ class _Doorway:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Answers a request."""
         path = "/" + str(scope["path"]).lstrip("/")
         scope = {**scope, "path": path}
         given = next((value for name, value in scope["headers"] if name == _REQUEST_ID), None)
@@ -238,7 +238,7 @@ class _Scrapes:
 
 
 def _pages(scrapes: _Scrapes, readiness: Callable[[], Readiness], alive: Callable[[], bool]) -> list[Route]:
-    """What probes and Prometheus look at. None waits for the threads of other requests, which may all be held."""
+    """The routes for probes and Prometheus. None waits for the threads of other requests, which may all be held."""
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("alive\n") if alive() else PlainTextResponse("threads are stuck\n", 503)

@@ -62,7 +62,7 @@ class Policy:
         self._open: dict[Connection, None] = {}
         self._by_address: Counter[str] = Counter()
         self._reserve: dict[Connection, None] = {}
-        """Those of ``_open`` that are beyond the limit."""
+        """The connections in ``_open`` that are beyond the limit."""
         self._logged: dict[str, float] = {}
 
     @property

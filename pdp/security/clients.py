@@ -68,7 +68,7 @@ class Clients:
 
 
 class Tokens:
-    """Tells clients apart by bearer tokens.
+    """Identifies clients by bearer tokens.
 
     Args:
         clients: the clients, re-read as their file changes.
@@ -91,7 +91,7 @@ class Tokens:
         return client
 
     def good_until(self, authorization: Sequence[str | bytes]) -> float:
-        """For ever: a token ends by being taken out of the file."""
+        """Infinite: a token ends by removal from the file."""
         del authorization
         return math.inf
 
@@ -145,7 +145,7 @@ def parse_clients(data: bytes, path: str) -> Clients:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice: which of two lists of tenants holds must not be a matter of order."""
+    """Rejects a duplicate key: the list of tenants in force must not depend on order."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 - the base class's
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -156,7 +156,7 @@ class _Loader(yaml.SafeLoader):
         return made
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuses aliases: few lines could stand for more than fits into memory."""
+        """Rejects aliases: few lines could stand for more than fits into memory."""
         if self.check_event(yaml.AliasEvent):
             mark = self.get_mark()
             raise yaml.composer.ComposerError(None, None, "aliases are not understood here; write it out", mark)

@@ -32,7 +32,7 @@ class Guard:
 
     Args:
         authenticator: knows clients by the headers sent; None: headers are not read.
-        peers: checks client certificates; None: TLS asks for none.
+        peers: checks client certificates; None: TLS requests none.
         by_certificate: whether a certificate identifies the client, rather than being required besides.
         limits: limits of each client; None: no limits.
         metrics: where rejected calls are counted.
@@ -51,7 +51,7 @@ class Guard:
         self._peers = peers
         self._by_certificate = by_certificate
         self.limits = limits
-        """Those of each client; None: there are none."""
+        """The limits of each client; None: no limits."""
         self._metrics = metrics
         self._told: dict[str, float] = {}
 
@@ -180,7 +180,7 @@ class Guard:
             self.limits.charge(client.name, more)
 
     def pace(self, client: Client) -> float:
-        """One more question of a stream: 0, or the seconds after which to call this again."""
+        """Takes a token for one more request of a stream: 0, or the seconds after which to call again."""
         return self.limits.wait_for(client.name) if self.limits is not None else 0.0
 
     def refused(self, error: Unauthenticated | NotAllowed | TooManyCalls, peer: str = "") -> CallError:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DECISION = "decision"
 DIRECTORY = "directory"
 SERVICES = (DECISION, DIRECTORY)
-"""What a client may be allowed to ask; AuthZEN's evaluations are decisions."""
+"""The services that a client may be allowed; AuthZEN's evaluations are decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Authenticator(Protocol):
         """
 
     def good_until(self, authorization: Sequence[str | bytes]) -> float:
-        """Until when headers that ``identify`` has accepted are good, in seconds of Unix time."""
+        """The expiry of headers that ``identify`` has accepted, in seconds of Unix time."""
 
     def basis(self) -> object:
         """The object that headers are checked against; replaced whenever the credentials change."""

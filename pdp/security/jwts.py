@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class KeySource(Protocol):
-        """Where the issuer's keys are."""
+        """The source of the issuer's keys."""
 
         def get(self) -> Keys:
-            """Those of now."""
+            """The current key set."""
 
 
 _ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
 _SHORTEST_RSA_BITS = 2048
 _LEEWAY_SECONDS = 10
-"""What clocks may differ."""
+"""Seconds by which clocks may differ."""
 _REMEMBERED = 10_000
 _MAX_TENANTS = 1000
 EVERY_TENANT = "*"
@@ -91,7 +91,7 @@ class Jwts:
         return client
 
     def good_until(self, authorization: Sequence[str | bytes]) -> float:
-        """When an accepted token expires; long ago for a token no longer remembered."""
+        """The expiry of an accepted token; long ago for a token no longer remembered."""
         known = self._known.get(bearer(authorization))
         return known.expires + _LEEWAY_SECONDS if known is not None else 0.0
 

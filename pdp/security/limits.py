@@ -1,4 +1,4 @@
-"""How much one client may ask: a token bucket and a number of calls at a time, each."""
+"""Limits of each client: a token bucket and a number of concurrent calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUSY_SECONDS = 0.05
 
 
 class ClientLimits(Protocol):
-    """Counts what each client asks; see ``Limits``."""
+    """Counts the requests of each client; see ``Limits``."""
 
     def enter(self, client: str, cost: int = 1) -> None:
         """As ``Limits.enter``."""
@@ -35,7 +35,7 @@ class ClientLimits(Protocol):
 
 
 class MakeLimits(Protocol):
-    """Makes the limits that settings ask for."""
+    """Makes the limits in the settings."""
 
     def __call__(self, *, rate: float, burst: int, concurrency: int) -> ClientLimits:
         """As ``Limits``."""
@@ -98,7 +98,7 @@ class Limits:
                 state.active -= 1
 
     def wait_for(self, client: str) -> float:
-        """Takes a token for one more question of a stream.
+        """Takes a token for one more request of a stream.
 
         Returns:
             0, or the seconds after which to try again; nothing is taken then.

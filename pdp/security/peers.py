@@ -28,7 +28,7 @@ _UNPARSABLE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What cryptography raises of bytes that are no certificate or list, on loading or when a part is first looked at."""
+"""Errors of cryptography for bytes that are no certificate or list, on loading or when a part is first read."""
 _REMEMBERED = 10_000
 _Revoked = frozenset[tuple[bytes, int]]
 
@@ -106,7 +106,7 @@ class Peers:
         raise Unauthenticated("unknown")
 
     def basis(self) -> tuple[object, object]:
-        """What certificates are judged by now: the revoked ones, and the clients."""
+        """The objects that certificates are checked against: the revoked ones, and the clients."""
         revoked, clients = self._revoked, self._clients
         return revoked.get() if revoked is not None else None, clients.get() if clients is not None else None
 

@@ -1,4 +1,4 @@
-"""What can be set about who may ask."""
+"""Security settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Auth(StrEnum):
-    """How a server finds out who asks."""
+    """Methods of authentication."""
 
     NONE = "none"
     TOKENS = "tokens"
@@ -24,7 +24,7 @@ class SecuritySettings:
         clients: file with the clients (docs/security.md); needed for tokens, optional with client certificates.
         tls_certificate: PEM file of the server's certificate chain.
         tls_key: PEM file of the certificate's private key, without a passphrase.
-        tls_client_ca: PEM file of the authorities whose client certificates are asked for.
+        tls_client_ca: PEM file of the authorities for client certificates, which are requested then.
         tls_client_names: names of which a client certificate must have one; none: every certificate will do.
         tls_crl: PEM file of revocation lists for client certificates.
         http_tls: whether the HTTP port has TLS too, with the same certificate; metrics and health want none of clients.

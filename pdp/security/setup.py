@@ -34,7 +34,7 @@ _log = structlog.get_logger()
 
 
 def _nothing() -> None:
-    """What there is to start and stop where all is read from files."""
+    """The start and stop functions where all is read from files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Security:
     stop: Callable[[], None] = _nothing
 
     def grpc_credentials(self) -> grpc.ServerCredentials | None:
-        """What gRPC listens with; None: without TLS."""
+        """Credentials of gRPC's listener; None: no TLS."""
         return self.certificate.grpc_credentials() if self.certificate else None
 
     def http_context(self) -> ssl.SSLContext | None:
-        """What the HTTP port listens with; None: without TLS."""
+        """TLS context of the HTTP port; None: no TLS."""
         return self.certificate.http_context() if self.certificate and self.http_tls else None
 
     def denied_tenant(self) -> None:

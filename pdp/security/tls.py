@@ -77,7 +77,7 @@ class ServerCertificate:
         return files.chain, files.key, files.authorities
 
     def http_context(self) -> ssl.SSLContext:
-        """What the HTTP port listens with. A client's certificate is looked at, but probes and scrapers need none."""
+        """TLS context of the HTTP port. A client's certificate is read, but probes and scrapers need none."""
         shown = self._files.get()
         inner = _context(shown)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
-"""How long a change may go unnoticed."""
+"""Seconds between two looks at the files."""
 MAX_FILE_SIZE = 4 * 1024 * 1024
 
 T = TypeVar("T")

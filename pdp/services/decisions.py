@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pdp.snapshots.current import CurrentSnapshots
 
 MAX_CALLS = 1000
-"""Questions that one CheckCalls may hold, where nothing else is set."""
+"""Default number of requests that one CheckCalls may hold."""
 
 _UNREADABLE = f"the bytes are no {v1.StreamCheckCallsRequest.DESCRIPTOR.full_name}"
 
@@ -63,8 +63,8 @@ class DecisionService:
         current: the snapshots to decide by.
         metrics: where each decision is counted.
         policy: further reasons to deny.
-        emergency: tells calls to emergency numbers; None: those of the tenants alone.
-        rules: finds rules that are as new as a request asks for; None: such requests do not wait.
+        emergency: recognises calls to emergency numbers; None: those of the tenants alone.
+        rules: finds rules as new as a request demands; None: such requests do not wait.
         challenges: checks passwords; None: no passwords are checked and no challenges sent.
         max_calls: requests that one CheckCalls may hold.
         decision_log: records each decision; None: no log.
@@ -210,7 +210,7 @@ class DecisionService:
         return _Found(snapshot, None)
 
     def _await_revisions(self, requests: Iterable[v1.CheckCallRequest]) -> None:
-        """Waits for the revisions that requests ask for; what does not come in time, or is at fault, shows later."""
+        """Waits for the revisions that requests demand; a missing or faulty revision shows later."""
         deadline = self._fresh.deadline()
         for request in requests:
             if request.at_least_revision > 0:

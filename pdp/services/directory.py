@@ -34,7 +34,7 @@ MOST_PATTERNS = 10_000
 """Patterns in one response of ListReach: the default and the maximum."""
 
 _ANY_EXTENSION = "0"
-"""In the place of an extension, where there is none to be checked."""
+"""A stand-in for an extension, where there is none to be checked."""
 _FROM_API = {number: decision for decision, number in DECISIONS.items()}
 
 
@@ -44,7 +44,7 @@ class DirectoryService:
     Args:
         current: the snapshots to report on.
         version: the server's version.
-        emergency: tells emergency numbers; None: those of the tenants alone.
+        emergency: recognises emergency numbers; None: those of the tenants alone.
     """
 
     def __init__(self, current: CurrentSnapshots, version: str, emergency: EmergencyCalls | None = None) -> None:
@@ -77,10 +77,10 @@ class DirectoryService:
             )
 
     def list_reach(self, request: v1.ListReachRequest) -> v1.ListReachResponse:
-        """What a caller may dial.
+        """The patterns that a caller may dial.
 
         Raises:
-            CallError: the question has no answer.
+            CallError: the request has no response.
         """
         max_patterns = _number("max_patterns", request.max_patterns, default=MAX_PATTERNS, most=MOST_PATTERNS)
         caller, outcall = request.caller, request.outcall
@@ -107,7 +107,7 @@ class DirectoryService:
         return response
 
     def get_status(self, request: v1.GetStatusRequest) -> v1.GetStatusResponse:
-        """What the server holds, ready or not.
+        """The state of the server, ready or not.
 
         Raises:
             UnknownTenant: a tenant was named that is not held.
@@ -139,7 +139,7 @@ class DirectoryService:
         return [held]
 
     def _users_of(self, outcall: str, tenant: str) -> Snapshot:
-        """The tenant whose users are asked for."""
+        """The tenant named in the request."""
         snapshot = self._current.resolve("", outcall, tenant)
         if snapshot is not None:
             return snapshot
@@ -157,7 +157,7 @@ def _number(name: str, value: int, *, default: int, most: int = 2**31) -> int:
 
 
 def _wanted(decisions: Sequence[v1.Decision.ValueType]) -> set[Decision]:
-    """The decisions that are asked for; all where none is named."""
+    """The decisions named in the request; all where none is named."""
     unknown = [number for number in decisions if number not in _FROM_API]
     if unknown:
         raise InvalidCall(f"{unknown[0]} is no decision to look for; send DECISION_ALLOW, _DENY or _CHALLENGE")

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 _Request = TypeVar("_Request", messages.CheckCallRequest, messages.CheckCallsRequest)
 
 _REMEMBERED_REFUSALS = 65_536
-"""Of one snapshot; a few megabytes where so many permissions refuse calls."""
+"""Entries for one snapshot; a few megabytes where so many permissions deny calls."""
 
 
 class HotCalls:
@@ -68,7 +68,7 @@ class HotCalls:
         current: the snapshots to decide by.
         tallies: where decisions are counted.
         challenge: makes the challenge that a CHALLENGE carries, from snapshot and call; None: no challenge is sent.
-        emergency: tells calls to emergency numbers, which the service answers.
+        emergency: recognises calls to emergency numbers, which the service answers.
         dialable_only: as of ``Policy``.
         max_message_size: of one request, in bytes.
         max_calls: requests that one CheckCalls may hold.
@@ -141,7 +141,7 @@ class HotCalls:
         return check_call
 
     def check_call_waiting(self, data: bytes) -> bytes:
-        """CheckCall that may wait, in any thread; counted likewise.
+        """CheckCall that may wait, in any thread; counted like ``check_call``.
 
         Raises:
             CallError: there is no response.
@@ -166,7 +166,7 @@ class HotCalls:
         return self.check_call_waiting(data) if response is None else response
 
     def answer_calls(self, data: bytes) -> bytes:
-        """CheckCalls, in any thread; counted likewise.
+        """CheckCalls, in any thread; counted like ``check_call``.
 
         Raises:
             CallError: there is no response.
@@ -259,7 +259,7 @@ class HotCalls:
         return verdicts
 
     def _answer(self, snapshot: Snapshot, number: int, tally: Tally, around: bytes) -> bytes:
-        """A CheckCallResponse within these tags; what refuses is counted."""
+        """A CheckCallResponse within these tags; a permission that denies or challenges is counted."""
         common = self._known.get(snapshot.tenant)
         if common is None or common.of() is not snapshot:
             common = self._known[snapshot.tenant] = Common(snapshot)

@@ -1,4 +1,4 @@
-"""From the core's terms to the API's messages, and the checks of what requests hold."""
+"""Messages of the API from the core's terms, and the checks of requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CANDIDATE_RESULTS = {result: v1.CandidateResult.Value(f"CANDIDATE_RESULT_{resul
 
 
 def call_of(request: v1.CheckCallRequest) -> Call:
-    """The call that a request asks about."""
+    """The call of a request."""
     return Call(request.caller, request.extension, request.outcall, request.tenant, request.forwarded_by)
 
 
@@ -93,7 +93,7 @@ def check_length(extension: str) -> None:
 
 
 def check_extension(extension: str) -> None:
-    """Rejects what cannot have been dialled.
+    """Rejects an extension that cannot have been dialled.
 
     Raises:
         InvalidCall: the extension is empty, too long or unprintable.

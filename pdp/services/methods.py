@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What goes to and fro in a call of a method."""
+    """The sides of a method that stream."""
 
     ONE_TO_ONE = "one request, one response"
     WAITING = "one request, one response that may wait for another program, so it takes no thread from decisions"

@@ -1,4 +1,4 @@
-"""Parts of responses as bytes: what those by one snapshot have in common, made once and put together for each call."""
+"""Parts of responses as bytes: common to all responses by one snapshot, made once and put together for each call."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ LOW_MASK = 15
 DECISION_MASK = 3
 """The fields that hold the decision."""
 ALLOWED, CHALLENGED = int(Decision.ALLOW), int(Decision.CHALLENGE)
-"""As plain numbers: an enumeration is slow to look into."""
+"""Decisions as plain numbers: lookups in an enumeration are slow."""
 OUTCOMES = tuple(outcome(*verdict_parts(low)[1:]) if low else outcome(*UNRESTRICTED[:2]) for low in range(LOW_MASK + 1))
-"""Where the low bits of a verdict's number are counted."""
+"""The index in the counts for the low bits of a verdict's number."""
 KNOWN_SHIFT = 32
 """The bits from here on are CALLER_KNOWN and OUTCALL_KNOWN."""
 NUMBER_MASK = CALLER_KNOWN - 1
@@ -35,7 +35,7 @@ NUMBER_MASK = CALLER_KNOWN - 1
 
 
 def _heads() -> tuple[bytes, ...]:
-    """What stands before the permission, by the low bits of a verdict's number."""
+    """The fields before the permission, by the low bits of a verdict's number."""
     verdicts = (Verdict(*verdict_parts(low)[1:], None, "") for low in range(LOW_MASK + 1))
     outcomes = (Outcome(verdict, Reason.PERMISSION, caller_known=False, outcall_known=False) for verdict in verdicts)
     return tuple(response_of(None, outcome).SerializeToString() + _PERMISSION for outcome in outcomes)
@@ -77,7 +77,7 @@ def _unrestricted(end: bytes) -> dict[bytes, bytes]:
 
 
 def among_many(response: bytes) -> bytes:
-    """A CheckCallResponse as one of the answers of a CheckCallsResponse."""
+    """A CheckCallResponse as an entry of a CheckCallsResponse."""
     for tag in AMONG_MANY:
         response = delimited(bytes((tag,)), response)
     return response

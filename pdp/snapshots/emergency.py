@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class EmergencyCalls:
-    """Tells calls to emergency numbers from others.
+    """Recognises calls to emergency numbers.
 
     Args:
         current: the tenants, each with its numbers.

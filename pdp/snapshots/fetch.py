@@ -49,7 +49,7 @@ class Fetcher:
         Args:
             pointer: to the revision wanted.
             held: the loaded snapshot.
-            gently: whether most of the processor is left to others, who answer calls.
+            gently: whether most of the processor is left to the threads that answer calls.
 
         Raises:
             SnapshotError: a delta cannot be used.
@@ -68,7 +68,7 @@ class Fetcher:
 
         Args:
             pointer: to the revision that is wanted.
-            gently: whether most of the processor is left to others, who answer calls.
+            gently: whether most of the processor is left to the threads that answer calls.
 
         Raises:
             SnapshotTruncated: the blob got shorter meanwhile.

@@ -1,4 +1,4 @@
-"""Follows what a loader publishes in Redis, and never takes away what is loaded because Redis is.
+"""Follows a loader's publications in Redis, and keeps loaded snapshots while Redis is away.
 
 A notification says which tenant's pointer moved; every few seconds all pointers are read besides, since a
 notification can be lost. The pointers' snapshots are taken over in the follower's own thread (see ``uptake``). A
@@ -50,7 +50,7 @@ _POLL = 0.25
 _BACKOFF = (0.1, 5.0)
 """Seconds before the first attempt to reach Redis again, and at most."""
 _ROLE_SECONDS = 1.0
-"""Between two questions whether Redis still is a master."""
+"""Seconds between two checks that Redis still is a master."""
 _REPLICA = "it is a replica: edits may not arrive, and no password is accepted; give the master's address"
 
 
@@ -62,7 +62,7 @@ class _Demoted(ConnectionError):
 
 
 class Follower:
-    """Keeps the current snapshots the same as what Redis holds, in a thread of its own.
+    """Keeps the current snapshots equal to those in Redis, in a separate thread.
 
     Args:
         client: a connected client that returns bytes; the timeouts bound how long a hung Redis goes unnoticed.
@@ -160,10 +160,10 @@ class Follower:
             stand_back()
 
     def _follow(self, pubsub: PubSub) -> None:
-        """Notification by notification, and all pointers every ``recheck`` seconds, until told to stop.
+        """Follows each notification, and all pointers every ``recheck`` seconds, until stopped.
 
         Raises:
-            RedisError: Redis cannot be asked any more, or is no master any more.
+            RedisError: Redis cannot be reached any more, or is no master any more.
         """
         notices = Notices(pubsub)
         due, role_due = time.monotonic() + self._recheck, time.monotonic() + _ROLE_SECONDS
@@ -192,7 +192,7 @@ class Follower:
         return b"replica" in (told if isinstance(told, list) else told.values())
 
     def _note_role(self, *, replica: bool) -> None:
-        """Tells once that the Redis at the other end is a replica."""
+        """Logs once that the Redis at the other end is a replica."""
         if replica and not self._replica:
             _log.warning("redis_is_replica", source=self._current.source, problem=_REPLICA)
             self._metrics.reload("redis", "failure", "replica")

@@ -17,13 +17,13 @@ _POLL_SECONDS = 0.005
 
 
 class FreshRules:
-    """Finds the snapshot that decides a call, no older than the call asks for.
+    """Finds the snapshot that decides a call, no older than the request demands.
 
     Args:
         resolve: finds the current one, as ``CurrentSnapshots.resolve`` does.
-        seconds: that a question may wait for rules that are on their way.
-        waiters: questions that may wait at the same time; a further one does not wait, so that threads are left for
-            the calls that ask for nothing special.
+        seconds: time that a request may wait for newer rules.
+        waiters: requests that may wait at the same time; a further one does not wait, so that threads are left for
+            the calls without such a demand.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class FreshRules:
         self._waiters = Semaphore(waiters if seconds > 0 else 0)
 
     def deadline(self) -> float:
-        """Until when a question that comes now may wait, by ``time.monotonic``."""
+        """The end of the wait for a request that comes now, by ``time.monotonic``."""
         return time.monotonic() + self._seconds
 
     def resolve(self, caller: str, outcall: str, tenant: str, at_least: int, deadline: float) -> Snapshot:

@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 
 _TENANT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SAYS_SCOPE = b'"scope":'
-"""In every pointer of a loader that signs a manifest."""
+"""A member in every pointer of a loader that signs a manifest."""
 _SHOWN = 3
 """Missing tenants that are named; of more there is a count."""
 
@@ -70,7 +70,7 @@ class Listing:
         self._store = store
         self._known: Manifest | None = None
         self._raw: bytes | None = None
-        """What Redis held at the last look."""
+        """The pointers in Redis at the last look."""
         self._pointed: set[str] = set()
         """The tenants that have pointers, where there is no manifest."""
         self._seen = required
@@ -80,13 +80,13 @@ class Listing:
         self.problem = ""
         """Why the manifest in Redis cannot be used; empty for a usable manifest, and where none is required."""
         self.lack = ""
-        """Which tenants are missing here, or may be, as people are told; empty where none is."""
+        """The tenants that are or may be missing here, as people read it; empty where none is."""
         self._told = 0
         """The number of missing tenants last logged."""
 
     @property
     def sequence(self) -> int:
-        """Of the manifest that is followed; 0: none is."""
+        """The serial of the manifest followed; 0: none."""
         return self._known.sequence if self._known else 0
 
     def lists(self, tenant: str) -> bool:
@@ -221,7 +221,7 @@ class Listing:
         _log.error("manifest_refused", origin=origin, cause=cause, problem=problem, sequence_kept=kept)
 
     def _tell(self, missing: list[str]) -> None:
-        """Tells the log when tenants begin to be missing, and when none is any more."""
+        """Logs when tenants begin to be missing, and when none is any more."""
         if missing and not self._told:
             _log.warning("tenants_missing", count=len(missing), tenants=missing[:_SHOWN])
         elif self._told and not missing:
@@ -230,7 +230,7 @@ class Listing:
 
 
 def _named(missing: list[str]) -> str:
-    """Missing tenants for people: the first ones by name, and how many there are."""
+    """Missing tenants for people: the first ones by name, and the number of all."""
     if not missing:
         return ""
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _MOST_MESSAGES = 1000
 """Notifications taken in one batch; further ones wait for the next batch, after the other work."""
 _MOST_TENANTS = 256
-"""That are told of in one go; the next look at all pointers has the others."""
+"""Tenants returned in one batch; the next look at all pointers finds the others."""
 _MOST_SECONDS = 0.05
 _TENANT = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -28,7 +28,7 @@ class Notices:
         self._pubsub = pubsub
 
     def wait(self, seconds: float) -> set[str]:
-        """Waits for notifications, and takes those that have come; what names no tenant is dropped unread.
+        """Waits for notifications, and takes those that have come; one that names no tenant is dropped unread.
 
         Args:
             seconds: to wait for the first one.

@@ -1,4 +1,4 @@
-"""Which threads wait for which, where there is less processor than there is to do."""
+"""Priorities of threads, for a busy processor."""
 
 from __future__ import annotations
 

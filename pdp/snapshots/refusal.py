@@ -33,5 +33,5 @@ class Refused(Exception):
 
 
 def cause_of(error: SnapshotError) -> str:
-    """As which of ``RELOAD_CAUSES`` an error counts."""
+    """The cause of an error, one of ``RELOAD_CAUSES``."""
     return next((cause for kind, cause in CAUSES if isinstance(error, kind)), "unusable")

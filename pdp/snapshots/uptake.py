@@ -78,7 +78,7 @@ class Uptake:
         self._store = store
         self._refusals: dict[str, _Refusal] = {}
         self._serials: dict[str, int] = {}
-        """Of each tenant, the serial of the last pointer that was followed."""
+        """By tenant, the serial of the last pointer followed."""
         self.gone: dict[str, int] = {}
         """The tenants that pointers say are gone, with the serials of these."""
         self.rolled_back = False
@@ -98,7 +98,7 @@ class Uptake:
 
     @property
     def _gently(self) -> bool:
-        """Whether calls are being answered by this very process."""
+        """Whether this process answers calls."""
         return self._current.ready and not self._current.answered_elsewhere
 
     def release(self) -> None:
@@ -259,7 +259,7 @@ class Uptake:
         return snapshot
 
     def _refuse(self, tenant: str, raw: bytes, refused: Refused) -> None:
-        """Remembers, counts and tells that a tenant's newest rules cannot be used."""
+        """Remembers, counts and logs that a tenant's newest rules cannot be used."""
         last = self._refusals.get(tenant)
         delay = min(last.delay * 2, _RETRY[1]) if last and last.raw == raw else _RETRY[0]
         held = self._current.get(tenant)

@@ -1,1 +1,1 @@
-"""Transports: what serves the services on a socket."""
+"""Transports, which serve the services on a socket."""

@@ -1,4 +1,4 @@
-"""Which transport serves: what each can do, said before anything listens."""
+"""The choice of the transport, by the abilities of each, checked before any port listens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["NATIVE_PACKAGE", "Transport", "choose_transport", "fitting_workers"]
 NATIVE_PACKAGE = "pygrpc_native"
 CORE_MODULE = "pdp._core"
 CORE_API = 1
-"""What ``_core.API`` has to be."""
+"""The value that ``_core.API`` must have."""
 
 
 def choose_transport(

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from pdp.settings import ServerSettings
 
 _MIN_PING_INTERVAL_MS = 10_000
-"""Clients may ask more often than gRPC's five minutes whether the server lives; at most this often."""
+"""Smallest interval of clients' keepalive pings; gRPC's five minutes are too long."""
 SETTLE_SECONDS = 0.1
 """Time in which health checkers read that the server stops, before GOAWAY."""
 _THREADS = "grpc"
-"""What the names of the threads that decide begin with."""
+"""The prefix of the names of the threads that decide."""
 _WAITING_THREADS = 4
 """Threads for methods that wait for another program: if that program hangs, only these methods hang."""
 _SPARING_THREADS = 2
-"""For calls to emergency numbers while there are too many calls."""
+"""Threads for calls to emergency numbers during an overload."""
 _REPORT_THREADS = 2
-"""For methods that compute for long: decisions need the processor as well."""
+"""Threads for methods that compute for long: decisions need the processor as well."""
 _WINDOW_BYTES = 4 * 1024
 """Bytes buffered for each stream not yet read; gRPC's core holds this much, and by default megabytes."""
 
@@ -104,9 +104,9 @@ class GrpcTransport:
         self._watchdog = Watchdog(self._pool, _THREADS)
         metrics.watch_threads(lambda: self._watchdog.stuck)
         self.set_serving = self._standard.set_serving
-        """Tells health checks whether calls are answered."""
+        """Sets the status of health checks."""
         self.announce_stop = self._standard.announce_stop
-        """Tells health checks, and those who watch, that the server stops."""
+        """Sets the status of health checks and watches to NOT_SERVING."""
 
     def start(self) -> None:
         """Listens and serves; from then on ``address`` names the real port.
@@ -120,7 +120,7 @@ class GrpcTransport:
         self._watchdog.start()
 
     def stop(self) -> None:
-        """Tells health checks, serves on for load balancers, tells clients to go elsewhere, ends calls in flight."""
+        """Sets NOT_SERVING, serves on for load balancers, sends GOAWAY, ends calls in flight."""
         self._standard.announce_stop()
         self._watchdog.stop()
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))

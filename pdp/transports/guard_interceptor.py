@@ -65,7 +65,7 @@ class Refuser:
 
 
 class GuardInterceptor(grpc.ServerInterceptor):
-    """Asks the guard about every call but health checks.
+    """Passes every call but health checks to the guard.
 
     Args:
         guard: admits calls.
@@ -179,7 +179,7 @@ def _paced(requests: Iterator[Any], context: grpc.ServicerContext, pace: Callabl
 
 
 def _service(method: str) -> tuple[str, str]:
-    """What a client must be allowed to ask for a method, and the method's own name."""
+    """The service that a client needs for a method, and the method's own name."""
     _, service, name = method.split("/", 2)
     return _SERVICES.get(service.rpartition(".")[2], ""), name
 

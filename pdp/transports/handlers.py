@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 MAX_SINGLE_BYTES: Final = 16 * 1024
-"""Bytes of a request that asks about one call; the longest that means something has a quarter of that."""
+"""Largest size of a request about one call, in bytes; the longest valid one has a quarter of that."""
 _UNREADABLE = object()
-"""In place of a request whose bytes are none. grpcio would log a traceback for each, and answer INTERNAL."""
+"""A stand-in for an unreadable request, for which grpcio would log a traceback, and answer INTERNAL."""
 
 
 class Handlers:
@@ -102,7 +102,7 @@ class Handlers:
         Args:
             method: the method.
             spares: as ``Method.spares``.
-            error: what the others end with.
+            error: the status of the others.
         """
         answer = method.raw or _parsing(method)
 
@@ -206,7 +206,7 @@ class Handlers:
 
 
 def _parsing(method: Method) -> Callable[[bytes], bytes]:
-    """From the bytes of a request to those of the response, by way of messages."""
+    """Makes the response's bytes from the request's, by way of messages."""
     read, answer = _parser(method), method.answer
 
     def parsing(data: bytes) -> bytes:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HEALTH = HEALTH_PROTO.services_by_name["Health"].full_name
 MAX_BYTES = 1024
-"""Of a request: the name of a service."""
+"""Largest size of a request, which holds the name of a service."""
 _THREADS = 4
 _PER_PEER = 3
 """Requests of one address that may be awaited; a checker sends one after the other."""
@@ -58,7 +58,7 @@ class _Watcher:
         self._lock = threading.Lock()
 
     def tell(self, response: HealthCheckResponse | None) -> None:
-        """Sends this next; None: the end of the watch."""
+        """Sends a status next; None: the end of the watch."""
         with self._lock:
             if response is not None and len(self._untold) > 1:  # unread ones before the newest tell nothing
                 self._untold.pop()

@@ -45,7 +45,7 @@ class NativeTransport:
         self._behind = Behind(settings, methods, metrics)
         self._front: Front | None = None
         self.set_serving = self._behind.transport.set_serving
-        """Tells health checks whether calls are answered."""
+        """Sets the status of health checks."""
 
     def start(self) -> None:
         """Listens and serves; from then on ``address`` names the real port.
@@ -63,7 +63,7 @@ class NativeTransport:
         self.address = self._front.address
 
     def stop(self) -> None:
-        """Tells health checks, waits for load balancers, takes no more calls, and ends those in flight."""
+        """Sets NOT_SERVING, waits for load balancers, takes no more calls, and ends those in flight."""
         front = self._front
         if front is None:
             self._behind.stop()

@@ -38,7 +38,7 @@ _IO_THREADS = 1
 _QUIET_SECONDS = 0.05
 """Seconds without a call after which clients have noticed the stop, and have all responses."""
 _MAX_REFUSING_SECONDS = 1.0
-"""For clients that never give up."""
+"""Largest delay of a stop, for clients that never give up."""
 _OVERLOAD_SECONDS = 0.25
 """Seconds after which clients of an overloaded server may retry."""
 
@@ -75,7 +75,7 @@ class Front:
         self._aside = ThreadPoolExecutor(settings.threads // 2 + 1, thread_name_prefix="aside")
         self._beside = 0
         self._guard = threading.Lock()
-        """Of ``_beside``, how many calls are aside."""
+        """The number of calls in ``_beside``."""
         self._thread = threading.Thread(target=self._run, name="hot", daemon=True)
         self._front, self.address = _opened(settings, shared=shared)
         if fallback:
@@ -102,7 +102,7 @@ class Front:
         self._await_aside()
 
     def close(self) -> None:
-        """Lets go of the address and the connections."""
+        """Closes the address and the connections."""
         self._front.close()
         if self._thread.is_alive():
             self._thread.join()
@@ -149,7 +149,7 @@ class Front:
         return answer
 
     def _not_refused(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Refuses all of a batch where the server stops, else what waits beyond the limit, which is the latest."""
+        """Rejects all calls of a batch while stopping, else the calls beyond the limit, which are the latest."""
         calls = [event for event in events if event[0] == EVENT_CALL]
         taken = 0 if self._refusing else self._most
         spared = [event for event in calls[taken:] if not self._refusing and self._spares(event)]

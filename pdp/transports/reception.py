@@ -24,7 +24,7 @@ _SLOW_SECONDS = 0.5
 """Seconds after which a message is late: clients send messages together with the headers."""
 _RETRY_SECONDS = 1.0
 _REJECTED_SECONDS = 5.0
-"""For so long nothing is taken from an address whose late messages held every thread."""
+"""Seconds for which nothing is taken from an address with late messages on every thread."""
 
 
 class Reception:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import grpc
 
 _REFUSING_THREADS = 2
-"""Beyond those for streams, so that one too many is told so."""
+"""Threads beyond those for streams, to reject further streams."""
 _QUIET_SECONDS = 0.05
-"""What a question that was sent before the stop may need to reach us."""
+"""Seconds that a request sent before the stop may need to arrive."""
 
 
 class Stream:
@@ -82,7 +82,7 @@ class Streams:
         return stream
 
     def check_serving(self) -> None:
-        """Between two answers, whether there is to be another one.
+        """Checks, between two responses, that the stream may send another one.
 
         Raises:
             Stopping: the server stops.

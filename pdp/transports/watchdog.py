@@ -23,7 +23,7 @@ _LOOK_SECONDS = 1.0
 STUCK_SECONDS = 4.0
 """A call that has waited for so long for a thread, while none finished one, waits for threads that are stuck."""
 _FRAMES = 8
-"""Of each stack, those that are logged."""
+"""Frames of each stack that are logged."""
 
 
 class Watchdog:
@@ -31,7 +31,7 @@ class Watchdog:
 
     Args:
         pool: the threads.
-        prefix: what the names of the threads begin with.
+        prefix: prefix of the threads' names.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, prefix: str) -> None:
@@ -77,7 +77,7 @@ class Watchdog:
             _log.info("threads_recovered")
 
     def _stacks(self) -> dict[str, str]:
-        """What each thread of the pool is at; places in the code alone, no values."""
+        """The stack of each thread of the pool; places in the code alone, no values."""
         frames = sys._current_frames()  # noqa: SLF001 - documented, for this
         names = {one.ident: one.name for one in threading.enumerate() if one.name.startswith(self._prefix)}
         return {
@@ -88,4 +88,4 @@ class Watchdog:
 
 
 def _nothing() -> None:
-    """What there is to do."""
+    """The task of a probe, which does nothing."""

@@ -38,7 +38,7 @@ class Gone(Exception):
 
 
 class Channel:
-    """One end.
+    """One end of a channel.
 
     Args:
         end: of a pair of SOCK_SEQPACKET sockets.
@@ -50,12 +50,12 @@ class Channel:
 
     @staticmethod
     def pair() -> tuple[Channel, socket.socket]:
-        """One end, and a socket that another process makes the other one of."""
+        """One end of a channel, and the socket from which another process makes the other end."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return Channel(ours), theirs
 
     def fileno(self) -> int:
-        """For selectors."""
+        """The file descriptor, for selectors."""
         return self._socket.fileno()
 
     def send(self, kind: str, fields: Mapping[str, Any] | None = None, *, file: int = -1) -> None:

@@ -44,7 +44,7 @@ class SharedMemory(Memory):
     """Memory files. Small blobs come to the heap first, as in other memory."""
 
     def filled(self, size: int, pieces: Iterable[Buffer]) -> Blob:
-        """Puts the pieces of a blob together; without the interpreter's lock, but for what makes the pieces."""
+        """Puts the pieces of a blob together; without the interpreter's lock, but for making the pieces."""
         if size < LARGE:
             return super().filled(size, pieces)
 
@@ -138,7 +138,7 @@ class SharedSnapshots(CurrentSnapshots):
             super().set_incomplete(why, missing)
 
     def await_all(self) -> None:
-        """Is not ready before ``have_all`` is called, and so are those who listen."""
+        """Is not ready before ``have_all`` is called; the listener neither."""
         with self.sharing:
             super().await_all()
 

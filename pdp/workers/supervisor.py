@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _START_SECONDS = 60.0
-"""For all workers to listen."""
+"""Seconds for all workers to listen."""
 _LOOK_SECONDS = 0.2
 _SHORT_LIFE = 5.0
 """Seconds of life below which a worker is not replaced at once, or a machine would do nothing but start workers."""
@@ -198,7 +198,7 @@ class Supervisor:
                     raise ListenError(str(self._begin["settings"]["listen"]), worker.problem)
 
     def _watch(self) -> None:
-        """Hears what workers say, until the last one has ended and none is wanted."""
+        """Receives the workers' messages, until the last one has ended and none is wanted."""
         looked = time.monotonic()
         while not self._stopping or self._workers:
             with DefaultSelector() as selector:
@@ -287,10 +287,10 @@ class Supervisor:
 def begin_message(
     settings: Mapping[str, Any], *, fallback: str, source: str, version: str, secrets: Sequence[bytes]
 ) -> dict[str, Any]:
-    """What a worker is told first.
+    """The first message to a worker.
 
     Args:
-        settings: those of ``ServerSettings`` that are not about who may ask.
+        settings: the fields of ``ServerSettings`` without security.
         fallback: path of the socket where the supervisor answers all other methods.
         source: where the rules come from.
         version: the server's.

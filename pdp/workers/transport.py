@@ -64,7 +64,7 @@ class WorkersTransport:
         self._port: socket.socket | None = None
         self._supervisor: Supervisor | None = None
         self.set_serving = self._behind.transport.set_serving
-        """Tells health checks whether calls are answered."""
+        """Sets the status of health checks."""
 
     @property
     def processes(self) -> list[int]:
@@ -90,7 +90,7 @@ class WorkersTransport:
             raise
 
     def stop(self) -> None:
-        """Tells health checks, waits for load balancers, takes no more calls, and ends those in flight."""
+        """Sets NOT_SERVING, waits for load balancers, takes no more calls, and ends those in flight."""
         supervisor = self._supervisor
         if supervisor is None:
             self._behind.stop()

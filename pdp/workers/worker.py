@@ -41,15 +41,15 @@ _log = structlog.get_logger()
 _TELL_SECONDS = 0.5
 """Seconds between two reports of counters."""
 _SWITCH_SECONDS = 0.001
-"""A thread that is busy with many questions lets the one that answers single ones in after so long."""
+"""Seconds after which a thread busy with many requests lets the thread for single ones run."""
 
 
 class Worker:
-    """What runs in a worker process.
+    """The program of a worker process.
 
     Args:
         channel: to the supervisor.
-        given: what the supervisor's first message says.
+        given: the supervisor's first message.
     """
 
     def __init__(self, channel: Channel, given: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STREAM = "StreamCheckCalls"
 _ENDED = ("OK", "CANCELLED", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
-"""How streams end, in the core's order."""
+"""The ends of streams, in the core's order."""
 
 
 class Counted:
@@ -22,7 +22,7 @@ class Counted:
 
     Args:
         front: counts.
-        tallies: choose which permissions are told apart.
+        tallies: choose the permissions with separate counts.
     """
 
     def __init__(self, front: Front, tallies: Tallies) -> None:
@@ -31,7 +31,7 @@ class Counted:
         """The permissions that denied calls since the last read, which clears the front's record."""
 
     def tally(self) -> Tally:
-        """All that was counted since the start."""
+        """All counts since the start."""
         decisions, plain, deciding, batches, streamed, too_large, ended = self._front.counted()
         for tenant, permission, name, decision, count in self._front.denying():
             verdict = Decision(decision).name.lower()

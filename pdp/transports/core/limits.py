@@ -7,7 +7,7 @@ from pdp.errors import TooManyCalls
 
 
 class CoreLimits:
-    """Counts what each client asks, as ``security.limits.Limits`` does.
+    """Counts the requests of each client, like ``security.limits.Limits``.
 
     Args:
         rate: tokens a second; 0: no limit.
@@ -15,13 +15,13 @@ class CoreLimits:
         concurrency: calls at a time; 0: no limit.
 
     Attributes:
-        buckets: what the core counts with too.
+        buckets: the core's buckets.
     """
 
     def __init__(self, *, rate: float, burst: int, concurrency: int) -> None:
         self.buckets = Limits(rate=rate, burst=burst, concurrency=concurrency)
         self.leave = self.buckets.leave
-        """What a client asked is answered."""
+        """Ends a call of a client."""
         self.wait_for = self.buckets.pace
         """Takes a token for one more call of a stream; 0, or the seconds after which to try again."""
 

@@ -51,7 +51,7 @@ _CERTIFICATE_SIZE = 64 * 1024
 
 
 class PlainCalls(NamedTuple):
-    """How plain calls are decided in Rust.
+    """The settings of plain decisions in Rust.
 
     Attributes:
         starts: digits of the shortest extension of digits alone that is plain by a snapshot; 0: all printable ones are
@@ -114,7 +114,7 @@ class CoreTransport:
         self._upkeep = Upkeep(self._front, security)
         metrics.tallies.add_source(Counted(self._front, metrics.tallies).tally)
         self.set_serving = self._behind.set_serving
-        """Tells health checks whether calls are answered."""
+        """Sets the status of health checks."""
 
     def start(self) -> None:
         """Listens and serves; from then on ``address`` names the real port.
@@ -170,7 +170,7 @@ class CoreTransport:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _take_over(self, held: Mapping[str, Held]) -> None:
-        """Hands the front what has changed."""
+        """Hands changed snapshots to the front."""
         if not self._serving:
             return
         for tenant in self._held.keys() - held.keys():
@@ -185,13 +185,13 @@ class CoreTransport:
 
 
 def _logged(log: DecisionLog) -> tuple[tuple[float, float, float], int, int]:
-    """The shares of decisions that are logged, how much of extensions is hidden, and how many entries may wait."""
+    """The logged shares of decisions, the number of hidden characters, and the number of entries that may wait."""
     allow, deny, challenge = (log.samples[decision] for decision in Decision)
     return (allow, deny, challenge), log.settings.mask, log.settings.queue
 
 
 def _nothing(_snapshot: Snapshot) -> None:
-    """No call is plain."""
+    """Returns None, by which no call is plain."""
 
 
 def _behind(settings: ServerSettings, path: str) -> ServerSettings:

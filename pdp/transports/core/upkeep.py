@@ -1,4 +1,4 @@
-"""What the core needs of Python now and then: certificates read again, credentials judged, memory given back."""
+"""The core's periodic needs of Python: certificates reloaded, credentials checked, memory returned."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Upkeep:
 
 
 def telling(guard: Guard | None) -> tuple[bool, bool, bool] | None:
-    """By what the front tells clients apart: header, certificate, and whether limits are by address all the same."""
+    """The front's means to identify clients: header, certificate, and whether limits are by address nevertheless."""
     if guard is None or not (guard.reads_headers or guard.reads_certificates):
         return None
     return guard.reads_headers, guard.reads_certificates, not guard.knows_clients
