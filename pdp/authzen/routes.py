@@ -93,7 +93,7 @@ def authzen_routes(
         async def endpoint(request: Request) -> Response:
             body = await request.body()
             try:
-                # On a thread: a question may have to wait for rules, and counting attempts for Redis.
+                # On a thread: an evaluation may have to wait for rules, and counting attempts for Redis.
                 response = await run_in_threadpool(respond, request, body)
             except Exception:  # noqa: BLE001 - any error gives the client a status and the log the traceback
                 _log.exception("authzen_failed", path=request.url.path)

@@ -176,7 +176,7 @@ class Handlers:
                     if method.kind is Kind.MANY_TO_MANY:  # it lasts as long as its client likes; each answer is timed
                         self._metrics.answered(name, time.perf_counter() - stream.since)
                     yield response
-                    if method.kind is Kind.MANY_TO_MANY:  # one answer is let finish, questions have no end
+                    if method.kind is Kind.MANY_TO_MANY:  # a single response may finish, requests have no end
                         streams.check_serving()
                 if method.kind is Kind.ONE_TO_MANY:
                     self._metrics.answered(name, time.perf_counter() - stream.since)

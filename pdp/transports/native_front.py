@@ -70,7 +70,7 @@ class Front:
         self._refusing = False
         self._calls = 0
         """Seen so far."""
-        # A thousand questions take as long as a thousand calls: those behind them need not wait for that. As many
+        # A thousand requests take as long as a thousand calls: those behind them need not wait for that. As many
         # threads as may wait for newer rules, and one that never does.
         self._aside = ThreadPoolExecutor(settings.threads // 2 + 1, thread_name_prefix="aside")
         self._beside = 0
