@@ -215,6 +215,21 @@ CONTRADICTIONS = {
         r"loader.podLabels.app\.kubernetes\.io/name=other",
         "loader.podLabels must not set app.kubernetes.io/name",
     ),
+    "AuthZEN without a port": (
+        "pdp.httpRoute.enabled=true,pdp.httpRoute.parentRefs[0].name=a",
+        "set pdp.service.httpPort",
+    ),
+    "an Ingress to a port that is not there": (
+        "pdp.ingress.enabled=true,pdp.ingress.backend=http,pdp.ingress.hosts={a}",
+        "set pdp.service.httpPort",
+    ),
+    "two ports that are one": ("pdp.service.httpPort=50051", "give each a port of its own"),
+    "an Ingress for no host": ("pdp.ingress.enabled=true", "set pdp.ingress.hosts"),
+    "a route of no Gateway": ("pdp.grpcRoute.enabled=true", "set pdp.grpcRoute.parentRefs"),
+    "metrics that nobody reaches": (
+        "networkPolicy.enabled=true,networkPolicy.clients[0].podSelector.matchLabels.a=b,monitoring.serviceMonitor.enabled=true",
+        "set networkPolicy.monitoring",
+    ),
     "two certificates": (f"{ISSUED},tls.existingSecret=a", "exclude each other"),
     "nobody who issues": ("tls.certManager.enabled=true", "set tls.certManager.issuer.name"),
     "HTTPS without a certificate": ("tls.http=true", "no TLS without a certificate"),

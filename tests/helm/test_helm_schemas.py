@@ -16,7 +16,7 @@ from tools import tool
 if TYPE_CHECKING:
     from pathlib import Path
 
-CUSTOM = {"monitoring.coreos.com/v1", "cert-manager.io/v1"}
+CUSTOM = {"monitoring.coreos.com/v1", "cert-manager.io/v1", "gateway.networking.k8s.io/v1"}
 ADAPTER = CHART / "files" / "prometheus-adapter.yaml"
 
 
@@ -47,7 +47,7 @@ def test_example_manifests_are_valid(path: Path) -> None:
 def test_custom_resources_are_valid_in_their_operators_schemas(
     values: Path, custom: dict[tuple[str, str], Draft202012Validator]
 ) -> None:
-    """Those of the Prometheus operator and of cert-manager, with unknown fields refused."""
+    """Those of the Prometheus operator, of cert-manager and of the Gateway API, with unknown fields refused."""
     for manifest in rendered(values):
         if manifest["apiVersion"] in CUSTOM:
             faults = _faults(custom, manifest)
@@ -61,7 +61,10 @@ def test_everything_has_all_the_kinds() -> None:
         "Certificate",
         "ConfigMap",
         "Deployment",
+        "GRPCRoute",
+        "HTTPRoute",
         "HorizontalPodAutoscaler",
+        "Ingress",
         "Job",
         "NetworkPolicy",
         "Pod",

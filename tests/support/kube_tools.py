@@ -26,6 +26,10 @@ DEFINITIONS: Final = {
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ),
     "github.com/cert-manager/cert-manager@v1.21.2": ("deploy/crds/cert-manager.io_certificates.yaml",),
+    "sigs.k8s.io/gateway-api@v1.4.0": (
+        "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml",
+        "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+    ),
 }
 """Files with custom resource definitions, by Go module and version."""
 _VERSION_OF: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
@@ -33,7 +37,7 @@ _VERSION_OF: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/ver
 
 
 def custom_resources() -> list[Path]:
-    """Files with the definitions of ServiceMonitor, PodMonitor, PrometheusRule and Certificate.
+    """Files with the definitions of ServiceMonitor, PodMonitor, PrometheusRule, Certificate and the Gateway's routes.
 
     Raises:
         ToolMissing: there is no Go, or the modules cannot be had.

@@ -4,6 +4,35 @@
 {{- include "rightcall.checkServers" . -}}
 {{- include "rightcall.checkQuestions" . -}}
 {{- include "rightcall.checkLabels" . -}}
+{{- include "rightcall.checkRoutes" . -}}
+{{- end -}}
+
+{{/* How callers from outside come in, and what watches. */}}
+{{- define "rightcall.checkRoutes" -}}
+{{- with .Values.pdp -}}
+{{- $http := or .httpRoute.enabled (and .ingress.enabled (eq .ingress.backend "http")) -}}
+{{- if and $http (not .service.httpPort) -}}
+{{- fail "pdp.httpRoute and an Ingress for http lead to the Service, which has no port for HTTP; set pdp.service.httpPort" -}}
+{{- end -}}
+{{- if and .service.httpPort (eq (int .service.httpPort) (int .service.port)) -}}
+{{- fail "pdp.service.port and pdp.service.httpPort are the same; give each a port of its own" -}}
+{{- end -}}
+{{- if and .ingress.enabled (not .ingress.hosts) -}}
+{{- fail "an Ingress needs host names; set pdp.ingress.hosts" -}}
+{{- end -}}
+{{- range $route := list "grpcRoute" "httpRoute" -}}
+{{- with index $.Values.pdp $route -}}
+{{- if and .enabled (not .parentRefs) -}}
+{{- fail (printf "a route belongs to a Gateway; set pdp.%s.parentRefs" $route) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.networkPolicy -}}
+{{- if and .enabled $.Values.monitoring.serviceMonitor.enabled (or .clients .httpClients) (not .monitoring) -}}
+{{- fail "networkPolicy keeps Prometheus from the HTTP port, which only those who may ask reach; set networkPolicy.monitoring" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Labels of one's own must not take the place of those by which pods are found. */}}

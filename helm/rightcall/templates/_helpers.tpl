@@ -1,10 +1,13 @@
 {{- define "rightcall.name" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
+{{- else -}}
+{{- $own := .Values.nameOverride | default .Chart.Name -}}
+{{- if contains $own .Release.Name -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $own | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -31,11 +34,19 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{- define "rightcall.image" -}}
 {{- with .Values.image -}}
-{{- if .digest -}}
-{{ .repository }}@{{ .digest }}
-{{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- $which := ternary (printf "@%s" .digest) (printf ":%s" (.tag | default $.Chart.AppVersion)) (ne .digest "") -}}
+{{- include "rightcall.mirrored" (dict "root" $ "image" (printf "%s%s" .repository $which)) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* An image, from global.imageRegistry where that is set: (dict "root" $ "image" "docker.io/library/redis:8"). */}}
+{{- define "rightcall.mirrored" -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry -}}
+{{- if $registry -}}
+{{- /* As Docker reads names: what is before the first slash is a registry if it has a dot or a port, or is localhost. */ -}}
+{{ $registry }}/{{ regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" .image "" }}
+{{- else -}}
+{{ .image }}
 {{- end -}}
 {{- end -}}
 
@@ -58,9 +69,13 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
+  {{- if .Values.podSecurity.fixedIds }}
+  {{- range $id := list "runAsUser" "runAsGroup" "fsGroup" }}
+  {{- if not (kindIs "invalid" (index $.Values.podSecurity $id)) }}
+  {{ $id }}: {{ index $.Values.podSecurity $id | int64 }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
@@ -73,7 +88,11 @@ securityContext:
 
 {{- define "rightcall.podImage" -}}
 serviceAccountName: {{ include "rightcall.serviceAccount" . }}
-{{- with .Values.image.pullSecrets }}
+{{- $secrets := .Values.image.pullSecrets -}}
+{{- range (.Values.global | default dict).imagePullSecrets -}}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- with $secrets | uniq }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
@@ -92,6 +111,29 @@ tolerations: {{ toYaml . | nindent 2 }}
 {{- with .affinity }}
 affinity: {{ toYaml . | nindent 2 }}
 {{- end }}
+{{- with .hostAliases }}
+hostAliases: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .dnsConfig }}
+dnsConfig: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .initContainers }}
+initContainers: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* How pods are replaced: (dict "values" .Values.pdp "field" "strategy"). */}}
+{{- define "rightcall.rollout" -}}
+{{- if not (kindIs "invalid" .values.revisionHistoryLimit) }}
+revisionHistoryLimit: {{ .values.revisionHistoryLimit | int }}
+{{- end }}
+{{ .field }}:
+  {{- with .values.deploymentStrategy }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  # A new one is ready before an old one goes.
+  rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  {{- end }}
 {{- end -}}
 
 {{/* What a part's pods carry beside their selector: labels of everything and of the part. */}}
@@ -136,9 +178,26 @@ rightcall/key: {{ . | sha256sum }}
     - ports:
         - {port: 53, protocol: UDP}
         - {port: 53, protocol: TCP}
+        # Where OpenShift's pods of DNS listen, which is what counts there, not the Service's port.
+        - {port: 5353, protocol: UDP}
+        - {port: 5353, protocol: TCP}
     {{- if .redis }}
     - ports:
-        - {port: {{ .policy.redisPort }}, protocol: TCP}
+        {{- $ports := prepend .policy.redisPorts .policy.redisPort }}
+        {{- $url := .root.Values.redis.url }}
+        {{- if regexMatch "^rediss?[+]" $url }}
+        {{- range regexFindAll ":[0-9]+" (regexReplaceAll "[[][^]]*[]]" ($url | splitList "?" | first | replace "://" "/") "") -1 }}
+        {{- $ports = append $ports (trimPrefix ":" .) }}
+        {{- end }}
+        {{- if contains "+sentinel:" $url }}{{ $ports = append $ports 26379 }}{{ end }}
+        {{- end }}
+        {{- $seen := dict }}
+        {{- range $ports }}
+        {{- if not (hasKey $seen (toString .)) }}
+        - {port: {{ . }}, protocol: TCP}
+        {{- $_ := set $seen (toString .) true }}
+        {{- end }}
+        {{- end }}
       {{- if .bundled }}
       to:
         - podSelector:
@@ -148,3 +207,11 @@ rightcall/key: {{ . | sha256sum }}
       {{- end }}
     {{- end }}
 {{- end }}
+
+{{/* Gateways and host names of a route. */}}
+{{- define "rightcall.routeParents" -}}
+parentRefs: {{- toYaml .parentRefs | nindent 2 }}
+{{- with .hostnames }}
+hostnames: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
