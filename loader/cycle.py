@@ -46,8 +46,8 @@ class Published:
         revision: number and digest.
         permissions: number of permissions.
         size: bytes of the snapshot.
-        seconds: how long compiling took.
-        publish_seconds: how long publishing took after that.
+        seconds: duration of compiling.
+        publish_seconds: duration of publishing.
     """
 
     tenant: str
@@ -68,7 +68,7 @@ class SyncReport:
         unchanged: the tenants whose content stands published already.
         removed: the tenants that are gone.
         faults: everything wrong with the definitions, warnings included, sorted.
-        faulty: the tenants with errors; each keeps its last good rules.
+        faulty: the tenants with errors; each keeps the last good rules.
         pinned: the tenants that an operator rolled back; each keeps the chosen revision.
         closed: the tenants with errors and without good rules: their users and outcalls are known, and their requests
             are rejected.
@@ -77,7 +77,7 @@ class SyncReport:
         complete: all tenants of the source were read, good or faulty; otherwise nothing was removed.
         problems: failures of the source and of publishing, with remedies; empty after a cycle without failures.
         source_failed: nothing could be read at all.
-        read_seconds: how long reading the source, and proving its expectations, took.
+        read_seconds: duration of reading the source and proving expectations.
         expectations: number of expectations by the result of their proofs.
     """
 
@@ -103,7 +103,7 @@ class SyncReport:
 
     @property
     def error(self) -> str:
-        """What went wrong, as one line; empty where all went well."""
+        """All failures, as one line; empty after a success."""
         return "; ".join((*self.problems, *self.held_back))
 
 
@@ -132,9 +132,9 @@ class Synchronizer:
         publisher: publishes the compiled snapshots.
         secret: the deployment's key, for passwords and signatures; None: snapshots hold neither.
         password_override: where a user's own password replaces a permission's.
-        guard: which removals are too large to be believed; None: none are.
+        guard: holds back removals that are too large to be believed; None: none.
         accept_removal: an operator confirmed the removals of the first cycle that succeeds.
-        limits: what one profile may cost; None: the compiler's default.
+        limits: cost limits of one profile; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
         prove: whether a tenant whose expectations fail is left unchanged.
         isolate_faults: whether the sound permissions of a tenant are published whose other ones have faults; those are
@@ -322,7 +322,7 @@ class Synchronizer:
 
 @dataclass
 class _Cycle:
-    """What a cycle has come to so far."""
+    """The results of a cycle so far."""
 
     reading: Reading
     read_seconds: float

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 
 class LoaderError(Exception):
-    """Root of what the loader raises."""
+    """Root of the loader's errors."""
 
 
 class SourceError(LoaderError):

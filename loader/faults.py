@@ -23,7 +23,7 @@ class Fault:
     """One fault. Faults sort by file, then by line.
 
     Attributes:
-        file: the file or other origin, as the person named it.
+        file: the file or other origin, as named by the person.
         line: counted from 1; None where there is no line.
         tenant: the tenant's name, else UUID; empty for a fault outside tenants.
         permission: id and name, as in ``12 (no-international)``; empty for a fault outside permissions.

@@ -70,7 +70,7 @@ class Proofs:
                 yield FaultyTenant(without_rules(tenant, fails))
 
     def count(self, truth: Truth) -> int:
-        """How many expectations of the last reading this came of."""
+        """The number of expectations of the last reading with this result."""
         return sum(proof.truth is truth for each in self._proven.values() for proof in each.proofs)
 
     def _prove(self, tenant: Tenant) -> _Proven:

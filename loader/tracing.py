@@ -42,7 +42,7 @@ class TracedSynchronizer(Synchronizer):
         super().__init__(_TracedSource(source, tracer), _TracedPublisher(publisher, tracer), **choices)
         self._tracer = tracer
         self._digested = 0, 0
-        """When the last digest was begun and done, in nanoseconds since the epoch."""
+        """Start and end of the last digest, in nanoseconds since the epoch."""
 
     def sync(self) -> SyncReport:
         """One cycle. What fails is in the report, and is tried again by the next cycle."""

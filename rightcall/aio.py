@@ -151,7 +151,7 @@ class Client(AsyncDirectoryQuestions):
             timeout: seconds for each part; None: the client's timeout.
 
         Returns:
-            For each question its answer, or the error that ``check`` would have raised.
+            For each question the answer, or the error that ``check`` would have raised.
 
         Raises:
             InvalidCall: a question cannot be sent at all.
@@ -182,7 +182,7 @@ class Client(AsyncDirectoryQuestions):
             timeout: seconds that the whole stream may last; None: as long as there are questions.
 
         Yields:
-            For each question its id, with its answer or the error that ``check`` would have raised.
+            For each question the id, with the answer or the error that ``check`` would have raised.
 
         Raises:
             InvalidCall: a question cannot be sent at all; raised after the answers to earlier questions, as are errors
@@ -216,7 +216,7 @@ class Client(AsyncDirectoryQuestions):
 
         Args:
             challenge: the answer's challenge.
-            password: the digits, as they were dialled.
+            password: the dialled digits.
             timeout: seconds for the request; None: the client's timeout.
 
         Raises:
@@ -249,7 +249,7 @@ class Client(AsyncDirectoryQuestions):
         """The rules that the server holds.
 
         Args:
-            tenant: the UUID of the only tenant to report on; empty: all of them.
+            tenant: the UUID of the only tenant to report on; empty: all.
             timeout: seconds for the request; None: the client's timeout.
 
         Raises:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 CLIENT_NAME = "rightcall"
-"""What ``CLIENT LIST`` shows."""
+"""The name in ``CLIENT LIST``."""
 _READ_ONLY = "READONLY You can't write"
 """Redis 6 wraps this into an error of the script that wrote."""
 
 _NO_PASSWORD = ("Authentication required", "already authenticated")
-"""What a server says that was given no password."""
+"""Errors of a server that received no password."""
 
 
 class ReplicaError(ConnectionError):
@@ -99,7 +99,7 @@ class FileCredentials(CredentialProvider):
     """A user and the password in a file, which is read for each connection and so may change while programs run.
 
     Args:
-        path: of the file; blanks and line ends around the password are no part of it.
+        path: of the file; blanks and line ends around the password are ignored.
         user: empty: the default user.
     """
 
@@ -167,10 +167,10 @@ class LazyCluster:
         self._cluster: RedisCluster | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """What the cluster's client offers.
+        """The attributes of the cluster's client.
 
         Raises:
-            ConnectionError: none of the nodes tells of a cluster.
+            ConnectionError: no node reports a cluster.
         """
         if self._cluster is None:
             try:

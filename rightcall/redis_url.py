@@ -230,7 +230,7 @@ def _read(url: str) -> _Parts:
 
 
 def _options(split: SplitResult, kind: str, *, tls: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What stands behind ``?`` and before ``@``: for servers, and for sentinels."""
+    """The options behind ``?`` and before ``@``: for servers, and for sentinels."""
     known = OPTIONS | (SENTINEL_OPTIONS if kind == "sentinel" else {})
     found: dict[str, Any] = {}
     for name, value in parse_qsl(split.query, keep_blank_values=True):

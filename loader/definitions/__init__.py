@@ -1,1 +1,1 @@
-"""Definitions: from the bytes of a file to tenants that may be published, and to every fault on the way."""
+"""Definitions: from the bytes of a file to tenants that may be published, and to all faults."""

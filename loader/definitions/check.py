@@ -102,7 +102,7 @@ class _TenantCheck:
         self._known: dict[str, dict[str, str]] = {}
 
     def entry(self) -> Entry:
-        """What there is of the tenant."""
+        """The result of the check."""
         uuid = canonical_uuid(_text(self._raw, "uuid")) or ""
         declared = {key: self._declared(key) for key in LONG_LISTS}
         self._known = {key: {id_: id_ for id_ in declared[key] if isinstance(id_, str) and id_} for key in REFERABLE}
@@ -197,7 +197,7 @@ class _TenantCheck:
                 self._findings.append(Finding(path, problem, "give each its own, or remove one of the two"))
 
     def _items(self, key: str, declared: list[str | int]) -> list[Any]:
-        """What the members of a list are, without those at fault."""
+        """The members of a list as entities, without faulty ones."""
         raws = self._raws(key)
         ids = list(map(id, raws))
         items = list(map(self._memory.items[key].get, ids))  # nearly all are there, so each step is one for all
@@ -336,7 +336,7 @@ class _TenantCheck:
         return tuple(once)
 
     def _remedy(self, key: str, text: str) -> str:
-        """What to do about a reference to nothing: perhaps a name was written for an id, or there is a typing error."""
+        """The remedy for an unknown reference: perhaps a name was written for an id, or there is a typing error."""
         otherwise = f"add it to the tenant's {key}, or remove it here"
         if not self._proposals or key == "users":  # UUIDs are copied, not typed, and there may be many
             return otherwise

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".yaml", ".yml", ".json")
 MOST_FAULTS = 1000
-"""Of one document that are told one by one."""
+"""Maximum number of reported faults of one document."""
 
 
 @dataclass(frozen=True, slots=True)

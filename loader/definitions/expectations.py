@@ -53,8 +53,8 @@ class ExpectationCheck:
         """The expectations without a fault.
 
         Args:
-            raws: what the document says.
-            path: the way to their list.
+            raws: the values in the document.
+            path: the path to the list.
         """
         found = [self._expectation(raw, (*path, index)) for index, raw in enumerate(raws)]
         first: dict[str, int] = {}

@@ -41,7 +41,7 @@ class Finding:
     line: int | None = None
 
     def within(self, path: Path) -> Finding:
-        """The finding of a part of a document, in the document, given the way to the part."""
+        """The finding of a part of a document, moved into the document, given the path to the part."""
         return Finding((*path, *self.path), self.problem, self.remedy, self.severity, self.key, self.line)
 
     def fault(self, file: str, lines: Lines | None, tenant: str, permission: str = "") -> Fault:
@@ -91,7 +91,7 @@ def permission_label(raw: object) -> str:
 
 
 def _follow(value: object, path: Path) -> object:
-    """What stands at the end of the way; None where the way ends early."""
+    """The value at a path; None if the path ends early."""
     for step in path:
         if isinstance(value, dict) and isinstance(step, str):
             value = value.get(step)

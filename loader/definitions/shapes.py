@@ -1,6 +1,6 @@
 """The shape of definitions: which keys there are, and what each value must be by itself.
 
-What values say about each other (references, ids that stand twice) is in ``check``.
+Relations between values (references, repeated ids) are in ``check``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAULT = "fault"
 """The type of the pydantic errors made here; their context has ``problem`` and ``remedy``."""
 
 MAX_PERMISSION_ID = 2**63 - 1
-"""Of a user's number, too."""
+"""Also the maximum of a user's number."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _PASSWORD = re.compile(rf"[0-9*#]{{1,{MAX_PASSWORD_LENGTH}}}", re.ASCII)
@@ -180,7 +180,7 @@ class EmergencyShape(_Shape):
 
 
 class DiallingShape(_Shape):
-    """How a tenant dials."""
+    """A tenant's dialling."""
 
     country: Annotated[str, AfterValidator(_country)] | None = None
     outside_line: Annotated[str, AfterValidator(_outside_line)] = ""
@@ -244,7 +244,7 @@ class PermissionShape(_Shape):
 
 
 class ExpectationShape(_Shape):
-    """An expectation, without what ``who``, ``through`` and ``must`` say."""
+    """An expectation, without the content of ``who``, ``through`` and ``must``."""
 
     name: _Name
     who: Any

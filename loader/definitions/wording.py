@@ -1,4 +1,4 @@
-"""What a value of the wrong shape is called, in the words of a person who writes definitions."""
+"""Descriptions of values of the wrong shape, for authors of definitions."""
 
 from __future__ import annotations
 

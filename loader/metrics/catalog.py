@@ -28,14 +28,14 @@ OUTCOMES = (
     ("failure", "source"),
     ("failure", "publish"),
 )
-"""What a cycle can come to, and why."""
+"""The results of cycles, with reasons."""
 
 TRUTHS = {
     "holds": "",
     "broken": "Some call is decided otherwise; where it is enforced, the tenant keeps its last good rules.",
     "not proven": "The patterns take too many states; counts as one that is broken.",
 }
-"""By what came of the proof of an expectation."""
+"""The label values by result of an expectation's proof."""
 
 _LAST = "Of the last cycle that did not fail; absent while this loader does not lead."
 

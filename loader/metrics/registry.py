@@ -32,7 +32,7 @@ class LoaderMetrics:
         stale: gives the seconds for which a change of the source may be unknown here.
 
     Attributes:
-        registry: what ``/metrics`` shows.
+        registry: the registry of ``/metrics``.
         last_success: end of the last successful cycle, in Unix time; 0 before the first.
         problem: the failure of the last cycle in words; empty after a success.
     """
@@ -58,7 +58,7 @@ class LoaderMetrics:
         Gauge(*self._described(name), registry=self.registry).set_function(lambda: self.last_success)
 
     def note(self, report: SyncReport) -> None:
-        """Counts what a cycle came to."""
+        """Counts the results of a cycle."""
         outcome = _outcome(report)
         self._cycles[outcome].inc()
         if not report.source_failed:

@@ -1,4 +1,4 @@
-"""How countries dial, made from libphonenumber's metadata when rules are compiled: tables and emergency numbers.
+"""Numbering of countries: tables and emergency numbers, made from libphonenumber's metadata when rules are compiled.
 
 The metadata are loaded on first use: loading takes 50 ms, and most tenants have no ``dialling``.
 """

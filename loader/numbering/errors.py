@@ -1,4 +1,4 @@
-"""What can be wrong with a country."""
+"""Errors about countries."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where the text ends."""
+    """The end of the text."""
 
 
 Expression: TypeAlias = Digits | Sequence | Choice | Repeat | Group | End

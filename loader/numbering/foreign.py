@@ -70,5 +70,5 @@ def _begins(one: str, other: str) -> bool:
 
 
 def _any_start(languages: Languages, trunk: str) -> Node:
-    """What begins with a match of ``national_prefix_for_parsing``, as far as that is long enough to compare."""
+    """The texts that begin with a match of ``national_prefix_for_parsing``, cut to the length that matters."""
     return languages.matching(parse(trunk.replace("$", "")), languages.of_lengths(range(LONGEST + 1)))

@@ -75,7 +75,7 @@ class Languages:
         return node
 
     def behind(self, digits: str, node: Node) -> Node:
-        """What stands behind ``digits`` in the strings of ``node`` that begin so."""
+        """The rests of the strings of ``node`` that begin with ``digits``."""
         for digit in digits:
             node = self.ways[node][int(digit)]
         return node

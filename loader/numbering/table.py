@@ -1,6 +1,6 @@
-"""A numbering table: what a server must know of how a country dials, behind one outside line, in bytes.
+"""A numbering table: the numbering of a country behind one outside line, in bytes for servers.
 
-What the bytes mean: ``pdp.rules.dialling.layout``.
+The layout of the bytes: ``pdp.rules.dialling.layout``.
 """
 
 from __future__ import annotations

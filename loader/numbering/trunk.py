@@ -38,10 +38,10 @@ _AT_END_SHIFT = 16
 
 @dataclass(frozen=True, slots=True)
 class _Alternative:
-    """One way in which an expression matches.
+    """One alternative of an expression.
 
     Attributes:
-        digits: what each character may be.
+        digits: the allowed digits at each position.
         group: from where to where the last group that matched goes; None where none did.
         number: that group's number.
         at_end: whether nothing may follow.

@@ -19,7 +19,7 @@ class TableTooLarge(ValueError):
 
 
 class WordsWriter:
-    """Collects the states of automata; equal ones that were added in the same way become one."""
+    """Collects the states of automata; equal states that were added in the same form are merged."""
 
     def __init__(self, languages: Languages) -> None:
         self._languages = languages
@@ -66,6 +66,6 @@ class WordsWriter:
         self.words[state] = header
 
     def _runs(self, node: Node) -> list[tuple[int, Node]]:
-        """The digits at which the way on differs from that of the digit before, with the way."""
+        """The digits whose transition differs from that of the digit before, each with the target."""
         ways = self._languages.ways[node]
         return [(digit, way) for digit, way in enumerate(ways) if not digit or way != ways[digit - 1]]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
-"""How long a lease stands without being renewed: what a take-over after a crash can take."""
+"""Seconds until a lease expires without renewal: the longest take-over after a crash."""
 _RENEWALS = 4
 """Renewals within the lease's time."""
 
@@ -97,7 +97,7 @@ class Lease:
 
     @property
     def leader(self) -> str:
-        """What the loader is called that leads, as far as this one knows."""
+        """The name of the leading loader, as far as known here."""
         return self._leader.partition(b" ")[2].decode("utf-8", "replace")
 
     @property

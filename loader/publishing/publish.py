@@ -77,10 +77,10 @@ class Standing:
 
 
 class Publisher(Protocol):
-    """Where compiled rules go."""
+    """The destination of compiled rules."""
 
     name: str
-    """As people are told; without credentials."""
+    """The name in messages; without credentials."""
 
     def standing(self) -> Mapping[str, Standing]:
         """The published states, by tenant.
@@ -154,11 +154,11 @@ class RedisPublisher:
         self._behind = False
         """Whether servers have followed higher numbers than any in Redis."""
         self._standing: dict[str, Standing] = {}
-        """What ``standing`` returned last."""
+        """The last result of ``standing``."""
         self._shipper = Shipper(client, self._keys)
 
     def standing(self) -> dict[str, Standing]:
-        """What the pointers say, by tenant, and whether their blobs are there."""
+        """The content of the pointers, by tenant, and the presence of the blobs."""
         with translated(self.name):
             raws = self._look()
             standing = {tenant: self._read(tenant, raw) for tenant, raw in raws.items()}
@@ -280,7 +280,7 @@ class RedisPublisher:
         return clocks
 
     def _nothing(self, tenant: str, raw: bytes = b"", serial: int = 0) -> Standing:
-        """What stands of a tenant whose pointer is not there, or cannot be believed."""
+        """The published state of a tenant whose pointer is missing or untrusted."""
         listed = self._list.tenants.get(tenant)
         return Standing(raw, max(serial, listed.serial if listed else 0), None, self._least, listed is not None)
 

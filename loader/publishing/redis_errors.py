@@ -1,4 +1,4 @@
-"""What the Redis client raises, as errors that tell what to do."""
+"""The Redis client's exceptions as errors with remedies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loader.errors import PublishError
 
 
 class translated:  # noqa: N801 - reads as a statement
-    """Turns what the Redis client raises inside the block into a ``PublishError``.
+    """Turns the Redis client's exceptions inside the block into a ``PublishError``.
 
     Args:
         name: the server's name; without credentials.

@@ -60,7 +60,7 @@ class _Base(NamedTuple):
     number: int
     blob: bytes
     patches: int
-    """How many blobs in a row were made by Redis, up to this one."""
+    """Number of consecutive blobs built by Redis, up to this one."""
 
 
 class Shipper:

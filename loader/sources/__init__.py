@@ -1,4 +1,4 @@
-"""Where definitions come from. ``open_source`` makes the source that a URL names."""
+"""The sources of definitions. ``open_source`` makes the source of a URL."""
 
 from __future__ import annotations
 

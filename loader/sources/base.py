@@ -1,4 +1,4 @@
-"""What every source of definitions is: something that can be read as a whole, and watched for changes."""
+"""The interface of a source of definitions: read as a whole, and watched for changes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Reading:
 
 
 class Source(Protocol):
-    """Where definitions come from."""
+    """A source of definitions."""
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ _KEYS = ("country", "outside_line")
 
 
 class DefaultError(ValueError):
-    """A default that cannot be read; the text says what to write."""
+    """An invalid default; the text names the valid form."""
 
 
 @dataclass(frozen=True, slots=True)

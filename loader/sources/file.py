@@ -61,8 +61,8 @@ class _Held:
 class FileSource:
     """One file, or the files of one directory.
 
-    Of a directory, the direct files that end in .yaml, .yml or .json are read, except hidden ones. Files that did not
-    change are not parsed again; of one that did, only what changed in its long lists.
+    Of a directory, the direct files that end in .yaml, .yml or .json are read, except hidden ones. Unchanged files are
+    not parsed again; of a changed file, only the changes in long lists are.
 
     Args:
         path: of the file or directory, which need not exist yet.
@@ -113,7 +113,7 @@ class FileSource:
 
         Args:
             tenant: the tenant's UUID.
-            wanted: names of the tenant's lists, each with the id of one of its members.
+            wanted: names of the tenant's lists, each with the id of a member.
         """
         for file, held in self._held.items():
             for entry in held.checked.entries:
@@ -180,7 +180,7 @@ class FileSource:
         return _Held(signature, document, document.check(data), lasting)
 
     def _reading(self) -> Reading:
-        """Joins what the files say."""
+        """Joins the content of the files."""
         documents = {file: held.checked for file, held in self._held.items()}
         found = check_across(documents)
         entries = [entry for document in documents.values() for entry in document.entries]
@@ -225,7 +225,7 @@ def _shown(file: str) -> str:
 
 
 def _signature_of(file: str) -> Signature | None:
-    """What differs when a file was changed, or replaced by another; None where there is none."""
+    """The signature of a file, which differs after a change or a replacement; None without a file."""
     try:
         return _signature(os.stat(file))  # noqa: PTH116 - the path stays as the person wrote it
     except OSError:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from loader.faults import Fault
 
 RawTenant: TypeAlias = dict[str, Any]
-"""A member of a document's ``tenants``, as docs/definitions.md describes it; ``uuid`` is there and is text."""
+"""A member of a document's ``tenants``, as in docs/definitions.md; ``uuid`` is present and text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The FastAGI adapter: decides Asterisk's calls by a Rightcall server, before they go out.
+"""The FastAGI adapter: decides Asterisk's outgoing calls by a Rightcall server.
 
 A client of the API like any other, without rules and passwords.
 """

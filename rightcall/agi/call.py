@@ -59,13 +59,13 @@ class ChannelCall(NamedTuple):
 
 
 class CallVariables:
-    """Which channel variables describe a call.
+    """The channel variables that describe a call.
 
     Args:
         prefix: start of their names.
 
     Attributes:
-        expressions: what ``call`` wants the values of.
+        expressions: the expressions whose values ``call`` needs.
     """
 
     def __init__(self, prefix: str) -> None:

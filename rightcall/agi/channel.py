@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 MAX_LINE: Final = 64 * 1024
-"""Bytes; the reply that holds all variables is the longest thing that Asterisk sends."""
+"""Bytes; the reply with all variables is the longest line that Asterisk sends."""
 _MAX_ENVIRONMENT_LINES: Final = 200
 _MAX_STRAY_LINES: Final = 200
 """Lines that are no reply: ``HANGUP``, usage texts, and what follows the line breaks of values."""
@@ -33,11 +33,11 @@ _FAILED: Final = "-1"
 
 
 class Reply(NamedTuple):
-    """What Asterisk says to a command.
+    """Asterisk's reply to a command.
 
     Attributes:
         result: such as ``1``, ``-1``, or digits.
-        data: what stands in parentheses; None where there are none.
+        data: the text in parentheses; None without any.
     """
 
     result: str
@@ -45,12 +45,12 @@ class Reply(NamedTuple):
 
 
 class End(Enum):
-    """What ended a row of digits."""
+    """The end of a row of digits."""
 
     HASH = auto()
     SILENCE = auto()
     FULL = auto()
-    """There were as many as had been asked for."""
+    """The maximum number of digits was reached."""
 
 
 class Digits(NamedTuple):
@@ -66,7 +66,7 @@ class Channel:
     Args:
         reader: from Asterisk.
         writer: to Asterisk.
-        seconds: that Asterisk has for a reply, on top of what a command itself takes.
+        seconds: timeout of a reply, on top of the command's own duration.
 
     Every method raises ``ChannelGone`` where the call or the connection has ended, ``AsteriskSilent`` where a reply
     does not come, and ``ProtocolError`` where Asterisk cannot be understood. After an error the dialogue is over.
@@ -90,7 +90,7 @@ class Channel:
         return cls(reader, writer, seconds)
 
     async def environment(self) -> dict[str, str]:
-        """What Asterisk tells at the start: ``agi_network_script``, ``agi_uniqueid`` and so on.
+        """Asterisk's variables at the start: ``agi_network_script``, ``agi_uniqueid`` and so on.
 
         Of two lines with one name the first counts: Asterisk's own come before those that hold what callers chose.
         """
@@ -166,7 +166,7 @@ class Channel:
         return await self._command(command, _PROMPT_SECONDS + seconds * (most + 1))
 
     async def _evaluated(self, expressions: Sequence[str], mark: str) -> list[str]:
-        """What expressions come to; ``mark`` stands before the first and behind each in Asterisk's reply."""
+        """The values of expressions; ``mark`` stands before the first and behind each in Asterisk's reply."""
         head, tail = f"200 result=1 ({mark}".encode(), f"{mark})".encode()
         text = f"{mark}{mark.join((*expressions, ''))}".replace('"', '\\"')
         command = f'GET FULL VARIABLE "{text}"'

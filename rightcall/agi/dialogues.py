@@ -1,4 +1,4 @@
-"""The dialogues that are held: how many there may be, and which one makes way for another."""
+"""The running dialogues: their limits, and the choice of one that ends for another."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Dialogues:
         self._peers: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of dialogues."""
         return len(self._held)
 
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -61,7 +61,7 @@ class Dialogues:
         return {dialogue.task for dialogue in self._held if dialogue.task}
 
     def admit(self, peer: str) -> Dialogue | None:
-        """Holds another one; None: there is no room, and none that could make way."""
+        """Adds a dialogue; returns None without room and without one that could make way."""
         if self._peers[peer] >= self._most_per_peer:
             if not self._displace(dialogue for dialogue in self._held if dialogue.peer == peer):
                 return None
@@ -73,7 +73,7 @@ class Dialogues:
         return dialogue
 
     def end(self, dialogue: Dialogue) -> None:
-        """Forgets one that is over, or had to make way."""
+        """Removes a dialogue that is over, or had to make way."""
         if dialogue in self._held:
             del self._held[dialogue]
             self._peers[dialogue.peer] -= 1

@@ -17,13 +17,13 @@ BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 
 
 
 class AgiMetrics:
-    """Counts what the adapter does. Any thread may note and read.
+    """The adapter's counters. Any thread may write and read.
 
     Args:
         version: the adapter's own.
 
     Attributes:
-        registry: what ``/metrics`` shows.
+        registry: the registry of ``/metrics``.
     """
 
     def __init__(self, version: str) -> None:

@@ -78,7 +78,7 @@ class Pins:
         )
 
     async def _checked(self, challenge: str, permission: str, dialled: Dialled) -> Verdict | None:
-        """What comes of a PIN; None: another one may be tried."""
+        """The verdict after a PIN; None: another PIN may be tried."""
         if not dialled.possible:
             self._metrics.pin("impossible" if dialled.keys else "none")
             return None

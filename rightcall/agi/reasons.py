@@ -1,4 +1,4 @@
-"""Why a call was let through or not: the verdicts that the adapter sets on a channel."""
+"""Reasons of decisions: the verdicts that the adapter sets on a channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Reason(StrEnum):
-    """What ``RIGHTCALL_REASON`` says. The names are promised in docs/compatibility.md."""
+    """The values of ``RIGHTCALL_REASON``. The names are promised in docs/compatibility.md."""
 
     RULE = "rule"
     NO_RULE = "no-rule"
@@ -48,13 +48,13 @@ MEANINGS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the channel is given.
+    """The verdict for a channel.
 
     Attributes:
         allowed: whether the call may go on.
-        reason: why.
+        reason: the reason.
         permission: id of the permission that decided; empty where none did.
-        decision_id: of the entry in the server's decision log; empty where there is none.
+        decision_id: id of the entry in the server's decision log; empty without one.
         retry_after: seconds until a PIN may be tried again; 0: now.
     """
 

@@ -40,7 +40,7 @@ class CallRights:
 
     Args:
         client: the server to ask.
-        settings: how long that may take, and what happens then.
+        settings: deadlines, and verdicts on failures.
         metrics: counts the verdicts.
     """
 

@@ -1,4 +1,4 @@
-"""What can be set about the FastAGI adapter."""
+"""The settings of the FastAGI adapter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pdp.rules.dialling import Emergency
 
 
 class OnFailure(StrEnum):
-    """What happens to a call that the server has not decided."""
+    """The verdict on a call that the server has not decided."""
 
     CLOSED = "closed"
     """The call is denied."""
@@ -21,7 +21,7 @@ class OnFailure(StrEnum):
 
 
 class UnknownTenant(StrEnum):
-    """What happens to a call of a tenant that the server does not know."""
+    """The verdict on a call of a tenant that the server does not know."""
 
     ALLOW = "allow"
     DENY = "deny"

@@ -70,7 +70,7 @@ class Shadow:
 
 
 def _word(authorization: str, *, challenged: bool) -> str:
-    """What the dialplan decided: a denial with a password is a challenge."""
+    """The dialplan's decision: a denial with a password is a challenge."""
     if authorization not in {"ALLOW", "DENY"}:
         return "none"
     if authorization == "DENY" and challenged:
@@ -79,7 +79,7 @@ def _word(authorization: str, *, challenged: bool) -> str:
 
 
 def _answered(found: Verdict | Answer) -> tuple[str, str]:
-    """What the server answered, and the permission that decided."""
+    """The server's decision, and the permission that decided."""
     if not isinstance(found, Verdict):
         return "challenge", found.permission.id if found.permission else ""
     return "none" if found.reason in _UNANSWERED else found.word.lower(), found.permission

@@ -22,7 +22,7 @@ class Changed(NamedTuple):
 
     Attributes:
         caller: a user's UUID; empty: unknown callers.
-        extension: what was dialled.
+        extension: the dialled extension.
         outcall: an outcall's id; empty: none.
         old: the decision by the old rules.
         new: the decision by the new ones.

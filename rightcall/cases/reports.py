@@ -1,4 +1,4 @@
-"""What came of test cases, in the forms that pipelines read: JUnit's XML and the Test Anything Protocol."""
+"""The results of test cases for pipelines: JUnit's XML and the Test Anything Protocol."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def junit(results: Sequence[Result], seconds: float) -> bytes:
     """The results as JUnit's XML.
 
     Args:
-        results: what came of each case.
-        seconds: how long all took.
+        results: the result of each case.
+        seconds: duration of all cases.
     """
     failed = sum(not result.passes for result in results)
     suite = Element("testsuite", name="rightcall test", tests=str(len(results)), failures=str(failed))

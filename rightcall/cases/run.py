@@ -57,7 +57,7 @@ class Coverage:
 
     @property
     def percent(self) -> float:
-        """How many of the patterns did, of a hundred; all where there are none."""
+        """The percentage of patterns that decided a case; 100 without patterns."""
         return 100.0 * sum(self.patterns.values()) / len(self.patterns) if self.patterns else 100.0
 
 
@@ -85,11 +85,11 @@ class CaseRun:
                     self.coverage.patterns |= {(tenant.uuid, each.id, text): False for text in each.extensions}
 
     def cases(self, cases: Iterable[Case]) -> list[Result]:
-        """What comes of each case."""
+        """Yields the result of each case."""
         return [self._case(case) for case in cases]
 
     def expectations(self) -> list[Result]:
-        """What comes of each expectation that is enforced."""
+        """Yields the result of each enforced expectation."""
         found = []
         for tenant in self._tenants.values():
             sentences = ProofSentences(tenant, Names(tenant))

@@ -1,4 +1,4 @@
-"""What all commands have in common: options with an environment variable each, and one way to fail."""
+"""Common parts of all commands: options with an environment variable each, and the handling of failures."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pdp.rules.model import Ignored, Tenant
 
 SERIOUS = Rank.HIGH
-"""Mistakes of this rank and worse are errors where lint is told to be strict."""
+"""Mistakes of this rank and worse are errors under strict lint."""
 
 _PAGE = "docs/lint.md"
 _STYLES = {Rank.CRITICAL: "bold red", Rank.HIGH: "bold red", Rank.MEDIUM: "bold yellow", Rank.LOW: "dim"}
@@ -89,7 +89,7 @@ def remarks(source: Source, tenants: Sequence[Tenant], emergency: Iterable[str])
     """The mistakes of all tenants, worst first; those that are meant have their reasons.
 
     Args:
-        source: what the tenants were read from.
+        source: the source of the tenants.
         tenants: the tenants.
         emergency: the server's emergency numbers.
     """
@@ -113,7 +113,7 @@ def _of_tenant(source: Source, tenant: Tenant, emergency: tuple[str, ...]) -> li
 
 
 def _subject(mistake: Mistake) -> tuple[str, str | int]:
-    """What a mistake is about: the first permission or user, else the tenant."""
+    """The subject of a mistake: the first permission or user, else the tenant."""
     if mistake.permissions:
         return "call_permissions", mistake.permissions[0]
     return ("users", mistake.users[0]) if mistake.users else ("", "")

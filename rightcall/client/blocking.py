@@ -146,7 +146,7 @@ class Client(DirectoryQuestions):
             timeout: seconds for each part; None: the client's timeout.
 
         Returns:
-            For each question its answer, or the error that ``check`` would have raised.
+            For each question the answer, or the error that ``check`` would have raised.
 
         Raises:
             InvalidCall: a question cannot be sent at all.
@@ -177,7 +177,7 @@ class Client(DirectoryQuestions):
             timeout: seconds that the whole stream may last; None: as long as there are questions.
 
         Yields:
-            For each question its id, with its answer or the error that ``check`` would have raised.
+            For each question the id, with the answer or the error that ``check`` would have raised.
 
         Raises:
             InvalidCall: a question cannot be sent at all; raised after the answers to earlier questions, as are errors
@@ -211,7 +211,7 @@ class Client(DirectoryQuestions):
 
         Args:
             challenge: the answer's challenge.
-            password: the digits, as they were dialled.
+            password: the dialled digits.
             timeout: seconds for the request; None: the client's timeout.
 
         Raises:
@@ -244,7 +244,7 @@ class Client(DirectoryQuestions):
         """The rules that the server holds.
 
         Args:
-            tenant: the UUID of the only tenant to report on; empty: all of them.
+            tenant: the UUID of the only tenant to report on; empty: all.
             timeout: seconds for the request; None: the client's timeout.
 
         Raises:

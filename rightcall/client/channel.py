@@ -1,4 +1,4 @@
-"""How the clients connect: the same for the blocking and the asynchronous one."""
+"""The connection of the clients: the same for the blocking and the asynchronous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of the client library. Catch them as broadly or as narrowly as suits you.
+"""The errors of the client library. Each may be caught by any class above.
 
 RightcallError
 ├── QuestionError          the question is at fault: asking again gets the same error
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 
 class RightcallError(Exception):
-    """Root of what the client library raises."""
+    """Root of the client library's errors."""
 
 
 class QuestionError(RightcallError):
@@ -52,7 +52,7 @@ class Unreachable(NoAnswer):
     """No server answers at the target.
 
     Attributes:
-        target: where a server was expected.
+        target: the server's target.
     """
 
     def __init__(self, target: str, problem: str) -> None:
@@ -91,4 +91,4 @@ class DeadlineExceeded(NoAnswer):
 
 
 class ServerError(RightcallError):
-    """The server failed, or answered what this client does not understand."""
+    """The server failed, or its answer is unknown to this client."""

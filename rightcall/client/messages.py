@@ -258,7 +258,7 @@ def to_error(target: str, status: int, message: str, seconds: float) -> Rightcal
 
 
 def _unavailable(target: str, message: str) -> NoAnswer:
-    """What UNAVAILABLE means: a server that is there says why, and where there is none, gRPC does."""
+    """The error for UNAVAILABLE: the message comes from a server, or from gRPC without a server."""
     if message.startswith(NOT_READY):
         return NotReady(message)
     return NoAnswer(message) if message.startswith((NOT_COUNTED, MISSING)) else Unreachable(target, message)

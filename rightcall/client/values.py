@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Decision(IntEnum):
-    """What to do with the call. Numbers and names are the API's (``DECISION_…``)."""
+    """The decision on a call. Numbers and names are the API's (``DECISION_…``)."""
 
     ALLOW = 1
     DENY = 2
@@ -34,10 +34,10 @@ class Stage(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why the call is decided so. Numbers and names are the API's (``REASON_…``)."""
+    """The reason of a decision. Numbers and names are the API's (``REASON_…``)."""
 
     UNSPECIFIED = 0
-    """The server is of a release that does not say."""
+    """The server is of a release without reasons."""
     PERMISSION = 1
     NO_PERMISSION = 2
     EMERGENCY = 3
@@ -55,7 +55,7 @@ class Mode(IntEnum):
 
 
 class StageResult(IntEnum):
-    """What came of a stage. Numbers and names are the API's (``STAGE_RESULT_…``)."""
+    """The result of a stage. Numbers and names are the API's (``STAGE_RESULT_…``)."""
 
     DECIDED = 1
     NO_MATCH = 2
@@ -64,7 +64,7 @@ class StageResult(IntEnum):
 
 
 class CandidateResult(IntEnum):
-    """What came of a permission in a stage. Numbers and names are the API's (``CANDIDATE_RESULT_…``)."""
+    """The result of a permission in a stage. Numbers and names are the API's (``CANDIDATE_RESULT_…``)."""
 
     DECIDED = 1
     OUTWEIGHED = 2
@@ -146,7 +146,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeAnswer:
-    """What came of a password.
+    """The answer to a password.
 
     Attributes:
         decision: ALLOW or DENY.
@@ -202,7 +202,7 @@ class Candidate:
 
     Attributes:
         permission: the permission.
-        mode: whether it allows or denies.
+        mode: whether the permission allows or denies.
         has_password: whether a password opens the permission.
         result: the permission's part in the decision.
         matched_patterns: the patterns that match the extension, even if the permission takes no part.
@@ -237,7 +237,7 @@ class StageExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An answer with its derivation.
+    """An answer with the derivation.
 
     Attributes:
         answer: the answer of ``check``.
@@ -267,15 +267,15 @@ class TenantStatus:
         name: the tenant's name.
         revision: as in every answer.
         number: the revision's number, which rises with every publication.
-        compiled_at: when the loader compiled it, in UTC.
-        loaded_at: when the server began to answer from it, in UTC.
+        compiled_at: time when the loader compiled the rules, in UTC.
+        loaded_at: time when the server began to decide by the revision, in UTC.
         users: number of users.
         groups: number of groups.
         outcalls: number of outgoing calls.
         permissions: number of call permissions.
         patterns: number of distinct patterns.
         bytes: size of the compiled rules in memory.
-        loaded_from: ``redis``, ``definitions``, or ``disk`` as long as Redis has not confirmed it.
+        loaded_from: ``redis``, ``definitions``, or ``disk`` as long as Redis has not confirmed the revision.
     """
 
     tenant: str

@@ -1,4 +1,4 @@
-"""What a check comes to."""
+"""The findings of checks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def failure(seen: str, advice: str) -> Finding:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: 1 tenant, 2 tenants."""
+    """A number with a noun: 1 tenant, 2 tenants."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 

@@ -125,7 +125,7 @@ class HttpPart:
 
 
 def check_ready(part: HttpPart) -> Finding:
-    """What the program says of itself."""
+    """The metrics of the program."""
     try:
         page = part.ready
     except HTTPError as error:
@@ -169,11 +169,11 @@ def check_unknown(part: HttpPart) -> Finding:
 
 
 UNKNOWN_SHARE: Final = 0.05
-"""Of all calls, as of the alert RightcallUnknownCallers."""
+"""Share of calls, as in the alert RightcallUnknownCallers."""
 
 
 def check_offset(page: Page, whose: str) -> Finding:
-    """Whether another clock, which says whole seconds, agrees with ours."""
+    """Checks another clock, given in whole seconds, against the local one."""
     if page.date is None:
         raise NotExamined("its answers bear no date")
     # The date is cut to a second, and the program may have looked at its clock a second before it answered.
@@ -210,6 +210,6 @@ def _date(headers: Mapping[str, str]) -> float | None:
 
 
 def _kind(error: HTTPError) -> str:
-    """What went wrong, without the address that the message of urllib3 repeats."""
+    """The failure, without the address that the message of urllib3 repeats."""
     reason = str(error).rpartition(": ")[2]
     return reason.strip("()'\" ") or type(error).__name__

@@ -106,7 +106,7 @@ def _shown(server: ServerPart) -> Shown:
     """The handshake once more.
 
     Raises:
-        NotExamined: there is none, as ``check_tls`` has told.
+        NotExamined: there is none, as ``check_tls`` has reported.
     """
     try:
         return server.place.handshake(server.files, protocol=HTTP2)

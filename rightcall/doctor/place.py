@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HTTP2 = "h2"
-"""What gRPC agrees on inside TLS."""
+"""The application protocol of gRPC inside TLS."""
 _GRPC_PORT = 443
-"""What gRPC takes where a target names no port."""
+"""The port that gRPC uses for a target without one."""
 _SETTLE_SECONDS = 1.0
 """Seconds in which a server that accepts the client sends HTTP/2's first frame; another one hangs up."""
 
 
 class TlsFiles(NamedTuple):
-    """With what to connect; see ``rightcall.client.channel.credentials``."""
+    """The files for TLS; see ``rightcall.client.channel.credentials``."""
 
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -204,7 +204,7 @@ def certificates_in(path: str) -> Iterator[x509.Certificate]:
 
 
 def _context(files: TlsFiles, protocol: str, *, trusting: bool = False) -> ssl.SSLContext:
-    """What to shake hands with.
+    """The context of a handshake.
 
     Raises:
         OSError: a file cannot be used.

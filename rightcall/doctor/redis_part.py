@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BATCH: Final = 500
 """Snapshots that are looked at together."""
 HEAD_SIZE: Final = 12
-"""Bytes of a snapshot up to its format version."""
+"""Bytes of a snapshot up to the format version."""
 
 
 class Pointers(NamedTuple):
@@ -40,12 +40,12 @@ class Pointers(NamedTuple):
 
     @property
     def current(self) -> dict[str, Pointer]:
-        """Those of tenants that are there."""
+        """The pointers of existing tenants."""
         return {tenant: pointer for tenant, pointer in self.good.items() if not pointer.removed}
 
 
 class RedisPart:
-    """A Redis, through the account of its URL.
+    """A Redis, through the account of the URL.
 
     Args:
         url: as ``rightcall.redis_url`` says.
@@ -99,7 +99,7 @@ class RedisPart:
 
     @property
     def files(self) -> TlsFiles:
-        """What the URL names for TLS."""
+        """The URL's files for TLS."""
         given = {name: values[-1] for name, values in parse_qs(self._url.query).items()}
         return TlsFiles(given.get("ssl_ca_certs"), given.get("ssl_certfile"), given.get("ssl_keyfile"))
 

@@ -45,7 +45,7 @@ def check_pointers(redis: RedisPart) -> Finding:
 
 
 def check_snapshots(redis: RedisPart) -> Finding:
-    """Whether what the pointers lead to is there, and of a format that this release reads."""
+    """Checks that the snapshots of the pointers exist, in a format that this release reads."""
     pointers = list(redis.first_pointers.current.values())
     if not pointers:
         raise NotExamined("nothing is published that could be read")

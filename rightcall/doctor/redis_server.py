@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rightcall.doctor.redis_part import RedisPart
 
 _FULL: Final = 0.9
-"""Of ``maxmemory``."""
+"""Share of ``maxmemory``."""
 _SOME: Final = "00000000-0000-4000-8000-000000000000"
 """Stands for a tenant in commands that are not run."""
 _MIB: Final = 2**20

@@ -50,7 +50,7 @@ def examine(deployment: Deployment, seconds: float, checks: Sequence[Check] = CH
         Each result, as soon as known.
     """
     roots: dict[str, str] = {}
-    """Of each check that failed, or had nothing to look at because of a failure: the one that failed."""
+    """The failed check behind each check that failed, or was skipped because of a failure."""
     for check in checks:
         root = next((roots[need] for need in check.needs if need in roots), "")
         finding = Finding(Verdict.SKIPPED, f"because of {root}") if root else _limited(check, deployment, seconds)

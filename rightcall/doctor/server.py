@@ -132,7 +132,7 @@ class ServerPart:
 
 
 def told(error: grpc.RpcError) -> str:
-    """What an error of gRPC says, in one short line."""
+    """The message of a gRPC error, in one short line."""
     details = " ".join((error.details() or "").split())
     if len(details) > _LONGEST_DETAILS:
         details = f"{details[:_LONGEST_DETAILS]}…"
@@ -152,7 +152,7 @@ def check_answers(server: ServerPart) -> Finding:
 
 
 def check_health(server: ServerPart) -> Finding:
-    """Whether health checking says SERVING, of the server and of both services."""
+    """Checks that health checking reports SERVING, for the server and both services."""
     states = {service or "the server": server.health(service) for service in SERVICES}
     bad = [f"{service}: {state}" for service, state in states.items() if state != "SERVING"]
     if bad:
@@ -203,7 +203,7 @@ def _unknown(server: ServerPart, token: str, expiry: float | None) -> Finding:
 
 
 def _expiry(token: str) -> float | None:
-    """When a JSON Web Token ends, in Unix time; None of one that does not say, or of another kind."""
+    """The expiry of a JSON Web Token, in Unix time; None without one, or for another kind of token."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         return float(claims["exp"])

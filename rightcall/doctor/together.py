@@ -1,4 +1,4 @@
-"""What can be told by looking at more than one part: versions that go together."""
+"""Checks across parts: versions that go together."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ class ExitCode(IntEnum):
     DONE = 0
     """Done; for a check: the call is allowed."""
     NOT_ALLOWED = 1
-    """The call is denied, or a password is asked for; of a comparison or a test: what it was told to fail on."""
+    """The call is denied, or a password is required; for a comparison or a test: the condition to fail on holds."""
     USAGE = 2
-    """The command cannot do what it was told."""
+    """Wrong usage: the command cannot run."""
     FAULTY = 3
     """The definitions have faults."""
     UNREACHABLE = 4
-    """A server or Redis did not do its part."""
+    """A server or Redis failed, or cannot be reached."""
     DEFECT = 70
     """A defect of Rightcall's own."""
     INTERRUPTED = 130

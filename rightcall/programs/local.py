@@ -112,7 +112,7 @@ class Local:
         return report
 
     def tenants(self) -> tuple[Tenant, ...]:
-        """What the source holds now."""
+        """The current content of the source."""
         return self._source.read().tenants
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How the programs log: for people, or one JSON object a line; always to standard error."""
+"""The logging of programs: for people, or one JSON object a line; always to standard error."""
 
 from __future__ import annotations
 

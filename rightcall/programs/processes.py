@@ -1,4 +1,4 @@
-"""By what, and by how many processes, requests are answered."""
+"""The transport and the processes that answer requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the loader's cycles came to, told in the log; what has not changed since the last cycle is not told again."""
+"""The results of the loader's cycles in the log; unchanged results are not repeated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReportLog:
         self._pinned: tuple[str, ...] = ()
 
     def __call__(self, report: SyncReport) -> None:
-        """Tells what a cycle came to."""
+        """Logs the report of a cycle."""
         for published in report.published:
             _log.info(
                 "rules_published",

@@ -1,4 +1,4 @@
-"""``rightcall serve --redis``: a server of what a loader publishes."""
+"""``rightcall serve --redis``: a server of the rules that a loader publishes."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def serve_redis(
     Args:
         settings: the server's.
         url: of Redis.
-        processes: what answers.
+        processes: the processes that answer.
         trust: the conditions for trusting rules.
         recheck: seconds between two checks of all pointers; None: the default.
-        state_dir: where the last good rules are kept; None: nowhere.
+        state_dir: directory for the last good rules; None: not kept.
         decision_log: opens the decision log.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What serving definitions and serving what Redis has have in common: until when."""
+"""The common part of serving definitions and serving from Redis: the wait for a stop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serve_until_stopped(server: Server, source: str, follow: Callable[[], None])
 
     Args:
         server: has not been started.
-        source: where the rules come from, as people are told.
+        source: the name of the source in messages.
         follow: returns when what can be had at once is loaded, and the source is followed.
 
     Raises:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 CLOSE_SECONDS: Final = 3.0
-"""What the last spans have to be sent in, when a program ends."""
+"""Time limit for sending the last spans at the end of a program."""
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -44,8 +44,8 @@ class Tracing:
 
     Args:
         service: the program's name, unless ``OTEL_SERVICE_NAME`` is set.
-        endpoint: URL of the collector; empty: as ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, else the one on this machine.
-        ratio: share of the traces begun here that is sent, 0 to 1; None: as ``OTEL_TRACES_SAMPLER`` says, else all.
+        endpoint: URL of the collector; empty: ``OTEL_EXPORTER_OTLP_ENDPOINT``, else the one on this machine.
+        ratio: share of the traces begun here that is sent, 0 to 1; None: ``OTEL_TRACES_SAMPLER``, else all.
 
     Attributes:
         tracer: makes spans.
@@ -97,7 +97,7 @@ class _Exporter(SpanExporter):
         otlp.logger.addFilter(self._said)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Sends spans, or loses them."""
+        """Sends spans, which are lost on failure."""
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - such as a channel that is closed while it sends
@@ -157,7 +157,7 @@ def _check_protocol() -> None:
 
 
 def _check_endpoint(url: str) -> None:
-    """Refuses what the exporter would make something else of."""
+    """Rejects a URL that the exporter would change."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port is not None

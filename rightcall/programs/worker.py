@@ -1,4 +1,4 @@
-"""What ``rightcall serve --workers N`` runs N times: ``python -m rightcall.programs.worker FORMAT LEVEL SOCKET``."""
+"""A worker of ``rightcall serve --workers N``: ``python -m rightcall.programs.worker FORMAT LEVEL SOCKET``."""
 
 from __future__ import annotations
 

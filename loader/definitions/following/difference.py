@@ -1,4 +1,4 @@
-"""Which part of a text changed: found by comparing bytes from both ends."""
+"""The changed part of a text, found by comparing bytes from both ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Pair:
         return first, max(self._size - self._common[1], first, first - self._longer)
 
     def _common_start(self) -> int:
-        """How many bytes at the beginning are the same."""
+        """Number of equal bytes at the beginning."""
         old, new = self._old, self._new
         one, other = self._starts
         size = min(self._size, self._size + self._longer)
@@ -48,7 +48,7 @@ class Pair:
         return at
 
     def _common_end(self) -> int:
-        """How many bytes at the end are the same."""
+        """Number of equal bytes at the end."""
         old, new = self._old, self._new
         one, other = self._ends
         size = min(self._size, self._size + self._longer)

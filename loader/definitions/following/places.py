@@ -1,4 +1,4 @@
-"""The lines of values in a text whose long lists are known: only the members that are asked for are looked at."""
+"""The lines of values in a text whose long lists are known: only the wanted members are scanned."""
 
 from __future__ import annotations
 

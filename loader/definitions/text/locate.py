@@ -64,7 +64,7 @@ def locate(tokens: Iterable[Token], paths: Iterable[Path], depth: int = 0) -> Li
     Args:
         tokens: the tokens of a text, or of one value.
         paths: the wanted paths.
-        depth: how many levels are around the tokens.
+        depth: number of levels around the tokens.
 
     Raises:
         UnreadableError: the text is deeper than MAX_DEPTH.

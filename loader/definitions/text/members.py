@@ -18,10 +18,9 @@ class Members:
     Args:
         path: the path to the list.
         values: the list itself, an object of the document's value.
-        bounds: in bytes and ascending, one more than there are members: the text of a member goes from its bound to the
-            next. In JSON a member begins behind the previous one (or behind the bracket), in YAML with the line of the
-            dash.
-        column: how many blanks are before each dash in YAML.
+        bounds: in bytes and ascending, one more than members: the text of a member goes from one bound to the next. In
+            JSON a member begins behind the previous one (or behind the bracket), in YAML with the line of the dash.
+        column: number of blanks before each dash in YAML.
     """
 
     __slots__ = ("bounds", "column", "path", "values")
@@ -34,12 +33,12 @@ class Members:
 
     @property
     def start(self) -> int:
-        """Where the first member begins."""
+        """The start of the first member."""
         return self.bounds[0]
 
     @property
     def end(self) -> int:
-        """Where the last member ends."""
+        """The end of the last member."""
         return self.bounds[-1]
 
     def move(self, distance: int) -> None:

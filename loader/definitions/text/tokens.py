@@ -1,4 +1,4 @@
-"""What the two readers of text, YAML and JSON, share."""
+"""Common parts of the two readers of text, YAML and JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEMBER_DEPTH = 4
 
 Step: TypeAlias = str | int
 Path: TypeAlias = tuple[Step, ...]
-"""The way from the top of a document to a value: keys of mappings and indexes of lists."""
+"""The path from the top of a document to a value: keys of mappings and indexes of lists."""
 
 
 class UnreadableError(Exception):
@@ -42,7 +42,7 @@ class Date:
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     OPEN_MAPPING = auto()
     OPEN_LIST = auto()

@@ -184,7 +184,7 @@ class _Builder:
     """Makes the value of one document.
 
     Args:
-        depth: how many levels are around the text.
+        depth: number of levels around the text.
     """
 
     def __init__(self, depth: int = 0) -> None:

@@ -42,7 +42,7 @@ def _networks(
 
 
 def _word(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """What becomes a word of a command to Asterisk."""
+    """Rejects a value that cannot be one word of a command to Asterisk."""
     if not value or not all(char.isascii() and (char.isalnum() or char in "_-/") for char in value):
         raise click.BadParameter("write letters, digits, '_', '-' and '/' alone.", ctx, param)
     return value
@@ -201,7 +201,7 @@ def agi(
 
 
 def _note_hangup(number: int, frame: FrameType | None) -> None:
-    """A terminal that closes, or who asks for other settings, ends no calls."""
+    """Ignores SIGHUP: a closed terminal, or a request for other settings, ends no calls."""
     del number, frame
     _log.info("agi_nothing_to_reload", advice="token files are read each time; for all else start another adapter")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _question(function: Decorated) -> Decorated:
-    """The options that a question has, passed to the command as whom to ask and what."""
+    """The options of a question, passed to the command as target and call."""
 
     @wraps(function)
     def asking(
@@ -135,7 +135,7 @@ def _exit(call: Call, answer: Answer, *, allow_unknown: bool) -> None:
     """Ends the command.
 
     Raises:
-        Failure: what was asked about is not known, so that its rules had no part in a decision by permissions.
+        Failure: caller or outcall is unknown, so that their rules had no part in a decision by permissions.
     """
     # A server of an earlier release does not say who is known; emergency numbers and denials do not rest on it.
     said = answer.reason not in (Reason.UNSPECIFIED, Reason.EMERGENCY, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_OUTCALL)

@@ -1,4 +1,4 @@
-"""``rightcall callers``: who may dial an extension, of a server or of definitions without one."""
+"""``rightcall callers``: the callers who may dial an extension, by a server or by definitions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _document(pages: list[CallerPage]) -> dict[str, object]:
 
 
 def _tell(pages: Iterable[CallerPage], outcall: str) -> None:
-    """Prints the callers as they come, and behind them how many there are of each kind."""
+    """Prints the callers page by page, then the number of each kind."""
     counts: Counter[Decision] = Counter()
     last = None
     for last in pages:

@@ -1,4 +1,4 @@
-"""``rightcall demo``: an example company's rules, served on real ports, and a few calls that it decides."""
+"""``rightcall demo``: an example company's rules, served on real ports, and a few decided calls."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def demo(*, once: bool) -> None:
 
 
 def _watched() -> bool:
-    """Whether somebody sits before it; a closed standard input is None."""
+    """Whether standard input is a terminal; a closed one is None."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 

@@ -135,7 +135,7 @@ def _markdown(comparison: Comparison, rows: int) -> None:
 
 
 def _marked(text: str) -> str:
-    """Text as it reads in Markdown: what would be markup stands for itself."""
+    """Text escaped for Markdown."""
     return "".join(f"\\{character}" if character in "\\`*_[]<>|#~" else character for character in text)
 
 

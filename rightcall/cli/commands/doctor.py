@@ -1,4 +1,4 @@
-"""``rightcall doctor``: what is wrong with a deployment, and what to do about it."""
+"""``rightcall doctor``: the faults of a deployment, with remedies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "bold yellow", Verdict.FAILURE: "bold red", Verdict.SKIPPED: "dim"}
 _NONE = "none"
 _SHARE = 0.8
-"""Of the time of a check, what a single step of it may take: so that the step says what it waited for."""
+"""Share of a check's time that a single step may take, so that the step can report the cause of a timeout."""
 
 
 @command(
@@ -112,7 +112,7 @@ def _http(address: str | None, connection: dict[str, Any], seconds: float) -> Ht
 
 
 def _examined(deployment: Deployment, timeout: float) -> list[Result]:
-    """What came of all checks; where a person looks, a line says which one is under way."""
+    """The results of all checks; a terminal shows the running check."""
     console = Console(stderr=True)
     console.quiet = not console.is_terminal
     results: list[Result] = []
@@ -144,7 +144,7 @@ def _skipped_because(result: Result) -> str:
 
 
 def _part(result: Result) -> str:
-    """What a check belongs to."""
+    """The part that a check belongs to."""
     return result.check.partition(" ")[0]
 
 

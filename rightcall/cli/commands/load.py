@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _LONG = 5000
-"""Users of a tenant from which on compiling takes long enough to show how it goes on."""
+"""Number of users of a tenant above which compiling is slow enough to show progress."""
 
 _LATE = 60.0
 """Seconds without a good cycle, on top of three rechecks, after which a leading loader is not ready."""
@@ -65,7 +65,7 @@ class CompileProgress:
     """A bar for every tenant that takes long to compile, where a person looks.
 
     Args:
-        console: where it is drawn; nothing is, if that is no terminal.
+        console: draws the bar; draws nothing without a terminal.
     """
 
     def __init__(self, console: Console) -> None:
@@ -196,14 +196,14 @@ def load(  # noqa: PLR0913 - each is an option
 
 
 class LoaderHealth:
-    """Tells whether a loader does what it is there for. One that stands by is ready to.
+    """The readiness of a loader. A loader that stands by is ready, too.
 
     Args:
-        lease: its claim to lead.
-        metrics: what its cycles came to.
-        late: seconds after which its last good cycle is too long ago.
-        stale: for how many seconds a change of the source may be unknown.
-        foreign: why it could never publish, though the one that leads went; empty where it could.
+        lease: the loader's claim to lead.
+        metrics: the results of the loader's cycles.
+        late: seconds after which the last good cycle is too old.
+        stale: gives the seconds for which a change of the source may be unknown.
+        foreign: why the loader could never publish, even without the leading one; empty if possible.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class LoaderHealth:
         self._foreign = foreign
 
     def __call__(self) -> Readiness:
-        """Whether it is ready, and why."""
+        """Whether the loader is ready, and the reason."""
         lease, problem = self._lease, self._metrics.problem
         if not lease.leading:
             if lease.problem or not lease.leader:
@@ -247,7 +247,7 @@ class LoaderHealth:
 
 @contextmanager
 def _served(http: str, metrics: LoaderMetrics, health: LoaderHealth) -> Iterator[str]:
-    """Serves metrics and health, and gives the address; empty where nobody wants them."""
+    """Serves metrics and health, and yields the address; empty if not wanted."""
     if http == "none":  # an empty variable counts as one that is not set
         yield ""
         return

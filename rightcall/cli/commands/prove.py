@@ -1,4 +1,4 @@
-"""``rightcall prove``: whether rules do what they are for."""
+"""``rightcall prove``: the proof of the rules' expectations."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def prove(ctx: click.Context, *, path: str, tenant: str, assumed: Assumptions, a
 
 
 def read_definitions(path: str) -> Reading:
-    """What a source holds; its faults are shown.
+    """The content of a source; prints the faults.
 
     Raises:
-        Failure: it cannot be read, or it has errors.
+        Failure: the source cannot be read, or has errors.
     """
     try:
         with closing(opened_source(path, None)) as source:

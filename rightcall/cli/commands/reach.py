@@ -1,4 +1,4 @@
-"""``rightcall reach``: what a caller may dial, of a server or of definitions without one."""
+"""``rightcall reach``: the extensions that a caller may dial, by a server or by definitions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _decisive(one: Reach) -> Text:
 
 
 def _remark(reaches: Reaches, caller: str, outcall: str) -> None:
-    """Says on standard error what the table does not."""
+    """Prints notes beside the table on standard error."""
     tenant = f"tenant {reaches.tenant}" if reaches.tenant else "any tenant"
     if caller and not reaches.caller_known:
         complain(Text(f"caller {caller} is unknown to {tenant}: only the outcall's permissions apply", style="yellow"))

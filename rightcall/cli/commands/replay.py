@@ -123,7 +123,7 @@ def _prices(path: Path) -> dict[str, float]:
 
 
 def _price(extension: str, prices: dict[str, float]) -> float:
-    """Of the longest prefix that the extension begins with."""
+    """The price of the longest prefix of the extension; 0 without one."""
     lengths = range(len(extension), 0, -1)
     return next((prices[extension[:length]] for length in lengths if extension[:length] in prices), 0.0)
 

@@ -31,7 +31,7 @@ _KIB = 1024
 
 
 def _redis_options(function: Decorated) -> Decorated:
-    """What it takes to reach the revisions."""
+    """The options to reach the revisions."""
     redis = option("--redis", required=True, metavar="URL", help="Where the compiled rules are.")
     return redis(scope_options(secret_option(function)))
 
@@ -92,7 +92,7 @@ def unpin(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], 
 
 @contextmanager
 def _opened(url: str, scope: Scope, secrets: tuple[bytes, ...]) -> Iterator[Revisions]:
-    """The revisions behind a URL; what goes wrong with them ends the command."""
+    """The revisions behind a URL; errors end the command."""
     client, name = opened_redis(url)
     with client:
         try:

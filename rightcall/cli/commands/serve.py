@@ -114,7 +114,7 @@ def check_emergency_numbers(text: object) -> None:
     """Rejects emergency numbers that cannot be dialled.
 
     Raises:
-        UsageError: one of them is none.
+        UsageError: one of the numbers cannot be dialled.
     """
     for number in str(text).split(",") if text else ():
         if not _NUMBER.fullmatch(number):

@@ -1,4 +1,4 @@
-"""``rightcall validate``: every fault of definitions, of form and of meaning, with its origin and a remedy."""
+"""``rightcall validate``: every fault of definitions, of form and of meaning, with place and remedy."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Assumptions:
         }
 
     def __str__(self) -> str:
-        """What differs from a server without options, for people; empty where nothing does."""
+        """The differences from a server without options, for people; empty without any."""
         parts = [f"emergency numbers {', '.join(self.emergency)}"] if self.emergency else []
         parts += ["unknown callers denied"] if self.policy.deny_unknown_caller else []
         parts += ["unknown outcalls denied"] if self.policy.deny_unknown_outcall else []

@@ -1,4 +1,4 @@
-"""The options that say how to connect to a server."""
+"""The options of the connection to a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that say which numbers are always allowed."""
+"""The options of emergency numbers, which are always allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that say by what, and by how many processes, calls are answered."""
+"""The options of the transport and the number of processes that answer calls."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ FAILURES: Final = (
     EOFError,
     UnicodeDecodeError,  # a database that does not know the encoding of its texts
 )
-"""What comes up where something outside is wrong."""
+"""The exceptions for failures outside this process."""
 
 _WAZO_DATABASE: Final = "check that it is the database of a Wazo Platform, and the user's search_path"
 _PARAMETERS: Final = "check the parameters of the source's URL"
@@ -44,8 +44,8 @@ async def connect(location: Location, seconds: float) -> Database:
     """Connects.
 
     Args:
-        location: where the database is.
-        seconds: how long connecting may take, and then each step of a statement.
+        location: the database's address.
+        seconds: timeout of connecting, and of each step of a statement.
 
     Raises:
         BaseException: one of FAILURES.

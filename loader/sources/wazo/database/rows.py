@@ -114,7 +114,7 @@ class Fetched:
     """The content of the tables, passwords included.
 
     Attributes:
-        tenants: in the definitions format, by UUID as the database has it.
+        tenants: in the definitions format, by UUID as in the database.
         leftovers: the associations left out.
         unknown: the wanted tenants that do not exist.
     """

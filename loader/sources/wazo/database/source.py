@@ -30,12 +30,12 @@ RECHECK_SECONDS: Final = 30.0
 
 _LOOK_SECONDS: Final = 1.0
 _LOOK_SHARE: Final = 20
-"""Of the time, at most one part in so many is spent on looks, however many rows there are."""
+"""Comparisons take at most one part in so many of the time, for any number of rows."""
 
 _STEP_SECONDS: Final = 30.0
 _READ_SECONDS: Final = 300.0
 _SHARE: Final = 10
-"""Of the time, at most one part in so many is spent on readings, however often something changes."""
+"""Readings take at most one part in so many of the time, for any rate of changes."""
 
 
 class PostgresqlSource:
@@ -45,7 +45,7 @@ class PostgresqlSource:
         url: ``postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE``, with the client's parameters and, for each tenant to
             read, ``tenant``: UUID or name; none: all.
         recheck: seconds after which a watch yields without a noticed change.
-        step_seconds: how long connecting and each step of a reading may take.
+        step_seconds: timeout of connecting, and of each step of a reading.
 
     Raises:
         SourceError: the URL is not a database's.
@@ -60,7 +60,7 @@ class PostgresqlSource:
         self._seen: str | None = None
         self._rest_until = 0.0
         self._true_at = time.monotonic()
-        """When the last reading was begun, or a later look found nothing changed since."""
+        """The time of the last reading, or of a later comparison without changes."""
 
     def read(self) -> Reading:
         """Reads all tables in one state.

@@ -1,4 +1,4 @@
-"""The URL of a database: what the client needs, what people may see, and which tenants are wanted."""
+"""The URL of a database: the client's part, the name for people, and the wanted tenants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TENANT: Final = "tenant"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the database is.
+    """The address of a database.
 
     Attributes:
         dsn: for the client; may hold a password.

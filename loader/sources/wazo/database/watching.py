@@ -76,7 +76,7 @@ class Lookout:
         self._location = location
         self._patience = seconds
         self.seconds = 0.0
-        """How long the last look took."""
+        """The duration of the last comparison."""
         self._last: tuple[int, bool, str] | None = None
         """The last transaction at the last look, whether others were running, and the sums."""
         self._names = False
@@ -93,7 +93,7 @@ class Lookout:
         self._runner.close()
 
     def look(self, stop: threading.Event) -> str | None:
-        """What the rows come to; None where that cannot be had, or ``stop`` was set meanwhile."""
+        """The sums of the rows; None after a failure, or if ``stop`` was set meanwhile."""
         begun = time.monotonic()
         try:
             return self._runner.run(_unless(stop, self._look()))

@@ -75,7 +75,7 @@ class Api:
         return _user_ids(self._list(url, fields, {"Wazo-Tenant": tenant}))
 
     def of_tenant(self, kind: Kind, tenant: str) -> list[Seen]:
-        """All things of a kind but users, of one tenant."""
+        """All items of a kind but users, of one tenant."""
         url = f"{self._settings.confd_url}/{kind}"
         things = [seen(kind, item) for item in self._list(url, _BY_ID, {"Wazo-Tenant": tenant})]
         if any(thing.tenant != tenant for thing in things):
@@ -83,7 +83,7 @@ class Api:
         return things
 
     def things(self, kind: Kind, ids: Sequence[str]) -> list[Seen]:
-        """Things by their ids; those that are gone with no tenant. Users all at once, others one by one."""
+        """Items by id; removed ones without a tenant. Users all at once, others one by one."""
         if kind is Kind.USERS:
             found = self._filtered(kind, {"uuid": ",".join(ids)}, len(ids))
         else:
@@ -119,7 +119,7 @@ class Api:
         """The items of all pages, if the server cuts the list, and whether the list was whole.
 
         A user whose line has several extensions counts several times in the total and is listed once. So ``enough``
-        items are all there are, whatever the total says.
+        items are complete, even below the total.
         """
         items, total = _page(answer, url)
         whole = len(items) == total
@@ -151,7 +151,7 @@ class Api:
 
 
 def explained(error: RefusedError) -> SourceError:
-    """What to do about a refusal that nothing else explains."""
+    """The remedy for a rejection without another explanation."""
     resource = error.place.rpartition("/")[2]
     service = "auth" if resource == _TENANTS else "confd"
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

@@ -111,7 +111,7 @@ class Bus:
             stop.wait(_SHORTEST_WAIT)
 
     def _listen(self, connection: pika.BlockingConnection, stop: threading.Event) -> None:
-        """Marks what events say, until the connection or the consumer ends."""
+        """Marks the parts that events name, until the connection or the consumer ends."""
         channel = connection.channel()
         self._subscribe(channel)
         _log.info("wazo_bus_connected", bus=self._place)
@@ -177,7 +177,7 @@ def _parameters(settings: WazoSettings) -> pika.URLParameters:
 
 
 def _reason(error: BaseException | None) -> str:
-    """What went wrong, in few words and without a URL."""
+    """The failure, in few words and without a URL."""
     if isinstance(error, ProbableAuthenticationError | ProbableAccessDeniedError):
         return "the broker refused the user, its password or its virtual host"
     if isinstance(error, ChannelClosedByBroker):

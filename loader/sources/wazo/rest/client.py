@@ -251,6 +251,6 @@ def _tell(query: Query, state: tenacity.RetryCallState) -> None:
 
 
 def _reason(error: HTTPError) -> str:
-    """What went wrong, in few words; the texts of the library name objects and repeat URLs."""
+    """The failure, in few words; the texts of the library name objects and repeat URLs."""
     cause = error.__cause__ or error.__context__
     return getattr(cause, "strerror", None) or type(cause or error).__name__

@@ -57,7 +57,7 @@ class Crew:
             work.start()
 
     def take(self, seconds: float) -> Done | None:
-        """What a job came to; None where none ends within this time."""
+        """The next finished job; None if none ends within this time."""
         try:
             done = self._done.get(timeout=seconds) if seconds > 0 else self._done.get_nowait()
         except queue.Empty:

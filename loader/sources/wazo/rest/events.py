@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """Where an event's data name the part that changed."""
+    """The fields of an event's data that name the changed part."""
 
     kind: Kind
     keys: tuple[str, ...]

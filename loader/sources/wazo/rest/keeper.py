@@ -227,7 +227,7 @@ class Keeper:
     # taking
 
     def _finish(self, done: Done, *, whole: bool) -> None:
-        """Takes over what a request came to."""
+        """Takes over the result of a request."""
         key, asked, error = done.key, self._asked[done.key], done.error
         if isinstance(key, Sweep):
             if key is self._sweep:  # else it was given up while the request was made

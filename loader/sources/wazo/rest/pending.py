@@ -1,4 +1,4 @@
-"""What has changed and is not read yet, told by one thread and fetched by another."""
+"""Changes that are not read yet, marked by one thread and taken by another."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Thing: TypeAlias = dict[str, Any]
-"""A thing of wazo-confd, cut down to what the rules need."""
+"""An item of wazo-confd, reduced to the fields that the rules need."""
 
 
 class Kind(StrEnum):
-    """The things that are read, each with the name of wazo-confd's resource."""
+    """The kinds of items that are read, each with the name of wazo-confd's resource."""
 
     USERS = "users"
     GROUPS = "groups"
@@ -49,7 +49,7 @@ _REFERABLE: Final = (Kind.USERS, Kind.GROUPS, Kind.OUTCALLS)
 
 
 class _Shelf:
-    """The things of one kind and tenant, in the order of their ids."""
+    """The items of one kind and tenant, in the order of their ids."""
 
     def __init__(self) -> None:
         self.things: dict[str, Thing] = {}
@@ -63,7 +63,7 @@ class _Shelf:
         self.things[id_] = thing
 
     def drop(self, id_: str) -> None:
-        """Removes a thing."""
+        """Removes an item."""
         if self.things.pop(id_, None) is not None:
             del self._order[bisect_left(self._order, _place(id_))]
 
@@ -107,7 +107,7 @@ class Picture:
         return self._tenant_of[kind].get(id_, "")
 
     def ids(self, kind: Kind, tenant: str | None = None) -> list[str]:
-        """The ids of the known things of a kind, of one tenant or of all."""
+        """The ids of the known items of a kind, of one tenant or of all."""
         return list(self._tenant_of[kind] if tenant is None else self._shelves[kind][tenant].things)
 
     def put_tenants(self, names: dict[str, str], asked: int) -> None:

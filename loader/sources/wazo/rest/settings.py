@@ -38,8 +38,8 @@ class WazoSettings:
     Attributes:
         confd_url: base of wazo-confd's API with its version; no credentials.
         auth_url: base of wazo-auth's API with its version; no credentials.
-        username: of the Wazo user that reads.
-        password: of that user.
+        username: the name of the Wazo user that reads.
+        password: the password of that user.
         tenants: UUIDs or names of the tenants to read; empty: all.
         ca_file: certificates of authorities to trust, PEM; empty: those of the system.
         verify: whether the servers' certificates are checked.
@@ -99,7 +99,7 @@ class WazoSettings:
 
     @property
     def name(self) -> str:
-        """The source as people are told."""
+        """The source's name in messages."""
         return f"confd+{self.confd_url}"
 
 

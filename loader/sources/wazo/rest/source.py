@@ -32,7 +32,7 @@ _WORK_SECONDS: Final = 1.0
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _JITTER: Final = 0.1
-"""Of the time between two readings, so that several loaders do not ask at the same moment."""
+"""Share of the time between two readings that varies, so that several loaders do not read at the same moment."""
 
 _SHARE: Final = 10
 """Everything is read for at most one part in so many of the time, however large the platform is."""
@@ -92,7 +92,7 @@ class WazoSource:
         return self._reading()
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
-        """Yields when events told of changes, and at regular intervals. Returns soon after ``stop`` is set."""
+        """Yields after events of changes, and at regular intervals. Returns soon after ``stop`` is set."""
         swept = self._keeper.swept
         due = time.monotonic() if swept is None else swept + self._keeper.sweep_seconds + self._interval()
         with ExitStack() as stack:
@@ -112,8 +112,8 @@ class WazoSource:
     def stale_seconds(self) -> float:
         """For how long at most a change may have been made without being known here.
 
-        While a bus tells of changes: since the first event that was not read yet, so mostly zero. Else since everything
-        was last read, and before the first reading since this was made.
+        While a bus is connected: since the first event that was not read yet, so mostly zero. Else since everything was
+        last read, and before the first reading since this was made.
         """
         now, keeper = time.monotonic(), self._keeper
         since = [now, *(at for at in (self._pending.since(), keeper.oldest) if at is not None)]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from loader.sources.wazo.rest.picture import Picture
 
 MOST_ROUNDS: Final = 6
-"""How often each list is read before a tenant counts as one that never rests."""
+"""Number of readings of each list before a tenant counts as never stable."""
 
 _TENANTS: Final = "tenants"
 _LISTS: Final = (Kind.OUTCALLS, Kind.GROUPS, Kind.PERMISSIONS)
@@ -42,7 +42,7 @@ class Step(NamedTuple):
     """A request of a sweep.
 
     Attributes:
-        job: makes it.
+        job: makes the request.
         takes: the failures that the sweep handles.
     """
 
@@ -51,7 +51,7 @@ class Step(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a step came to: a value or a failure, and the number of the request."""
+    """The result of a step: a value or a failure, and the number of the request."""
 
     value: Any
     asked: int
@@ -62,7 +62,7 @@ _ByTenant: TypeAlias = dict[str, object]
 
 
 class Memory:
-    """What each list said last, by tenant; outlives the sweeps."""
+    """The last content of each list, by tenant; outlives the sweeps."""
 
     def __init__(self) -> None:
         self.said: dict[str, _ByTenant] = {}
