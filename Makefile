@@ -100,10 +100,11 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
 
 # The tests start servers of their own; they need the programs, not services. As root on Debian they are installed.
 PROGRAMS := redis-server=redis-server rabbitmq-server=rabbitmq-server erl=erlang-base pg_ctlcluster=postgresql openssl=openssl \
-    promtool=prometheus go=golang-go
+    promtool=prometheus go=golang-go kamailio=kamailio sipp=sip-tester \
+    /usr/lib/*/kamailio/modules/http_client.so=kamailio-utils-modules /usr/lib/*/kamailio/modules/jansson.so=kamailio-extra-modules
 programs:
 	@missing=""; for pair in $(PROGRAMS); do \
-	    command -v $${pair%=*} >/dev/null || [ -x /usr/sbin/$${pair%=*} ] || missing="$$missing $${pair#*=}"; done; \
+	    command -v $${pair%=*} >/dev/null || [ -x /usr/sbin/$${pair%=*} ] || [ -e $${pair%=*} ] || missing="$$missing $${pair#*=}"; done; \
 	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing; \
 	else echo "the tests need:$$missing; install them (Debian: sudo apt-get install$$missing) and try again" >&2; exit 1; fi

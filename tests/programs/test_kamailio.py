@@ -1,0 +1,195 @@
+"""The example for Kamailio, driven by SIPp: what callers and the trunk see, whatever Rightcall does meanwhile."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from far import Far
+from given import ACME, ALICE
+from programs import Program
+from redis_server import free_port
+from sip import Caller, Kamailio, Taker
+from waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from sip import Reply
+
+RULES = f"""
+tenants:
+  - uuid: {ACME}
+    name: acme
+    users: [{{uuid: {ALICE}, aliases: [alice]}}]
+    outcalls: [{{id: "1"}}]
+    call_permissions:
+      - {{id: 1, name: premium, extensions: ["_0900."], users: [{ALICE}]}}
+      - {{id: 2, name: abroad, extensions: ["_00."], password: "4321", outcalls: ["1"]}}
+"""
+LOCAL, PREMIUM, ABROAD, HELP = "0123456", "0900123456", "0033123456", "112"
+ESCAPED = "%30900123456"
+ALLOWED, DENIED, UNDECIDED = (200, "OK"), (403, "Denied"), (503, "No Decision")
+
+
+@pytest.fixture
+def trunk() -> Iterator[Taker]:
+    """Who takes the calls that get through."""
+    with Taker() as taker:
+        yield taker
+
+
+class Deciding:
+    """A server with the rules that can be stopped and started again at its port."""
+
+    def __init__(self, path: Path) -> None:
+        path.write_text(RULES)
+        self.address = f"127.0.0.1:{free_port()}"
+        self._arguments = ("serve", "--definitions", str(path), "--listen", "127.0.0.1:0", "--http", self.address)
+        self._program = self._started()
+
+    def send(self, number: int) -> None:
+        """Sends it a signal."""
+        self._program.send(number)
+
+    def stop(self) -> None:
+        """Stops it in order."""
+        assert self._program.stop() == 0
+        self.end()
+
+    def start(self) -> None:
+        """Starts it again."""
+        self._program = self._started()
+
+    def end(self) -> None:
+        """Kills it, if it runs, and closes its log."""
+        self._program.__exit__()
+
+    def _started(self) -> Program:
+        program = Program(*self._arguments)
+        program.wait_for("server_started")
+        return program
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Deciding]:
+    """Who decides."""
+    deciding = Deciding(tmp_path / "rules.yaml")
+    yield deciding
+    deciding.end()
+
+
+def dialled(proxy: Kamailio, numbers: Sequence[str], *, user: str = "alice", trunk: str = "") -> list[Reply]:
+    """The replies to calls of these numbers."""
+    with Caller(proxy.address, numbers, user=user, trunk=trunk) as caller:
+        return caller.replies()
+
+
+def test_calls_are_decided_by_the_rules(server: Deciding, trunk: Taker) -> None:
+    """Allowed ones reach the trunk; denied ones do not, however the number is written, nor those that need a PIN."""
+    with Kamailio(server.address, trunk.address) as proxy:
+        replies = dialled(proxy, [LOCAL, PREMIUM, ESCAPED, ABROAD, HELP, "0900x"])
+
+    assert replies == [ALLOWED, DENIED, DENIED, (403, "PIN Required"), ALLOWED, (484, "Address Incomplete")]
+    assert trunk.numbers() == [LOCAL, HELP]
+
+
+def test_calls_with_a_pin_go_where_it_is_asked_for(server: Deciding, trunk: Taker) -> None:
+    """Those alone; the trunk sees none of them."""
+    with Taker() as desk, Kamailio(server.address, trunk.address, desk=desk.address) as proxy:
+        replies = dialled(proxy, [ABROAD, LOCAL, PREMIUM])
+        asked = desk.numbers()
+
+    assert replies == [ALLOWED, ALLOWED, DENIED]
+    assert (asked, trunk.numbers()) == ([ABROAD], [LOCAL])
+
+
+def test_callers_who_are_not_known_get_no_decision(server: Deciding, trunk: Taker) -> None:
+    """Neither does a name that is JSON; both may call for help."""
+    with Kamailio(server.address, trunk.address) as proxy:
+        replies = [dialled(proxy, [LOCAL, HELP], user=user) for user in ("mallory", "alice%22,%22type%22:%22user")]
+
+    assert replies == [[UNDECIDED, ALLOWED]] * 2
+    assert trunk.numbers() == [HELP]
+
+
+def test_a_call_that_was_never_let_through_cannot_be_gone_on_with(server: Deciding, trunk: Taker) -> None:
+    """An INVITE with a To tag and a Route to the trunk is refused without a decision."""
+    with Kamailio(server.address, trunk.address) as proxy:
+        replies = dialled(proxy, [PREMIUM, LOCAL], trunk=trunk.address)
+
+    assert replies == [(481, "Call Does Not Exist")] * 2
+    assert trunk.numbers() == []
+
+
+def test_calls_for_help_need_no_server(server: Deciding, trunk: Taker) -> None:
+    """While it is away nothing else gets through; once it is back, calls are decided again."""
+    with Kamailio(server.address, trunk.address) as proxy:
+        server.stop()
+        away = dialled(proxy, [LOCAL, PREMIUM, HELP])
+        reached = trunk.numbers()
+        server.start()
+        back = dialled(proxy, [LOCAL, PREMIUM])
+
+    assert away == [UNDECIDED, UNDECIDED, ALLOWED]
+    assert reached == [HELP]
+    assert back == [ALLOWED, DENIED]
+
+
+def test_a_frozen_server_is_given_up(server: Deciding, trunk: Taker) -> None:
+    """Calls that got no response in time are refused, but for those for help."""
+    with Kamailio(server.address, trunk.address, seconds=1) as proxy:
+        server.send(signal.SIGSTOP)
+        frozen = dialled(proxy, [LOCAL, PREMIUM, LOCAL, HELP])
+        reached = trunk.numbers()
+        server.send(signal.SIGCONT)
+        until(lambda: dialled(proxy, [LOCAL]) == [ALLOWED], "calls are decided again")
+
+    assert frozen == [UNDECIDED, UNDECIDED, UNDECIDED, ALLOWED]
+    assert reached == [HELP]
+
+
+def test_calls_that_wait_do_not_hold_up_calls_for_help(server: Deciding, trunk: Taker) -> None:
+    """There are more of them than processes of any kind; all are decided when the server goes on."""
+    waiting = [LOCAL, PREMIUM] * 12
+    with Kamailio(server.address, trunk.address) as proxy:
+        server.send(signal.SIGSTOP)
+        with Caller(proxy.address, waiting) as caller:
+            until(lambda: caller.trying() == len(waiting), "all are being worked on")
+            helped = dialled(proxy, [HELP])
+            reached = trunk.numbers()
+            still = caller.dialling()
+            server.send(signal.SIGCONT)
+            replies = caller.replies()
+
+    assert (helped, reached, still) == ([ALLOWED], [HELP], True)
+    assert replies == [ALLOWED, DENIED] * 12
+
+
+def test_a_slow_server_decides(server: Deciding, trunk: Taker) -> None:
+    """Its responses are waited for, and are the same."""
+    with Far(server.address, 0.2) as far, Kamailio(far.address, trunk.address) as proxy:
+        replies = dialled(proxy, [LOCAL, PREMIUM, ABROAD, HELP])
+        assert far.connections == 3
+
+    assert replies == [ALLOWED, DENIED, (403, "PIN Required"), ALLOWED]
+
+
+def test_a_server_is_replaced_while_calls_come(server: Deciding, trunk: Taker) -> None:
+    """A call in between has a decision or none, never a wrong one; afterwards all have."""
+    numbers = [LOCAL, PREMIUM, HELP] * 25
+    with Kamailio(server.address, trunk.address) as proxy:
+        with Caller(proxy.address, numbers, rate=30) as caller:
+            until(trunk.numbers, "calls get through")
+            server.stop()
+            server.start()
+            replies = caller.replies()
+        after = dialled(proxy, [LOCAL, PREMIUM, HELP])
+
+    assert set(replies[0::3]) <= {ALLOWED, UNDECIDED}
+    assert set(replies[1::3]) <= {DENIED, UNDECIDED}
+    assert set(replies[2::3]) == {ALLOWED}
+    assert after == [ALLOWED, DENIED, ALLOWED]
+    assert trunk.numbers() == [LOCAL, HELP]
