@@ -213,6 +213,12 @@ METRICS: dict[str, Description] = {
         "Tenants that are closed: defined, and never free of faults here.",
         more="They are among `rightcall_tenants`; their calls are FAILED_PRECONDITION, but for emergency numbers.",
     ),
+    "rightcall_tenant_info": Description(
+        "gauge",
+        "1, with the name that goes with a tenant's UUID; absent beyond 50 tenants.",
+        {"tenant": _TENANT, "name": "its name, at most 40 characters"},
+        "`… * on (instance, tenant) group_left (name) rightcall_tenant_info` names the tenants of another metric.",
+    ),
     "rightcall_snapshot_revision": Description(
         "gauge", "Number of the revision that decides a tenant's calls.", {"tenant": _TENANT}
     ),

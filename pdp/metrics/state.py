@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pdp.metrics.catalog import METRICS
+from pdp.metrics.counters import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,6 +85,9 @@ class StateCollector(Collector):
 def _by_tenant(held: Sequence[Held]) -> Iterable[GaugeMetricFamily]:
     now = time.time()
     snapshots = {(one.snapshot.tenant,): one.snapshot for one in held}
+    yield _gauge(
+        "rightcall_tenant_info", {(*key, one.tenant_name[:MAX_NAME_LENGTH]): 1 for key, one in snapshots.items()}
+    )
     yield _gauge("rightcall_snapshot_revision", {key: one.revision.number for key, one in snapshots.items()})
     ages: dict[tuple[str, ...], float] = {
         (one.snapshot.tenant, one.origin): now - one.snapshot.compiled_at for one in held

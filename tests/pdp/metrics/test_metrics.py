@@ -251,6 +251,15 @@ def test_snapshots_are_told_of_by_tenant() -> None:
     assert (value("rightcall_snapshot_age_seconds", {**acme, "source": "definitions"}) or 0) > 0
 
 
+def test_a_tenant_has_its_name_beside_its_uuid() -> None:
+    """As far as a label should be long; a tenant without a name has an empty one."""
+    named = tenant_from({"uuid": ACME, "name": "acme " * 20})
+    value = Metrics(current_of(named, tenant_from({"uuid": BOLT})), "").registry.get_sample_value
+
+    assert value("rightcall_tenant_info", {"tenant": ACME, "name": ("acme " * 20)[:40]}) == 1
+    assert value("rightcall_tenant_info", {"tenant": BOLT, "name": ""}) == 1
+
+
 def test_a_removed_tenant_is_no_longer_told_of() -> None:
     """Its series ends with it."""
     current = current_of(denying("1"))
@@ -278,6 +287,7 @@ def test_many_tenants_are_told_of_together() -> None:
     assert value("rightcall_snapshot_permissions", together) == 1
     assert (value("rightcall_snapshot_age_seconds", {**together, "source": ""}) or 0) > 1.5e9
     assert value("rightcall_snapshot_revision", together) is None
+    assert value("rightcall_tenant_info", {**together, "name": ""}) is None
 
 
 def test_requests_and_reloads_are_counted_by_their_labels() -> None:
