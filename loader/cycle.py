@@ -298,7 +298,7 @@ class Synchronizer:
         return self._guard is not None and not self._accepting and self._guard.holds_back(before, gone, left)
 
     def _digest(self, tenant: Tenant) -> str:
-        """The digest of a tenant's content; only what changed since the last time is looked at."""
+        """The digest of a tenant's content; unchanged parts are not digested again."""
         digester = self._digesters.get(tenant.uuid)
         if digester is None:
             digester = Digester(secret=self._secret, password_override=self._password_override)

@@ -70,7 +70,7 @@ class TracedSynchronizer(Synchronizer):
 
     def _compile(self, tenant: Tenant, revision: Revision) -> bytes:
         about = {"rightcall.tenant": tenant.uuid, "rightcall.revision": str(revision)}
-        # Only now it is known that the tenant changed; spans of thousands that did not would be of no use.
+        # Only now the tenant is known to have changed; spans of thousands of unchanged ones would be of no use.
         begun, done = self._digested
         self._tracer.start_span("digest", attributes=about, start_time=begun).end(done)
         about_rules = {"rightcall.permissions": len(tenant.call_permissions)}

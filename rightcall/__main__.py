@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Runs the command line, or names the extra to install: the client library needs none."""
     try:
-        from rightcall.cli import main as command_line  # noqa: PLC0415 - what it needs may not be installed
+        from rightcall.cli import main as command_line  # noqa: PLC0415 - dependencies may not be installed
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"click", "rich_click", "rich"}:
             raise

@@ -315,5 +315,5 @@ async def _sent(
     try:
         async for identity, call in questions:
             yield wire.to_question(identity, call)
-    except Exception as error:  # noqa: BLE001 - grpcio would log it, and tell the caller nothing
+    except Exception as error:  # noqa: BLE001 - grpcio would log the error, and the reader would not get any
         failed.append(error)

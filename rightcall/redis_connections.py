@@ -1,8 +1,8 @@
 """Connections to Redis that leave a server that became a replica, and read the password anew for each connection.
 
 redis-py keeps a working connection for ever. Behind an address that moves (a Service, a DNS name) the old master goes
-on answering after a failover, as a replica, and refuses every write: such a connection is closed here, and the command
-is repeated over a new one, which leads to the new master. A command that a replica refuses has changed nothing.
+on responding after a failover, as a replica, and rejects every write: such a connection is closed here, and the command
+is repeated over a new one, which leads to the new master. A command that a replica rejects has changed nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from redis import CredentialProvider, RedisCluster, Sentinel
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import (
     AuthenticationError,
-    ConnectionError,  # noqa: A004 - redis-py's own, which is what it and its callers catch
+    ConnectionError,  # noqa: A004 - redis-py's own, which redis-py and callers catch
     NoPermissionError,
     RedisClusterException,
     RedisError,
@@ -71,7 +71,7 @@ class _Leaving(AbstractConnection):
         try:
             self.send_command("CLIENT", "SETNAME", CLIENT_NAME, check_health=False)  # type: ignore[no-untyped-call] # redis-py
             self.read_response()
-        except NoPermissionError:  # a name is for who looks at CLIENT LIST; nothing here needs it
+        except NoPermissionError:  # the name is for readers of CLIENT LIST; nothing here needs one
             _log.debug("redis_connection_unnamed", advice="CLIENT SETNAME would name it in CLIENT LIST")
 
 

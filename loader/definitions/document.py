@@ -94,7 +94,7 @@ class FollowedDocument:
             if document is not None:
                 return self._check(document)
         except UnreadableError:
-            pass  # what is wrong with it, the reading as a whole says
+            pass  # the fault is reported by reading the whole
         try:
             document = self._text.read(data)
             self._memories.clear()

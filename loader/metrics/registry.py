@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loader.cycle import SyncReport
 
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-"""Upper bounds of the histograms, in seconds: from an edit of a small tenant to the first look at a large one."""
+"""Upper bounds of the histograms, in seconds: from an edit of a small tenant to the first cycle of a large one."""
 
 
 class LoaderMetrics:

@@ -23,7 +23,7 @@ class WordsWriter:
 
     def __init__(self, languages: Languages) -> None:
         self._languages = languages
-        # State 0: one way for all digits, and it leads to itself.
+        # State 0: one transition for all digits, to state 0.
         self.words = array("H", (1, 0))
 
     def add(self, root: Node, *, actions: bool = False) -> int:

@@ -143,7 +143,7 @@ class TenantList:
             if not pointer.removed
         }
         for tenant, closed in expected.items():
-            if tenant in pointers and pointers[tenant].removed:  # it comes back, by a pointer above the one that stands
+            if tenant in pointers and pointers[tenant].removed:  # comes back, by a pointer above the published one
                 tenants[tenant] = Listed(pointers[tenant].serial + 1, "", closed)
             elif tenant not in tenants:
                 before = self.tenants.get(tenant, Listed())

@@ -292,7 +292,7 @@ class RedisPublisher:
             return self._nothing(tenant, raw, _claimed_serial(tenant, raw))
         stands = self._nothing(tenant, raw, pointer.serial)
         known = self._pointers.get(tenant)
-        if pointer.serial < max(stands.serial, known.serial if known else 0):  # somebody put an older one back
+        if pointer.serial < max(stands.serial, known.serial if known else 0):  # an older one was put back
             return replace(stands, serial=max(stands.serial, known.serial if known else 0))
         return replace(stands, pointer=pointer)
 

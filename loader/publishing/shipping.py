@@ -25,7 +25,7 @@ _MOST_PATCHES = 100
 """After so many blobs built by Redis, one is sent whole: a bad byte in Redis does not stay for ever."""
 
 # The numbers are those of the format in pdp.rules.delta, and where a blob's header has its checksum. COPY and SETRANGE
-# reach replicas and the append-only file as they are, so nothing large does.
+# reach replicas and the append-only file unchanged, so nothing large does.
 _PATCH = (
     NAMING
     + """
@@ -88,7 +88,7 @@ class Shipper:
         """
         base = self._bases.pop(tenant, None)
         if base is not None and (current is None or base.number != current.number):
-            base = None  # rolled back, or published by somebody else: not what servers hold
+            base = None  # rolled back, or published by another loader: not the revision that servers hold
         delta = make_delta(base.blob, blob, base.number) if base else None
         patches = 0
         if base and delta and self._patch(tenant, revision, delta, about, base, len(blob)):
@@ -115,7 +115,7 @@ class Shipper:
         )
         try:
             made = self._client.eval(_PATCH, len(keys), *keys, delta, str(revision.number), about)
-        except ResponseError:  # COPY is not there before Redis 6.2, or not allowed; what else it may be, SET will tell
+        except ResponseError:  # COPY is missing before Redis 6.2, or not allowed; SET reports any other failure
             return False
         return bool(made)
 

@@ -89,7 +89,7 @@ class FileSource:
         self._held = held
         if not same:
             self._last = self._reading()
-        assert self._last is not None  # noqa: S101 - tells mypy what the condition above says
+        assert self._last is not None  # noqa: S101 - for mypy: follows from the condition above
         return self._last
 
     def stale_seconds(self) -> float:
@@ -155,12 +155,12 @@ class FileSource:
         try:
             if not stat.S_ISDIR(os.stat(self.name).st_mode):  # noqa: PTH116 - the path stays as the person wrote it
                 return [self.name]
-            names = sorted(os.listdir(self.name))  # noqa: PTH208 - likewise
-        except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+            names = sorted(os.listdir(self.name))  # noqa: PTH208 - the path stays as the person wrote it
+        except (OSError, ValueError) as error:  # ValueError: a path with a NUL
             reason = getattr(error, "strerror", None) or str(error)
             raise SourceError(f"{self.name} cannot be read ({reason}); check the path and its permissions") from error
         return [
-            os.path.join(self.name, name)  # noqa: PTH118 - likewise
+            os.path.join(self.name, name)  # noqa: PTH118 - the path stays as the person wrote it
             for name in names
             if name.lower().endswith(ENDINGS) and not name.startswith(".")
         ]
@@ -247,7 +247,7 @@ def _content(file: str) -> tuple[bytes, Signature]:
             "is neither YAML nor JSON by its name", f"give it a name that ends in {', '.join(ENDINGS)}"
         )
     try:
-        # O_NONBLOCK: opening a named pipe would wait for somebody to write into it.
+        # O_NONBLOCK: opening a named pipe would wait for a writer.
         with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123 - a descriptor
             status = os.fstat(opened.fileno())
             if not stat.S_ISREG(status.st_mode):

@@ -22,7 +22,7 @@ MAX_LINE: Final = 64 * 1024
 """Bytes; the reply with all variables is the longest line that Asterisk sends."""
 _MAX_ENVIRONMENT_LINES: Final = 200
 _MAX_STRAY_LINES: Final = 200
-"""Lines that are no reply: ``HANGUP``, usage texts, and what follows the line breaks of values."""
+"""Lines that are no reply: ``HANGUP``, usage texts, and the rest of values with line breaks."""
 _MAX_VALUE: Final = 128
 _PROMPT_SECONDS: Final = 120.0
 """A sound may last so long."""
@@ -68,8 +68,8 @@ class Channel:
         writer: to Asterisk.
         seconds: timeout of a reply, on top of the command's own duration.
 
-    Every method raises ``ChannelGone`` where the call or the connection has ended, ``AsteriskSilent`` where a reply
-    does not come, and ``ProtocolError`` where Asterisk cannot be understood. After an error the dialogue is over.
+    Every method raises ``ChannelGone`` after the end of the call or the connection, ``AsteriskSilent`` without a reply,
+    and ``ProtocolError`` for unexpected lines. After an error the dialogue is over.
     """
 
     def __init__(self, reader: StreamReader, writer: StreamWriter, seconds: float) -> None:

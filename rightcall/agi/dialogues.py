@@ -38,7 +38,7 @@ class Dialogue:
 class Dialogues:
     """All dialogues, the oldest first.
 
-    Where there are too many, the oldest makes way that is not about a PIN: a peer that connects and says nothing harms
+    At the limit, the oldest dialogue that is not about a PIN makes way: a peer that connects and sends nothing harms
     itself, and calls are answered within moments.
 
     Args:

@@ -1,4 +1,4 @@
-"""Sockets to listen on, so that an adapter that is replaced refuses no call."""
+"""Sockets to listen on, so that replacing an adapter rejects no call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NO_NEW_CONNECTIONS: Final = (
     (0x54, 0, 0, 0x12),  # SYN and ACK of them
     (0x15, 0, 1, 0x02),  # SYN alone?
     (0x06, 0, 0, 0),  # then drop the packet
-    (0x06, 0, 0, 0xFFFFFFFF),  # else take it
+    (0x06, 0, 0, 0xFFFFFFFF),  # else accept
 )
 """A packet filter in instructions of classic BPF: drops the opening packet of connections, so peers try again."""
 
@@ -93,7 +93,7 @@ class Listener:
             except OSError as error:
                 _log.error("agi_accept_failed", error=str(error), advice="allow the process more open files")
                 loop = asyncio.get_running_loop()
-                loop.remove_reader(self.socket)  # it stays ready, and would be tried without a pause
+                loop.remove_reader(self.socket)  # the socket stays ready, and would be tried without a pause
                 loop.call_later(_PAUSE_SECONDS, self.serve, take)
                 return
             take(connection, address)
@@ -111,7 +111,7 @@ def listeners(listen: str, *, reuse_port: bool, environment: Mapping[str, str] =
     Args:
         listen: ``HOST:PORT``.
         reuse_port: whether others may listen on the same address.
-        environment: where systemd says how many sockets there are.
+        environment: holds systemd's number of sockets.
 
     Raises:
         ListenError: the address cannot be listened on.

@@ -73,7 +73,7 @@ class AgiMetrics:
         self._dialogues.set(held)
 
     def broken(self, cause: str) -> None:
-        """Notes a dialogue without a verdict, by one of ``ENDS``."""
+        """Counts a dialogue without a verdict, by one of ``ENDS``."""
         self._broken.labels(cause).inc()
 
     def shadowed(self, dialplan: str, server: str) -> None:

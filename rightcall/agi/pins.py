@@ -86,7 +86,7 @@ class Pins:
             result = await self._client.answer_challenge(challenge, dialled.keys, timeout=self._settings.deadline)
         except RightcallError as error:
             self._metrics.pin("no-answer")
-            # The server's message about a rejected PIN might quote it.
+            # The server's message about a rejected PIN might quote the PIN.
             message = "the server rejects it" if isinstance(error, InvalidCall) else str(error)
             _log.warning("agi_pin_unchecked", permission=permission, error=message)
             return Verdict(allowed=False, reason=Reason.NO_ANSWER, permission=permission)

@@ -90,7 +90,7 @@ class Reception:
             _log.exception("agi_failed")
 
     def _over(self, connection: socket.socket, dialogue: Dialogue) -> None:
-        if not dialogue.begun:  # it was cancelled first
+        if not dialogue.begun:  # cancelled first
             connection.close()
         if dialogue.displaced:
             self._note_full(dialogue.peer)

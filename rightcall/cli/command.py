@@ -95,7 +95,7 @@ def one_of(ctx: click.Context, *names: str) -> str:
 
 def _fail(ctx: click.Context, message: str, code: ExitCode) -> None:
     if ctx.params.get("as_json"):
-        from rightcall.cli.output import print_json  # noqa: PLC0415 - what has not failed need not wait for it
+        from rightcall.cli.output import print_json  # noqa: PLC0415 - only a failure waits for the import
 
         print_json({"error": message, "exit_code": int(code)})
     if _logs_json(ctx):
@@ -107,18 +107,18 @@ def _fail(ctx: click.Context, message: str, code: ExitCode) -> None:
 
 def _complain(*lines: str | tuple[str, str]) -> None:
     """Prints lines; of a pair, the first half stands out."""
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - only a failure waits for the import
 
-    from rightcall.cli.output import complain  # noqa: PLC0415 - as above
+    from rightcall.cli.output import complain  # noqa: PLC0415 - only a failure waits for the import
 
     complain(*(line if isinstance(line, str) else Text.assemble((line[0], "bold red"), line[1]) for line in lines))
 
 
 def _log_failure(ctx: click.Context, message: str, code: ExitCode) -> None:
     """Logs the error as JSON, so that every line on standard error is JSON."""
-    import structlog  # noqa: PLC0415 - a question to a server would wait for it in vain
+    import structlog  # noqa: PLC0415 - a request to a server need not wait for the import
 
-    from rightcall.programs import logs  # noqa: PLC0415 - likewise
+    from rightcall.programs import logs  # noqa: PLC0415 - a request to a server need not wait for the import
 
     logs.configure("json", str(ctx.params["log_level"]))
     structlog.get_logger().error("failed", problem=message, exit_code=int(code), exc_info=code is ExitCode.DEFECT)

@@ -22,14 +22,14 @@ HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 HEALTH_SERVING = b"\x08\x01"
 """A HealthCheckResponse that says SERVING; the request that asks about the whole server is empty."""
 
-# Named one by one: a method that changes something must not be sent twice because it was added later.
+# Named one by one: a method that changes something, added later, must not be sent twice.
 _REPEATABLE = {
     "rightcall.v1.DecisionService": ("CheckCall", "CheckCalls", "ExplainCall"),
     "rightcall.v1.DirectoryService": ("ListCallers", "ListReach", "GetStatus"),
 }
 _SERVICE_CONFIG = {
     # Every address that the target's name has is used, so replicas share the calls and one that is gone is skipped.
-    # One that takes requests and does not answer them is left out for a while.
+    # A server that takes requests without responding is left out for a while.
     "loadBalancingConfig": [
         {
             "outlier_detection_experimental": {
@@ -52,7 +52,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.05s",
                 "maxBackoff": "0.3s",
                 "backoffMultiplier": 2,
-                # CANCELLED is what gRPC's core says where calls come faster than a server can take them in.
+                # CANCELLED comes from gRPC's core when calls come faster than a server can accept.
                 "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
@@ -121,7 +121,7 @@ class _Bearer(grpc.AuthMetadataPlugin):
         del context
         try:
             token = self._token if isinstance(self._token, str) else self._token()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the question ends with it
+        except Exception as error:  # noqa: BLE001 - any error ends the question
             callback((), error)
         else:
             callback((("authorization", f"Bearer {token}"),), None)

@@ -137,7 +137,7 @@ def to_challenge_request(challenge: str, password: str) -> AnswerChallengeReques
     try:
         return AnswerChallengeRequest(challenge=challenge, password=password)
     except UnicodeEncodeError:
-        # Without its cause, which would show the password.
+        # Without the cause, which would show the password.
         raise InvalidCall("challenge or password has no UTF-8 form; send what was dialled, decoded") from None
 
 

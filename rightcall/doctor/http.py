@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STALE_SECONDS: Final = 60.0
-"""Both kinds of source are looked at more often than that."""
+"""Seconds; both kinds of source are checked more often than that."""
 LOST_SECONDS: Final = 900.0
 """As of the alert RightcallSourceLost."""
 
@@ -144,7 +144,7 @@ def check_contact(part: HttpPart) -> Finding:
     age = part.value("rightcall_source_contact_age_seconds")
     if age is None:
         raise NotExamined("there is no such metric: it is no server's port")
-    # Before the first contact it counts from the beginning of Unix time.
+    # Before the first contact the age counts from the beginning of Unix time.
     seen = f"{age:.0f} s ago" if age < time.time() / 2 else "never"
     if part.value("rightcall_redis_up") == 0:
         seen += "; Redis does not answer the server now"
@@ -176,7 +176,7 @@ def check_offset(page: Page, whose: str) -> Finding:
     """Checks another clock, given in whole seconds, against the local one."""
     if page.date is None:
         raise NotExamined("its answers bear no date")
-    # The date is cut to a second, and the program may have looked at its clock a second before it answered.
+    # The date is cut to a second, and the program may have read the clock a second before responding.
     return offset(page.date - page.after, page.date + 2 - page.before, whose)
 
 

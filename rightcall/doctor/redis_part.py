@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pdp.rules.publication.keys import Scope
 
 _BATCH: Final = 500
-"""Snapshots that are looked at together."""
+"""Number of snapshots that are read together."""
 HEAD_SIZE: Final = 12
 """Bytes of a snapshot up to the format version."""
 
@@ -48,7 +48,7 @@ class RedisPart:
     """A Redis, through the account of the URL.
 
     Args:
-        url: as ``rightcall.redis_url`` says.
+        url: as in ``rightcall.redis_url``.
         scope: deployment and prefix of every key.
         secrets: the deployment's keys; none: signatures are not checked.
         seconds: timeout of a response.

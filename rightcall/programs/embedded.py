@@ -62,7 +62,7 @@ class CurrentPublisher:
         snapshot = decode(blob)
         self._current.replace(snapshot, "definitions", snapshot.compiled_at)
         self._metrics.synced(snapshot.compiled_at)
-        if self._store is not None and not snapshot.closed:  # what is closed is so anew at each start
+        if self._store is not None and not snapshot.closed:  # closed tenants are closed anew at each start
             self._store.save(pointer, pointer.dump(self._secret), blob)
 
     def remove(self, pointer: Pointer, standing: Standing) -> None:
@@ -165,7 +165,7 @@ class EmbeddedLoader:
                 self._current.replace(held.snapshot, "definitions")
         self._whole = self._whole or report.complete
         self._current.set_incomplete("" if self._whole else "not all definitions could be read since the start")
-        # Last, so that who reads it finds it counted.
+        # Last, so that a reader finds the report counted.
         self._current.source_error = problem
         if not report.source_failed:
             self._current.contacted_at = time.time()

@@ -129,7 +129,7 @@ class LocalClient:
     """
 
     def __init__(self, path: str) -> None:
-        # Whoever looks for what breaks an expectation wants to ask what is not published because of it.
+        # The search for a broken expectation needs answers from the rules that stay unpublished because of that.
         local = Local(path, synchronizer=partial(Synchronizer, prove=False))
         with closing(local):  # read once, and never again
             errors = local.load().errors

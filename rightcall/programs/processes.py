@@ -38,7 +38,7 @@ class Processes(NamedTuple):
     def snapshots(self, source: str) -> CurrentSnapshots:
         """The snapshots for these processes, still empty."""
         from pdp.snapshots.current import CurrentSnapshots  # noqa: PLC0415 - the recruits come up meanwhile
-        from pdp.workers.shared_snapshots import SharedSnapshots  # noqa: PLC0415 - likewise
+        from pdp.workers.shared_snapshots import SharedSnapshots  # noqa: PLC0415 - the recruits come up meanwhile
 
         return SharedSnapshots(source) if self.workers > 1 else CurrentSnapshots(source)
 
@@ -48,8 +48,8 @@ class Processes(NamedTuple):
         Raises:
             Failure: the options are impossible for these processes.
         """
-        from pdp.app import Server  # noqa: PLC0415 - likewise, and rules are read
-        from pdp.errors import ListenError, TransportError  # noqa: PLC0415 - likewise
+        from pdp.app import Server  # noqa: PLC0415 - the recruits come up, and rules are read
+        from pdp.errors import ListenError, TransportError  # noqa: PLC0415 - the recruits come up meanwhile
 
         try:
             return Server(

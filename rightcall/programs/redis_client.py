@@ -15,7 +15,7 @@ def opened_redis(url: str, **settings: float) -> tuple[Redis, str]:
     """A client for a Redis URL, and the name of that Redis in messages: without credentials.
 
     Args:
-        url: as ``rightcall.redis_url`` says.
+        url: as in ``rightcall.redis_url``.
         settings: as of ``open_redis``.
 
     Raises:

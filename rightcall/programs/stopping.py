@@ -20,14 +20,14 @@ class Stopping:
     """
 
     def __init__(self) -> None:
-        # A signal that comes when a thread is about to wait for a lock, but does not yet, wakes nobody up: its handler
-        # waits for Python code that never runs. What the system writes into a pipe is there, whenever it came.
+        # A signal just before a thread waits for a lock wakes no thread: the handler waits for Python code that never
+        # runs. The byte that the system writes into a pipe is there at any time.
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
-        # What would be read again is read when it changes. A process manager's "reload" must not end calls in flight.
+        # Changed files are read without a reload. A process manager's "reload" must not end calls in flight.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def wait(self) -> None:
@@ -41,5 +41,5 @@ class Stopping:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if number == signal.SIGINT:  # a second SIGTERM is nobody's impatience: supervisors tend to send it twice
+        if number == signal.SIGINT:  # a second SIGTERM is no impatience: supervisors tend to send two
             signal.signal(number, signal.SIG_DFL)

@@ -64,7 +64,7 @@ class Tracing:
             self._provider = TracerProvider(
                 sampler=None if ratio is None else ParentBasedTraceIdRatio(ratio),
                 resource=_resource(service),
-                shutdown_on_exit=False,  # whoever opened this closes it, and does not wait for half a minute
+                shutdown_on_exit=False,  # closed by the opener, without waiting for half a minute
             )
             self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ def command(log_format: str, level: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    from pdp.workers.worker import run_worker  # what it needs is installed where there are workers, not everywhere
+    from pdp.workers.worker import run_worker  # dependencies are installed for workers, not everywhere
     from rightcall.programs import logs  # who only wants to know the command needs no logs
 
     logs.configure(*sys.argv[1:3])

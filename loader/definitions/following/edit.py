@@ -73,8 +73,8 @@ def _places(old: bytes, new: bytes, lists: Sequence[Members]) -> list[_Place] | 
     start = lists[first].start
     at_least, at_most = min(first_byte, lists[first].end), max(behind, lists[last].start) + longer
     for one, other in zip(lists[first:last], lists[first + 1 : last + 1], strict=True):
-        # With the byte before it, what is between two lists begins a line of YAML, or behind a member of JSON. It may
-        # be equal to what changed beside it, so that it seems to be a part of what did not change, or the reverse.
+        # With the byte before, the text between two lists begins a line of YAML, or behind a member of JSON. It may
+        # equal a changed part beside, and so seem unchanged, or the reverse.
         between = old[one.end - 1 : other.start]
         slack = len(between)
         found = new.find(between, max(at_least - slack, start - 1), min(at_most + slack, lists[last].end + longer))

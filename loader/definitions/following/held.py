@@ -43,7 +43,7 @@ class HeldText:
         """
         data = data.removeprefix(_BOM)
         before, document = self._data, self._document
-        self._data, self._document = b"", Document(None, repeats_key=False)  # whatever interrupts this leaves nothing
+        self._data, self._document = b"", Document(None, repeats_key=False)  # an interruption leaves nothing
         followed = bool(document.lists) and follow(before, data, document.lists, self._reader.parse_members)
         self._data, self._document = data if followed else before, document
         return document if followed else None
@@ -79,7 +79,7 @@ def _parse(data: bytes, reader: ModuleType) -> Document:
         document = reader.parse(data)
     if document.value is None:
         raise UnreadableError("holds no definitions", f"{_START}; 'tenants: []' says that there are none")
-    # Of a file without that key nothing is told, not even its keys: it may be one that was linked here by mistake.
+    # A file without that key is not quoted, not even the keys: the file may be linked here by mistake.
     if not isinstance(document.value, dict) or "tenants" not in document.value:
         raise UnreadableError("is no mapping with the key 'tenants'", _START, 1)
     return document

@@ -48,7 +48,7 @@ def parse_members(change: Change) -> Members | None:
     except (ValueError, RecursionError):
         return None
     if not values and change.first == 0 and not change.is_whole:
-        return None  # the next member still has its comma
+        return None  # the next member still has a comma
     return Members(change.place.path, values, [0, *in_bytes(text, ends)])
 
 

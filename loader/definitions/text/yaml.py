@@ -123,7 +123,7 @@ def _number(construct: Any, text: str) -> object:
         return float("nan")
 
 
-# Of the tags that a plain scalar may get, '<<' and '=' are not here: they are text to most programs.
+# Of the tags that a plain scalar may get, '<<' and '=' are missing: both are text to most programs.
 _READERS: dict[str, Callable[[str], object]] = {
     f"{_TAG}null": lambda _: None,
     f"{_TAG}bool": lambda text: SafeConstructor.bool_values[text.lower()],
@@ -196,8 +196,8 @@ class _Builder:
         self._top: object = None
         self._documents = 0
         self._repeats_key = False
-        self._keys: dict[str, str] = {}  # one object for a key, however often it is written
-        self._anchors: dict[str, tuple[object, int]] = {}  # value, and how many values it holds
+        self._keys: dict[str, str] = {}  # one object for all occurrences of a key
+        self._anchors: dict[str, tuple[object, int]] = {}  # value, and the number of values inside
         self._seen = 0  # values so far, those behind aliases included
         self._aliased = 0
 
@@ -275,7 +275,7 @@ class _Builder:
         frame = self._open.pop()
         self._remember(frame.anchor, frame.into, frame.seen_before)
         if frame.marks is not None:
-            self._ended = self._long[-1]  # they are not within each other
+            self._ended = self._long[-1]  # not within each other
 
     def _alias(self, event: Any) -> None:
         self._is_plain = False

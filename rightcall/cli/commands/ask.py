@@ -137,7 +137,7 @@ def _exit(call: Call, answer: Answer, *, allow_unknown: bool) -> None:
     Raises:
         Failure: caller or outcall is unknown, so that their rules had no part in a decision by permissions.
     """
-    # A server of an earlier release does not say who is known; emergency numbers and denials do not rest on it.
+    # A server of an earlier release does not report known callers; emergency numbers and denials do not need that.
     said = answer.reason not in (Reason.UNSPECIFIED, Reason.EMERGENCY, Reason.UNKNOWN_CALLER, Reason.UNKNOWN_OUTCALL)
     if said and not allow_unknown:
         asker = call.forwarded_by or call.caller

@@ -78,7 +78,7 @@ def demo(*, once: bool) -> None:
         if once or not _watched():
             return
         say(Text("Serving until Ctrl-C …\n"))
-        logs.configure("human", "info")  # from here on it is edits and their faults that are of interest
+        logs.configure("human", "info")  # from here on, edits and their faults are of interest
         local.loader.start(tell)
         try:
             stopping.wait()

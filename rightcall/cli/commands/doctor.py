@@ -127,7 +127,7 @@ def _examined(deployment: Deployment, timeout: float) -> list[Result]:
 def _table(results: Sequence[Result]) -> Grid:
     table = Grid("check", "", "seen", box=box.SIMPLE_HEAD)
     for _, part in groupby(results, key=_part):
-        # A hundred lines about one cause would hide it: those that nobody looked at for the same reason share one.
+        # A hundred lines would hide their common cause: checks skipped for the same reason share one line.
         for reason, alike in groupby(part, key=_skipped_because):
             group = list(alike)
             if reason and len(group) > 1:

@@ -296,7 +296,7 @@ def _load_until_stopped(synchronizer: Synchronizer, lease: Lease, metrics: Loade
     def work() -> None:
         try:
             synchronizer.run(stop, note, lease)
-        except BaseException as error:  # noqa: BLE001 - whatever ends the thread ends the program
+        except BaseException as error:  # noqa: BLE001 - any error that ends the thread ends the program
             defects.append(error)
         finally:
             stopping.ask()

@@ -84,7 +84,7 @@ def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Failure: a caller is unknown, or a name is ambiguous.
     """
-    from pdp.rules.analysis.lookup import UnclearError, UnknownError  # noqa: PLC0415 - as above
+    from pdp.rules.analysis.lookup import UnclearError, UnknownError  # noqa: PLC0415 - only on use
 
     found = dict(params)
     try:

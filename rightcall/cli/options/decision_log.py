@@ -113,7 +113,7 @@ def _samples(given: Sequence[str]) -> dict[Decision, float]:
 
 
 def _file(where: str, max_bytes: int, keep: int) -> Sink:
-    from pdp.decision_log.sinks import FileSink, SinkError, TextSink  # noqa: PLC0415 - likewise
+    from pdp.decision_log.sinks import FileSink, SinkError, TextSink  # noqa: PLC0415 - most servers keep none
 
     if where == _STDOUT:
         return TextSink(sys.stdout, "standard output")
@@ -124,7 +124,7 @@ def _file(where: str, max_bytes: int, keep: int) -> Sink:
 
 
 def _redis(url: str, prefix: str, length: int) -> Sink:
-    from pdp.decision_log.sinks import RedisSink  # noqa: PLC0415 - likewise
+    from pdp.decision_log.sinks import RedisSink  # noqa: PLC0415 - most servers keep none
 
     client, name = opened_redis(url, answer_timeout=_REDIS_SECONDS)
     return RedisSink(client, f"{prefix}decisions", name=name, max_length=length)

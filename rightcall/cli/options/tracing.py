@@ -93,15 +93,15 @@ def _opened(service: str, endpoint: str, ratio: float | None, *, wanted: bool) -
         yield Traced()
         return
     try:
-        from loader.tracing import TracedSynchronizer  # noqa: PLC0415 - what it needs may not be installed
-        from pdp.tracing import ServerTracing  # noqa: PLC0415 - likewise
-        from rightcall.programs.tracing import Tracing, TracingError  # noqa: PLC0415 - likewise
+        from loader.tracing import TracedSynchronizer  # noqa: PLC0415 - dependencies may not be installed
+        from pdp.tracing import ServerTracing  # noqa: PLC0415 - dependencies may not be installed
+        from rightcall.programs.tracing import Tracing, TracingError  # noqa: PLC0415 - dependencies may not be installed
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != _PACKAGE:
             raise
         message = "tracing needs OpenTelemetry, which is not installed; run: pip install 'rightcall[tracing]'"
         raise Failure(message, ExitCode.USAGE) from error
-    except ValueError as error:  # OpenTelemetry reads OTEL_PROPAGATORS as soon as it is imported
+    except ValueError as error:  # OpenTelemetry reads OTEL_PROPAGATORS at the import
         raise Failure(f"tracing cannot be set up: {error}; look at OTEL_PROPAGATORS", ExitCode.USAGE) from error
     try:
         opened = Tracing(service, endpoint=endpoint, ratio=ratio)

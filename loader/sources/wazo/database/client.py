@@ -18,7 +18,7 @@ FAILURES: Final = (
     asyncpg.InternalClientError,
     OSError,  # TimeoutError is one
     EOFError,
-    UnicodeDecodeError,  # a database that does not know the encoding of its texts
+    UnicodeDecodeError,  # a database without an encoding of texts
 )
 """The exceptions for failures outside this process."""
 
@@ -33,7 +33,7 @@ _REMEDIES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "check that the server is up and not overloaded, and that nothing between drops connections"),
     (ssl.SSLError, "check the certificate, that it is for this host, and the parameter sslrootcert"),
     (OSError, "check the host and the port, and that the server is up and takes connections from here"),
-    (exceptions.UndefinedObjectError, _PARAMETERS),  # the client hands those that it does not know to the server
+    (exceptions.UndefinedObjectError, _PARAMETERS),  # the client passes unknown ones to the server
     (exceptions.InvalidParameterValueError, _PARAMETERS),
     (asyncpg.ClientConfigurationError, _PARAMETERS),
 )
@@ -50,7 +50,7 @@ async def connect(location: Location, seconds: float) -> Database:
     Raises:
         BaseException: one of FAILURES.
     """
-    # No prepared statements are kept, so that it works through a pooler that gives each transaction another session.
+    # No prepared statements are kept, for poolers that give each transaction another session.
     try:
         database: Database = await asyncpg.connect(
             location.dsn, timeout=seconds, command_timeout=seconds, statement_cache_size=0
@@ -72,7 +72,7 @@ def _problem(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "it took too long to answer"
     if isinstance(error, asyncpg.ClientConfigurationError):
-        return "the client cannot use the URL"  # the error would repeat a part of it
+        return "the client cannot use the URL"  # the error would repeat a part of the URL
     if isinstance(error, asyncpg.PostgresError):
         text = str(error).partition("\n")[0]
         return text.partition("; ")[0].rstrip(".")

@@ -38,12 +38,12 @@ _FETCH: Final = "FETCH FORWARD 5000 FROM rows_to_read"
 _ALL_ROWS: Final = "SET LOCAL cursor_tuple_fraction = 1"
 """By default the planner optimises a cursor for the first tenth of the rows, not for all."""
 
-# wazo-auth, which knows the names of tenants, has its tables in the same database unless it was set up otherwise.
+# wazo-auth, which knows the names of tenants, has tables in the same database by default.
 HAS_NAMES: Final = """
     SELECT coalesce(has_column_privilege(to_regclass('auth_tenant')::oid, 'uuid', 'SELECT')
                 AND has_column_privilege(to_regclass('auth_tenant')::oid, 'name', 'SELECT'), false)"""
 _TENANTS: Final = "SELECT uuid::text AS uuid, '' AS name FROM tenant ORDER BY 1"
-# Where it does, they are the tenants that there are: wazo-confd keeps one that is deleted until it hears of that.
+# If present, its tenants are the existing ones: wazo-confd keeps a deleted one until the event arrives.
 _NAMED_TENANTS: Final = "SELECT uuid::text AS uuid, coalesce(name, '') AS name FROM auth_tenant ORDER BY 1"
 _HAS_USER_NAMES: Final = """
     SELECT has_column_privilege('userfeatures'::regclass, 'firstname', 'SELECT')
@@ -152,7 +152,7 @@ async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
 
 async def _fetch_tenants(database: Database, wanted: frozenset[str]) -> Fetched:
     rows = await database.fetch(_NAMED_TENANTS) if await database.fetchval(HAS_NAMES) else []
-    rows = rows or await database.fetch(_TENANTS)  # wazo-auth has a tenant of its own: without one it is elsewhere
+    rows = rows or await database.fetch(_TENANTS)  # wazo-auth has a tenant of its own: none means elsewhere
     tenants = {row["uuid"]: _tenant(row) for row in rows if not wanted or not wanted.isdisjoint(_called(row))}
     known = {called for row in rows for called in _called(row)}
     return Fetched(tenants, unknown=tuple(sorted(wanted - known)))

@@ -43,7 +43,7 @@ def parse_url(url: str) -> Location:
     if parts.scheme.lower() not in SCHEMES or not url.partition(":")[2].startswith("//"):
         raise SourceError(f"the source's URL names no database; write it as {_EXAMPLE}")
     if parts.fragment or "@" in parts.path or ("@" in parts.query and "@" not in parts.netloc):
-        # A password with one of these characters as it is would end the host's part, and be shown as a path.
+        # A password with one of these characters unescaped would end the host's part, and be shown as a path.
         raise SourceError("the source's URL cannot be read; in a password write / as %2F, ? as %3F, # as %23, @ as %40")
     parameters = {key: value for key, value in given if key != _TENANT}
     parameters.setdefault("application_name", "rightcall")

@@ -106,7 +106,7 @@ class Api:
             return held[1]  # type: ignore[no-any-return]  # what is held under this key is of this kind
         items, whole = self._completed(answer, url, fields, {})
         value = read(items)
-        # what the first answer says tells nothing about the further ones
+        # the first response does not cover the further ones
         self._held[key] = (digest, value) if whole else (b"", value)
         return value
 

@@ -62,12 +62,12 @@ class Bus:
         self._connected = threading.Event()
         self._since = 0.0
         self._thread: threading.Thread | None = None
-        # What the library has to say of a lost connection is a dozen lines with tracebacks; here it is told in one.
+        # The library logs a lost connection in a dozen lines with tracebacks; here one line does.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
 
     @property
     def connected(self) -> bool:
-        """Whether events arrive, as far as can be known."""
+        """Whether events arrive, as far as known here."""
         return self._connected.is_set()
 
     @property
@@ -159,7 +159,7 @@ def _parameters(settings: WazoSettings) -> pika.URLParameters:
         if not settings.bus_url.startswith(("amqp://", "amqps://")):
             raise ValueError  # noqa: TRY301 - the library takes other schemes for amqps
         parameters = pika.URLParameters(settings.bus_url)
-    except Exception:  # noqa: BLE001 - whatever the library raises may repeat the URL, which holds a password
+    except Exception:  # noqa: BLE001 - any error of the library may repeat the URL, which holds a password
         raise SourceError("the bus's URL cannot be read; write it as amqp://USER:PASSWORD@HOST:5672/") from None
     if parameters.ssl_options is not None and settings.ca_file:
         try:

@@ -239,7 +239,7 @@ def _trust(settings: WazoSettings) -> ssl.SSLContext:
         raise SourceError(f"{settings.ca_file} holds no certificates that can be read; check ca_file") from None
     if not settings.verify:
         _log.warning("certificates_not_checked", advice="whoever is on the way can change rules; give ca_file instead")
-        urllib3.disable_warnings(InsecureRequestWarning)  # it would be told for each request; it was told above
+        urllib3.disable_warnings(InsecureRequestWarning)  # would be logged for each request; logged above
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -92,6 +92,6 @@ class Crew:
             key, job = given
             try:
                 done.put(Done(key, job(), None))
-            except Exception as error:  # noqa: BLE001 - it is told to who gave the job
+            except Exception as error:  # noqa: BLE001 - reported with the job
                 done.put(Done(key, None, error))
             self._tell()

@@ -51,7 +51,7 @@ PART_EVENTS: Final[Mapping[str, _Named]] = {
     },
     **{f"user_{what}": _Named(Kind.USERS, ("uuid",)) for what in _CHANGED},
     "user_groups_associated": _Named(Kind.USERS, ("user_uuid",)),
-    # the end of a user's line deletes the rows of queuemember that have its interface, and nothing else tells of that
+    # the end of a user's line deletes the rows of queuemember with the line's interface, without another event
     **{f"user_line_{what}": _Named(Kind.USERS, ("user", "uuid")) for what in _ASSOCIATED},
     **{f"group_{what}": _Named(Kind.GROUPS, ("id",)) for what in _CHANGED},
     "group_member_users_associated": _Named(Kind.GROUPS, ("group_id",)),

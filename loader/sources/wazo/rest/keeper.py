@@ -230,7 +230,7 @@ class Keeper:
         """Takes over the result of a request."""
         key, asked, error = done.key, self._asked[done.key], done.error
         if isinstance(key, Sweep):
-            if key is self._sweep:  # else it was given up while the request was made
+            if key is self._sweep:  # else given up during the request
                 self._finish_step(key, Answer(done.value if error is None else error, asked), whole=whole)
         elif error is not None:
             self._failed(key, error)
@@ -294,7 +294,7 @@ class Keeper:
         self.known = (self.known & self.picture.tenants.keys()) | whole
         self._whole = {tenant: since for tenant, since in self._whole.items() if since > sweep.begun}
         self.picture.forget_gone(asked)
-        self.picture.missing = set()  # gone between two requests; what is not, an event or the next sweep finds
+        self.picture.missing = set()  # gone between two requests; otherwise an event or the next sweep finds the item
         for tenant in sorted(sweep.unsettled):
             _log.warning("wazo_tenant_never_rests", tenant=tenant, advice="it is read again at once")
 

@@ -117,7 +117,7 @@ class Picture:
         self._tenants_asked = asked
         for gone in self.tenants.keys() - names.keys():
             self.changed.add(gone)
-            for kind in (Kind.PERMISSIONS, Kind.OUTCALLS, Kind.GROUPS, Kind.USERS):  # in this order it is little work
+            for kind in (Kind.PERMISSIONS, Kind.OUTCALLS, Kind.GROUPS, Kind.USERS):  # in this order with little work
                 for id_ in self.ids(kind, gone):
                     self._drop(kind, id_)
         self.changed |= {uuid for uuid, name in names.items() if self.tenants.get(uuid) != name}

@@ -47,7 +47,7 @@ class Session:
         self._renew_at = 0.0
 
     def token(self) -> str:
-        """A token that is good for a while, as far as can be known here.
+        """A token that is probably valid for a while.
 
         Raises:
             SourceError: wazo-auth gives none.
@@ -59,7 +59,7 @@ class Session:
             return self._token
 
     def replace(self, refused: str) -> None:
-        """Ends the session unless another thread has begun a new one since this token was refused."""
+        """Ends the session unless another thread has begun a new one since this token was rejected."""
         with self._lock:
             if self._token == refused:
                 self.end()

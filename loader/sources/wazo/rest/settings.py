@@ -76,7 +76,7 @@ class WazoSettings:
     part_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work.
+        """Rejects settings that cannot work.
 
         Raises:
             SourceError: credentials are missing.
@@ -133,7 +133,7 @@ def settings_from(url: str, options: WazoOptions | None = None, *, poll_seconds:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
         given = parse_qs(parts.query, strict_parsing=bool(parts.query))
-    except ValueError:  # not named as the cause: it repeats a part of the URL
+    except ValueError:  # not named as the cause: the error repeats a part of the URL
         raise SourceError(f"the source's URL cannot be read; write it as {_EXAMPLE}") from None
     scheme = parts.scheme.lower().removeprefix("confd+")
     if not host or scheme not in ("http", "https"):

@@ -187,7 +187,7 @@ class WazoSource:
         faulty = [*unread, *(uuid for wanted in missing if (uuid := canonical_uuid(wanted)))]
         reading = self._definitions.reading(tenants, faults=faults, faulty=faulty)
         if any(canonical_uuid(wanted) is None for wanted in missing):
-            reading = replace(reading, complete=False)  # perhaps it has another name now
+            reading = replace(reading, complete=False)  # perhaps renamed
         self._last = reading
         return reading
 
