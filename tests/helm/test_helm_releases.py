@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from charts import CHART, KUBERNETES, Manifest, helm, parsed, the
+from charts import CHART, KUBERNETES, Manifest, helm, parsed, rendered, the
 from tools import tool
 
 if TYPE_CHECKING:
@@ -83,3 +83,12 @@ def _case(series: list[dict[str, str]], firing: dict[str, int]) -> dict[str, Any
         for alert, count in firing.items()
     ]
     return {"interval": "1m", "input_series": series, "promql_expr_test": counts}
+
+
+def test_loaders_alone_do_not_miss_servers_that_run_elsewhere() -> None:
+    """Servers in the pods of Asterisk have another job: any server counts as seen."""
+    both = "monitoring.serviceMonitor.enabled=true,monitoring.rules.enabled=true"
+    manifests = rendered(CHART / "examples" / "sidecar.yaml", "--set", both)
+    groups = the(manifests, "PrometheusRule", "trial-rightcall")["spec"]["groups"]
+    (gone,) = [rule for group in groups for rule in group["rules"] if rule.get("alert") == "RightcallGone"]
+    assert gone["expr"] == "absent(rightcall_tenants)"
