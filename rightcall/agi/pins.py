@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 MAX_KEYS: Final = 40
 """The longest PIN that a permission can have."""
 _MAX_SURPLUS: Final = 200
-"""Number of keys after which further keys are ignored; still more end the dialogue."""
+"""Number of keys beyond ``MAX_KEYS`` that are ignored; more end the dialogue."""
 _PIN_KEYS: Final = frozenset("0123456789*#")
 
 
