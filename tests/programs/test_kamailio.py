@@ -168,6 +168,23 @@ def test_calls_that_wait_do_not_hold_up_calls_for_help(server: Deciding, trunk: 
     assert replies == [ALLOWED, DENIED] * 12
 
 
+def test_callers_who_hang_up_do_not_hold_up_calls_for_help(server: Deciding, trunk: Taker) -> None:
+    """There are more of them than processes that read SIP, while their calls wait for the server."""
+    with Kamailio(server.address, trunk.address) as proxy:
+        server.send(signal.SIGSTOP)
+        with Caller(proxy.address, [PREMIUM] * 6, hang_up=True) as caller:
+            until(lambda: caller.trying() == 6, "all are being worked on")
+            helped = dialled(proxy, [HELP])
+            still = caller.dialling()
+            server.send(signal.SIGCONT)
+            replies = caller.replies()
+        after = dialled(proxy, [LOCAL, PREMIUM])
+
+    assert (helped, still, after) == ([ALLOWED], True, [ALLOWED, DENIED])
+    assert all(reply.status >= 400 for reply in replies)
+    assert trunk.numbers() == [LOCAL, HELP]
+
+
 def test_a_slow_server_decides(server: Deciding, trunk: Taker) -> None:
     """Its responses are waited for, and are the same."""
     with Far(server.address, 0.2) as far, Kamailio(far.address, trunk.address) as proxy:

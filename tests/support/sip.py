@@ -147,18 +147,27 @@ class Caller:
         numbers: what is dialled, a call each.
         user: the caller's.
         trunk: address of the trunk that the caller claims to have a call with already; empty: a plain call.
+        hang_up: whether the caller does so as soon as the call is being worked on.
         rate: calls a second.
     """
 
     def __init__(
-        self, proxy: str, numbers: Sequence[str], *, user: str = "alice", trunk: str = "", rate: int = 50
+        self,
+        proxy: str,
+        numbers: Sequence[str],
+        *,
+        user: str = "alice",
+        trunk: str = "",
+        hang_up: bool = False,
+        rate: int = 50,
     ) -> None:
         self._numbers = numbers
         self._directory = tempfile.TemporaryDirectory(prefix="rightcall-sipp-")
         home = Path(self._directory.name)
         (home / "numbers").write_text("SEQUENTIAL\n" + "".join(f"{number};\n" for number in numbers))
         self._messages = home / "messages"
-        me, scenario = f"127.0.0.1:{udp_port()}", "forged.xml" if trunk else "call.xml"
+        me = f"127.0.0.1:{udp_port()}"
+        scenario = "forged.xml" if trunk else "hung_up.xml" if hang_up else "call.xml"
         command = [*_sipp(me), "-sf", str(_SCENARIOS / scenario), "-inf", "numbers", "-m", str(len(numbers))]
         command += ["-timeout", f"{_CALL_SECONDS}s"]
         command += [
