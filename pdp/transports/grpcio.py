@@ -101,7 +101,7 @@ class GrpcTransport:
         }
         services = sorted({method.service for method in methods})
         self._standard = StandardServices(self._server, services, self._receptions, metrics)
-        self._watchdog = Watchdog(self._pool, _THREADS)
+        self._watchdog = Watchdog(self._pool, _THREADS, lambda: handlers.awaiting() >= settings.threads)
         metrics.watch_threads(lambda: self._watchdog.stuck)
         self.set_serving = self._standard.set_serving
         """Sets the status of health checks."""

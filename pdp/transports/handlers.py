@@ -84,6 +84,10 @@ class Handlers:
         self._report = reception(report_threads, MAX_SINGLE_BYTES)
         self._stream_of_answers = reception(settings.max_streams, MAX_SINGLE_BYTES)
 
+    def awaiting(self) -> int:
+        """How many threads of the server's own pool wait for a client's message."""
+        return self._small.awaited + self._batch.awaited
+
     def make(self, method: Method) -> _Handler:
         """The handler of a method."""
         if method.kind in (Kind.ONE_TO_MANY, Kind.MANY_TO_MANY):

@@ -48,6 +48,11 @@ class Reception:
         self._rejected: dict[str, float] = {}
         """Addresses from which nothing is taken, with the end of that time."""
 
+    @property
+    def awaited(self) -> int:
+        """How many messages are awaited now, each by a thread."""
+        return len(self._awaited)
+
     def take(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """The message of a call.
 

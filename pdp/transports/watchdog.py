@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future, ThreadPoolExecutor
 
 _log = structlog.get_logger()
@@ -32,13 +33,16 @@ class Watchdog:
     Args:
         pool: the threads.
         prefix: prefix of the threads' names.
+        excused: whether every thread waits for a client's message. Such waits have an end of their own, and clients
+            must not be able to make a server look stuck.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, prefix: str) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, prefix: str, excused: Callable[[], bool] = lambda: False) -> None:
         self.stuck = False
         """Whether no thread has got round to a new call for some seconds."""
         self._pool = pool
         self._prefix = prefix
+        self._excused = excused
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -64,6 +68,8 @@ class Watchdog:
                     asked, since = self._pool.submit(_nothing), now
                 except RuntimeError:  # the server has stopped
                     return
+            elif self._excused():
+                since = now
             elif now - since >= STUCK_SECONDS:
                 self._tell(stuck=True)
 

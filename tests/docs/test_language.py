@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prose import FORBIDDEN, docstrings, figures, sources, total
 
-MOST_PRONOUNS, MOST_NOUNS = 40.0, 12.5
+MOST_PRONOUNS, MOST_NOUNS = 8.0, 1.0
 """Per 1,000 words of docstrings: it, its, they, them; and who, whoever, whatever, "what is" in the place of a noun."""
 
 

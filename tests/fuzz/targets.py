@@ -324,7 +324,7 @@ class _Peer:
 
 def _agi() -> Target:
     """What Asterisk says: its environment, and its replies."""
-    settings = AgiSettings(deadline=5.0, asterisk_deadline=5.0)
+    settings = AgiSettings(deadline=5.0, asterisk_deadline=0.05)
     metrics = AgiMetrics("fuzz")
 
     async def converse(data: bytes) -> list[str]:

@@ -330,4 +330,5 @@ def attacked(transport: Transport, *options: str) -> Iterator[Target]:
         yield target
         with suppress(ProcessLookupError):
             assert program.stop() == 0
-        assert target.complaints() == []
+        complaints = target.complaints()
+        assert not complaints, complaints

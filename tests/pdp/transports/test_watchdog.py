@@ -54,6 +54,25 @@ def test_one_thread_that_gets_round_to_calls_is_enough() -> None:
         assert held.result(DEADLINE)
 
 
+def test_threads_that_wait_for_clients_are_not_stuck() -> None:
+    """Clients that do not send cannot make the liveness probe fail."""
+    with ThreadPoolExecutor(2, thread_name_prefix="held") as pool:
+        release = threading.Event()
+        held = [pool.submit(release.wait) for _ in range(2)]
+        waits = threading.Event()
+        waits.set()
+        dog = Watchdog(pool, "held", waits.is_set)
+        dog.start()
+        for _ in range(7):
+            assert not release.wait(1.0)
+            assert not dog.stuck
+        waits.clear()
+        until(lambda: dog.stuck, "the threads wait for no client any more, and are stuck")
+        release.set()
+        dog.stop()
+        assert all(one.result(DEADLINE) for one in held)
+
+
 def alive(address: str) -> int:
     """The status of the liveness probe."""
     connection = http.client.HTTPConnection(address, timeout=DEADLINE)
