@@ -211,7 +211,7 @@ def test_clients_are_taken_over_and_taken_back_without_a_restart(tmp_path: Path)
         os.replace(replaced, path)  # noqa: PTH105 - as editors and Kubernetes do it
         until(lambda: refusal(lambda: check(running, "token-new")) is OK, "the new client is known")
 
-        assert refusal(lambda: check(running, "token-old")) is UNAUTHENTICATED
+        until(lambda: refusal(lambda: check(running, "token-old")) is UNAUTHENTICATED, "the old client is rejected")
         refused = next(entry for entry in logs if entry["event"] == "security_files_refused")
         assert "line 1" in refused["problem"]
 
