@@ -101,6 +101,7 @@ class Published:
         self._revisions = rules.revisions()[:editions]
         for pointer, path in self._revisions:
             self._publisher.publish(pointer, path.read_bytes(), self._standing())
+        self._publisher.list_tenants({TENANT: 0}, complete=True)  # servers take no tenant that the list does not have
         self._swaps = len(self._revisions) - 1
 
     def swap(self) -> Pointer:
@@ -110,6 +111,7 @@ class Published:
         standing = self._standing()
         moved = dataclasses.replace(pointer, serial=standing.next_serial())
         self._publisher.move(moved, standing)
+        self._publisher.list_tenants({TENANT: 0}, complete=True)
         return moved
 
     def close(self) -> None:
