@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random_secrets
 import tempfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -148,10 +148,8 @@ class LocalClient:
         request = wire.to_request(
             Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
         )
-        try:
+        with self._translated():
             return wire.to_answer(self._service.check_call(request))
-        except CallError as error:
-            raise wire.to_error(self._target, error.code, error.message, 0) from error
 
     def explain(
         self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", forwarded_by: str = ""
@@ -160,10 +158,8 @@ class LocalClient:
         request = wire.to_request(
             Call(extension=extension, caller=caller, outcall=outcall, tenant=tenant, forwarded_by=forwarded_by)
         )
-        try:
+        with self._translated():
             return wire.to_explanation(self._service.explain_call(v1.ExplainCallRequest(call=request)))
-        except CallError as error:
-            raise wire.to_error(self._target, error.code, error.message, 0) from error
 
     def callers(
         self,
@@ -177,10 +173,8 @@ class LocalClient:
     ) -> Iterator[CallerPage]:
         """As ``rightcall.Client.callers``."""
         request = directory.callers_request(extension, outcall, tenant, decisions, after, limit)
-        try:
+        with self._translated():
             yield from map(directory.to_page, self._directory.list_callers(request))
-        except CallError as error:
-            raise wire.to_error(self._target, error.code, error.message, 0) from error
 
     def reach(
         self,
@@ -193,8 +187,14 @@ class LocalClient:
     ) -> Reaches:
         """As ``rightcall.Client.reach``."""
         request = directory.reach_request(caller, outcall, tenant, max_patterns, by_permission=by_permission)
-        try:
+        with self._translated():
             return directory.to_reaches(self._directory.list_reach(request))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raises the server's errors inside the block as the errors of a client."""
+        try:
+            yield
         except CallError as error:
             raise wire.to_error(self._target, error.code, error.message, 0) from error
 
