@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-import pytest
 from given import ACME, BOLT, KEY, GivenSource, denying
 from metrics_manual import shown, undescribed
 from programs import Program, run_program
-from redis_server import RedisServer
 from tools import tool
 from waiting import until
 
@@ -30,19 +28,12 @@ from rightcall.cli.commands.load import LoaderHealth
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from redis_server import RedisServer
 
 COMPANY = str(Path(__file__).parents[3] / "examples" / "company.yaml")
 FREE = ("--http", "127.0.0.1:0")
 ERROR = Fault("acme.yaml", 7, "acme", "", "", "it is wrong", "repair it", Severity.ERROR)
 WARNING = Fault("acme.yaml", 8, "acme", "", "", "it is odd", "look at it", Severity.WARNING)
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 def synchronizer(redis: RedisServer, source: GivenSource) -> Synchronizer:

@@ -28,13 +28,6 @@ SHORT = 0.6
 """Seconds of a lease in these tests."""
 
 
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
-
-
 class Loader:
     """A loader with a claim to lead, in threads of this process."""
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from followers import loader_to, publisher_to, replica
 from given import ACME, BOB, BOLT, KEY, GivenSource, denying
-from redis_server import RedisServer
 from waiting import until
 
 from loader.publishing import listing, publish
@@ -18,17 +17,10 @@ from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys
 from pdp.rules.publication.manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from redis_server import RedisServer
 
 KEYS = Keys()
 TEN_YEARS = 10 * 365 * 86400 * 10**9
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 def shift(monkeypatch: pytest.MonkeyPatch, nanoseconds: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import pytest
 from followers import loader_to, publisher_to
@@ -18,25 +17,7 @@ from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
 from rightcall.redis_url import open_redis
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 KEYS = Keys()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A Redis for the tests that leave it running."""
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> RedisServer:
-    """The same, empty."""
-    with server.client() as client:
-        client.flushall()
-    return server
 
 
 def pointer_in(server: RedisServer, tenant: str = ACME) -> Pointer | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from followers import loader_to, replica
 from given import ACME, BOB, BOLT, KEY, GivenSource, denying
-from redis_server import RedisServer
 from waiting import until
 
 from loader.cycle import RemovalGuard
@@ -16,16 +15,9 @@ from pdp.rules.model import CallPermission, Tenant
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from redis_server import RedisServer
 
     from loader.cycle import Synchronizer
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 def revisions_in(server: RedisServer) -> Revisions:

@@ -8,7 +8,6 @@ import pytest
 from crowds import CROWD, KEYS, Line
 from followers import publisher_to
 from given import ACME, KEY
-from redis_server import RedisServer
 
 from loader.publishing.publish import Standing
 from pdp.rules.model import Revision
@@ -17,27 +16,13 @@ from pdp.rules.snapshot.blob import Section, seal, unseal
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redis import Redis
+    from redis_server import RedisServer
 
 FEW = 20_000
 """Bytes: more than an edit ships, and a fraction of the blob."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A Redis for all tests."""
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> RedisServer:
-    """The same, empty."""
-    with server.client() as client:
-        client.flushall()
-    return server
 
 
 def received(client: Redis) -> int:

@@ -195,13 +195,6 @@ def test_a_request_is_counted_and_timed_whatever_comes_of_it(running: Running) -
     until(lambda: [times(name) for name in ("ListReach", "ListCallers", "StreamCheckCalls")] == [1, 1, 2], "all timed")
 
 
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
-
-
 def lags(server: Replica) -> float:
     """How many changes a server timed."""
     return server.metrics.registry.get_sample_value(f"{LAG}_count") or 0.0

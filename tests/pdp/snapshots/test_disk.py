@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from followers import loader_to
 from given import ACME, ALICE, BOB, BOLT, KEY, GivenSource, denying
-from redis_server import RedisServer
 from waiting import until
 
 from pdp.metrics.registry import Metrics
@@ -20,6 +19,8 @@ from rightcall.redis_url import open_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from redis_server import RedisServer
 
 
 @contextlib.contextmanager
@@ -34,13 +35,6 @@ def server_with(state: Path, url: str, *, secret: bytes = KEY) -> Iterator[Curre
         yield current
     finally:
         follower.stop()
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.fixture

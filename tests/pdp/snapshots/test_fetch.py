@@ -9,7 +9,6 @@ from crowds import KEYS, Line, crowd
 from followers import loader_to, replica
 from given import ACME, ALICE, KEY, GivenSource
 from redis import Redis
-from redis_server import RedisServer
 from redis_topologies import ClusterSet
 from waiting import until
 
@@ -32,28 +31,14 @@ from pdp.workers.shared_snapshots import SharedMemory
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from followers import Replica
+    from redis_server import RedisServer
 
 FEW = 20_000
 """Bytes: more than an edit ships, and a fraction of the blob."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A Redis for all tests."""
-    with RedisServer() as running:
-        yield running
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> RedisServer:
-    """The same, empty."""
-    with server.client() as client:
-        client.flushall()
-    return server
 
 
 def commands(client: Redis, name: str) -> int:

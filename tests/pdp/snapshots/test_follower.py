@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from followers import loader_to, replica
 from given import ACME, BOB, BOLT, KEY, GivenSource, denying
@@ -15,19 +13,9 @@ from pdp.rules.model import Revision
 from pdp.rules.publication.keys import Keys
 from pdp.rules.publication.pointer import Pointer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 KEYS = Keys()
 NEVER = 3600.0
 """A re-check that does not happen within a test: what arrives, arrives by notification."""
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own, which it may kill."""
-    with RedisServer() as server:
-        yield server
 
 
 def overwrite_blob(server: RedisServer, blob: bytes, tenant: str = ACME) -> None:

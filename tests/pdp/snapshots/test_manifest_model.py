@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
-import pytest
 from followers import Replica, loader_to
 from given import KEY, GivenSource, denying
 from hypothesis import HealthCheck, settings
@@ -29,16 +28,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from redis_server import RedisServer
 
 from loader.publishing import listing, publish
 from pdp.rules.publication.keys import Keys
 from pdp.snapshots.disk import SnapshotStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
+    from redis_server import RedisServer
 
 KEYS = Keys()
 TENANTS = [f"{number:08x}-0000-4000-8000-00000000000a" for number in range(3)]
@@ -271,13 +268,6 @@ class Machine(RuleBasedStateMachine):
         server = Server(self.redis, directory)
         self._running.append(server)
         return server
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 def test_no_sequence_opens_a_line_or_makes_a_server_ready_without_a_tenant(redis: RedisServer) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from followers import loader_to, replica
 from given import GivenSource, denying
-from redis_server import RedisServer
 from waiting import until
 
 from pdp.rules.publication.keys import Keys
@@ -20,14 +19,9 @@ from pdp.snapshots.notices import _MOST_MESSAGES, _MOST_TENANTS, Notices
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from redis_server import RedisServer
+
 KEYS = Keys()
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 @contextmanager

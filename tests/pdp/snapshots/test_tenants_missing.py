@@ -8,7 +8,6 @@ from unittest.mock import patch
 import pytest
 from followers import Replica, loader_to, replica
 from given import ACME, ALICE, BOB, BOLT, KEY, GivenSource, denying
-from redis_server import RedisServer
 from structlog.testing import capture_logs
 from waiting import until
 
@@ -21,21 +20,15 @@ from pdp.snapshots.disk import SnapshotStore
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from redis import Redis
+    from redis_server import RedisServer
 
 KEYS = Keys()
 STRANGER = "00000000-0000-4000-8000-000000000009"
 OF_ACME, OF_BOLT = denying("118"), denying("118", tenant=BOLT, user=BOB)
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with RedisServer() as server:
-        yield server
 
 
 def blob_of(client: Redis, tenant: str) -> str:
