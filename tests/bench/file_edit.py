@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +24,7 @@ from redis_server import RedisServer
 
 from bench.facts import resident, timed
 from bench.measure import SECRET
-from bench.workload import make_workload
+from bench.workload import as_definitions, make_workload
 from loader.cycle import Synchronizer
 from loader.publishing.publish import RedisPublisher
 from loader.sources.file import FileSource
@@ -61,7 +60,7 @@ class Text(NamedTuple):
 
 def make_text(permissions: int, form: str) -> Text:
     """The benchmarks' workload as a file."""
-    tenant = json.loads(json.dumps(asdict(make_workload(permissions, calls=0).tenant)))
+    tenant = as_definitions(make_workload(permissions, calls=0).tenant)
     if form == "json":
         text = json.dumps({"tenants": [tenant]}, indent=1)
         begins, ends = "   {", "   },\n"
@@ -88,7 +87,8 @@ def measure(permissions: int, form: str) -> dict[str, float | str]:
             "bytes": file.stat().st_size,
             "first_read_s": timed(source.read)[1],
         }
-        result["faults"] = len(source.read().faults)
+        if source.read().faulty:
+            sys.exit("the workload is faulty")
         result |= _edits(text, file, source.read, "read")
         result["rss_bytes"] = resident("VmRSS") - before
         publisher = RedisPublisher(open_redis(redis.url), "redis", secret=SECRET)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
-from typing import NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from pdp.rules.model import CallPermission, Group, Mode, Outcall, Tenant, User
 
@@ -104,3 +106,9 @@ def _call(rng: random.Random, rules: list[CallPermission], users: list[str], out
 
 def _digits(rng: random.Random, count: int) -> str:
     return "".join(rng.choices("0123456789", k=count))
+
+
+def as_definitions(tenant: Tenant) -> dict[str, Any]:
+    """A workload's tenant as a tenant of definitions, in plain values as JSON and YAML have them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(tenant)))
+    return {key: plain[key] for key in ("uuid", "name", "users", "groups", "outcalls", "call_permissions")}

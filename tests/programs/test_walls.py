@@ -23,6 +23,10 @@ BREAKS = {
         "loader/cycle.py",
         "import pdp.errors",
     ),
+    "texts are read without following edits": (
+        "loader/definitions/text/json.py",
+        "import loader.definitions.following.held",
+    ),
     "pdp never imports the loader or the command line": ("pdp/app.py", "import rightcall.cli"),
     "programs and the client need no command line": ("rightcall/programs/serving.py", "import rightcall.cli.output"),
 }
