@@ -134,7 +134,7 @@ class Server:
         directory = DirectoryService(seen, version(), emergency)
         routes = authzen_routes(
             Evaluator(decisions, settings.max_calls),
-            Search(directory),
+            Search(directory, decisions),
             admit=self._security.admit_http if self._security.guard else None,
             public_url=settings.http_url,
             decision_ids=decision_log is not None,

@@ -6,6 +6,7 @@ ServerError                   the server cannot do its work
 ├── SecurityError             the security settings cannot be put into effect
 └── CallError                 a request that gets a gRPC status instead of a response
     ├── InvalidCall           INVALID_ARGUMENT: the request itself is at fault
+    │   ├── UnknownUser       a caller is neither a UUID nor an alias of a user
     │   ├── AmbiguousCaller   no tenant was named, and more than one has a user with this alias
     │   ├── AmbiguousOutcall  no tenant was named, and more than one has this outcall
     │   └── ForgedChallenge   the challenge was not made by this deployment
@@ -84,6 +85,10 @@ class InvalidCall(CallError):
     """The request itself is at fault: the same request will never get a response."""
 
     code = Code.INVALID_ARGUMENT
+
+
+class UnknownUser(InvalidCall):
+    """A caller is neither a UUID nor an alias of a user."""
 
 
 class AmbiguousCaller(InvalidCall):

@@ -13,19 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pdp.authzen.evaluator import (
-    CONFIGURATION,
-    EVALUATION,
-    EVALUATIONS,
-    configuration,
-    problem,
-    questions,
-    read,
-    status,
-)
-from pdp.authzen.search import RESOURCES, SUBJECTS
+from pdp.authzen.documents import problem, read, status
+from pdp.authzen.evaluator import CHALLENGE, CONFIGURATION, EVALUATION, EVALUATIONS, configuration, questions
+from pdp.authzen.search import ACTIONS, RESOURCES, SUBJECTS
 from pdp.decision_log.ids import begin
-from pdp.errors import CallError
+from pdp.errors import CallError, InvalidCall
 from pdp.runtime.http import CLIENT_CERTIFICATE
 from pdp.security.identity import DECISION, DIRECTORY
 
@@ -51,7 +43,11 @@ _ENDPOINTS: Final = {
     "access_evaluations_endpoint": EVALUATIONS,
     "search_subject_endpoint": SUBJECTS,
     "search_resource_endpoint": RESOURCES,
+    "search_action_endpoint": ACTIONS,
+    "rightcall_challenge_endpoint": CHALLENGE,
 }
+
+_DEFECT: Final = {"error": {"status": 500, "code": "INTERNAL", "message": "internal error"}}
 
 
 def authzen_routes(
@@ -84,7 +80,7 @@ def authzen_routes(
                 cost, spared = partial(_cost, document), partial(_spared, document, evaluator, service)
                 with admit(authorization, cost, certificate, service, spared) if admit else nullcontext():
                     if kind.partition(";")[0].strip().lower() != _JSON:
-                        return _problem(HTTPStatus.BAD_REQUEST, f"send {_JSON}, and say so in Content-Type")
+                        raise InvalidCall(f"send {_JSON}, and say so in Content-Type")
                     named = {_DECISION_ID: begin().id} if decision_ids else None
                     return _json(answer(document()), headers=named)
             except CallError as error:
@@ -97,7 +93,7 @@ def authzen_routes(
                 response = await run_in_threadpool(respond, request, body)
             except Exception:  # noqa: BLE001 - any error gives the client a status and the log the traceback
                 _log.exception("authzen_failed", path=request.url.path)
-                response = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+                response = _json(_DEFECT, HTTPStatus.INTERNAL_SERVER_ERROR)
             return response
 
         return endpoint
@@ -110,6 +106,8 @@ def authzen_routes(
         Route(EVALUATIONS, answering(evaluator.evaluate_many), methods=["POST"]),
         Route(SUBJECTS, answering(search.subjects, DIRECTORY), methods=["POST"]),
         Route(RESOURCES, answering(search.resources, DIRECTORY), methods=["POST"]),
+        Route(ACTIONS, answering(search.actions), methods=["POST"]),
+        Route(CHALLENGE, answering(evaluator.answer), methods=["POST"]),
         Route(CONFIGURATION, configured),
     ]
 
@@ -125,10 +123,6 @@ def _spared(document: Callable[[], object], evaluator: Evaluator, service: str) 
 
 def _json(document: dict[str, Any], code: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(document), code, headers, _JSON)
-
-
-def _problem(code: HTTPStatus, message: str) -> Response:
-    return _json({"error": {"status": code, "message": message}}, code)
 
 
 def _refused(error: CallError) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pdp.errors import InvalidCall
+from pdp.errors import InvalidCall, UnknownUser
 from pdp.rules.analysis.explain import CandidateResult, StageResult
 from pdp.rules.model import (
     MAX_CALLER_LENGTH,
@@ -69,10 +69,10 @@ def _check_caller(name: str, text: str) -> None:
         raise no_caller(name, text)
 
 
-def no_caller(name: str, text: str) -> InvalidCall:
+def no_caller(name: str, text: str) -> UnknownUser:
     """The error of a caller that cannot be any user's."""
     shown = repr(text[:_SHOWN]) + ("…" if len(text) > _SHOWN else "")
-    return InvalidCall(
+    return UnknownUser(
         f"{name} {shown} is neither a UUID nor an alias of a user; "
         "send the user's UUID, or leave it empty if no user calls"
     )

@@ -26,7 +26,8 @@ from security import client_of
 
 from fuzz.mutations import nearly
 from loader.definitions.document import check_document
-from pdp.authzen.evaluator import Evaluator, read
+from pdp.authzen.documents import read
+from pdp.authzen.evaluator import Evaluator
 from pdp.challenges.answers import Challenges
 from pdp.challenges.attempts import Limits, MemoryAttempts
 from pdp.challenges.tokens import ChallengeSeal

@@ -146,7 +146,7 @@ def test_routes_lead_to_calls_and_not_to_metrics() -> None:
     route = "pdp.httpRoute.enabled=true,pdp.httpRoute.parentRefs[0].name=gateway"
     manifests = rendered(TRIAL, "--set", f"{on},{route}")
     (rule,) = the(manifests, "Ingress", "trial-rightcall")["spec"]["rules"]
-    wanted = ["/access/v1", "/.well-known/authzen-configuration"]
+    wanted = ["/access/v1", "/rightcall/v1", "/.well-known/authzen-configuration"]
     assert [one["path"] for one in rule["http"]["paths"]] == wanted
     (rule,) = the(manifests, "HTTPRoute", "trial-rightcall")["spec"]["rules"]
     assert [one["path"]["value"] for one in rule["matches"]] == wanted

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from definitions import tenant_from
 from given import ACME, ALICE, BOB, KEY
-from server import DEADLINE, running_server
+from server import DEADLINE, running_server, snapshot_of
 
-from pdp.rules.compiler.compiler import Compiler
-from pdp.rules.model import Revision
-from pdp.rules.snapshot.snapshot import decode
-from pdp.snapshots.current import CurrentSnapshots
 from rightcall.agi.server import AgiServer
 from rightcall.agi.settings import AgiSettings
 from rightcall.aio import Client
@@ -44,10 +40,7 @@ def rules(**settings: Any) -> Iterator[Running]:
             ],
         }
     )
-    current = CurrentSnapshots("rules of a test")
-    blob = Compiler(secret=KEY).compile(tenant, Revision(1, "ab" * 32), compiled_at=1.5e9)
-    current.replace(decode(blob, secrets=(KEY,)))
-    with running_server(current=current, secrets=(KEY,), **settings) as running:
+    with running_server(snapshot_of(tenant, secret=KEY), secrets=(KEY,), **settings) as running:
         yield running
 
 

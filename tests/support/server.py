@@ -41,9 +41,12 @@ class Running(NamedTuple):
     directory: v1.DirectoryServiceStub
 
 
-def snapshot_of(tenant: Tenant, *, number: int = 1, digest: str = "ab" * 32, compiled_at: float = 1.5e9) -> Snapshot:
-    """A tenant's rules, compiled, encoded and decoded."""
-    return decode(Compiler().compile(tenant, Revision(number, digest), compiled_at=compiled_at))
+def snapshot_of(
+    tenant: Tenant, *, number: int = 1, digest: str = "ab" * 32, compiled_at: float = 1.5e9, secret: bytes | None = None
+) -> Snapshot:
+    """A tenant's rules, compiled, encoded and decoded; PINs can be checked with a secret key alone."""
+    blob = Compiler(secret=secret).compile(tenant, Revision(number, digest), compiled_at=compiled_at)
+    return decode(blob, secrets=(secret,) if secret else ())
 
 
 def current_of(*rules: Tenant | Snapshot) -> CurrentSnapshots:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from server import Running
 
-_STATUSES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 409: "FAILED_PRECONDITION", 503: "UNAVAILABLE"}
+_STATUSES = {400: "INVALID_ARGUMENT", 422: "NOT_FOUND", 409: "FAILED_PRECONDITION", 503: "UNAVAILABLE"}
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from authzen_client import JSON, acme, ask, ask_many, question
-from given import ACME, ALICE, BOB
+from definitions import tenant_from
+from given import ACME, ALICE, BOB, KEY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from server import current_of, running_server
+from server import current_of, running_server, snapshot_of
+from structlog.testing import capture_logs
 
-from pdp.authzen.evaluator import Evaluator, read
-from pdp.authzen.search import RESOURCES, SUBJECTS
+from pdp.authzen.documents import read
+from pdp.authzen.evaluator import CHALLENGE, Evaluator
+from pdp.authzen.search import ACTIONS, RESOURCES, SUBJECTS
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
 from pdp.services.decisions import DecisionService
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """A server with rules."""
-    with running_server(acme()) as it:
+    """A server with rules, whose PINs it can check."""
+    with running_server(snapshot_of(acme(), secret=KEY), secrets=(KEY,)) as it:
         yield it
 
 
@@ -57,15 +60,32 @@ def test_a_denied_call_is_a_false_decision_and_no_error(running: Running) -> Non
     }
 
 
-def test_a_challenge_is_a_false_decision_whose_context_says_step_up() -> None:
+def test_a_challenge_is_a_false_decision_whose_context_says_step_up(running: Running) -> None:
     """The challenge is what AnswerChallenge takes; a client that knows nothing of it denies the call."""
-    with running_server(acme(), secrets=(b"0123456789abcdef",)) as running:
-        answer = ask(running, question("0033123"))
+    answer = ask(running, question("0033123"))
+    challenge = answer.document["context"]["step_up"]["challenge"]
+    wrong, right, again = (
+        ask(running, {"challenge": challenge, "password": pin}, CHALLENGE) for pin in ("1111", "4321", "4321")
+    )
     context = answer.document["context"]
 
     assert (answer.status, answer.document["decision"], context["decision"]) == (200, False, "CHALLENGE")
     assert context["step_up"]["amr_values"] == ["pin"]
-    assert context["step_up"]["challenge"]
+    assert (wrong.document["decision"], wrong.document["context"]["attempts_left"]) == (False, 2)
+    assert (right.document["decision"], right.document["context"]["decision"]) == (True, "ALLOW")
+    assert (again.status, again.document["error"]["code"]) == (409, "ABORTED")
+
+
+@pytest.mark.parametrize("pin", ["47 11", "4711" * 11, "", "\ud8004711", 4711, ["4711"], {"4711": "4711"}, None])
+def test_a_pin_is_in_no_error(running: Running, pin: object) -> None:
+    """Nor in the log, where it is no PIN at all."""
+    with capture_logs() as logged:
+        challenge = ask(running, question("0033123")).document["context"]["step_up"]["challenge"]
+        answer = ask(running, {"challenge": challenge, "password": pin}, CHALLENGE)
+
+    assert answer.status == 400
+    assert "47" not in answer.document["error"]["message"]
+    assert "4711" not in str(logged)
 
 
 def test_the_context_names_outcall_and_tenant(running: Running) -> None:
@@ -115,14 +135,20 @@ def test_a_question_at_fault_is_a_bad_request_that_says_what_to_send(running: Ru
 
 
 def test_a_tenant_that_nobody_knows_and_rules_that_are_not_there_have_their_statuses() -> None:
-    """404, 409 and 503, as gRPC has NOT_FOUND, FAILED_PRECONDITION and UNAVAILABLE."""
+    """422, 409 and 503, as gRPC has NOT_FOUND, FAILED_PRECONDITION and UNAVAILABLE; 404 is a wrong path alone."""
     with running_server(acme()) as running:
         unknown = ask(running, question("1", tenant=BOB))
         behind = ask(running, question("1", at_least_revision=99))
     with running_server(current=current_of()) as empty:
         unready = ask(empty, question("1"))
 
-    assert [answer.status for answer in (unknown, behind, unready)] == [404, 409, 503]
+    answers = (unknown, behind, unready)
+    assert [answer.status for answer in answers] == [422, 409, 503]
+    assert [answer.document["error"]["code"] for answer in answers] == [
+        "NOT_FOUND",
+        "FAILED_PRECONDITION",
+        "UNAVAILABLE",
+    ]
 
 
 def test_many_evaluations_are_answered_in_their_order_with_the_requests_defaults(running: Running) -> None:
@@ -248,13 +274,80 @@ def test_a_search_finds_the_resources_that_a_subject_may_dial(running: Running) 
 
 @pytest.mark.parametrize(
     "change",
-    [{"page": []}, {"page": {"limit": 0}}, {"page": {"limit": "1"}}, {"action": {"name": "listen"}}, {"context": []}],
+    [{"page": []}, {"page": {"limit": 0}}, {"page": {"limit": "1"}}, {"action": {}}, {"context": []}],
 )
 def test_a_search_at_fault_is_an_error(running: Running, change: dict[str, Any]) -> None:
     """For both kinds."""
     whole = {"type": "extension", "id": "200"}
     asked = {"subject": {"type": "user", "id": ALICE}, "action": {"name": "call"}, "resource": whole, **change}
     assert {ask(running, asked, path).status for path in (SUBJECTS, RESOURCES)} == {400}
+
+
+@pytest.mark.parametrize(
+    ("extension", "found"), [("200", [{"name": "call"}]), ("0900123", []), ("0033123", [])], ids=str
+)
+def test_a_search_of_actions_finds_the_call_that_is_allowed_now(
+    running: Running, extension: str, found: list[dict[str, str]]
+) -> None:
+    """With the context of the decision, which says why there is none."""
+    single = question(extension)
+    del single["action"]
+    answer = ask(running, single, ACTIONS).document
+
+    assert answer["results"] == found
+    decided = ask(running, question(extension)).document["context"]
+    assert [answer["context"][name] for name in ("decision", "stage")] == [decided["decision"], decided["stage"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": {"type": "spaceship", "id": ALICE}},
+        {"resource": {"type": "door", "id": "200"}},
+        {"action": {"name": "listen"}},
+        {"subject": {"type": "user", "id": "nonexistent-user"}},
+    ],
+    ids=["subject", "resource", "action", "user"],
+)
+def test_what_is_not_known_has_no_results(running: Running, change: dict[str, Any]) -> None:
+    """A search for it is no error; an unknown user's has the error in its context."""
+    asked = {**question("200"), **change}
+    paths = {
+        RESOURCES,
+        *([SUBJECTS] if "nonexistent" not in str(change) else []),
+        *([ACTIONS] if "action" not in change else []),
+    }
+    answers = [ask(running, asked, path) for path in sorted(paths)]
+
+    assert [(answer.status, answer.document["results"]) for answer in answers] == [(200, [])] * len(paths)
+    if "nonexistent" in str(change):
+        assert {answer.document["context"]["error"]["status"] for answer in answers} == {400}
+
+
+def test_an_evaluations_part_takes_what_it_must_have_from_the_requests(running: Running) -> None:
+    """The rest of the request's part does not count: a part stands for the whole default."""
+    request = {
+        **question("0900123"),
+        "evaluations": [{"resource": {"id": "200"}}, {"subject": {"id": BOB}}, {"resource": {"type": "door"}}],
+    }
+    evaluations = ask_many(running, request).document["evaluations"]
+
+    assert [one["decision"] for one in evaluations] == [True, True, False]
+    assert evaluations[2]["context"]["error"]["status"] == 400
+
+
+def test_users_may_be_named_as_definitions_name_them() -> None:
+    """By a user name, an extension or a SIP address; the aliases of no user are at fault."""
+    names = ["alice", "1001", "sip:alice@example.com"]
+    user = {"uuid": ALICE, "aliases": names}
+    tenant = tenant_from(
+        {"uuid": ACME, "users": [user], "call_permissions": [{"id": 1, "extensions": ["_0900."], "users": [ALICE]}]}
+    )
+    with running_server(tenant) as running:
+        answers = [ask(running, question("0900123", name)) for name in [*names, "carol"]]
+
+    assert [answer.document.get("decision") for answer in answers] == [False, False, False, None]
+    assert answers[-1].status == 400
 
 
 def test_the_configuration_names_the_endpoints_under_the_url_that_was_used(running: Running) -> None:
@@ -270,6 +363,8 @@ def test_the_configuration_names_the_endpoints_under_the_url_that_was_used(runni
         "access_evaluations_endpoint": f"{base}/access/v1/evaluations",
         "search_subject_endpoint": f"{base}/access/v1/search/subject",
         "search_resource_endpoint": f"{base}/access/v1/search/resource",
+        "search_action_endpoint": f"{base}/access/v1/search/action",
+        "rightcall_challenge_endpoint": f"{base}/rightcall/v1/challenge",
     }
     assert told.document["policy_decision_point"] == "https://pdp.example.org"
     assert told.document["access_evaluation_endpoint"] == "https://pdp.example.org/access/v1/evaluation"
