@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, cast
 from loader.errors import PublishError
 from loader.publishing.publish import RedisPublisher, Standing
 from loader.publishing.redis_errors import translated
+from pdp.rules.errors import SnapshotError
 from pdp.rules.model import Revision
 from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
 from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class KeptRevision:
     current: bool
     pinned: bool
 
+    def is_called(self, revision: str) -> bool:
+        """Whether a revision, as in responses, or its number alone, is this one; an empty text is the current one."""
+        return revision in (str(self.revision), str(self.revision.number)) if revision else self.current
+
     def as_dict(self) -> dict[str, object]:
         """For programs."""
         return {**asdict(self), "revision": str(self.revision), "digest": self.revision.digest}
@@ -56,7 +64,7 @@ class Revisions:
     Args:
         client: a connected client that returns bytes.
         name: the server's name in messages.
-        secret: the deployment's key, which signs the pointers; None: pointers are unsigned.
+        secret: the deployment's key, which signs pointers and snapshots; None: they need no signature.
         scope: deployment and prefix of every key; covered by signatures.
     """
 
@@ -71,6 +79,7 @@ class Revisions:
         self._client = client
         self._name = name
         self._keys = Keys(scope.prefix)
+        self._secrets = (secret,) if secret else ()
         self._publisher = RedisPublisher(client, name, secret=secret, scope=scope)
 
     def kept(self, tenant: str = "") -> list[KeptRevision]:
@@ -85,6 +94,48 @@ class Revisions:
             raise UnknownRevision(f"tenant {tenant} is not in {self._name}; `rightcall revisions` lists those that are")
         return [kept for uuid in sorted([tenant] if tenant else standing) for kept in self._of(uuid, standing[uuid])]
 
+    def find(self, tenant: str, revision: str) -> KeptRevision:
+        """A revision of a tenant.
+
+        Args:
+            tenant: the tenant's UUID.
+            revision: as in responses and ``kept``, or the number alone; empty: the current one.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+            UnknownRevision: unknown tenant, or unknown revision of the tenant.
+        """
+        kept = self.kept(tenant)
+        chosen = next((one for one in kept if one.is_called(revision)), None)
+        if chosen is None:
+            there = ", ".join(str(one.revision) for one in kept) or "none"
+            missing = f"revision {revision}" if revision else "current revision"
+            raise UnknownRevision(f"tenant {tenant} has no {missing} in {self._name}; kept are: {there}")
+        return chosen
+
+    def current(self) -> list[KeptRevision]:
+        """The revisions that servers decide by, one a tenant.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+        """
+        return [one for one in self.kept() if one.current]
+
+    def snapshot(self, kept: KeptRevision) -> Snapshot:
+        """The compiled rules of a revision.
+
+        Raises:
+            PublishError: they are not in Redis, or not whole, or not signed with the deployment's key.
+        """
+        with translated(self._name):
+            blob = cast("bytes | None", self._client.get(self._keys.snapshot(kept.tenant, kept.revision.number)))
+        try:
+            return decode(blob or b"", secrets=self._secrets)
+        except SnapshotError as error:
+            raise PublishError(
+                f"revision {kept.revision} of tenant {kept.tenant} in {self._name} cannot be read: {error}"
+            ) from error
+
     def roll_back(self, tenant: str, revision: str) -> KeptRevision:
         """Makes a revision current again and pins the tenant.
 
@@ -96,11 +147,7 @@ class Revisions:
             PublishError: the revision did not become current.
             UnknownRevision: unknown tenant, or unknown revision of the tenant.
         """
-        kept = self.kept(tenant)
-        chosen = next((one for one in kept if revision in (str(one.revision), str(one.revision.number))), None)
-        if chosen is None:
-            there = ", ".join(str(one.revision) for one in kept) or "none"
-            raise UnknownRevision(f"tenant {tenant} has no revision {revision} in {self._name}; kept are: {there}")
+        chosen = self.find(tenant, revision)
         self._move(tenant, chosen.revision, chosen.permissions, pinned=True)
         return chosen
 

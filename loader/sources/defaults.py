@@ -15,10 +15,8 @@ from loader.definitions.reaching import dialling_of, emergency_of
 from loader.definitions.shapes import DiallingShape, EmergencyShape, canonical_uuid
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from loader.sources.base import FaultyTenant, Reading, Source
     from pdp.rules.model import Dialling, Tenant
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -61,57 +59,6 @@ class TenantDefaults:
         dialling = tenant.dialling or next((self.dialling[name] for name in names if name in self.dialling), None)
         emergency = tenant.emergency or next((self.emergency[name] for name in names if name in self.emergency), ())
         return replace(tenant, dialling=dialling, emergency=emergency)
-
-
-class CompletedSource:
-    """A source that adds defaults to tenants.
-
-    Args:
-        source: the source of the tenants.
-        defaults: the defaults to add.
-    """
-
-    def __init__(self, source: Source, defaults: TenantDefaults) -> None:
-        self._source = source
-        self._defaults = defaults
-        # A tenant that is the one of last time stays the same object, so that it is not compared again.
-        self._completed: dict[str, tuple[Tenant, Tenant]] = {}
-
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
-
-    def read(self) -> Reading:
-        """Reads everything; see ``Source``."""
-        reading = self._source.read()
-        before, self._completed = self._completed, {}
-        for tenant in reading.tenants:
-            known = before.get(tenant.uuid)
-            same = known is not None and known[0] is tenant
-            self._completed[tenant.uuid] = known if known and same else (tenant, self._defaults.completed(tenant))
-        return replace(
-            reading,
-            tenants=tuple(self._completed[tenant.uuid][1] for tenant in reading.tenants),
-            shut=tuple(map(self._shut, reading.shut)),
-        )
-
-    def _shut(self, faulty: FaultyTenant) -> FaultyTenant:
-        """A tenant with an error, which may be called for help from like any other."""
-        isolated = self._defaults.completed(faulty.isolated) if faulty.isolated is not None else None
-        return replace(faulty, closed=self._defaults.completed(faulty.closed), isolated=isolated)
-
-    def watch(self, stop: threading.Event) -> Iterator[None]:
-        """Watches the source; see ``Source``."""
-        return self._source.watch(stop)
-
-    def stale_seconds(self) -> float:
-        """For how long the source may have held something unread; see ``Source``."""
-        return self._source.stale_seconds()
-
-    def close(self) -> None:
-        """Lets go of the source; see ``Source``."""
-        self._source.close()
 
 
 def _dialling(text: str) -> tuple[str, Dialling]:

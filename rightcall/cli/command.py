@@ -55,14 +55,20 @@ class Command(click.RichCommand):
             _fail(ctx, f"a defect of Rightcall's own: {error!r}; please report it", ExitCode.DEFECT)
 
 
-def command(*examples: str) -> Callable[[Decorated], click.RichCommand]:
-    """Makes a ``Command`` from a function; the help is the function's docstring, then the examples verbatim."""
+def command(*examples: str, options_first: bool = True) -> Callable[[Decorated], click.RichCommand]:
+    """Makes a ``Command`` from a function; the help is the function's docstring, then the examples verbatim.
+
+    Args:
+        examples: command lines.
+        options_first: whether the options without a panel stand before all panels, instead of behind them.
+    """
 
     def made(function: Decorated) -> click.RichCommand:
         text = inspect.cleandoc(function.__doc__ or "")
         if examples:
             text = "\n".join((text, "", "\b", *(f"$ {example}" for example in examples)))
-        return click.command(cls=Command, context_settings=CONTEXT_SETTINGS, help=text)(function)
+        shown = click.option_panel("Options")(function) if options_first else function
+        return click.command(cls=Command, context_settings=CONTEXT_SETTINGS, help=text)(shown)
 
     return made
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from loader.cycle import Synchronizer
+from loader.errors import SourceError
+from loader.numbering import numbering_table
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
 from pdp.rules.analysis.lookup import Lookup
 from pdp.rules.model import PasswordOverride
+from pdp.rules.snapshot.contents import tenant_of
 from pdp.runtime.version import version
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
@@ -25,7 +28,8 @@ from rightcall.client import messages as wire
 from rightcall.client.values import Call
 from rightcall.programs.embedded import EmbeddedLoader
 from rightcall.programs.exits import ExitCode, Failure
-from rightcall.programs.sources import opened_source
+from rightcall.programs.published import PublishedSource, names_redis
+from rightcall.programs.sources import RulesOptions, opened_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 
 _SECRET_SIZE = 32
+_NO_OPTIONS = RulesOptions()
 _KEY_FILE = "key"
 """The key's file in a state directory, whose content this machine's definitions hold in the clear anyway."""
 
@@ -72,7 +77,7 @@ class Local:
             long as this process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of who composes a program
         self,
         path: str,
         *,
@@ -83,8 +88,9 @@ class Local:
         state_dir: Path | None = None,
         isolate_faults: bool = False,
         synchronizer: Callable[..., Synchronizer] = Synchronizer,
+        options: RulesOptions = _NO_OPTIONS,
     ) -> None:
-        self._source = source = opened_source(path, recheck)
+        self._source = source = opened_source(path, recheck, options.wazo, options.defaults)
         self.current = snapshots(f"definitions {source.name}")
         self.metrics = Metrics(self.current, version())
         self.secret = secret or (kept_secret(state_dir) if state_dir else random_secrets.token_bytes(_SECRET_SIZE))
@@ -124,22 +130,21 @@ class Local:
 class LocalClient:
     """Decides by definitions like ``rightcall.Client`` by a server; faults are reported instead of an answer.
 
+    Args:
+        url: of definitions, or of published rules in Redis, which decide as they were published.
+        options: the options for reading rules.
+
     Attributes:
+        tenants: the rules.
         lookup: finds users, outcalls and tenants by name.
     """
 
-    def __init__(self, path: str) -> None:
-        # The search for a broken expectation needs answers from the rules that stay unpublished because of that.
-        local = Local(path, synchronizer=partial(Synchronizer, prove=False))
-        with closing(local):  # read once, and never again
-            errors = local.load().errors
-            self.lookup = Lookup(local.tenants())
-        if errors:
-            message = f"{path} has faults, shown above; repair them, then ask again"
-            raise Failure(message, ExitCode.FAULTY, tuple(map(str, errors)))
-        self._target = local.current.source
-        self._service = DecisionService(local.current, local.metrics)
-        self._directory = DirectoryService(local.current, version())
+    def __init__(self, url: str, options: RulesOptions = _NO_OPTIONS) -> None:
+        current, self.tenants = _published(url, options) if names_redis(url) else _defined(url, options)
+        self.lookup = Lookup(self.tenants)
+        self._target = current.source
+        self._service = DecisionService(current, Metrics(current, version()))
+        self._directory = DirectoryService(current, version())
 
     def check(
         self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", forwarded_by: str = ""
@@ -204,3 +209,37 @@ class LocalClient:
 
     def __exit__(self, *_: object) -> None:
         """Nothing is open."""
+
+
+def _defined(path: str, options: RulesOptions) -> tuple[CurrentSnapshots, tuple[Tenant, ...]]:
+    """The compiled rules of definitions, and the definitions.
+
+    Raises:
+        Failure: the definitions have faults.
+    """
+    # The search for a broken expectation needs answers from the rules that stay unpublished because of that.
+    local = Local(path, synchronizer=partial(Synchronizer, prove=False), options=options)
+    with closing(local):  # read once, and never again
+        errors = local.load().errors
+        tenants = local.tenants()
+    if errors:
+        message = f"{path} has faults, shown above; repair them, then ask again"
+        raise Failure(message, ExitCode.FAULTY, tuple(map(str, errors)))
+    return local.current, tenants
+
+
+def _published(url: str, options: RulesOptions) -> tuple[CurrentSnapshots, tuple[Tenant, ...]]:
+    """The published rules, and the definitions that they were compiled from, as far as these are known.
+
+    Raises:
+        Failure: Redis cannot be asked, or there are no such rules.
+    """
+    source = PublishedSource(url, options.scope, options.secret)
+    try:
+        snapshots = source.snapshots()
+    except SourceError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    current = CurrentSnapshots(source.name)
+    for snapshot in snapshots:
+        current.replace(snapshot)
+    return current, tuple(tenant_of(snapshot, numbering_table) for snapshot in snapshots)

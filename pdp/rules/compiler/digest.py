@@ -5,7 +5,8 @@ to an attacker who knows the rest of the rules and tries all four-digit numbers:
 or, where the deployment has no secret key, not at all (then no snapshot holds passwords either).
 
 Every entity has a digest of its own, and those of all entities, in the order of their ids, make up the tenant's. So the
-order of entities in a source does not count, and of an edited tenant only the changed entities are read again.
+order of entities in a source, and of the members of a group, does not count, and of an edited tenant only the changed
+entities are read again.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class Digester:
 
     def _user(self, user: User) -> list[object]:
         password = self._password(user_owner(self._tenant, user), user.call_permission_password)
-        return [user.uuid, password, user.aliases]
+        names = [user.name, user.extension] if user.name or user.extension else []
+        return [user.uuid, password, sorted(user.aliases), *names]
 
     def _permission(self, permission: CallPermission) -> list[object]:
         return [
@@ -85,9 +87,9 @@ class Digester:
             permission.enabled,
             self._password(permission_owner(self._tenant, permission), permission.password),
             permission.extensions,
-            permission.users,
-            permission.groups,
-            permission.outcalls,
+            sorted(permission.users),
+            sorted(permission.groups),
+            sorted(permission.outcalls),
         ]
 
     def _password(self, owner: str, password: str | None) -> str:
@@ -118,7 +120,7 @@ class _Kind(Generic[Id, T]):
 
 
 def _group(group: Group) -> list[object]:
-    return [group.id, group.name, group.enabled, group.users]
+    return [group.id, group.name, group.enabled, sorted(group.users)]
 
 
 def _outcall(outcall: Outcall) -> list[object]:

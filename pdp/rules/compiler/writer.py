@@ -59,6 +59,7 @@ def encode(
         "permissions": len(tenant.call_permissions),
         "emergency": tenant.emergency,
         "closed": tenant.closed,
+        "named": True,
         "patterns": sum(len(permission.extensions) for permission in tenant.call_permissions),
     }
     builder = tables.builder
@@ -162,6 +163,7 @@ class Tables:
         self.records.append(self._password(user_owner(self._tenant, user), user.call_permission_password))
         self._list(slots)
         self._list([self._groups[group][0] for group in groups])
+        self.records.extend((*self._string(user.name), *self._string(user.extension)))
         self._set_aliases(user.uuid, user.aliases)
 
     def remove_user(self, user: User) -> None:

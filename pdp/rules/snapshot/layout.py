@@ -6,7 +6,8 @@
     PATTERNS     a row per pattern: text (offset, length), kind and length, program (see ``automaton``)
     SECRETS      salt and hash of a password each, numbered from 1
     RECORDS      runs of words; a list is the length, then the members:
-        user         secret, list of slots, list of groups' records
+        user         secret, list of slots, list of groups' records; where META says ``named``, name and extension
+                     (offset and length each)
         group        id and name (offset and length each), flags, list of slots
         outcall      id and name, list of slots
 

@@ -80,6 +80,7 @@ class Snapshot:
         self.counts = Counts(**{name: meta[name] for name in Counts.__slots__})
         self.closed: int = meta.get("closed", 0)
         self.size = len(blob)
+        self._named: bool = meta.get("named", False)
         plan = sections[Section.DIALLING].view
         self.dialling = Dialling(plan) if len(plan) else None
         self.emergency = self.emergency_among(meta.get("emergency", ()))
@@ -157,8 +158,7 @@ class Snapshot:
             secret = self._records[self._users.words[at + 1]] or secret
         if secret == NO_SECRET:
             return False
-        start = self._secrets + (secret - 1) * RECORD_SIZE
-        record = self._blob[start : start + RECORD_SIZE]
+        record = self._secret(secret)
         # A list, so that every key is tried and the time does not tell which one fits.
         return any([verify_password(key, record, password) for key in secrets])  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
 
@@ -186,6 +186,27 @@ class Snapshot:
     def callers(self) -> Iterator[str]:
         """The UUIDs of the tenant's users, in no order."""
         return (key.decode() for key in self._users)
+
+    def outcalls(self) -> Iterator[tuple[str, str]]:
+        """The ids of the tenant's outgoing calls, each with the name, in no order."""
+        for key in self._outcalls:
+            record = self._outcalls.words[self._outcalls.find(key) + 1]
+            yield key.decode(), self._string(*self._records[record + 2 : record + 4])
+
+    def aliases(self) -> Iterator[tuple[str, str]]:
+        """The aliases of the tenant's users, each with the user's UUID, in no order."""
+        for key, offset in self._aliases.items() if self._aliases is not None else ():
+            yield key.decode(), self._string(offset, UUID_LENGTH)
+
+    def user_names(self, caller: str) -> tuple[str, str]:
+        """A user's name and extension; empty for an unknown user, and where the loader was to keep no names."""
+        at = find_user(self._users, caller)
+        if at == MISSING or not self._named:
+            return "", ""
+        end = self._users.words[at + 1] + 1
+        for _ in ("slots", "groups"):
+            end += 1 + self._records[end]
+        return self._string(*self._records[end : end + 2]), self._string(*self._records[end + 2 : end + 4])
 
     def profiles(self) -> Iterator[tuple[str, int]]:
         """The UUIDs of the tenant's users, each with a number: users with equal numbers get equal verdicts."""
@@ -221,6 +242,15 @@ class Snapshot:
             patterns=self._list(row.patterns),
         )
 
+    def permission_secret(self, slot: int) -> bytes:
+        """Salt and hash of a permission's password; empty without one, and where there is no key to hash with."""
+        return self._secret(self._permission(slot).secret)
+
+    def user_secret(self, caller: str) -> bytes:
+        """Salt and hash of a user's own password; empty without one, and where there is no key to hash with."""
+        at = find_user(self._users, caller)
+        return self._secret(self._records[self._users.words[at + 1]]) if at != MISSING else b""
+
     def pattern(self, number: int) -> str:
         """A pattern, as its administrator wrote it."""
         return self._string(*self._patterns[number * PATTERN_WORDS : number * PATTERN_WORDS + 2])
@@ -254,6 +284,11 @@ class Snapshot:
             enabled=bool(flags & ENABLED),
             permissions=self._list(start + 5),
         )
+
+    def _secret(self, number: int) -> bytes:
+        """Salt and hash with a number; empty for NO_SECRET."""
+        start = self._secrets + (number - 1) * RECORD_SIZE
+        return b"" if number == NO_SECRET else bytes(self._blob[start : start + RECORD_SIZE])
 
     def _list(self, start: int) -> Sequence[int]:
         return self._records[start + 1 : start + 1 + self._records[start]]

@@ -9,7 +9,7 @@ from click.exceptions import Exit
 
 from rightcall.cli.command import command, option
 from rightcall.cli.derivation import derivation
-from rightcall.cli.options.asking import server_options
+from rightcall.cli.options.asking import revision_option, server_options
 from rightcall.cli.options.common import json_option
 from rightcall.cli.output import decision_text, draw, permission_text, print_json, say
 from rightcall.client.channel import DEFAULT_TIMEOUT
@@ -91,8 +91,12 @@ def check(asked: Asked, call: Call, *, allow_unknown: bool, as_json: bool) -> No
     _exit(call, answer, allow_unknown=allow_unknown)
 
 
-@command("rightcall explain --definitions company.yaml --extension 0900123456 --outcall 1")
+@command(
+    "rightcall explain --definitions company.yaml --extension 0900123456 --outcall 1",
+    "rightcall explain --definitions redis://localhost:6379/0 --revision 1795420040123 --extension 0900123456",
+)
 @_question
+@revision_option
 def explain(asked: Asked, call: Call, *, allow_unknown: bool, as_json: bool) -> None:
     """Why may a caller dial an extension, or not?
 

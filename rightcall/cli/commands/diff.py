@@ -13,17 +13,20 @@ from pdp.rules.analysis.naming import numbers_text
 from pdp.rules.analysis.walk import TooManyStatesError
 from pdp.rules.model import Tenant
 from rightcall.cli.command import command, option
-from rightcall.cli.commands.prove import read_definitions
 from rightcall.cli.options.assumptions import assumption_options
-from rightcall.cli.output import print_json, say
+from rightcall.cli.options.rules import rules_options
+from rightcall.cli.output import complain, print_json, say
+from rightcall.cli.rules import read_rules
+from rightcall.programs.comparable import comparable, same_rules
 from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pdp.rules.analysis.comparison import ChangeLine, PasswordLine
     from pdp.rules.analysis.rulings import Decided
     from rightcall.cli.options.assumptions import Assumptions
+    from rightcall.programs.sources import RulesOptions
 
 FORMATS = ("human", "json", "markdown")
 FAIL_ON = ("never", "widened", "any")
@@ -33,6 +36,7 @@ _ROWS = 40
 @command(
     "rightcall diff company.yaml company-edited.yaml",
     "rightcall diff --format markdown --fail-on widened main/definitions branch/definitions",
+    "rightcall diff redis://localhost:6379/0 company.yaml",
 )
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
@@ -46,16 +50,29 @@ _ROWS = 40
     help="End with code 1 where a line is opened wider (DENY < CHALLENGE < ALLOW), or where anything changes.",
 )
 @assumption_options
+@rules_options
 @click.pass_context
-def diff(
-    ctx: click.Context, *, old: str, new: str, tenant: str, form: str, rows: int, fail_on: str, assumed: Assumptions
+def diff(  # noqa: PLR0913 - each is an option
+    ctx: click.Context,
+    *,
+    old: str,
+    new: str,
+    tenant: str,
+    form: str,
+    rows: int,
+    fail_on: str,
+    assumed: Assumptions,
+    reading: Callable[[], RulesOptions],
 ) -> None:
     """Shows what decides otherwise in NEW than in OLD: for which callers, through which outcalls, for which numbers.
 
     It compares what the rules mean, not how they are written: for every caller, every outcall and every number there
-    is. OLD and NEW are files or directories. A user who is gone is a caller that nobody knows, whom rules deny nothing.
+    is. OLD and NEW are files, directories, a Wazo Platform, or what was published: redis://HOST:PORT/DB, with
+    #TENANT@REVISION for an earlier revision. A user who is gone is a caller that nobody knows, whom rules deny nothing.
     """
-    comparisons = list(_compared(read_definitions(old).tenants, read_definitions(new).tenants, tenant, assumed))
+    options = reading()
+    before, now = (read_rules(side, options).tenants for side in (old, new))
+    comparisons = list(compared(before, now, tenant, assumed, options.secret))
     if form == "json":
         print_json({"assumed": assumed.as_dict(), "tenants": [_document(each) for each in comparisons]})
     else:
@@ -71,8 +88,18 @@ def diff(
     ctx.exit(ExitCode.NOT_ALLOWED if failed.get(fail_on, differs) else ExitCode.DONE)
 
 
-def _compared(old: Sequence[Tenant], new: Sequence[Tenant], chosen: str, assumed: Assumptions) -> Iterator[Comparison]:
-    """A comparison of each tenant that is not the same in both; one that is missing on a side is empty there."""
+def compared(
+    old: Sequence[Tenant], new: Sequence[Tenant], chosen: str, assumed: Assumptions, secret: bytes | None
+) -> Iterator[Comparison]:
+    """A comparison of each tenant that is not the same in both; one that is missing on a side is empty there.
+
+    Args:
+        old: the tenants before.
+        new: the tenants now.
+        chosen: UUID or name of the one tenant to compare; empty: all.
+        assumed: the options of servers.
+        secret: the deployment's key, to compare PINs with hashes.
+    """
     before = {each.uuid: each for each in old}
     now = {each.uuid: each for each in new}
     uuids = dict.fromkeys([*before, *now])
@@ -80,22 +107,19 @@ def _compared(old: Sequence[Tenant], new: Sequence[Tenant], chosen: str, assumed
         uuids = {uuid: None for uuid in uuids if chosen in (uuid, *_names(uuid, before, now))}
         if not uuids:
             raise Failure(f"neither side has a tenant '{chosen}'", ExitCode.USAGE)
+    untold = 0
     for uuid in uuids:
-        one, other = before.get(uuid), now.get(uuid)
-        if one == other:
+        empty = Tenant(uuid, (before.get(uuid) or now[uuid]).name)
+        one, other, told = comparable(before.get(uuid, empty), now.get(uuid, empty), secret)
+        untold += not told
+        if same_rules(one, other):
             continue
-        empty = Tenant(uuid, (one or other or Tenant(uuid)).name)
         try:
-            yield Comparison(
-                one or empty,
-                other or empty,
-                emergency=assumed.emergency,
-                policy=assumed.policy,
-                override=assumed.override,
-            )
+            yield Comparison(one, other, emergency=assumed.emergency, policy=assumed.policy, override=assumed.override)
         except TooManyStatesError as error:
-            name = empty.name or uuid
-            raise Failure(f"tenant {name} cannot be compared: {error}", ExitCode.FAULTY) from error
+            raise Failure(f"tenant {empty.name or uuid} cannot be compared: {error}", ExitCode.FAULTY) from error
+    if untold:
+        complain("Redis holds PINs as hashes: with --secret-key-file it would be said which ones change.")
 
 
 def _names(uuid: str, *sides: dict[str, Tenant]) -> list[str]:

@@ -134,6 +134,11 @@ class CompileProgress:
     show_default="30",
     help="Look for changes at least this often, even if nobody told of any.",
 )
+@option(
+    "--without-names",
+    is_flag=True,
+    help="Publish users without their names and extensions, which are for people alone; permissions keep theirs.",
+)
 @scope_options
 @secret_option
 @password_override_option
@@ -153,11 +158,12 @@ def load(  # noqa: PLR0913 - each is an option
     name: str | None,
     keep: int,
     recheck: float | None,
+    without_names: bool,
     scope: Scope,
     secrets: tuple[bytes, ...],
     password_override: str,
-    wazo: WazoOptions,
-    defaults: TenantDefaults,
+    wazo: WazoOptions | None,
+    defaults: TenantDefaults | None,
     traced: Traced,
 ) -> None:
     """Compiles definitions and publishes them to Redis, now and whenever they change.
@@ -165,7 +171,7 @@ def load(  # noqa: PLR0913 - each is an option
     Only tenants whose content changed are published. A tenant with faults keeps its last good rules. Any number of
     loaders may run: one leads, and another one takes over when it dies.
     """
-    opened = opened_source(source, recheck, wazo, defaults)
+    opened = opened_source(source, recheck, wazo, defaults, names=not without_names)
     client, redis_name = opened_redis(redis)
     secret = secrets[0] if secrets else None
     if secret is None:

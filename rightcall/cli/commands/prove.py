@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import rich_click as click
 from rich.text import Text
 
-from loader.errors import SourceError
-from loader.faults import Severity
 from pdp.rules.analysis.expectations import Truth
 from pdp.rules.analysis.naming import Names, numbers_text, together
 from pdp.rules.analysis.proving import Prover
@@ -17,37 +14,46 @@ from pdp.rules.analysis.sentences import ProofSentences
 from rightcall.cli.command import command, option
 from rightcall.cli.options.assumptions import assumption_options
 from rightcall.cli.options.common import json_option
-from rightcall.cli.output import complain, print_json, say
-from rightcall.programs.exits import ExitCode, Failure
-from rightcall.programs.sources import opened_source
+from rightcall.cli.options.rules import SOURCES, rules_options
+from rightcall.cli.output import print_json, say
+from rightcall.cli.rules import chosen_tenants, read_rules
+from rightcall.programs.exits import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from loader.sources import Reading
     from pdp.rules.analysis.counterexample import Counterexample, Violation
     from pdp.rules.analysis.expectations import Proof
     from pdp.rules.model import Tenant
     from rightcall.cli.options.assumptions import Assumptions
+    from rightcall.programs.sources import RulesOptions
 
 _STYLES = {Truth.HOLDS: "bold green", Truth.BROKEN: "bold red", Truth.NOT_PROVEN: "bold yellow"}
 
 
 @command("rightcall prove company.yaml", "rightcall prove --tenant acme /etc/rightcall/definitions")
-@click.argument("path", metavar="PATH")
+@click.argument("path", metavar=SOURCES)
 @option("--tenant", default="", metavar="UUID|NAME", help="Only this tenant's.")
 @assumption_options
 @json_option
+@rules_options
 @click.pass_context
-def prove(ctx: click.Context, *, path: str, tenant: str, assumed: Assumptions, as_json: bool) -> None:
-    """Proves the expectations of the definitions at PATH: for every caller, every outcall and every number there is.
+def prove(
+    ctx: click.Context,
+    *,
+    path: str,
+    tenant: str,
+    assumed: Assumptions,
+    reading: Callable[[], RulesOptions],
+    as_json: bool,
+) -> None:
+    """Proves the expectations of definitions: for every caller, every outcall and every number there is.
 
     Where one is broken, it says for whom, through which outcalls and for which numbers, with a call that shows it.
     Exit code 0: all hold, or those that do not are not enforced; 3: one that is enforced is broken or not proven, or
     the definitions have faults.
     """
-    reading = read_definitions(path)
-    tenants = chosen_tenants(reading, tenant)
+    tenants = chosen_tenants(read_rules(path, reading()), tenant)
     prover = Prover(emergency=assumed.emergency, policy=assumed.policy)
     proofs = [(each, prover.prove(each)) for each in tenants]
     if as_json:
@@ -58,41 +64,6 @@ def prove(ctx: click.Context, *, path: str, tenant: str, assumed: Assumptions, a
         _conclude(proofs, assumed)
     failed = any(proof.fails for _, found in proofs for proof in found)
     ctx.exit(ExitCode.FAULTY if failed else ExitCode.DONE)
-
-
-def read_definitions(path: str) -> Reading:
-    """The content of a source; prints the faults.
-
-    Raises:
-        Failure: the source cannot be read, or has errors.
-    """
-    try:
-        with closing(opened_source(path, None)) as source:
-            reading = source.read()
-    except SourceError as error:
-        raise Failure(str(error), ExitCode.USAGE) from error
-    errors = [fault for fault in reading.faults if fault.severity is Severity.ERROR]
-    for fault in errors:
-        complain(str(fault))
-    if errors:
-        raise Failure(f"{path} has faults, shown above; repair them, then try again", ExitCode.FAULTY)
-    return reading
-
-
-def chosen_tenants(reading: Reading, tenant: str) -> Sequence[Tenant]:
-    """All tenants, or the one with this UUID or name.
-
-    Raises:
-        Failure: there is none, or there are several.
-    """
-    if not tenant:
-        return reading.tenants
-    found = [each for each in reading.tenants if tenant.lower() == each.uuid or tenant == each.name]
-    if len(found) == 1:
-        return found
-    known = ", ".join(f"{each.name or each.uuid}" for each in reading.tenants[:10])
-    problem = f"several tenants are named '{tenant}'; give the UUID" if found else f"there is no tenant '{tenant}'"
-    raise Failure(f"{problem}; there are: {known}", ExitCode.USAGE)
 
 
 def _show(tenant: Tenant, proofs: Sequence[Proof]) -> None:

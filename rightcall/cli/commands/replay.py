@@ -16,17 +16,19 @@ from pdp.rules.analysis.walk import TooManyStatesError
 from rightcall.cases.records import FIELDS, read_records
 from rightcall.cases.replay import Replay
 from rightcall.cli.command import command, option
-from rightcall.cli.commands.prove import chosen_tenants, read_definitions
 from rightcall.cli.options.common import json_option
+from rightcall.cli.options.rules import SOURCES, rules_options
 from rightcall.cli.output import print_json, say
+from rightcall.cli.rules import chosen_tenants, read_rules
 from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pdp.rules.model import Tenant
     from rightcall.cases.records import Record
     from rightcall.cases.replay import Changed
+    from rightcall.programs.sources import RulesOptions
 
 _ROWS = 40
 _STEP = 50_000
@@ -37,8 +39,8 @@ _STEP = 50_000
     "rightcall replay calls.csv --column caller=who --column extension=number --old a.yaml --new b.yaml",
 )
 @click.argument("calls", metavar="CALLS", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@option("--old", required=True, metavar="PATH", help="The definitions before.")
-@option("--new", required=True, metavar="PATH", help="The definitions now.")
+@option("--old", required=True, metavar=SOURCES, help="The rules before.")
+@option("--new", required=True, metavar=SOURCES, help="The rules now.")
 @option("--tenant", default="", metavar="UUID|NAME", help="The tenant whose calls they are, where there are several.")
 @option(
     "--column",
@@ -54,7 +56,8 @@ _STEP = 50_000
 )
 @option("--rows", type=click.IntRange(min=1), default=_ROWS, help="Changes to show; JSON has all.")
 @json_option
-def replay(
+@rules_options
+def replay(  # noqa: PLR0913 - each is an option
     *,
     calls: Path,
     old: str,
@@ -63,6 +66,7 @@ def replay(
     columns: tuple[str, ...],
     prices: Path | None,
     rows: int,
+    reading: Callable[[], RulesOptions],
     as_json: bool,
 ) -> None:
     """Decides the CALLS that were made by two versions of rules, and shows those that would be decided otherwise.
@@ -70,7 +74,8 @@ def replay(
     CALLS is Asterisk's Master.csv, a table of Wazo's call log, the decision log as JSON lines, or any CSV file with a
     heading. Callers are UUIDs, extensions or names. The exit code is 0 whatever the answers are.
     """
-    before, now = (_only(path, tenant) for path in (old, new))
+    options = reading()
+    before, now = (_only(url, tenant, options) for url in (old, new))
     try:
         run = Replay(before, now)
     except TooManyStatesError as error:
@@ -84,10 +89,10 @@ def replay(
         _show(run, found, Names(before, now), cost, rows)
 
 
-def _only(path: str, tenant: str) -> Tenant:
-    found = chosen_tenants(read_definitions(path), tenant)
+def _only(url: str, tenant: str, options: RulesOptions) -> Tenant:
+    found = chosen_tenants(read_rules(url, options), tenant)
     if len(found) != 1:
-        raise Failure(f"{path} has {len(found)} tenants; name one with --tenant", ExitCode.USAGE)
+        raise Failure(f"{url} has {len(found)} tenants; name one with --tenant", ExitCode.USAGE)
     return found[0]
 
 

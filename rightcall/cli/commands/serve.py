@@ -167,6 +167,7 @@ def _settings_options(function: Decorated) -> Decorated:
 @command(
     "rightcall serve --definitions company.yaml",
     "rightcall serve --redis redis://localhost:6379/0 --secret-key-file /etc/rightcall/key",
+    options_first=False,
 )
 @option(
     "--definitions",

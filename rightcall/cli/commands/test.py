@@ -13,10 +13,11 @@ from rightcall.cases.reports import junit, tap
 from rightcall.cases.run import CaseRun
 from rightcall.cases.table import read_cases, tables_beside
 from rightcall.cli.command import command, option
-from rightcall.cli.commands.prove import read_definitions
 from rightcall.cli.output import print_json, say
+from rightcall.cli.rules import read_rules
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.local import LocalClient
+from rightcall.programs.sources import RulesOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ def test(
 def _run(path: str, cases: tuple[Path, ...], form: str, report: Path | None, min_coverage: float) -> bool:
     begun = time.perf_counter()
     read = read_cases(cases or tables_beside(path))
-    tenants = read_definitions(path).tenants
+    tenants = read_rules(path, RulesOptions()).tenants
     run = CaseRun(LocalClient(path), tenants)
     results = [*run.cases(read), *run.expectations()]
     seconds = time.perf_counter() - begun

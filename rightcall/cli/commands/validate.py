@@ -12,24 +12,26 @@ from loader.errors import SourceError
 from loader.faults import Severity
 from rightcall.cli.command import command, option
 from rightcall.cli.options.common import json_option
+from rightcall.cli.options.rules import SOURCES, rules_options
 from rightcall.cli.output import print_json, say
 from rightcall.cli.remarks import github_annotations, remarks, sarif
 from rightcall.programs.exits import ExitCode, Failure
-from rightcall.programs.sources import opened_source
+from rightcall.programs.sources import opened_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from loader.faults import Fault
     from loader.sources import Reading
     from rightcall.cli.remarks import Remark
+    from rightcall.programs.sources import RulesOptions
 
 FORMATS = ("human", "json", "sarif", "github")
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 
 @command("rightcall validate company.yaml", "rightcall validate --lint error --format github definitions")
-@click.argument("path", metavar="PATH")
+@click.argument("path", metavar=SOURCES)
 @option(
     "--lint",
     "strictness",
@@ -40,9 +42,19 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 @option("--emergency", default="", metavar="NUMBERS", help="As of the server: its emergency numbers.")
 @option("--format", "form", type=click.Choice(FORMATS), default="human", help="sarif and github: for pipelines.")
 @json_option
+@rules_options
 @click.pass_context
-def validate(ctx: click.Context, *, path: str, strictness: str, emergency: str, form: str, as_json: bool) -> None:
-    """Looks for faults in the definitions at PATH, a file or a directory, and changes nothing.
+def validate(
+    ctx: click.Context,
+    *,
+    path: str,
+    strictness: str,
+    emergency: str,
+    form: str,
+    reading: Callable[[], RulesOptions],
+    as_json: bool,
+) -> None:
+    """Looks for faults in definitions, of a file, a directory or a Wazo Platform, and changes nothing.
 
     Faults of form keep a tenant from being published. Mistakes of meaning are ranked by the harm that they do: a call
     for help that does not go through, a deny that another rule opens, a permission that decides nothing.
@@ -51,13 +63,13 @@ def validate(ctx: click.Context, *, path: str, strictness: str, emergency: str, 
     """
     numbers = [number for number in (each.strip() for each in emergency.split(",")) if number]
     try:
-        with closing(opened_source(path, None)) as source:
-            reading = source.read()
-            found = remarks(source, reading.tenants, numbers) if strictness != "off" else []
+        with closing(opened_rules(path, reading())) as source:
+            content = source.read()
+            found = remarks(source, content.tenants, numbers) if strictness != "off" else []
     except SourceError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
-    errors = sum(fault.severity is Severity.ERROR for fault in reading.faults)
-    _print("json" if as_json else form, reading, errors, found)
+    errors = sum(fault.severity is Severity.ERROR for fault in content.faults)
+    _print("json" if as_json else form, content, errors, found)
     serious = strictness == "error" and any(remark.serious for remark in found)
     ctx.exit(ExitCode.FAULTY if errors or serious else ExitCode.DONE)
 

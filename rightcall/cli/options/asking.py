@@ -11,6 +11,7 @@ from click import get_current_context
 
 from rightcall.cli.command import one_of, option
 from rightcall.cli.options.connection import connection_options, told
+from rightcall.cli.options.rules import SOURCES, rules_options
 from rightcall.client.blocking import Client
 from rightcall.client.channel import DEFAULT_TARGET
 from rightcall.programs.exits import ExitCode, Failure
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from pdp.rules.analysis.lookup import Lookup
     from pdp.rules.model import Tenant
     from rightcall.programs.local import LocalClient
+    from rightcall.programs.sources import RulesOptions
 
     Decorated = Callable[..., Any]
     Asked = AbstractContextManager[Client | LocalClient]
+
+_NO_REVISION = "Redis keeps the revisions; name it with --definitions redis://HOST:PORT/DB."
 
 
 def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
@@ -35,7 +39,7 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
     """
     options = (
         option("--target", metavar="HOST:PORT", show_default=DEFAULT_TARGET, help="The server to ask."),
-        option("--definitions", metavar="PATH", help="Ask these definitions, without any server."),
+        option("--definitions", metavar=SOURCES, help="Ask these rules, without any server."),
         option(
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
@@ -43,6 +47,7 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
             help="Seconds that the server has to answer.",
         ),
         connection_options,
+        rules_options,
     )
 
     def decorate(function: Decorated) -> Decorated:
@@ -53,12 +58,16 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
             definitions: str | None,
             timeout: float,
             connection: dict[str, Any],
+            reading: Callable[[], RulesOptions],
+            revision: str = "",
             **params: object,
         ) -> object:
             chosen = one_of(get_current_context(), "target", "definitions")
             if chosen == "definitions" and definitions:
-                local = _local(definitions)
+                local = _local(definitions, revision, reading())
                 return function(asked=local, **_by_ids(local.lookup, params))
+            if revision:
+                raise click.UsageError(_NO_REVISION)
             return function(asked=_client(target, timeout, connection), **params)
 
         decorated: Decorated = asking
@@ -69,11 +78,26 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
-def _local(definitions: str) -> LocalClient:
+def revision_option(function: Decorated) -> Decorated:
+    """``--revision``, for what ``server_options`` asks."""
+    return option(
+        "--revision",
+        default="",
+        metavar="REVISION",
+        help="Ask this revision, of those that Redis keeps, instead of the current one; with --definitions redis://…",
+    )(function)
+
+
+def _local(definitions: str, revision: str, options: RulesOptions) -> LocalClient:
     # Asking a server needs nothing of what this imports, and is twice as fast without.
     from rightcall.programs.local import LocalClient  # noqa: PLC0415 - only who asks a server needs the client
+    from rightcall.programs.published import at_revision, names_redis  # noqa: PLC0415 - only who asks Redis
 
-    return LocalClient(definitions)
+    if revision:
+        if not names_redis(definitions):
+            raise click.UsageError(_NO_REVISION)
+        definitions = at_revision(definitions, revision)
+    return LocalClient(definitions, options)
 
 
 def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from loader.sources import WazoOptions
-from loader.sources.defaults import DefaultError, TenantDefaults
 from pdp.runtime.files import read_regular
 from rightcall.cli.command import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from loader.sources import WazoOptions
+    from loader.sources.defaults import TenantDefaults
 
     Decorated = Callable[..., Any]
 
@@ -27,11 +28,7 @@ def tenant_default_options(function: Decorated) -> Decorated:
 
     @wraps(function)
     def collected(*, default_dialling: tuple[str, ...], default_emergency: tuple[str, ...], **params: object) -> object:
-        try:
-            defaults = TenantDefaults.parsed(default_dialling, default_emergency)
-        except DefaultError as error:
-            raise click.UsageError(str(error)) from error
-        return function(defaults=defaults, **params)
+        return function(defaults=_defaults(default_dialling, default_emergency), **params)
 
     decorated: Decorated = collected
     for add in (
@@ -73,22 +70,15 @@ def wazo_options(function: Decorated) -> Decorated:
         wazo_insecure: bool,
         **params: object,
     ) -> object:
-        password = os.environ.get(_WAZO_PASSWORD, "")
-        if wazo_password_file is not None:
-            try:
-                password = read_regular(wazo_password_file).decode().strip()
-            except OSError as error:
-                raise click.UsageError(f"'{wazo_password_file}' cannot be read: {error.strerror}.") from error
-        wazo = WazoOptions(
-            username=wazo_username,
-            password=password,
-            auth_url=wazo_auth_url,
-            bus_url=wazo_bus_url,
-            tenants=wazo_tenant,
-            ca_file=wazo_ca_file,
-            verify=not wazo_insecure,
-        )
-        return function(wazo=wazo, **params)
+        given = {
+            "username": wazo_username,
+            "password": _password(wazo_password_file),
+            "auth_url": wazo_auth_url,
+            "bus_url": wazo_bus_url,
+            "tenants": wazo_tenant,
+            "ca_file": wazo_ca_file,
+        }
+        return function(wazo=_wazo(given, verify=not wazo_insecure), **params)
 
     panel = "Wazo Platform"
     decorated: Decorated = collected
@@ -126,3 +116,33 @@ def wazo_options(function: Decorated) -> Decorated:
     ):
         decorated = add(decorated)
     return decorated
+
+
+def _defaults(dialling: tuple[str, ...], emergency: tuple[str, ...]) -> TenantDefaults | None:
+    """None without any: who asks a server does not wait for the import."""
+    if not dialling and not emergency:
+        return None
+    from loader.sources.defaults import DefaultError, TenantDefaults  # noqa: PLC0415 - only on use
+
+    try:
+        return TenantDefaults.parsed(dialling, emergency)
+    except DefaultError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _wazo(given: dict[str, Any], *, verify: bool) -> WazoOptions | None:
+    """None where nothing is given: who asks a server does not wait for the import."""
+    if verify and not any(given.values()):
+        return None
+    from loader.sources import WazoOptions  # noqa: PLC0415 - only on use
+
+    return WazoOptions(verify=verify, **given)
+
+
+def _password(path: Path | None) -> str:
+    if path is None:
+        return os.environ.get(_WAZO_PASSWORD, "")
+    try:
+        return read_regular(path).decode().strip()
+    except OSError as error:
+        raise click.UsageError(f"'{path}' cannot be read: {error.strerror}.") from error

@@ -10,7 +10,8 @@ import yaml
 
 from loader.numbering import numbering_table
 from loader.sources import open_source
-from loader.sources.defaults import CompletedSource, DefaultError, TenantDefaults
+from loader.sources.adjusted import AdjustedSource, without_names
+from loader.sources.defaults import DefaultError, TenantDefaults
 from pdp.rules.model import Dialling, Tenant
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ OTHER = "11111111-2222-4333-8444-555555555555"
 FRENCH = Dialling("FR", "0", numbering_table("FR", "0"))
 
 
-def source(path: Path, defaults: TenantDefaults, **more: Any) -> CompletedSource:
+def source(path: Path, defaults: TenantDefaults, **more: Any) -> AdjustedSource:
     """A source with two tenants, the first with these keys besides, and with defaults."""
     document = {"tenants": [{"uuid": ACME, "name": "acme", **more}, {"uuid": OTHER, "name": "other"}]}
     path.write_text(yaml.safe_dump(document))
-    return CompletedSource(open_source(str(path)), defaults)
+    return AdjustedSource(open_source(str(path)), defaults.completed)
 
 
 def tenants(path: Path, *texts: str, emergency: tuple[str, ...] = (), **more: Any) -> dict[str, Tenant]:
@@ -97,3 +98,14 @@ def test_no_defaults_are_none() -> None:
     """Then sources stay as they are."""
     assert not TenantDefaults()
     assert TenantDefaults().completed(Tenant(ACME)) == replace(Tenant(ACME), dialling=None)
+
+
+def test_names_of_users_can_be_left_out(tmp_path: Path) -> None:
+    """An unchanged tenant stays the same object; permissions keep their names."""
+    users = [{"uuid": ACME, "name": "Ada", "extension": "201"}]
+    source(tmp_path / "rules.yaml", TenantDefaults(), users=users, call_permissions=[{"id": 1, "name": "none"}])
+    nameless = AdjustedSource(open_source(str(tmp_path / "rules.yaml")), without_names)
+    tenant = nameless.read().tenants[1]
+    assert [(user.uuid, user.name, user.extension) for user in tenant.users] == [(ACME, "", "")]
+    assert all(permission.name for permission in tenant.call_permissions)
+    assert nameless.read().tenants[1] is tenant
