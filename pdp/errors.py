@@ -31,6 +31,7 @@ A DENY is a response, never an error. Nothing here knows gRPC; ``transport`` tur
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class Code(IntEnum):
@@ -45,6 +46,24 @@ class Code(IntEnum):
     INTERNAL = 13
     UNAVAILABLE = 14
     UNAUTHENTICATED = 16
+
+    @property
+    def http_status(self) -> int:
+        """The corresponding status of HTTP."""
+        return _HTTP_STATUSES[self]
+
+
+_HTTP_STATUSES: Final = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.FAILED_PRECONDITION: 409,
+    Code.ABORTED: 409,
+    Code.NOT_FOUND: 422,  # 404 is a path that is not served, so that a wrong URL is not taken for an unknown tenant
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+}
 
 
 class ServerError(Exception):

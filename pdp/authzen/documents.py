@@ -5,24 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from pdp.errors import CallError, Code, InvalidCall
+from pdp.errors import CallError, InvalidCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TYPES: Final = {"subject": "user", "resource": "extension"}
 ACTION: Final = "call"
-_STATUSES: Final = {
-    Code.INVALID_ARGUMENT: 400,
-    Code.UNAUTHENTICATED: 401,
-    Code.PERMISSION_DENIED: 403,
-    Code.FAILED_PRECONDITION: 409,
-    Code.ABORTED: 409,
-    Code.NOT_FOUND: 422,  # 404 is a path that is not served, so that a wrong URL is not taken for an unknown tenant
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.INTERNAL: 500,
-    Code.UNAVAILABLE: 503,
-}
 
 
 def read(body: bytes) -> object:
@@ -39,7 +28,7 @@ def read(body: bytes) -> object:
 
 def status(error: CallError) -> int:
     """The HTTP status that corresponds to the gRPC status of an error."""
-    return _STATUSES[error.code]
+    return error.code.http_status
 
 
 def problem(error: CallError) -> dict[str, Any]:
