@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from redis.exceptions import ResponseError
@@ -76,6 +76,21 @@ class Standing:
         return max(self.serial + 1, self.least or time.time_ns() // 1_000_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The origin of a revision, kept beside it for operators.
+
+    Attributes:
+        by: the name of the publishing loader.
+        author: the person who made the edit, if told.
+        message: the reason for the edit, if told.
+    """
+
+    by: str = "rightcall load"
+    author: str = ""
+    message: str = ""
+
+
 class Publisher(Protocol):
     """The destination of compiled rules."""
 
@@ -121,7 +136,7 @@ class RedisPublisher:
     Args:
         client: a connected client that returns bytes.
         name: the server's name in messages.
-        by: the publisher's name, shown to operators beside a revision.
+        origin: the origin of what is published.
         secret: the deployment's key, which signs the pointers; None: pointers are unsigned.
         scope: deployment and prefix of every key; covered by signatures.
         keep: number of revisions of a tenant to keep, including the current one; at least 1.
@@ -133,7 +148,7 @@ class RedisPublisher:
         client: Redis,
         name: str,
         *,
-        by: str = "rightcall load",
+        origin: Origin = Origin(),
         secret: bytes | None = None,
         scope: Scope = DEFAULT_SCOPE,
         keep: int = DEFAULT_KEEP,
@@ -141,7 +156,7 @@ class RedisPublisher:
     ) -> None:
         self.name = name
         self._client = client
-        self._by = by
+        self._origin = origin
         self._secret = secret
         self._keys = Keys(scope.prefix)
         self._keep = keep
@@ -222,7 +237,7 @@ class RedisPublisher:
             "permissions": pointer.permissions,
             "size": len(blob),
             "published_at": time.time(),
-            "by": self._by,
+            **asdict(self._origin),
         }
         with translated(self.name):
             current = standing.current.revision if standing.current else None

@@ -7,18 +7,24 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 from loader.errors import PublishError
-from loader.publishing.publish import RedisPublisher, Standing
+from loader.publishing.publish import Origin, RedisPublisher, Standing
 from loader.publishing.redis_errors import translated
 from pdp.rules.errors import SnapshotError
 from pdp.rules.model import Revision
 from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
 from pdp.rules.publication.pointer import Pointer
+from pdp.rules.snapshot.layout import UUID_LENGTH
 from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from pdp.rules.snapshot.snapshot import Snapshot
+
+_MOST = 10
+"""Tenants in a message."""
+_DASHES = 4
+"""Of a UUID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class KeptRevision:
         permissions: number of permissions.
         size: bytes of the snapshot.
         published_at: seconds of Unix time.
-        by: the name of the publisher.
+        origin: the publisher, and the author and message of the edit.
         current: servers decide by this revision.
         pinned: chosen by an operator; loaders do not publish the tenant.
     """
@@ -41,7 +47,7 @@ class KeptRevision:
     permissions: int
     size: int
     published_at: float
-    by: str
+    origin: Origin
     current: bool
     pinned: bool
 
@@ -51,7 +57,8 @@ class KeptRevision:
 
     def as_dict(self) -> dict[str, object]:
         """For programs."""
-        return {**asdict(self), "revision": str(self.revision), "digest": self.revision.digest}
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "origin"}
+        return {**fields, **asdict(self.origin), "revision": str(self.revision), "digest": self.revision.digest}
 
 
 class UnknownRevision(PublishError):
@@ -112,6 +119,23 @@ class Revisions:
             missing = f"revision {revision}" if revision else "current revision"
             raise UnknownRevision(f"tenant {tenant} has no {missing} in {self._name}; kept are: {there}")
         return chosen
+
+    def tenant(self, text: str) -> str:
+        """The UUID of a tenant, by UUID or name.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+            UnknownRevision: no tenant has this name, or several have.
+        """
+        if len(text) == UUID_LENGTH and text.count("-") == _DASHES:
+            return text.lower()
+        named = {kept.tenant: self.snapshot(kept).tenant_name for kept in self.current()}
+        found = [uuid for uuid, name in named.items() if name == text]
+        if len(found) != 1:
+            problem = f"several tenants are named '{text}'" if found else f"there is no tenant '{text}'"
+            there = ", ".join(f"{name} ({uuid})" if name else uuid for uuid, name in sorted(named.items())[:_MOST])
+            raise UnknownRevision(f"{problem} in {self._name}; there are: {there or 'none'}")
+        return found[0]
 
     def current(self) -> list[KeptRevision]:
         """The revisions that servers decide by, one a tenant.
@@ -191,7 +215,7 @@ def _kept(tenant: str, about: dict[str, object], pointer: Pointer | None) -> Kep
         permissions=int(str(about["permissions"])),
         size=int(str(about["size"])),
         published_at=float(str(about["published_at"])),
-        by=str(about["by"]),
+        origin=Origin(**{key: str(about.get(key, "")) for key in Origin.__slots__}),
         current=current,
         pinned=current and pointer is not None and pointer.pinned,
     )

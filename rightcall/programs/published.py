@@ -6,7 +6,6 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from loader.definitions.shapes import canonical_uuid
 from loader.errors import PublishError, SourceError
 from loader.faults import Fault
 from loader.numbering import numbering_table
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"(rediss?|unix|rediss?\+(sentinel|cluster))://", re.ASCII)
 _REVISION = re.compile(r"[0-9]+(-[0-9a-f]{12})?", re.ASCII)
-_MOST = 10
-"""Tenants in a message."""
 
 
 class Place(NamedTuple):
@@ -120,23 +117,11 @@ class PublishedSource:
         if not tenant and not revision:
             return revisions.current()
         if tenant:
-            return [revisions.find(self._uuid(revisions, tenant), revision)]
+            return [revisions.find(revisions.tenant(tenant), revision)]
         found = [kept for kept in revisions.kept() if kept.is_called(revision)]
         if not found:
             raise SourceError(f"{self.name}: no tenant has this revision; see rightcall revisions")
         return found
-
-    def _uuid(self, revisions: Revisions, tenant: str) -> str:
-        uuid = canonical_uuid(tenant)
-        if uuid is not None:
-            return uuid
-        named = {kept.tenant: revisions.snapshot(kept).tenant_name for kept in revisions.current()}
-        found = [uuid for uuid, name in named.items() if name == tenant]
-        if len(found) != 1:
-            problem = f"several tenants are named '{tenant}'" if found else f"there is no tenant '{tenant}'"
-            there = ", ".join(f"{name or uuid} ({uuid})" for uuid, name in sorted(named.items())[:_MOST])
-            raise SourceError(f"{self.name}: {problem}; there are: {there or 'none'}")
-        return found[0]
 
     @contextmanager
     def _opened(self) -> Iterator[Revisions]:

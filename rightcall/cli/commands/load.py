@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import rich_click as click
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from loader.cycle import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
 from loader.errors import PublishError
 from loader.metrics.registry import LoaderMetrics
+from loader.publishing.dry_run import DryRun
 from loader.publishing.lease import Lease
-from loader.publishing.publish import DEFAULT_KEEP, RedisPublisher
+from loader.publishing.publish import DEFAULT_KEEP, Origin, RedisPublisher
+from loader.publishing.revisions import Revisions
 from loader.sources import RECHECK_SECONDS
 from pdp.errors import ListenError
 from pdp.rules.model import PasswordOverride
-from pdp.runtime.http import HttpServer, Readiness
+from pdp.runtime.http import HttpServer
 from pdp.runtime.version import version
 from rightcall.cli.command import command, option
+from rightcall.cli.options.assumptions import Assumptions
 from rightcall.cli.options.common import (
     isolate_faults_option,
     log_options,
@@ -34,14 +36,17 @@ from rightcall.cli.options.common import (
 )
 from rightcall.cli.options.sources import tenant_default_options, wazo_options
 from rightcall.cli.options.tracing import tracing_options
+from rightcall.cli.preview import show_preview
+from rightcall.cli.progress import CompileProgress
 from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.loader_health import LoaderHealth
 from rightcall.programs.redis_client import opened_redis
 from rightcall.programs.reports import ReportLog
 from rightcall.programs.sources import opened_source
 from rightcall.programs.stopping import Stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from loader.cycle import SyncReport
     from loader.sources import WazoOptions
@@ -51,48 +56,14 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-_LONG = 5000
-"""Number of users of a tenant above which compiling is slow enough to show progress."""
-
 _LATE = 60.0
 """Seconds without a good cycle, on top of three rechecks, after which a leading loader is not ready."""
 
-_STALE = 300.0
-"""Seconds on top of those for which a change may be unread; the alert RightcallSourceStale comes before."""
 
-
-class CompileProgress:
-    """A bar for every tenant that takes long to compile, where a person looks.
-
-    Args:
-        console: draws the bar; draws nothing without a terminal.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bar: Progress | None = None
-
-    def __call__(self, tenant: str, done: int, total: int) -> None:
-        """Shows how far a tenant is."""
-        if self._bar is None:
-            if total < _LONG or done >= total or not self._console.is_terminal:
-                return
-            columns = (
-                TextColumn("compiling {task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TimeRemainingColumn(),
-            )
-            self._bar = Progress(*columns, console=self._console, transient=True)
-            self._bar.add_task(tenant, total=total)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done)
-        if done >= total:
-            self._bar.stop()
-            self._bar = None
-
-
-@command("rightcall load --source file:/etc/rightcall/definitions --redis redis://localhost:6379/0")
+@command(
+    "rightcall load --source file:/etc/rightcall/definitions --redis redis://localhost:6379/0",
+    "rightcall load --source company.yaml --redis redis://localhost:6379/0 --dry-run",
+)
 @option(
     "--source",
     required=True,
@@ -108,6 +79,13 @@ class CompileProgress:
     help="Address of metrics and health; port 0: one that is free; none: do without. With --once there is none.",
 )
 @option("--once", is_flag=True, help="Publish what there is, then end.")
+@option(
+    "--dry-run",
+    is_flag=True,
+    help="Publish nothing, and show whom what would be published lets dial more or less than what is; then end.",
+)
+@option("--message", default="", metavar="TEXT", help="With --once: why, kept with the revisions that are published.")
+@option("--author", default="", metavar="NAME", help="With --once: who made the edit, kept with them as well.")
 @option(
     "--max-removal",
     type=click.FloatRange(min=0, max=1),
@@ -152,6 +130,9 @@ def load(  # noqa: PLR0913 - each is an option
     redis: str,
     http: str,
     once: bool,
+    dry_run: bool,
+    message: str,
+    author: str,
     max_removal: float,
     accept_removal: bool,
     isolate_faults: bool,
@@ -171,6 +152,8 @@ def load(  # noqa: PLR0913 - each is an option
     Only tenants whose content changed are published. A tenant with faults keeps its last good rules. Any number of
     loaders may run: one leads, and another one takes over when it dies.
     """
+    if (message or author) and not once:
+        raise click.UsageError("--message and --author are of one edit; give them with --once.")
     opened = opened_source(source, recheck, wazo, defaults, names=not without_names)
     client, redis_name = opened_redis(redis)
     secret = secrets[0] if secrets else None
@@ -178,10 +161,12 @@ def load(  # noqa: PLR0913 - each is an option
         _log.warning("no_secret_key", advice="rules are not signed and passwords not published; give --secret-key-file")
     by = name or f"{socket.gethostname()}:{os.getpid()}"
     lease = Lease(client, redis_name, by, prefix=scope.prefix)
-    publisher = RedisPublisher(client, redis_name, by=by, secret=secret, scope=scope, keep=keep, lease=lease)
+    origin = Origin(by, author, message)
+    publisher = RedisPublisher(client, redis_name, origin=origin, secret=secret, scope=scope, keep=keep, lease=lease)
+    dry = DryRun(publisher)
     synchronizer = (traced.synchronizer or Synchronizer)(
         opened,
-        publisher,
+        dry if dry_run else publisher,
         secret=secret,
         password_override=PasswordOverride(password_override),
         guard=RemovalGuard(max_removal),
@@ -190,7 +175,13 @@ def load(  # noqa: PLR0913 - each is an option
         progress=CompileProgress(Console(stderr=True)),
     )
     with client, closing(opened):
-        if once:
+        if dry_run:
+            report = synchronizer.sync()
+            ReportLog()(replace(report, published=(), removed=()))
+            revisions = Revisions(client, redis_name, secret=secret, scope=scope)
+            show_preview(dry, revisions, Assumptions(override=PasswordOverride(password_override)), secret)
+            _raise_for(report)
+        elif once:
             _load_once(synchronizer, lease)
         else:
             metrics = LoaderMetrics(version(), lambda: lease.leading, opened.stale_seconds)
@@ -199,56 +190,6 @@ def load(  # noqa: PLR0913 - each is an option
             with _served(http, metrics, health) as address:
                 _log.info("loading", version=version(), source=opened.name, redis=redis_name, loader=by, http=address)
                 _load_until_stopped(synchronizer, lease, metrics)
-
-
-class LoaderHealth:
-    """The readiness of a loader. A loader that stands by is ready, too.
-
-    Args:
-        lease: the loader's claim to lead.
-        metrics: the results of the loader's cycles.
-        late: seconds after which the last good cycle is too old.
-        stale: gives the seconds for which a change of the source may be unknown.
-        foreign: why the loader could never publish, even without the leading one; empty if possible.
-    """
-
-    def __init__(
-        self,
-        lease: Lease,
-        metrics: LoaderMetrics,
-        *,
-        late: float,
-        stale: Callable[[], float] = lambda: 0.0,
-        foreign: Callable[[], str] = lambda: "",
-    ) -> None:
-        self._lease = lease
-        self._metrics = metrics
-        self._late = late
-        self._stale = stale
-        self._foreign = foreign
-
-    def __call__(self) -> Readiness:
-        """Whether the loader is ready, and the reason."""
-        lease, problem = self._lease, self._metrics.problem
-        if not lease.leading:
-            if lease.problem or not lease.leader:
-                return Readiness(ready=False, reason=f"not ready: {lease.problem or 'nobody is known to lead yet'}")
-            try:
-                foreign = self._foreign()
-            except PublishError as error:
-                foreign = str(error)
-            if foreign:
-                return Readiness(ready=False, reason=f"not ready: {lease.leader} leads, and {foreign}")
-            return Readiness(ready=True, reason=f"ready: standing by while {lease.leader} leads")
-        age = time.time() - self._metrics.last_success
-        if age > self._late:
-            since = f"no good cycle for {age:.0f} s" if self._metrics.last_success else "no good cycle yet"
-            return Readiness(ready=False, reason=f"not ready: leading, and {since}{problem and '; ' + problem}")
-        stale = self._stale()
-        if stale > self._late + _STALE:
-            reason = f"not ready: leading, and edits of the last {stale:.0f} s may be unread"
-            return Readiness(ready=False, reason=f"{reason}{problem and '; ' + problem}")
-        return Readiness(ready=True, reason=f"ready: leading{problem and '; the last cycle failed: ' + problem}")
 
 
 @contextmanager
@@ -281,12 +222,21 @@ def _load_once(synchronizer: Synchronizer, lease: Lease) -> None:
         lease.stop()
     ReportLog()(report)
     _log.info("loaded", published=len(report.published), unchanged=len(report.unchanged), removed=len(report.removed))
+    _raise_for(report)
+
+
+def _raise_for(report: SyncReport) -> None:
+    """Ends the command if something could not be published.
+
+    Raises:
+        Failure: that is so.
+    """
     if report.source_failed:
         raise Failure(report.error, ExitCode.USAGE)
     if report.problems:
         raise Failure(report.error, ExitCode.UNREACHABLE)
     if report.errors:
-        raise Failure("the definitions have faults, shown above; what is faulty was not published", ExitCode.FAULTY)
+        raise Failure("the definitions have faults, shown above; what is faulty is not published", ExitCode.FAULTY)
     if report.held_back:
         raise Failure(report.error, ExitCode.FAULTY)
 

@@ -24,7 +24,7 @@ from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
 from pdp.rules.model import PasswordOverride
 from pdp.runtime.http import Readiness
-from rightcall.cli.commands.load import LoaderHealth
+from rightcall.programs.loader_health import LoaderHealth
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:

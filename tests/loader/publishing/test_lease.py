@@ -14,7 +14,7 @@ from waiting import until
 from loader.cycle import Synchronizer
 from loader.errors import PublishError
 from loader.publishing.lease import Lease
-from loader.publishing.publish import RedisPublisher
+from loader.publishing.publish import Origin, RedisPublisher
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import Keys
 from rightcall.redis_url import open_redis
@@ -34,7 +34,7 @@ class Loader:
     def __init__(self, server: RedisServer, name: str, source: GivenSource) -> None:
         client = open_redis(server.url)
         self.lease = Lease(client, "redis", name, seconds=SHORT)
-        publisher = RedisPublisher(client, "redis", by=name, secret=KEY, lease=self.lease)
+        publisher = RedisPublisher(client, "redis", origin=Origin(name), secret=KEY, lease=self.lease)
         self.synchronizer = Synchronizer(source, publisher, secret=KEY, password_override=PasswordOverride.ALL)
         self.reports: list[SyncReport] = []
         self._stop = threading.Event()

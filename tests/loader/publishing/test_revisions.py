@@ -36,7 +36,7 @@ def test_revisions_are_listed_newest_first_with_who_and_how_much(redis: RedisSer
     assert [one.current for one in kept] == [True, False]
     assert kept[0].revision.number > kept[1].revision.number
     assert {one.permissions for one in kept} == {1}
-    assert {one.by for one in kept} == {"rightcall load"}
+    assert {one.origin.by for one in kept} == {"rightcall load"}
     assert not any(one.pinned for one in kept)
     assert {one.tenant for one in revisions_in(redis).kept()} == {ACME, BOLT}
 

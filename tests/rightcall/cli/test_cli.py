@@ -24,7 +24,7 @@ from pdp.snapshots.current import CurrentSnapshots
 from rightcall.cli import main
 from rightcall.cli.command import command
 from rightcall.cli.commands.demo import CALLS
-from rightcall.cli.commands.load import CompileProgress
+from rightcall.cli.progress import CompileProgress
 from rightcall.programs.exits import ExitCode
 
 if TYPE_CHECKING:
