@@ -25,7 +25,6 @@ from pdp.security.limits import Limits as ClientLimits
 from pdp.security.setup import open_security
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
-from pdp.services.fastpath import HotCalls
 from pdp.services.methods import methods
 from pdp.settings import ServerSettings
 from pdp.snapshots.emergency import EmergencyCalls
@@ -34,7 +33,6 @@ from pdp.snapshots.readiness import readiness
 from pdp.snapshots.scoped import ScopedSnapshots
 from pdp.transports.choice import Transport, choose_transport
 from pdp.transports.grpcio import GrpcTransport
-from pdp.workers.shared_snapshots import SharedSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,13 +43,9 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.ruling import Policy
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.limits import MakeLimits
-    from pdp.services.methods import Method
     from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
     from pdp.transports.core.transport import CoreTransport
-    from pdp.transports.native import NativeTransport
-    from pdp.workers.processes import Recruits
-    from pdp.workers.transport import WorkersTransport
 
 __all__ = ["Server", "ServerSettings"]
 
@@ -71,15 +65,13 @@ class Server:
         decision_log: records each decision, and is started and stopped with the server; None: no log.
         tracing: makes a span of each request; None: no spans.
         transport: the gRPC transport.
-        workers: number of processes that answer. More than one: ``current`` is of ``SharedSnapshots``.
-        recruits: worker processes started beforehand; None: workers start with the server.
 
     Raises:
-        TransportError: the transport is not installed, or lacks something that other settings need.
+        TransportError: the transport was not built.
         SecurityError: the security settings are missing, or cannot be put into effect.
     """
 
-    def __init__(  # noqa: PLR0913 - a composition root knows them all
+    def __init__(
         self,
         settings: ServerSettings,
         current: CurrentSnapshots,
@@ -90,16 +82,8 @@ class Server:
         decision_log: DecisionLog | None = None,
         tracing: ServerTracing | None = None,
         transport: Transport = Transport.GRPCIO,
-        workers: int = 1,
-        recruits: Recruits | None = None,
     ) -> None:
-        chosen = choose_transport(
-            transport,
-            settings,
-            decision_log=decision_log is not None,
-            tracing=tracing is not None,
-            workers=workers,
-        )
+        chosen = choose_transport(transport)
         grpc_connections, http_connections = connection_limits(
             settings.max_connections, settings.http_max_connections, reserve=RESERVE
         )
@@ -111,7 +95,7 @@ class Server:
         self._registry = metrics.registry
         self._metrics = metrics
         self._http: HttpServer | None = None
-        self._transport: CoreTransport | GrpcTransport | NativeTransport | WorkersTransport
+        self._transport: CoreTransport | GrpcTransport
         self._chosen = chosen
         self._stopping = False
         self._security = open_security(
@@ -141,15 +125,7 @@ class Server:
         )
         self._routes = [tracing.route(route) for route in routes] if tracing else routes
         services = decisions, directory
-        if workers > 1 and isinstance(current, SharedSnapshots):
-            self._transport = self._several(methods(*services), metrics, current, secrets, workers, recruits)
-            return
-        hot = self._hot(decisions, metrics, challenges)
-        if chosen is Transport.NATIVE:
-            from pdp.transports.native import NativeTransport  # noqa: PLC0415 - what it needs may not be installed
-
-            self._transport = NativeTransport(settings, methods(*services), metrics, hot=hot)
-            return
+        current.answered_elsewhere = chosen is Transport.CORE and tracing is None
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
             interceptors.append(DecisionIds())
@@ -172,56 +148,13 @@ class Server:
                 interceptors=interceptors,
             )
             return
-        # Nothing records the messages, and all clients see the same rules. A guard has to see CheckCalls, to count the
-        # requests inside.
-        plain = told is None and not self._security.tells_clients_apart
-        unguarded = self._security.guard is None
         self._transport = GrpcTransport(
             settings,
-            methods(
-                *services,
-                check_call=hot.answer_call if plain else None,
-                check_calls=hot.answer_calls if plain and unguarded else None,
-            ),
+            methods(*services),
             metrics,
             interceptors=interceptors,
             guard=self._security.guard,
             credentials=self._security.grpc_credentials(),
-        )
-
-    def _hot(self, decisions: DecisionService, metrics: Metrics, challenges: Challenges | None) -> HotCalls:
-        """The fast path for the hot methods; clients are not identified there, so all rules are visible."""
-        return HotCalls(
-            decisions,
-            self._current,
-            metrics.tallies,
-            challenge=challenges.make if challenges is not None else None,
-            emergency=EmergencyCalls(self._current, self._settings.emergency_numbers),
-            dialable_only=self._settings.policy.dialable_only,
-            max_message_size=self._settings.max_message_size,
-            max_calls=self._settings.max_calls,
-        )
-
-    def _several(
-        self,
-        served: Sequence[Method],
-        metrics: Metrics,
-        current: SharedSnapshots,
-        secrets: Sequence[bytes],
-        workers: int,
-        recruits: Recruits | None,
-    ) -> WorkersTransport:
-        from pdp.workers.transport import WorkersTransport  # noqa: PLC0415 - most servers have no workers
-
-        return WorkersTransport(
-            self._settings,
-            served,
-            metrics,
-            workers=workers,
-            snapshots=current,
-            version=version(),
-            secrets=secrets,
-            recruits=recruits,
         )
 
     @property
@@ -265,7 +198,14 @@ class Server:
         if self._decision_log:
             self._decision_log.start()
         self._security.start()
-        _log.info("server_started", version=version(), grpc=self.address, http=self.http_address, matcher=MATCHER)
+        _log.info(
+            "server_started",
+            version=version(),
+            grpc=self.address,
+            http=self.http_address,
+            transport=self._chosen.value,
+            matcher=MATCHER,
+        )
 
     def stop(self) -> None:
         """Stops gracefully: NOT_SERVING and not ready at once, then the calls in flight end, then everything else."""

@@ -13,12 +13,9 @@ class Transport(StrEnum):
     """Implementations of gRPC."""
 
     AUTO = "auto"
-    """CORE where built; else NATIVE where installed, sufficient for the other settings, and reachable from this machine
-    alone; else GRPCIO."""
-    NATIVE = "native"
-    """HTTP/2 in Rust: seven times the calls a second, without TLS, authentication and some limits."""
+    """CORE where built, else GRPCIO."""
     GRPCIO = "grpcio"
-    """Everything."""
+    """Everything in Python."""
     CORE = "core"
     """HTTP/2, TLS and plain decisions in Rust, all other calls by GRPCIO behind."""
 

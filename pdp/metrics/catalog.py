@@ -201,12 +201,6 @@ METRICS: dict[str, Description] = {
         {"result": LOG_RESULTS},
         "See [the decision log](decision-log.md). Always 0 without one.",
     ),
-    "rightcall_workers": Description(
-        "gauge", "Worker processes that run; 0 where the server answers itself.", more="See [scaling](scaling.md)."
-    ),
-    "rightcall_worker_restarts_total": Description(
-        "counter", "Worker processes that ended by themselves and were replaced."
-    ),
     "rightcall_tenants": Description("gauge", "Tenants that the server answers for."),
     "rightcall_closed_tenants": Description(
         "gauge",

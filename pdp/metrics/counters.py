@@ -1,17 +1,17 @@
 """Counting without locks: each thread has separate counters, which a scrape adds up.
 
 A labelled Prometheus counter costs a lock and a microsecond for each call; a list that one thread alone writes to costs
-neither. Other processes send their counts, which are added up the same way.
+neither. The core's counters are added up the same way.
 """
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable
 
     from pdp.rules.model import Decision, Stage
     from pdp.rules.snapshot.verdict import Verdict
@@ -23,7 +23,7 @@ BUCKETS = (
 """Upper bounds of the latency histograms, in seconds: from a decision to a search of a large directory."""
 
 MAX_REFUSALS = 100
-"""Largest number of permissions with separate counts. Bounds the messages of workers, and the size of a scrape."""
+"""Largest number of permissions with separate counts. Bounds the size of a scrape."""
 
 MAX_NAME_LENGTH = 40
 """Largest length of a permission's name in a label."""
@@ -88,15 +88,11 @@ class Durations:
         self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
         self.seconds += other.seconds
 
-    def dump(self) -> list[Any]:
-        """The counts in a form for JSON, for another process."""
-        return [self.buckets, self.seconds]
-
     @classmethod
-    def load(cls, dumped: list[Any]) -> Durations:
-        """The counts that another process dumped."""
+    def of(cls, buckets: list[int], seconds: float) -> Durations:
+        """Durations that were counted elsewhere."""
         durations = cls()
-        durations.buckets, durations.seconds = dumped
+        durations.buckets, durations.seconds = buckets, seconds
         return durations
 
 
@@ -201,40 +197,13 @@ class Tally:
             self.answering.setdefault(CHECK_CALL, Durations()).add(self.plain)
         self.plain = Durations()
 
-    def dump(self) -> dict[str, Any]:
-        """The counts in a form for JSON, for another process."""
-        return {
-            "decisions": self.decisions,
-            "deciding": self.deciding.dump(),
-            "plain": self.plain.dump(),
-            "requests": [[method, code, count] for (method, code), count in list(self.requests.items())],
-            "answering": {method: durations.dump() for method, durations in list(self.answering.items())},
-            "rejections": self.rejections,
-            "refusals": [[*refusal, count] for refusal, count in list(self.refusals.items())],
-            "strangers": self.strangers,
-        }
-
-    @classmethod
-    def load(cls, dumped: Mapping[str, Any]) -> Tally:
-        """The counts that another process dumped."""
-        tally = cls()
-        tally.decisions = dumped["decisions"]
-        tally.deciding, tally.plain = Durations.load(dumped["deciding"]), Durations.load(dumped["plain"])
-        tally.requests = {(method, code): count for method, code, count in dumped["requests"]}
-        tally.answering = {method: Durations.load(durations) for method, durations in dumped["answering"].items()}
-        tally.rejections = dict(dumped["rejections"])
-        tally.refusals = {Refusal(*refusal): count for *refusal, count in dumped["refusals"]}
-        tally.strangers = dict(dumped["strangers"])
-        return tally
-
 
 class Tallies:
-    """The tallies of all threads, and of other processes."""
+    """The tallies of all threads, and of counters outside of Python."""
 
     def __init__(self) -> None:
         self._local = threading.local()
         self._threads: dict[threading.Thread, Tally] = {}
-        self._others: dict[Hashable, Tally] = {}
         self._sources: list[Callable[[], Tally]] = []
         self._retired = Tally()
         self._guard = threading.Lock()
@@ -251,17 +220,6 @@ class Tallies:
                 self._threads[threading.current_thread()] = tally
         return tally
 
-    def put(self, whose: Hashable, tally: Tally) -> None:
-        """Replaces the counts of another process by that process' newest totals."""
-        with self._guard:
-            self._others[whose] = tally
-
-    def retire(self, whose: Hashable) -> None:
-        """Handles the end of another process: the last counts stay in the sum."""
-        with self._guard:
-            if (tally := self._others.pop(whose, None)) is not None:
-                self._retired.add(tally)
-
     def add_source(self, count: Callable[[], Tally]) -> None:
         """Adds a counter outside of Python, which is read whenever the sum is computed."""
         with self._guard:
@@ -273,7 +231,7 @@ class Tallies:
             for thread in [thread for thread in self._threads if not thread.is_alive()]:
                 self._retired.add(self._threads.pop(thread))
             total = Tally(self.admit)
-            for tally in (self._retired, *self._threads.values(), *self._others.values()):
+            for tally in (self._retired, *self._threads.values()):
                 total.add(tally)
             for count in self._sources:
                 total.add(count())

@@ -7,7 +7,7 @@ from itertools import accumulate, product
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -24,12 +24,11 @@ from pdp.metrics.catalog import (
     STRANGERS,
 )
 from pdp.metrics.counters import BUCKETS, Durations, Refusal, Tallies, outcome
-from pdp.metrics.processes import ProcessesCollector
 from pdp.metrics.state import StateCollector
 from pdp.rules.model import Decision, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from pdp.metrics.state import HeldState
     from pdp.rules.snapshot.verdict import Verdict
@@ -58,10 +57,9 @@ class Metrics:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
         self._began = time.time()
-        self._watched: Callable[[], Sequence[int]] = tuple
-        self._state = StateCollector(current, version, self.workers)
+        self._state = StateCollector(current, version)
         self.registry.register(self._state)
-        self.registry.register(ProcessesCollector(self.workers))
+        self.registry.register(ProcessCollector(registry=None))
         self.tallies = Tallies()
         self.registry.register(_TallyCollector(self.tallies))
         self._reloads = self._counter("rightcall_reloads_total")
@@ -77,7 +75,6 @@ class Metrics:
 
         failures = self._counter("rightcall_auth_failures_total")
         self._auth_failures = {reason: failures.labels(reason) for reason in AUTH_FAILURES}
-        self._restarts = self._counter("rightcall_worker_restarts_total")
         closed = self._counter("rightcall_http_closed_total")
         self._http_closed = {reason: closed.labels(reason) for reason in HTTP_CLOSED}
 
@@ -159,10 +156,6 @@ class Metrics:
         """Adds the metrics of the HTTP port's connections."""
         self._state.http_connections = connections
 
-    def worker_restarted(self) -> None:
-        """Counts a worker process that ended by itself, and is replaced."""
-        self._restarts.inc()
-
     def reload(self, source: str, result: str, cause: str = "") -> None:
         """Counts an attempt to take over changed rules.
 
@@ -178,7 +171,7 @@ class Metrics:
         self._fetched[form].inc(size)
 
     def synced(self, since: float) -> None:
-        """Measures how long changed rules took to reach a process of this server.
+        """Measures how long changed rules took to reach this server.
 
         Args:
             since: when the loader began the change, in Unix time by the loader's clock. A change from before the start
@@ -186,18 +179,6 @@ class Metrics:
         """
         if since >= self._began:
             self._lag.observe(max(0.0, time.time() - since))
-
-    def watch(self, workers: Callable[[], Sequence[int]]) -> None:
-        """Adds the metrics of worker processes.
-
-        Args:
-            workers: the ids of those that run.
-        """
-        self._watched = workers
-
-    def workers(self) -> Sequence[int]:
-        """The ids of the worker processes that run."""
-        return self._watched()
 
     def redis_up(self, *, up: bool) -> None:
         """Redis answers, or does not. Until the first call there is no such metric."""

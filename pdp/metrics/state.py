@@ -53,10 +53,9 @@ class HeldState(Protocol):
 class StateCollector(Collector):
     """Gauges computed at each scrape, so that none can be out of date."""
 
-    def __init__(self, current: HeldState, version: str, workers: Callable[[], Sequence[int]]) -> None:
+    def __init__(self, current: HeldState, version: str) -> None:
         self._current = current
         self._version = version
-        self._workers = workers
         self.http_connections: Callable[[], int] = int
         self.threads_stuck: Callable[[], bool] = bool
         self.redis_up: bool | None = None
@@ -67,7 +66,6 @@ class StateCollector(Collector):
         """The gauges, for prometheus_client."""
         held = self._current.held()
         yield _gauge("rightcall_build_info", {(self._version,): 1})
-        yield _gauge("rightcall_workers", {(): len(self._workers())})
         yield _gauge("rightcall_threads_stuck", {(): self.threads_stuck()})
         yield _gauge("rightcall_http_connections", {(): self.http_connections()})
         yield _gauge("rightcall_tenants", {(): len(held)})

@@ -1,4 +1,4 @@
-"""The useful number of workers: the cores that this process may use."""
+"""The useful number of threads: the cores that this process may use."""
 
 from __future__ import annotations
 

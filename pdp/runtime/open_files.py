@@ -12,7 +12,7 @@ _LEAST: Final = 16
 
 
 def raise_open_files() -> None:
-    """Raises the limit of open files, for this process and workers, to the system's maximum."""
+    """Raises the limit of open files to the system's maximum."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

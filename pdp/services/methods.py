@@ -42,8 +42,6 @@ class Method(NamedTuple):
         answer: makes the response, or raises ``CallError``. From a request to a message; ONE_TO_MANY: to an iterator of
             messages; MANY_TO_MANY: from an iterator of requests, None for one that cannot be read, to one of messages.
         kind: which sides stream.
-        raw: makes the response's bytes from the request's, or raises ``CallError``: the same response, sooner. Counts
-            responses as requests, and nothing else. None: the method has no fast path.
         spares: whether a request, as a message or bytes, is exempt from limits: a call to an emergency number. None:
             there are no such requests.
     """
@@ -53,30 +51,16 @@ class Method(NamedTuple):
     request: type[Message]
     answer: Callable[[Any], Any]
     kind: Kind = Kind.ONE_TO_ONE
-    raw: Callable[[bytes], bytes] | None = None
     spares: Callable[[Any], bool] | None = None
 
 
-def methods(
-    decisions: DecisionService,
-    directory: DirectoryService,
-    *,
-    check_call: Callable[[bytes], bytes] | None = None,
-    check_calls: Callable[[bytes], bytes] | None = None,
-) -> tuple[Method, ...]:
-    """All methods of the two services; ``check_call`` and ``check_calls`` are their ``Method.raw``."""
+def methods(decisions: DecisionService, directory: DirectoryService) -> tuple[Method, ...]:
+    """All methods of the two services."""
     decision_service = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
     directory_service = v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name
     return (
-        Method(
-            decision_service,
-            "CheckCall",
-            v1.CheckCallRequest,
-            decisions.check_call,
-            raw=check_call,
-            spares=decisions.spares,
-        ),
-        Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls, raw=check_calls),
+        Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call, spares=decisions.spares),
+        Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls),
         Method(
             decision_service,
             "StreamCheckCalls",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotReady, TenantsMissing, UnknownTenant
 from pdp.rules.snapshot.layout import UUID_LENGTH
-from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +52,7 @@ class _State:
     aliases: dict[str, Snapshot | None] = field(default_factory=dict)
     """The one tenant that has a user with an alias, or None where no tenant has one."""
     only: Snapshot | None = None
-    """As ``CurrentSnapshots.only``."""
+    """The snapshot of the only tenant; None where there are none or more, where it is closed, or some are missing."""
     incomplete: str = ""
     """As ``CurrentSnapshots.incomplete``."""
 
@@ -66,22 +65,16 @@ class CurrentSnapshots:
         source_error: error of the last attempt to follow the source; empty after success.
         contacted_at: last successful contact to the source, in seconds of Unix time; before the first contact,
             when this object was made.
-        only: the snapshot of the only tenant; None where there are none or more, where it is closed, and while others
-            are missing.
         missing: tenants that are listed and not here; tenants that no list names are not among those.
-        memory: memory for the blobs of new snapshots.
-        answered_elsewhere: whether other processes answer from the snapshots.
+        answered_elsewhere: whether calls are decided by threads that do without the interpreter's lock.
     """
-
-    memory: Memory = Memory()
-    answered_elsewhere = False
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.source_error = ""
         self.contacted_at = time.time()
-        self.only: Snapshot | None = None
         self.missing: frozenset[str] = frozenset()
+        self.answered_elsewhere = False
         self._awaited = False
         self._state = _State()
         self._tenant_of: dict[str, str] = {}
@@ -111,7 +104,6 @@ class CurrentSnapshots:
             self.missing = frozenset(missing)
             why = why or (_LOADING if self._awaited else "")
             if why != self._state.incomplete:
-                self._tell_incomplete(why)
                 self._assign(self._state.held, why)
 
     def await_all(self) -> None:
@@ -128,9 +120,6 @@ class CurrentSnapshots:
                 self.set_incomplete("" if self._state.incomplete == _LOADING else self._state.incomplete, self.missing)
                 self._tell_ready(was_ready=False)
 
-    def _tell_incomplete(self, why: str) -> None:
-        """Called before ``incomplete`` changes; this class has no listener."""
-
     def on_ready(self, callback: Callable[[bool], None]) -> None:
         """Calls back now, and whenever ``ready`` changes."""
         with self._writing:
@@ -143,15 +132,13 @@ class CurrentSnapshots:
             self._on_change.append(callback)
             callback(self._state.held)
 
-    def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
+    def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
         """Makes ``snapshot`` current from the next call on.
 
         Args:
             snapshot: the rules.
             origin: as in ``Held``.
-            since: when the loader began this change, in seconds of Unix time, to measure propagation; 0: unknown.
         """
-        del since  # this class has no listener
         with self._writing:
             self._assign({**self._state.held, snapshot.tenant: Held(snapshot, time.time(), origin)})
 
@@ -233,8 +220,7 @@ class CurrentSnapshots:
         for told in self._on_change:
             told(held)
         only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
-        self.only = None if only is not None and only.closed else only
-        self._state = _State(held, only=self.only, incomplete=why)
+        self._state = _State(held, only=None if only is not None and only.closed else only, incomplete=why)
         self._tell_ready(was_ready=was_ready)
 
     def _tell_ready(self, *, was_ready: bool) -> None:

@@ -12,6 +12,7 @@ whenever the machine stops. Every file is verified when read, like data from Red
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import tempfile
@@ -24,7 +25,6 @@ from pdp.errors import ServerError
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
-from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,22 +71,18 @@ class SnapshotStore:
                 "make it writable for this user, or give another --state-dir"
             ) from error
 
-    def load(self, memory: Memory | None = None) -> Iterator[tuple[Pointer, Snapshot | None, SnapshotError | None]]:
+    def load(self) -> Iterator[tuple[Pointer, Snapshot | None, SnapshotError | None]]:
         """Each tenant's pointer, with the snapshot or the fault.
 
         The snapshot of a removed tenant is None, without an error. A file that is no pointer is returned as a pointer
         to nothing, with the tenant of the file's name.
-
-        Args:
-            memory: memory to copy snapshots into; None: snapshots are mapped from the files.
         """
-        memory = memory or Memory()
         for path in sorted(self._directory.glob(f"*{_POINTER}")):
             tenant = path.name.removesuffix(_POINTER)
             pointer = Pointer.to_nothing(tenant, 1)
             try:
                 pointer = Pointer.load(tenant, path.read_bytes(), self._secrets)
-                yield pointer, None if pointer.removed else self._open(pointer, memory), None
+                yield pointer, None if pointer.removed else self._open(pointer), None
             except SnapshotError as error:
                 yield pointer, None, error
             except OSError as error:
@@ -129,12 +125,12 @@ class SnapshotStore:
     def _snapshot(self, pointer: Pointer) -> Path:
         return self._directory / f"{pointer.tenant}.{pointer.revision.number}{_SNAPSHOT}"
 
-    def _open(self, pointer: Pointer, memory: Memory) -> Snapshot:
+    def _open(self, pointer: Pointer) -> Snapshot:
         path = self._snapshot(pointer)
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
                 raise SnapshotCorrupt(f"{path} is empty")
-            blob = memory.of_file(file.fileno())
+            blob = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         snapshot = decode(blob, secrets=self._secrets)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             raise SnapshotCorrupt(f"{path} is of another tenant or revision")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, cast
 
 from pdp.rules.errors import SnapshotTruncated
 from pdp.rules.publication.delta import WORTHWHILE, Delta
-from pdp.rules.snapshot.throttle import PIECE, paced
-from pdp.snapshots.memory import Memory
+from pdp.rules.snapshot.blob import PIECE
+from pdp.snapshots.memory import filled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from redis import Redis
 
     from pdp.metrics.registry import Metrics
     from pdp.rules.publication.keys import Keys
     from pdp.rules.publication.pointer import Pointer
-    from pdp.rules.snapshot.blob import Blob, Buffer
+    from pdp.rules.snapshot.blob import Blob
     from pdp.rules.snapshot.snapshot import Snapshot
 
 _LONGEST_CHAIN = 8
@@ -34,22 +34,19 @@ class Fetcher:
         client: a connected client that returns bytes.
         keys: the names of the keys.
         metrics: counts fetched blobs.
-        memory: memory for blobs; None: this process' own.
     """
 
-    def __init__(self, client: Redis, keys: Keys, metrics: Metrics, memory: Memory | None = None) -> None:
+    def __init__(self, client: Redis, keys: Keys, metrics: Metrics) -> None:
         self._client = client
         self._keys = keys
         self._metrics = metrics
-        self._memory = memory or Memory()
 
-    def patched(self, pointer: Pointer, held: Snapshot, *, gently: bool = False) -> Blob | None:
+    def patched(self, pointer: Pointer, held: Snapshot) -> Blob | None:
         """A pointer's blob, made from the loaded one; None where no delta leads there.
 
         Args:
             pointer: to the revision wanted.
             held: the loaded snapshot.
-            gently: whether most of the processor is left to the threads that answer calls.
 
         Raises:
             SnapshotError: a delta cannot be used.
@@ -60,15 +57,14 @@ class Fetcher:
         for delta in self._chain(pointer, held.revision.number):
             if not delta.fits(blob):
                 return None
-            blob = self._filled(delta.size, delta.pieces(blob), gently=gently)
+            blob = filled(delta.size, delta.pieces(blob))
         return None if blob is held.blob else blob
 
-    def whole(self, pointer: Pointer, *, gently: bool = False) -> Blob | None:
+    def whole(self, pointer: Pointer) -> Blob | None:
         """A pointer's blob; None where Redis does not have the blob.
 
         Args:
             pointer: to the revision that is wanted.
-            gently: whether most of the processor is left to the threads that answer calls.
 
         Raises:
             SnapshotTruncated: the blob got shorter meanwhile.
@@ -77,12 +73,9 @@ class Fetcher:
         size = self._client.strlen(key)
         if not size:
             return None
-        blob = self._filled(size, self._pieces(key, size), gently=gently)
+        blob = filled(size, self._pieces(key, size))
         self._metrics.fetched("snapshot", size)
         return blob
-
-    def _filled(self, size: int, pieces: Iterable[Buffer], *, gently: bool) -> Blob:
-        return self._memory.filled(size, paced(pieces) if gently else pieces)
 
     def _chain(self, pointer: Pointer, base: int) -> list[Delta]:
         """The deltas that lead from revision ``base`` to the pointer's, in order; none where no chain leads there."""

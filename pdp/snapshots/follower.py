@@ -93,7 +93,7 @@ class Follower:
         self._current = current
         self._metrics = metrics
         self._keys = Keys(scope.prefix)
-        fetcher = Fetcher(client, self._keys, metrics, current.memory)
+        fetcher = Fetcher(client, self._keys, metrics)
         self._scope = scope
         self._secrets = tuple(secrets)
         self._listing = Listing(
@@ -151,10 +151,10 @@ class Follower:
             self._stop.wait(backoff * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
 
     def _stand_back(self) -> None:
-        """Leaves the processor to workers.
+        """Leaves the processor to the threads that decide calls.
 
-        Not where this process answers itself: a thread of low priority might hold the interpreter's lock, which the
-        answering threads wait for, and not be scheduled to release that lock.
+        Not where Python decides: a thread of low priority might hold the interpreter's lock, which the deciding threads
+        wait for, and not be scheduled to release that lock.
         """
         if self._current.answered_elsewhere:
             stand_back()

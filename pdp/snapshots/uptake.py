@@ -96,11 +96,6 @@ class Uptake:
         """The highest serial of a pointer that was followed; 0: none was."""
         return max(self._serials.values(), default=0)
 
-    @property
-    def _gently(self) -> bool:
-        """Whether this process answers calls."""
-        return self._current.ready and not self._current.answered_elsewhere
-
     def release(self) -> None:
         """Frees the snapshots that were replaced by the last round."""
         self._leaving.clear()
@@ -120,7 +115,7 @@ class Uptake:
             The tenants with a pointer in the store.
         """
         tenants: set[str] = set()
-        for pointer, snapshot, error in store.load(self._current.memory):
+        for pointer, snapshot, error in store.load():
             tenants.add(pointer.tenant)
             if error is not None:
                 self._metrics.reload("disk", "failure", cause_of(error))
@@ -219,7 +214,7 @@ class Uptake:
         snapshot = self._patched(pointer, held.snapshot) if held else None
         if snapshot is None:
             try:
-                blob = self._fetcher.whole(pointer, gently=self._gently)
+                blob = self._fetcher.whole(pointer)
                 if blob is None:
                     raise Refused("missing", f"revision {revision} is not in Redis; the loader will publish it again")
                 snapshot = self._opened(blob, pointer)
@@ -227,7 +222,7 @@ class Uptake:
                 raise Refused(cause_of(error), str(error)) from error
         # A rollback moves the pointer long after the revision was compiled, and its serial is the time of that.
         since = snapshot.compiled_at if pointer.serial == revision.number else pointer.serial / 1000
-        self._current.replace(snapshot, "redis", since)
+        self._current.replace(snapshot, "redis")
         self._metrics.synced(since)
         self._metrics.reload("redis", "success")
         seconds = round(time.perf_counter() - begun, 3)
@@ -238,7 +233,7 @@ class Uptake:
     def _patched(self, pointer: Pointer, held: Snapshot) -> Snapshot | None:
         """The snapshot made from the loaded one by deltas; None where deltas do not lead there, and the blob must."""
         try:
-            blob = self._fetcher.patched(pointer, held, gently=self._gently)
+            blob = self._fetcher.patched(pointer, held)
             return self._opened(blob, pointer) if blob is not None else None
         except (SnapshotError, Refused, ResponseError) as error:  # the last: the Redis user may read no deltas
             _log.warning("delta_refused", tenant=pointer.tenant, revision=str(pointer.revision), problem=str(error))
@@ -251,7 +246,7 @@ class Uptake:
             SnapshotError: the blob cannot be used.
             Refused: the blob has another tenant or revision than the pointer.
         """
-        snapshot = decode(blob, secrets=self._secrets, gently=self._gently)
+        snapshot = decode(blob, secrets=self._secrets)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             found = f"tenant {snapshot.tenant}, revision {snapshot.revision}"
             expected = f"the snapshot of revision {pointer.revision}"

@@ -93,7 +93,7 @@ class Handlers:
         if method.kind in (Kind.ONE_TO_MANY, Kind.MANY_TO_MANY):
             read = _reader(method.request) if method.kind is Kind.MANY_TO_MANY else None
             return grpc.stream_stream_rpc_method_handler(self._stream(method), read, _serialize)
-        call = self._call(method, method.raw or _parsing(method))
+        call = self._call(method, _parsing(method))
         if method.kind is Kind.WAITING:
             call.experimental_thread_pool = self._waiting  # type: ignore[attr-defined] # where grpcio looks for it
         elif method.kind is Kind.REPORT:
@@ -108,7 +108,7 @@ class Handlers:
             spares: as ``Method.spares``.
             error: the status of the others.
         """
-        answer = method.raw or _parsing(method)
+        answer = _parsing(method)
 
         def spared(data: bytes) -> bytes:
             if not spares(data):
@@ -138,7 +138,7 @@ class Handlers:
     def _call(
         self, method: Method, answer: Callable[[bytes], bytes]
     ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
-        name, take, counts, spares = method.name, self._take(method), method.raw is None, method.spares
+        name, take, spares = method.name, self._take(method), method.spares
 
         def call(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             started = None
@@ -151,8 +151,7 @@ class Handlers:
                 raise
             except Exception as error:  # noqa: BLE001 - any error gives the client a status
                 self._refuse(name, context, error, time.perf_counter() - started if started is not None else None)
-            if counts:
-                self._metrics.requested(name, "OK", time.perf_counter() - started)
+            self._metrics.requested(name, "OK", time.perf_counter() - started)
             return response
 
         def take_spared(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes | None:

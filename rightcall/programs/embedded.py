@@ -13,6 +13,7 @@ from loader.cycle import Synchronizer
 from loader.publishing.publish import Standing
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
+from pdp.snapshots.priority import stand_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +61,7 @@ class CurrentPublisher:
         """Opens the snapshot and makes that current."""
         del standing
         snapshot = decode(blob)
-        self._current.replace(snapshot, "definitions", snapshot.compiled_at)
+        self._current.replace(snapshot, "definitions")
         self._metrics.synced(snapshot.compiled_at)
         if self._store is not None and not snapshot.closed:  # closed tenants are closed anew at each start
             self._store.save(pointer, pointer.dump(self._secret), blob)
@@ -118,7 +119,7 @@ class EmbeddedLoader:
 
     def load(self) -> SyncReport:
         """Loads once, now: first the kept rules, then the source."""
-        for pointer, snapshot, error in self._store.load(self._current.memory) if self._store else ():
+        for pointer, snapshot, error in self._store.load() if self._store else ():
             if error is not None:
                 self._metrics.reload("disk", "failure", "unusable")
                 _log.error("stored_rules_refused", tenant=pointer.tenant, problem=str(error))
@@ -136,9 +137,12 @@ class EmbeddedLoader:
             if self._note(report):
                 on_report(report)
 
-        self._thread = threading.Thread(
-            target=self._synchronizer.run, args=(self._stop, note), name="embedded-loader", daemon=True
-        )
+        def follow() -> None:
+            if self._current.answered_elsewhere:
+                stand_back()
+            self._synchronizer.run(self._stop, note)
+
+        self._thread = threading.Thread(target=follow, name="embedded-loader", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -77,21 +77,20 @@ class Local:
             long as this process.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a choice of who composes a program
+    def __init__(
         self,
         path: str,
         *,
         password_override: PasswordOverride = PasswordOverride.ALL,
         secret: bytes | None = None,
         recheck: float | None = None,
-        snapshots: Callable[[str], CurrentSnapshots] = CurrentSnapshots,
         state_dir: Path | None = None,
         isolate_faults: bool = False,
         synchronizer: Callable[..., Synchronizer] = Synchronizer,
         options: RulesOptions = _NO_OPTIONS,
     ) -> None:
         self._source = source = opened_source(path, recheck, options.wazo, options.defaults)
-        self.current = snapshots(f"definitions {source.name}")
+        self.current = CurrentSnapshots(f"definitions {source.name}")
         self.metrics = Metrics(self.current, version())
         self.secret = secret or (kept_secret(state_dir) if state_dir else random_secrets.token_bytes(_SECRET_SIZE))
         store = SnapshotStore(state_dir, (self.secret,)) if state_dir else None

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdp.settings import ServerSettings
-    from rightcall.programs.processes import Processes
-    from rightcall.programs.serving import OpenLog
+    from rightcall.programs.serving import OpenLog, Serving
 
 
 def serve_definitions(  # noqa: PLR0913 - each is an option
     settings: ServerSettings,
     path: str,
-    processes: Processes,
+    serving: Serving,
     *,
     password_override: str,
     secret: bytes | None,
@@ -39,7 +38,7 @@ def serve_definitions(  # noqa: PLR0913 - each is an option
     Args:
         settings: the server's.
         path: of the definitions.
-        processes: the processes that answer.
+        serving: how calls are served.
         password_override: where a user's own password replaces a permission's.
         secret: the deployment's key; None: one that lives as long as this process.
         recheck: seconds between two checks of the definitions; None: the default.
@@ -56,7 +55,6 @@ def serve_definitions(  # noqa: PLR0913 - each is an option
         password_override=PasswordOverride(password_override),
         secret=secret,
         recheck=recheck,
-        snapshots=processes.snapshots,
         state_dir=state_dir,
         isolate_faults=isolate_faults,
         synchronizer=synchronizer or Synchronizer,
@@ -70,5 +68,5 @@ def serve_definitions(  # noqa: PLR0913 - each is an option
             message = f"nothing to serve: every tenant of {source} is faulty; repair the faults shown above"
             raise Failure(message, ExitCode.FAULTY)
         log = decision_log(local.metrics)
-        server = processes.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
+        server = serving.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
         serve_until_stopped(server, local.current.source, lambda: local.loader.start(tell))

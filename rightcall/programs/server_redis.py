@@ -12,6 +12,7 @@ from pdp.challenges.attempts import Limits
 from pdp.challenges.attempts_redis import RedisAttempts
 from pdp.metrics.registry import Metrics
 from pdp.runtime.version import version
+from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.disk import SnapshotStore, StateError
 from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
 from rightcall.programs.exits import ExitCode, Failure
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.publication.keys import Scope
     from pdp.settings import ServerSettings
-    from rightcall.programs.processes import Processes
-    from rightcall.programs.serving import OpenLog
+    from rightcall.programs.serving import OpenLog, Serving
 
 _log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Trust(NamedTuple):
 def serve_redis(
     settings: ServerSettings,
     url: str,
-    processes: Processes,
+    serving: Serving,
     *,
     trust: Trust,
     recheck: float | None,
@@ -65,7 +65,7 @@ def serve_redis(
     Args:
         settings: the server's.
         url: of Redis.
-        processes: the processes that answer.
+        serving: how calls are served.
         trust: the conditions for trusting rules.
         recheck: seconds between two checks of all pointers; None: the default.
         state_dir: directory for the last good rules; None: not kept.
@@ -78,7 +78,7 @@ def serve_redis(
     secrets = trust.secrets
     if not secrets:
         _log.warning("rules_unsigned", advice="whoever can write to Redis can change them; give --secret-key-file")
-    current = processes.snapshots(name)
+    current = CurrentSnapshots(name)
     metrics = Metrics(current, version())
     follower = Follower(
         client,
@@ -98,7 +98,7 @@ def serve_redis(
     with client, counting:
         log = decision_log(metrics)
         with _following(follower) as begun:
-            server = processes.server(settings, current, metrics, secrets=secrets, attempts=attempts, decision_log=log)
+            server = serving.server(settings, current, metrics, secrets=secrets, attempts=attempts, decision_log=log)
             serve_until_stopped(server, name, begun.result)
 
 

@@ -2,7 +2,7 @@
 
 h2load asks with one and the same body all the time, and cannot see a gRPC status, so its figures are of one question or
 of one batch. ``paced`` has a file of different questions and counts what failed; where it is as fast as it can be, it
-needs about as much of its core as the native server of the other one.
+needs about as much of its core as the server of the other one.
 """
 
 from __future__ import annotations

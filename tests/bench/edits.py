@@ -1,8 +1,8 @@
-"""How long until every worker decides by an edit of one permission of many, with Redis on the same machine.
+"""How long until a server decides by an edit of one permission of many, with Redis on the same machine.
 
 From when a loader has read the edit, as from a bus or a watched file: it digests, compiles and publishes, the server
-fetches and checks, and every worker opens it. Each worker is asked over a connection of its own until it answers by the
-edit. The loader is in this process, which has the client's core; the server has the other one.
+fetches, checks and opens it, and is asked until it answers by the edit. The loader is in this process, which has the
+client's core; the server has the other one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from given import GivenSource
@@ -19,7 +18,6 @@ from waiting import until
 
 from bench.cached import KEY
 from bench.clients import on_the_clients_core
-from bench.facts import connections
 from bench.serving import serving
 from bench.workload import make_workload
 from loader.cycle import Synchronizer
@@ -30,14 +28,10 @@ from rightcall import v1
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
-    import grpc
-
     from bench.parts import Options
-    from bench.serving import Service
     from pdp.rules.model import Tenant
 
 EDITS: Final = 100
-WORKERS: Final = 2
 _DEADLINE: Final = 120.0
 
 Results: TypeAlias = "dict[str, float]"
@@ -84,14 +78,14 @@ def measure(options: Options) -> Results:
         publisher = RedisPublisher(client, without_credentials(redis.url), secret=KEY)
         loader = Synchronizer(source, publisher, secret=KEY, password_override=PasswordOverride.ALL)
         loader.sync()
-        with serving("--redis", redis.url, "--workers", str(WORKERS)) as server, ExitStack() as stack:
-            stubs = [v1.DecisionServiceStub(channel) for channel in _channels(server, stack)]
+        with serving("--redis", redis.url) as server, server.channel() as channel:
+            stub = v1.DecisionServiceStub(channel)
             for number in range(1, (EDITS if not options.quick else 5) + 1):
                 source.tenants = (editor.edited(_number(number)),)
                 begun = time.perf_counter()
                 loader.sync()
                 published.append(time.perf_counter() - begun)
-                _await_denied(stubs, v1.CheckCallRequest(caller=editor.caller, extension=_number(number)))
+                _await_denied(stub, v1.CheckCallRequest(caller=editor.caller, extension=_number(number)))
                 decided.append(time.perf_counter() - begun)
     return _cuts("published", published) | _cuts("decided", decided) | {"edits": float(len(decided))}
 
@@ -105,7 +99,7 @@ def lines(results: Results) -> list[str]:
     return [
         f"{results['edits']:.0f} edits, ms{'':14}{'p50':>10}{'p99':>10}{'most':>10}",
         f"{'published':27}{times['published']}",
-        f"{'decided on every worker':27}{times['decided']}",
+        f"{'decided':27}{times['decided']}",
     ]
 
 
@@ -114,26 +108,13 @@ def _number(edit: int) -> str:
     return f"99{edit:018}"
 
 
-def _channels(server: Service, stack: ExitStack) -> list[grpc.Channel]:
-    """Connections, until each worker has one."""
-    made: list[grpc.Channel] = []
-    workers = server.workers()
-    while not all(connections(server.port, workers).values()):
-        channel = stack.enter_context(server.channel())
-        v1.DecisionServiceStub(channel).CheckCall(v1.CheckCallRequest(extension="1"), timeout=_DEADLINE)
-        made.append(channel)
-    return made
+def _await_denied(stub: v1.DecisionServiceStub, question: v1.CheckCallRequest) -> None:
+    """Asks until it is answered by the edit."""
 
+    def denied() -> bool:
+        return stub.CheckCall(question, timeout=_DEADLINE).decision == v1.Decision.DECISION_DENY
 
-def _await_denied(stubs: list[v1.DecisionServiceStub], question: v1.CheckCallRequest) -> None:
-    """Asks over every connection until it is answered by the edit."""
-    for stub in stubs:
-
-        def denied(asked: v1.DecisionServiceStub = stub) -> bool:
-            answer = asked.CheckCall(question, timeout=_DEADLINE)
-            return answer.decision == v1.Decision.DECISION_DENY
-
-        until(denied, "every worker has the edit", deadline=_DEADLINE)
+    until(denied, "the server has the edit", deadline=_DEADLINE)
 
 
 def _cuts(what: str, times: list[float]) -> Results:

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import time
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -19,8 +18,9 @@ T = TypeVar("T")
 SERVER_CORE: Final = 0
 CLIENT_CORE: Final = min(1, (os.cpu_count() or 1) - 1)
 """A core each, so that a server is not measured by how much of it the client takes."""
-_ESTABLISHED, _LISTENING = "01", "0A"
 _TICKS = os.sysconf("SC_CLK_TCK")
+_LISTENING = "0A"
+"""As /proc/net/tcp has it."""
 
 
 def machine() -> dict[str, str]:
@@ -62,11 +62,6 @@ def private(process: int) -> int:
     return sum(_kilobytes(rollup, field) for field in ("Private_Clean", "Private_Dirty")) * 1024
 
 
-def shares(process: int) -> int:
-    """Bytes of a process, where it is charged its share of what it has with others, its PSS."""
-    return _kilobytes(Path(f"/proc/{process}/smaps_rollup"), "Pss") * 1024
-
-
 def cpu_seconds(*processes: int) -> float:
     """Seconds of processor time that processes have had, without their children."""
     total = 0
@@ -76,28 +71,9 @@ def cpu_seconds(*processes: int) -> float:
     return total / _TICKS
 
 
-def children(process: int) -> list[int]:
-    """The processes that it started and that are still there."""
-    found: list[int] = []
-    with suppress(OSError):
-        for task in Path(f"/proc/{process}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
-    return found
-
-
-def listens(port: int, processes: list[int]) -> set[int]:
-    """Those of the processes that listen on a port."""
-    return {process for process, states in _sockets(port, processes).items() if _LISTENING in states}
-
-
-def connections(port: int, processes: list[int]) -> dict[int, int]:
-    """How many clients of a port each of the processes has."""
-    return {process: states.count(_ESTABLISHED) for process, states in _sockets(port, processes).items()}
-
-
 def listening(port: int) -> bool:
     """Whether anybody listens on a port."""
-    return _LISTENING in _states(port).values()
+    return _LISTENING in _states(port)
 
 
 def pin(core: int, process: int = 0) -> None:
@@ -105,28 +81,14 @@ def pin(core: int, process: int = 0) -> None:
     os.sched_setaffinity(process, {core})
 
 
-def _sockets(port: int, processes: list[int]) -> dict[int, list[str]]:
-    """The states of the sockets with this port of their own that processes have open."""
-    states = _states(port)
-    found: dict[int, list[str]] = {}
-    for process in processes:
-        names = []
-        with suppress(OSError):  # it ends meanwhile
-            for number in Path(f"/proc/{process}/fd").iterdir():
-                with suppress(OSError):
-                    names.append(str(number.readlink()))
-        found[process] = [state for name in names if (state := states.get(name))]
-    return found
-
-
-def _states(port: int) -> dict[str, str]:
-    """By a socket's name among a process's files, its state."""
-    found: dict[str, str] = {}
+def _states(port: int) -> set[str]:
+    """The states of the machine's sockets with this port of their own."""
+    found: set[str] = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         for line in table.read_text(encoding="ascii").splitlines()[1:]:
             fields = line.split()
             if fields[1].endswith(f":{port:04X}"):
-                found[f"socket:[{fields[9]}]"] = fields[3]
+                found.add(fields[3])
     return found
 
 

@@ -125,7 +125,7 @@ def _follow(url: str, count: int) -> None:
         waiting = set(range(count))
         while waiting:
             for number in list(waiting):
-                now = held[number].only
+                now = next((one.snapshot for one in held[number].held()), None)
                 if now is not None and now is not seen[number]:
                     seen[number], at[number] = now, time.time()
                     waiting.discard(number)

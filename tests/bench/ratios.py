@@ -158,31 +158,13 @@ def _of_server(results: list[Mapping[str, Any]] | None) -> Iterator[Figure]:
         return Figure(name, ratio(one, other), higher=True, target=target)
 
     yield from _of_core(rounds, ratio)
-    many = median(figure(a_round, "native", "many", "rate") for a_round in rounds)
-    yield better("native / nginx, loaded", ("native", "loaded"), ("nginx", "loaded"), 0.5)
-    yield better("native / a native front that does nothing, loaded", ("native", "loaded"), ("native-empty", "loaded"))
-    alone = ratio(("native", "alone"), ("nginx", "alone"), "p50")
-    yield Figure("native / nginx, p50 alone", alone, target=2.2)
-    nothing = ratio(("native-empty", "alone"), ("nginx", "alone"), "p50")
-    yield Figure("a native front that does nothing / nginx, p50 alone", nothing)
-    yield better("grpcio / empty, loaded", ("grpcio", "loaded"), ("grpcio-empty", "loaded"), 0.9)
-    yield better("grpcio / empty, mix", ("grpcio", "mix"), ("grpcio-empty", "mix"), 0.9)
-    yield better("native / empty grpcio, loaded", ("native", "loaded"), ("grpcio-empty", "loaded"))
-    yield better("native / empty grpcio, mix", ("native", "mix"), ("grpcio-empty", "mix"))
-    open_loop = ratio(("native", "open 10,000"), ("grpcio", "open 2,000"), "p99")
-    yield Figure("native, 10,000/s / grpcio, 2,000/s, p99 of the open loop", open_loop, target=0.6)
-    yield Figure(
-        "native, decisions/s by CheckCalls of 1,000",
-        None if many is None else many * 1000,
-        "a second",
-        higher=True,
-        target=200_000,
-    )
-    yield better("native CheckCalls of 1,000 / nginx, loaded", ("native", "many"), ("nginx", "loaded"))
+    yield better("grpcio / empty, loaded", ("grpcio", "loaded"), ("grpcio-empty", "loaded"), 0.7)
+    yield better("grpcio / empty, mix", ("grpcio", "mix"), ("grpcio-empty", "mix"), 0.7)
+    yield better("core CheckCalls of 1,000 / nginx, loaded", ("core", "many"), ("nginx", "loaded"))
     yield better("grpcio CheckCalls of 1,000 / empty, loaded", ("grpcio", "many"), ("grpcio-empty", "loaded"))
     for run in ("loaded", "mix", "many"):
-        pair = ("native, 1,000,000", run), ("native, 1,000", run)
-        yield better(f"native with 1,000,000 / with 1,000, {run}", *pair, 0.9)
+        pair = ("core, 1,000,000", run), ("core, 1,000", run)
+        yield better(f"core with 1,000,000 / with 1,000, {run}", *pair, 0.9)
 
 
 def _of_core(rounds: Sequence[Mapping[str, Any]], ratio: Callable[..., float | None]) -> Iterator[Figure]:
@@ -210,25 +192,24 @@ def _of_engines(results: Mapping[str, Any] | None) -> Iterator[Figure]:
 
 
 def _of_rest(parts: Mapping[str, Any]) -> Iterator[Figure]:
-    for setup, runs in (parts.get("swaps") or {"one process": {}, "two workers": {}}).items():
+    for setup, runs in (parts.get("swaps") or {"core": {}, "grpcio": {}}).items():
         rounds = runs.get("rounds", ())
         slower = median(_ratio(one["swapped"]["p999"], one["still"]["p999"]) for one in rounds)
         yield Figure(f"p99.9 with 20 swaps / without, 50 % load, {setup}", slower, target=2.0)
     capacity = parts.get("capacity") or {}
     label = f"{capacity['permissions']:,} permissions" if capacity else "1,000,000 permissions"
-    workers = [value for name, value in capacity.get("private", {}).items() if "of worker" in name]
-    yield Figure(f"private memory of a worker, {label}", max(workers) / 1e6 if workers else None, "MB", target=80)
-    for source in ("disk, 1", "Redis, 1", "disk, 2", "Redis, 2"):
-        seconds = capacity.get("start", {}).get(f"{source} worker(s)")
-        yield Figure(f"start to SERVING from {source} worker(s), {label}", seconds, "s", target=3.0)
-    several = capacity.get("workers", {})
-    yield Figure("two workers / one, CheckCalls", _ratio(several.get("2"), several.get("1")), higher=True, target=1.8)
+    beside = capacity.get("private", {}).get("beside the snapshot")
+    yield Figure(f"memory beside the snapshot, {label}", beside / 1e6 if beside else None, "MB", target=120)
+    for source, target in (("disk", 0.5), ("Redis", 1.2)):
+        yield Figure(
+            f"start to SERVING from {source}, {label}", capacity.get("start", {}).get(source), "s", target=target
+        )
+    several = capacity.get("threads", {})
+    yield Figure("two threads / one, CheckCalls", _ratio(several.get("2"), several.get("1")), higher=True, target=1.9)
     edits = parts.get("edits") or {}
-    yield Figure("edit of one permission to every worker, p99", edits.get("decided_p99"), "s", target=1.0)
-    stops = parts.get("stops") or {}
-    yield Figure("calls lost by SIGTERM under load", stops.get("SIGTERM", {}).get("lost"), "calls", target=0)
-    killed = stops.get("worker killed", {})
-    yield Figure("killed worker to its successor", killed.get("seconds to the successor"), "s", target=1.0)
+    yield Figure("edit of one permission to a decision, p99", edits.get("decided_p99"), "s", target=0.25)
+    lost = (parts.get("stops") or {}).get("SIGTERM", {}).get("lost")
+    yield Figure("calls lost by SIGTERM under load", lost, "calls", target=0)
     soak = parts.get("soak") or {}
     yield Figure("errors of the soak", soak.get("errors"), "calls", target=0)
 
@@ -250,12 +231,11 @@ CHECKED: Final = frozenset(
         "load 100,000 / SHA-256 of the same bytes",
         "one edit / compile, 100,000 permissions",
         "memory of a server / its snapshot, 100,000",
-        "native / nginx, loaded",
-        "native / a native front that does nothing, loaded",
-        "native / nginx, p50 alone",
+        "core / nginx, processor time of a call, loaded",
+        "core / nginx, loaded",
+        "core / nginx, p50 alone",
         "grpcio / empty, loaded",
-        "native / empty grpcio, mix",
-        "native CheckCalls of 1,000 / nginx, loaded",
+        "core CheckCalls of 1,000 / nginx, loaded",
         "grpcio CheckCalls of 1,000 / empty, loaded",
         "re2 / ours, 1,000 permissions, time of a decision",
         "regex / ours, 1,000 permissions, time of a decision",

@@ -33,7 +33,7 @@ from tools import ToolMissing
 from bench.cached import Rules
 from bench.clients import ALONE, LOADED, MANY, MANY_CALLS, h2load, many, one, paced, require
 from bench.facts import SERVER_CORE, cpu_seconds, listening
-from bench.peer import EMPTY, NATIVE_EMPTY
+from bench.peer import EMPTY
 from bench.rounds import medians
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     _Run: TypeAlias = dict[str, float]
 
 PORT: Final = 50671
-OPEN_RATES: Final = {"grpcio": (2_000,), "native": (2_000, 10_000), "core": (2_000, 10_000)}
+OPEN_RATES: Final = {"grpcio": (2_000,), "core": (2_000, 10_000)}
 SMALL, LARGE = 1_000, 1_000_000
 ROUNDS: Final = 7
 """Their runs are shorter than those of other parts, for there are many."""
@@ -108,14 +108,14 @@ def _rules(size: int) -> Rules | None:
     try:
         return Rules(size)
     except NotEnoughMemory as error:
-        print(f"native with {size:,} permissions is left out: {error}", flush=True)
+        print(f"core with {size:,} permissions is left out: {error}", flush=True)
         return None
 
 
 def _round(rules: Rules, sizes: list[Rules], seconds: int) -> Figures:
     """All servers are up, so that what is compared is measured within seconds; those that are not asked do nothing."""
-    wanted = [(kind, kind, rules) for kind in ("nginx", EMPTY, "grpcio", NATIVE_EMPTY, "native", "core")]
-    wanted += [(f"native, {sized.permissions:,}", "native", sized) for sized in sizes]
+    wanted = [(kind, kind, rules) for kind in ("nginx", EMPTY, "grpcio", "core")]
+    wanted += [(f"core, {sized.permissions:,}", "core", sized) for sized in sizes]
     with ExitStack() as stack:
         servers = [
             _Server(name, kind, of, PORT + number, stack.enter_context(_running(kind, of, PORT + number)))

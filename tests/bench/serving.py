@@ -15,7 +15,7 @@ from programs import Program
 from prometheus_client.parser import text_string_to_metric_families
 from redis_server import free_port
 
-from bench.facts import SERVER_CORE, children, listens, pin
+from bench.facts import SERVER_CORE, pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +42,6 @@ class Service(NamedTuple):
     port: int
     http: int
     started: float
-
-    def workers(self) -> list[int]:
-        """The processes that answer calls: its workers that listen, or itself."""
-        return sorted(listens(self.port, [self.process, *children(self.process)]))
-
-    def processes(self) -> list[int]:
-        """All of its processes."""
-        return [self.process, *children(self.process)]
 
     def requests(self) -> dict[str, float]:
         """How many requests ended with which status, by its own count."""

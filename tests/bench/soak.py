@@ -32,7 +32,6 @@ WARM_UP_MINUTES: Final = 2
 """The memory of those counts for nothing: caches fill."""
 _EDIT_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 5.0
-_WORKERS: Final = 2
 _FIRST: Final = 3
 """Measurements of what the server carries before the first minute."""
 
@@ -80,10 +79,8 @@ class Watch:
     def _look(self) -> None:
         begun = time.monotonic()
         while not self._stop.wait(self._look_seconds):
-            processes = self._server.processes()
-            uss = float(sum(map(private, processes)))
-            rss = float(sum(resident("VmRSS", process) for process in processes))
-            self.looks.append((time.monotonic() - begun, uss, rss))
+            process = self._server.process
+            self.looks.append((time.monotonic() - begun, float(private(process)), float(resident("VmRSS", process))))
 
 
 def measure(options: Options) -> Results:
@@ -94,7 +91,7 @@ def measure(options: Options) -> Results:
     minutes: list[dict[str, float]] = []
     with on_the_clients_core(), RedisServer() as redis:
         published = Published(redis, rules)
-        with serving("--redis", redis.url, "--workers", str(_WORKERS)) as server:
+        with serving("--redis", redis.url) as server:
             carried = [paced(server.port, rules.questions, seconds=options.seconds).rate for _ in range(_FIRST)]
             with Watch(server, published, _EDIT_SECONDS * scale, _LOOK_SECONDS * scale) as watch:
                 for number in range(options.minutes):

@@ -1,6 +1,6 @@
-"""What becomes of calls when a server is stopped under load, and when one of its workers is killed.
+"""What becomes of calls when a server is stopped under load.
 
-Eight connections with eight calls in flight each, on the client's core; the server has two workers on the other one.
+Eight connections with eight calls in flight each, on the client's core; the server has the other one.
 Every call ends in one of four ways: *answered*; *refused*, with a status of the server's own, so the client asks
 another one; *never taken*, as the server said which calls it had seen when it closed the connection, and this came
 later; or *lost*, taken and not answered.
@@ -8,7 +8,6 @@ later; or *lost*, taken and not answered.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import time
@@ -16,11 +15,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from load.http2 import Connection, ConnectionLost, questions
 from load.paced import CHECK_CALL, CONNECTIONS, IN_FLIGHT
-from waiting import until
 
 from bench.cached import Rules
 from bench.clients import on_the_clients_core
-from bench.facts import connections, listens
 from bench.serving import serving
 
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from bench.parts import Options
     from bench.serving import Service
 
-WORKERS: Final = 2
 _BEFORE: Final = 2.0
 """Seconds of load before anything happens."""
 _AFTER: Final = 5.0
@@ -40,8 +36,6 @@ _REFUSALS: Final = 3
 """After so many on a connection a client has understood."""
 _GOAWAY: Final = 7
 _LAST_STREAM: Final = 0x7FFFFFFF
-_LONG_LIFE: Final = 6.0
-"""Seconds after which a worker that dies is replaced at once."""
 
 Results: TypeAlias = "dict[str, dict[str, float]]"
 """By what happened: how calls ended."""
@@ -71,16 +65,13 @@ class EndingConnection(Connection):
 
 
 def measure(options: Options) -> Results:
-    """A stop, then a killed worker."""
+    """A stop."""
     rules = Rules(options.permissions)
     asked = questions(rules.requests()[:1000])
     results: Results = {}
-    with on_the_clients_core(), rules.state() as state, serving(*state, "--workers", str(WORKERS)) as server:
+    with on_the_clients_core(), rules.state() as state, serving(*state) as server:
         results["SIGTERM"] = _under_load(server, asked, lambda: server.program._process.send_signal(signal.SIGTERM))
         server.program.wait()
-    with on_the_clients_core(), rules.state() as state, serving(*state, "--workers", str(WORKERS)) as server:
-        time.sleep(_LONG_LIFE)
-        results["worker killed"] = _killed(server, asked)
     return results
 
 
@@ -90,37 +81,6 @@ def lines(results: Results) -> list[str]:
         f"{what}: " + ", ".join(f"{name} {value:,.6g}" for name, value in found.items())
         for what, found in results.items()
     ]
-
-
-def _killed(server: Service, asked: Sequence[Question]) -> dict[str, float]:
-    """One of the workers is killed; what it had of connections fails, the others go on."""
-    before = server.workers()
-    victim = before[0]
-    at = {"killed": 0.0, "had": 0.0}
-
-    def kill() -> None:
-        at["had"] = float(connections(server.port, [victim])[victim])
-        at["killed"] = time.perf_counter()
-        os.kill(victim, signal.SIGKILL)
-
-    found = _under_load(server, asked, kill)
-    until(lambda: len(server.workers()) == WORKERS and victim not in server.workers(), "there is another worker")
-    return found | {"connections of the killed worker": at["had"]} | _replacement(server, before)
-
-
-def _replacement(server: Service, before: list[int]) -> dict[str, float]:
-    """Seconds from the death of a worker to its successor listening, with nothing else to do."""
-    time.sleep(_LONG_LIFE)
-    victim = next(worker for worker in server.workers() if worker in before)
-    killed = time.perf_counter()
-    os.kill(victim, signal.SIGKILL)
-
-    def replaced() -> bool:
-        now = listens(server.port, server.processes())
-        return victim not in now and len(now) == WORKERS
-
-    until(replaced, "there is another worker")
-    return {"seconds to the successor": time.perf_counter() - killed}
 
 
 def _under_load(server: Service, asked: Sequence[Question], happens: Callable[[], None]) -> dict[str, float]:

@@ -28,25 +28,25 @@ SWAPS = 4
 """Of a round, a second each."""
 SHARE = 0.5
 """Of what the server answers as fast as it can."""
-SETUPS = {"one process": (), "two workers": ("--workers", "2")}
+TRANSPORTS = ("core", "grpcio")
 _LOWEST_PRIORITY = 19
 _LOADED_SECONDS = 120.0
 
 Results: TypeAlias = "dict[str, dict[str, Any]]"
-"""By setup: ``clients.Load`` as fast as it can, and of each round ``still`` and ``swapped``."""
+"""By transport: ``clients.Load`` as fast as it can, and of each round ``still`` and ``swapped``."""
 
 
 def measure(options: Options) -> Results:
-    """Each setup, on one core."""
+    """Each transport, on one core."""
     rules = Rules(options.permissions)
     results: Results = {}
     with on_the_clients_core(), RedisServer() as redis:
         assert redis._process is not None
         os.setpriority(os.PRIO_PROCESS, redis._process.pid, _LOWEST_PRIORITY)
         published = Published(redis, rules)
-        for name, setup in SETUPS.items():
-            with serving("--redis", redis.url, "--transport", "native", *setup) as server:
-                results[name] = _measure(server, rules, published, options)
+        for transport in TRANSPORTS:
+            with serving("--redis", redis.url, "--transport", transport) as server:
+                results[transport] = _measure(server, rules, published, options)
         published.close()
     return results
 
@@ -54,12 +54,12 @@ def measure(options: Options) -> Results:
 def lines(results: Results) -> list[str]:
     """The figures, a line a run."""
     out = [f"{'':14}{'':>10}{'calls/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}{'longest ms':>12}"]
-    for setup, runs in results.items():
-        middle = medians([{setup: one} for one in runs["rounds"]])[setup]
+    for transport, runs in results.items():
+        middle = medians([{transport: one} for one in runs["rounds"]])[transport]
         for what, run in {"full": runs["full"], **middle}.items():
             times = "".join(f"{run[name] * 1e3:10.2f}" for name in ("p50", "p99", "p999"))
             taken = f"   {run['taken']:.0f} of {SWAPS} swaps taken a round" if "taken" in run else ""
-            out.append(f"{setup:14}{what:>10}{run['rate']:12,.0f}{times}{run['longest'] * 1e3:12.2f}{taken}")
+            out.append(f"{transport:14}{what:>10}{run['rate']:12,.0f}{times}{run['longest'] * 1e3:12.2f}{taken}")
     return out
 
 

@@ -21,6 +21,7 @@ WITHOUT_A_VALUE: Final = {
     "serve": {
         "--help": "ends the program",
         "--listen-mode": "is about Unix sockets, and a server of the chart listens on a port",
+        "--workers": "is outdated; pdp.workers has it where values of an older chart do",
     },
     "load": {
         "--help": "ends the program",
@@ -110,6 +111,13 @@ def test_a_bound_on_staleness_is_passed_on() -> None:
     """`maxStaleness` counts for `/readyz`, which Kubernetes asks."""
     container = container_of(rendered(TRIAL, "--set", "pdp.settings.maxStaleness=600"), "pdp")
     assert argument(container, "--max-staleness") == ["600"]
+
+
+@pytest.mark.parametrize(("workers", "passed_on"), [("1", []), ("4", ["4"]), ("auto", ["auto"])])
+def test_workers_of_older_values_go_on_to_the_program(workers: str, passed_on: list[str]) -> None:
+    """Which takes them as threads; 1, the old default, says nothing."""
+    container = container_of(rendered(TRIAL, "--set", f"pdp.workers={workers}"), "pdp")
+    assert argument(container, "--workers") == passed_on
 
 
 def test_who_asks_finds_its_name_in_the_certificate() -> None:
@@ -246,11 +254,6 @@ CONTRADICTIONS = {
     ),
     "JWTs of anybody": ("pdp.auth=jwt", "needs to know whose tokens are good"),
     "mTLS without a certificate to test with": (f"{ISSUED},pdp.auth=mtls", "set tls.certManager.clientCertificate"),
-    "workers without native": ("pdp.workers=4", "set pdp.transport: native"),
-    "native with a limit that it lacks": (
-        f"pdp.transport=native,{ISSUED}",
-        "cannot do tls, pdp.settings.maxConnectionAge;",
-    ),
     "two decision logs": ("pdp.decisionLog.to=stdout,pdp.decisionLog.existingSecret=a", "exclude each other"),
     "traces that nobody switched on": ("tracing.endpoint=http://a:4317", "set tracing.enabled, too"),
     "a load test without ghz": ("loadTest.enabled=true", "set loadTest.image"),

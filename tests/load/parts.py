@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from bench.serving import Service
 
-TRANSPORTS: Final = ("native", "grpcio")
+TRANSPORTS: Final = ("core", "grpcio")
 CHANGING: Final = "while rules change"
 REALISTIC: Final = "realistic"
-OPEN_RATES: Final = {"native": 10_000, "grpcio": 2_000}
+OPEN_RATES: Final = {"core": 10_000, "grpcio": 2_000}
 """Questions a second at which the transports are compared, and sizes of rules with each other."""
-_MORE_RATES: Final = {"native": (2_000, 5_000, 15_000, 20_000, 30_000), "grpcio": (500, 1_000, 3_000, 4_000)}
+_MORE_RATES: Final = {"core": (2_000, 5_000, 15_000, 20_000, 30_000), "grpcio": (500, 1_000, 3_000, 4_000)}
 _BASELINES: Final = {NGINX: (10_000, 30_000), EMPTY: (2_000,)}
 _SHARE: Final = 0.5
 """Of what ghz came to at most: how fast it asks at a constant rate."""
@@ -116,7 +116,7 @@ def scenarios(plan: Plan) -> Runs:
     with RedisServer() as redis:
         published = Published(redis, rules, editions=None if plan.permissions <= MOST_EDITED else 1)
         for transport in plan.transports:
-            with serving("--redis", redis.url, "--transport", transport, "--workers", "1") as service:
+            with serving("--redis", redis.url, "--transport", transport) as service:
                 asked = _asked(service, transport, plan)
                 for scenario in SCENARIOS:
                     plan.say(f"{transport}: {scenario}")
@@ -217,7 +217,7 @@ def _from_disk(plan: Plan, permissions: int, transport: str) -> Iterator[Asked]:
     with tempfile.TemporaryDirectory(prefix="state-", dir=CACHE) as directory, RedisServer() as redis:
         state = prepared(permissions, CACHE).copy_state(Path(directory, "state"))
         where = ("--redis", redis.url, "--state-dir", str(state))
-        with serving(*where, "--transport", transport, "--workers", "1") as service:
+        with serving(*where, "--transport", transport) as service:
             yield _asked(service, transport, plan, permissions)
 
 

@@ -16,7 +16,7 @@ _LINES: Final = {"p50": "-", "p99": "--", "p999": ":"}
 _TIMES: Final = (
     "Time to the answer, from when the question was due\n(solid: half of the answers, dashed: 99 %, dotted: 99.9 %)"
 )
-_COLOURS: Final = {"native": "tab:blue", "grpcio": "tab:orange", "nginx": "tab:grey", "grpcio-empty": "tab:green"}
+_COLOURS: Final = {"core": "tab:blue", "grpcio": "tab:orange", "nginx": "tab:grey", "grpcio-empty": "tab:green"}
 
 
 def draw(part: str, runs: list[Run], path: Path) -> None:

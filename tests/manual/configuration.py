@@ -26,7 +26,7 @@ SEE: Final = {
     "--source": "[files](definitions.md), [Wazo Platform](wazo.md), [its database](postgresql.md)",
     "--tracing": "[tracing](tracing.md)",
     "--transport": "[the transports](scaling.md#the-transports)",
-    "--workers": "[workers](scaling.md#workers)",
+    "--workers": "[the core](scaling.md#the-core)",
 }
 """Where there is more about an option, by its name."""
 

@@ -24,12 +24,10 @@ from loader.publishing.publish import RedisPublisher
 from loader.tracing import TracedSynchronizer
 from pdp.app import Server
 from pdp.decision_log.ids import METADATA_KEY
-from pdp.errors import TransportError
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.settings import ServerSettings
 from pdp.tracing import ServerTracing
-from pdp.transports.choice import Transport, choose_transport
 from rightcall import v1
 from rightcall.programs.tracing import Tracing, TracingError
 
@@ -490,12 +488,3 @@ def test_a_collector_that_cannot_be_meant_is_refused(
         Tracing("test", endpoint=endpoint)
 
     assert "s3cr3t" not in str(refused.value)
-
-
-def test_the_native_transport_does_not_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked for by name it is refused, before anything listens; left to itself, a server takes another one."""
-    monkeypatch.setattr("pdp.transports.choice.core_is_built", lambda: False)
-    with pytest.raises(TransportError, match="--tracing"):
-        choose_transport(Transport.NATIVE, ServerSettings(), decision_log=False, tracing=True)
-
-    assert choose_transport(Transport.AUTO, ServerSettings(), decision_log=False, tracing=True) is Transport.GRPCIO

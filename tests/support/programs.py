@@ -22,12 +22,9 @@ _END_SECONDS = 20
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a program: this one's, without what would change what a command does.
-
-    A server answers by itself, whatever cores there are; what workers do is tested where they are asked for.
-    """
+    """The environment of a program: this one's, without what would change what a command does."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RIGHTCALL_") and name != "ONCE"}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "RIGHTCALL_WORKERS": "1", **variables}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **variables}
 
 
 def run_program(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -99,7 +99,7 @@ def panels(path: Path) -> list[dict[str, Any]]:
 def watched_server() -> Iterator[Watched]:
     """Starts them all."""
     key = {"RIGHTCALL_SECRET_KEY": _KEY}
-    listen = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--transport", "native", "--workers", "2")
+    listen = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
     with RedisServer() as redis, TemporaryDirectory(prefix="rightcall-watched-") as directory:
         where = ("--redis", redis.url)
         rules = Path(directory) / "company.yaml"

@@ -131,21 +131,6 @@
 {{- if and .pdp.decisionLog.to .pdp.decisionLog.existingSecret -}}
 {{- fail "pdp.decisionLog.to and pdp.decisionLog.existingSecret exclude each other; give one of them" -}}
 {{- end -}}
-{{- if and (ne (toString .pdp.workers) "1") (ne .pdp.transport "native") -}}
-{{- fail "more than one worker needs the native transport; set pdp.transport: native, or pdp.workers: 1" -}}
-{{- end -}}
-{{- if eq .pdp.transport "native" -}}
-{{- $lacks := list -}}
-{{- if $tls }}{{ $lacks = append $lacks "tls" }}{{ end -}}
-{{- if ne .pdp.auth "none" }}{{ $lacks = append $lacks "pdp.auth" }}{{ end -}}
-{{- if or .pdp.decisionLog.to .pdp.decisionLog.existingSecret }}{{ $lacks = append $lacks "pdp.decisionLog" }}{{ end -}}
-{{- range list "clientRate" "clientConcurrency" "maxConnectionIdle" "maxConnectionAge" "maxConnections" -}}
-{{- if index $.Values.pdp.settings . }}{{ $lacks = append $lacks (printf "pdp.settings.%s" .) }}{{ end -}}
-{{- end -}}
-{{- if $lacks -}}
-{{- fail (printf "the native transport cannot do %s; set that to 0, none or nothing, or pdp.transport: grpcio" (join ", " $lacks)) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -38,7 +38,9 @@
 - "--unknown-outcall={{ .unknownOutcall }}"
 - "--extension-characters={{ .extensionCharacters }}"
 - "--transport={{ .transport }}"
+{{- if ne (toString .workers) "1" }}
 - "--workers={{ .workers }}"
+{{- end }}
 {{ include "rightcall.authOptions" $ }}
 {{- range $setting, $value := .settings }}
 - "--{{ $setting | kebabcase }}={{ $value | toJson }}"

@@ -26,8 +26,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated
-from pdp.rules.snapshot.blob import checksum, regions
-from pdp.rules.snapshot.throttle import PIECE
+from pdp.rules.snapshot.blob import PIECE, checksum, regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

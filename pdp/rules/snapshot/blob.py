@@ -30,17 +30,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pdp.rules.errors import SnapshotCorrupt, SnapshotForeign, SnapshotTruncated, SnapshotUntrusted
-from pdp.rules.snapshot.throttle import PIECE, paced
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Blob: TypeAlias = "bytes | mmap.mmap"
 """A buffer whose slices are ``bytes``: the hash tables compare keys with one comparison each."""
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 """Any buffer of bytes."""
+
+PIECE = 1 << 18
+"""Bytes of a blob that are fetched or copied at once."""
 
 MAGIC = b"RIGHTCAL"
 FORMAT_VERSION = 3
@@ -149,13 +151,12 @@ def regions(blob: Blob) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def unseal(blob: Blob, secrets: Sequence[bytes] = (), *, gently: bool = False) -> dict[Section, Extent]:
+def unseal(blob: Blob, secrets: Sequence[bytes] = ()) -> dict[Section, Extent]:
     """Checks a blob and returns the extents of its sections.
 
     Args:
         blob: the return value of ``seal``.
         secrets: keys of which one must have signed the blob; none: a signature is not required.
-        gently: whether to leave most of the processor to threads that serve calls.
 
     Raises:
         SnapshotError: the blob is no whole, undamaged, trusted snapshot of this format.
@@ -163,7 +164,7 @@ def unseal(blob: Blob, secrets: Sequence[bytes] = (), *, gently: bool = False) -
     view = memoryview(blob).toreadonly()
     head = _head(view)
     rest = view[_HEADER.size :]
-    digest = _content_digest(view, paced(_pieces(rest)) if gently else [rest])
+    digest = _content_digest(view, [rest])
     if _checksum(digest, head.signature) != head.checksum or head.size != len(view):
         raise SnapshotCorrupt("the checksum differs from the content")
     if secrets:
@@ -243,10 +244,6 @@ def _content_digest(header: bytes | memoryview, covered: Iterable[Buffer]) -> by
     for part in covered:
         digest.update(part)
     return digest.digest()
-
-
-def _pieces(content: memoryview) -> Iterator[memoryview]:
-    return (content[at : at + PIECE] for at in range(0, len(content), PIECE))
 
 
 def _checksum(digest: bytes, signature: bytes) -> bytes:

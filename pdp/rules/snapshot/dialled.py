@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.precedence import rank
 from pdp.rules.snapshot.automaton import NO_VERDICT
-from pdp.rules.snapshot.protobuf import NOT_PLAIN
 
 if TYPE_CHECKING:
     from pdp.rules.dialling import Dialling, Words
@@ -36,7 +35,6 @@ class DialledMatching:
         self._ranks: dict[int, int] = {}
         self.knows_caller = matcher.knows_caller
         self.verdict = matcher.verdict
-        self.message = matcher.message
 
     def match(self, caller: str, extension: str, outcall: str) -> int:
         """The number of the verdict, or NO_VERDICT.
@@ -51,10 +49,6 @@ class DialledMatching:
             if _STRICTNESS[other & 3] > _STRICTNESS[number & 3]:
                 number = other
         return number
-
-    def match_request(self, data: bytes, plain_from: int) -> int:  # noqa: ARG002 - as of Matching
-        """NOT_PLAIN for every request: the extension must be read by the dialling plan first."""
-        return NOT_PLAIN
 
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
         """The verdict on a call.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from pdp.rules.snapshot.automaton import NO_VERDICT
 from pdp.rules.snapshot.keytable import MISSING, find_text, find_user
-from pdp.rules.snapshot.protobuf import NOT_PLAIN, permission_message
 from pdp.rules.snapshot.verdict import UNRESTRICTED, read_verdict
 
 if TYPE_CHECKING:
@@ -30,29 +29,11 @@ class Matching(Protocol):
     def match(self, caller: str, extension: str, outcall: str) -> int:
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
 
-    def match_request(self, data: bytes, plain_from: int) -> int:
-        """``match`` for a request in protobuf's form, whose fields 1, 2 and 3 are caller, extension and outcall.
-
-        The fast path for plain requests, which need no objects for their fields. CALLER_KNOWN and OUTCALL_KNOWN are
-        added to the verdict's number where there is a caller or an outcall. NOT_PLAIN for bytes that are no request,
-        for a request with other fields, with an extension that may be invalid, or with a caller or outcall that is not
-        known here; for one without caller that gets no verdict, since the services then decide whether the call is
-        this tenant's; and for one whose extension may be an emergency number.
-
-        Args:
-            data: the request.
-            plain_from: extensions of at least so many ASCII digits, and nothing else, are no emergency numbers; 0: no
-                extension is one.
-        """
-
     def verdict(self, number: int) -> Verdict:
         """The verdict with a number that ``match`` returned."""
 
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
         """The verdict on a call."""
-
-    def message(self, number: int, before: bytes, behind: bytes, around: bytes) -> bytes:
-        """The message of a verdict's permission, as of ``permission_message``; ``number`` is not NO_VERDICT."""
 
 
 class Matcher:
@@ -88,10 +69,6 @@ class Matcher:
         at = find_text(self._outcalls, outcall) if outcall else MISSING
         return self._automaton.run(self._outcalls.words[at], word) if at != MISSING else NO_VERDICT
 
-    def match_request(self, data: bytes, plain_from: int) -> int:  # noqa: ARG002 - here nothing is gained by reading it
-        """NOT_PLAIN for every request: protobuf's own reader is faster than this language."""
-        return NOT_PLAIN
-
     def verdict(self, number: int) -> Verdict:
         """The verdict with a number that ``match`` returned."""
         if number == NO_VERDICT:
@@ -101,11 +78,6 @@ class Matcher:
     def decide(self, caller: str, extension: str, outcall: str) -> Verdict:
         """The verdict on a call."""
         return self.verdict(self.match(caller, extension, outcall))
-
-    def message(self, number: int, before: bytes, behind: bytes, around: bytes) -> bytes:
-        """The message of a verdict's permission, as of ``permission_message``; ``number`` is not NO_VERDICT."""
-        verdict = read_verdict(self._users.blob, self._permissions, self._strings, number)
-        return permission_message(verdict.permission_id or 0, verdict.permission_name, before, behind, around)
 
 
 make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Matcher

@@ -20,8 +20,7 @@ from pdp.rules.snapshot.automaton import LEAF, LITERAL, NO_VERDICT, VERDICT
 from pdp.rules.snapshot.blob import FORMAT_VERSION
 from pdp.rules.errors import SnapshotCorrupt
 from pdp.rules.snapshot.keytable import HASHED_BY_CHECKSUM, find_text, find_user
-from pdp.rules.snapshot.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW, UUID_LENGTH
-from pdp.rules.snapshot.protobuf import CALLER_KNOWN, NOT_PLAIN, OUTCALL_KNOWN, permission_message
+from pdp.rules.snapshot.layout import LONG_NAME, PERMISSION_NAMED, PERMISSION_ROW
 from pdp.rules.snapshot.verdict import OUTCOMES, UNRESTRICTED, Verdict, long_name
 
 cdef extern from "Python.h":
@@ -29,7 +28,6 @@ cdef extern from "Python.h":
     const uint8_t* PyUnicode_1BYTE_DATA(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     object PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
-    object PyUnicode_DecodeASCII(const char*, Py_ssize_t, const char*)
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
 
 cdef extern from *:
@@ -53,21 +51,10 @@ cdef enum:
     SYMBOLS = 256
     NUMBER = 4  # bytes of a verdict, and of a value
     REMEMBERED_OUTCALLS = 4096
-    MESSAGE = 1024  # bytes of a message that is written here; a longer one is Python's
-    BESIDES = 64  # that it may have besides what is handed in and the name: an id's digits, tags and lengths
-    FIELD_ID = 0x0A
-    FIELD_NAME = 0x12
-    FIELD_CALLER = 0x0A
-    FIELD_EXTENSION = 0x12
-    FIELD_OUTCALL = 0x1A
-    UUID = 36  # UUID_LENGTH
-    LONGEST_FIELD = 127  # bytes, of those whose length is one byte
-    UNREAD = -1  # NOT_PLAIN
     UNKNOWN = -2  # in place of a root
-    KNOWN_SHIFT = 32  # CALLER_KNOWN; OUTCALL_KNOWN is twice that
 
-if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT, NOT_PLAIN, UUID_LENGTH, CALLER_KNOWN, OUTCALL_KNOWN) != (
-    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0, UNREAD, UUID, 4294967296, 8589934592
+if (FORMAT_VERSION, VERDICT, LITERAL, LEAF, END, NO_VERDICT) != (
+    BUILT_FOR, FIRST_VERDICT, FIRST_LITERAL, FIRST_LEAF, AFTER_WORD, 0
 ):
     raise ImportError("matcher_native was built for another format of snapshots; install this release again")
 
@@ -123,10 +110,6 @@ cdef class NativeMatcher:
         """The number of the verdict of the first stage that has one, or NO_VERDICT."""
         return self._match(caller, extension, outcall)
 
-    def match_request(self, bytes data not None, size_t plain_from):
-        """The number of the verdict on a request in protobuf's form; see ``matcher.Matching``."""
-        return self._match_request(<const uint8_t*> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), plain_from)
-
     def verdict(self, uint32_t number):
         """The verdict that ``match`` returned the number of."""
         return self._read(number) if number else _unrestricted
@@ -135,48 +118,6 @@ cdef class NativeMatcher:
         """The verdict itself."""
         cdef int64_t number = self._match(caller, extension, outcall)
         return self._read(number) if number else _unrestricted
-
-    def message(self, uint32_t number, bytes before not None, bytes behind not None, bytes around not None):
-        """The permission of a verdict in protobuf's form; see ``protobuf.permission_message``."""
-        cdef uint8_t[MESSAGE] made
-        cdef uint8_t* end = made + MESSAGE
-        cdef uint8_t* at = end
-        cdef uint8_t* inner
-        cdef uint8_t* digits
-        cdef const uint8_t* name
-        cdef size_t row = self._permissions + (number >> 4) * self._row_size, length, tags = PyBytes_GET_SIZE(around)
-        cdef size_t start, given = PyBytes_GET_SIZE(before) + PyBytes_GET_SIZE(behind) + 3 * tags
-        cdef uint64_t permission
-        self._check(row, self._row_size)
-        name, length = self._blob + row + self._name + 1, self._blob[row + self._name]
-        if length >= self._long_name:
-            start = self._strings + _word_at(self._blob + row + self._text)
-            length = _word_at(self._blob + row + self._text + NUMBER)
-            self._check(start, length)
-            name = self._blob + start
-        if BESIDES + length + given > MESSAGE:
-            verdict = self._read(number)
-            return permission_message(verdict[2], verdict[3], before, behind, around)
-        # From its end to its beginning, so that each length is known when it is to be written.
-        at = _put_text(at, PyBytes_AS_STRING(behind), PyBytes_GET_SIZE(behind))
-        inner = at
-        if length:
-            at = _put_field(_put_text(at, <const char*> name, length), inner, FIELD_NAME)
-        digits = at
-        permission = _long_at(self._blob + row)
-        while True:
-            at -= 1
-            at[0] = 48 + permission % 10
-            permission //= 10
-            if not permission:
-                break
-        at = _put_field(at, digits, FIELD_ID)
-        at = _put_length(at, inner - at)
-        at = _put_text(at, PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
-        while tags:
-            tags -= 1
-            at = _put_field(at, end, PyBytes_AS_STRING(around)[tags])
-        return PyBytes_FromStringAndSize(<const char*> at, end - at)
 
     cdef int64_t _match(self, str caller, str extension, str outcall) except -1:
         cdef int64_t verdict
@@ -195,59 +136,6 @@ cdef class NativeMatcher:
             root = self._outcall_root(outcall)
             verdict = self._run(root, word, length) if root != UNKNOWN else 0
         return verdict
-
-    cdef int64_t _match_request(self, const uint8_t* at, size_t left, size_t plain_from) except? -2:
-        cdef const uint8_t* caller = at
-        cdef const uint8_t* extension = at
-        cdef const uint8_t* outcall = at
-        cdef size_t caller_length = 0, extension_length = 0, outcall_length = 0, length
-        cdef int64_t user = 0, root, verdict, outcall_root = UNKNOWN, known = 0
-        cdef uint8_t[SHORT] word
-        cdef uint8_t tag
-        if not self._hashed_by_part:
-            return UNREAD
-        while left:
-            if left < 2 or at[1] > LONGEST_FIELD or at[1] > left - 2:
-                return UNREAD
-            tag, length = at[0], at[1]
-            at += 2
-            if tag == FIELD_CALLER:
-                caller, caller_length = at, length
-            elif tag == FIELD_EXTENSION:
-                extension, extension_length = at, length
-            elif tag == FIELD_OUTCALL:
-                outcall, outcall_length = at, length
-            else:
-                return UNREAD
-            # One of them may come again; then it is the last that counts, but all must be text.
-            if not _is_ascii(at, length):
-                return UNREAD
-            at += length
-            left -= 2 + length
-        if caller_length:
-            if caller_length != self._width or caller_length != UUID:
-                return UNREAD
-            user = self._find_key(caller)
-            if not user:
-                return UNREAD
-            known = 1
-        root = self._user_root(user)  # as in _match, before the word
-        if not extension_length or not _is_printable(extension, extension_length):
-            return UNREAD
-        if plain_from and (extension_length < plain_from or not _is_digits(extension, extension_length)):
-            return UNREAD
-        if outcall_length:
-            name = PyUnicode_DecodeASCII(<const char*> outcall, outcall_length, NULL)
-            outcall_root = self._outcall_root(name)
-            if outcall_root == UNKNOWN:
-                return UNREAD
-            known |= 2
-        length = self._translate(extension, extension_length, word)
-        verdict = self._run(root, word, length)
-        if not verdict and outcall_length:
-            verdict = self._run(outcall_root, word, length)
-        # Whether a call without a verdict is this tenant's at all, only its caller tells.
-        return verdict | known << KNOWN_SHIFT if verdict or user else UNREAD
 
     cdef object _read(self, int64_t number):
         """The verdict with this number."""
@@ -369,56 +257,6 @@ cdef object _verdict(object decision, object stage, object permission, object na
 cdef inline void _put(object verdict, Py_ssize_t place, object value) noexcept:
     Py_INCREF(value)
     PyTuple_SET_ITEM(verdict, place, value)
-
-
-cdef inline bint _is_ascii(const uint8_t* text, size_t length) noexcept:
-    cdef size_t index
-    cdef uint8_t seen = 0
-    for index in range(length):
-        seen |= text[index]
-    return seen < 128
-
-
-cdef inline bint _is_printable(const uint8_t* text, size_t length) noexcept:
-    """Whether ``str.isprintable`` says so of ASCII characters."""
-    cdef size_t index
-    for index in range(length):
-        if text[index] < 32 or text[index] > 126:
-            return False
-    return True
-
-
-cdef inline bint _is_digits(const uint8_t* text, size_t length) noexcept:
-    cdef size_t index
-    for index in range(length):
-        if text[index] < 48 or text[index] > 57:
-            return False
-    return True
-
-
-cdef inline uint8_t* _put_text(uint8_t* at, const char* text, size_t length) noexcept:
-    """Puts so many bytes before ``at``; returns where they start."""
-    memcpy(at - length, text, length)
-    return at - length
-
-
-cdef inline uint8_t* _put_length(uint8_t* at, size_t length) noexcept:
-    """Puts a length of at most fourteen bits before ``at``; returns where it starts."""
-    if length > 127:
-        at -= 2
-        at[0] = length & 127 | 128
-        at[1] = length >> 7
-        return at
-    at -= 1
-    at[0] = length
-    return at
-
-
-cdef inline uint8_t* _put_field(uint8_t* at, const uint8_t* end, uint8_t tag) noexcept:
-    """Puts the length of what stands between ``at`` and ``end`` before it, and a tag; returns where that is."""
-    at = _put_length(at, end - at) - 1
-    at[0] = tag
-    return at
 
 
 cdef inline uint32_t _word_at(const uint8_t* at) noexcept:

@@ -120,14 +120,10 @@ class Snapshot:
         ``match`` and ``decide`` raise ``Undiallable`` where the tenant has a dialling plan and the extension cannot be
         dialled.
         """
-        self.match_request = matcher.match_request
-        """From a plain request in protobuf's form to the verdict's number; NOT_PLAIN for any other request."""
         self.verdict = matcher.verdict
         """The verdict with a number that ``match`` returned."""
         self.decide = matcher.decide
         """From caller, extension and outcall to the verdict."""
-        self.message = matcher.message
-        """The permission of a verdict, by its number, in protobuf's form."""
 
     def emergency_among(self, numbers: Iterable[str]) -> Emergency:
         """Emergency numbers as the tenant dials them."""
@@ -298,21 +294,18 @@ class Snapshot:
         return self._blob[start : start + length].decode()
 
 
-def decode(
-    blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequence[bytes] = (), gently: bool = False
-) -> Snapshot:
+def decode(blob: bytes | bytearray | memoryview | mmap.mmap, *, secrets: Sequence[bytes] = ()) -> Snapshot:
     """Opens a snapshot.
 
     Args:
         blob: the result of a compiler; bytes and maps are used in place, other buffers are copied.
         secrets: the deployment's keys, of which one must have signed the blob; none: no signature is required.
-        gently: whether to leave most of the processor to threads that serve calls.
 
     Raises:
         SnapshotError: the blob is no whole, undamaged, trusted snapshot of this release's format.
     """
     whole = blob if isinstance(blob, bytes | mmap.mmap) else bytes(blob)
-    return _opened(whole, unseal(whole, secrets, gently=gently))
+    return _opened(whole, unseal(whole, secrets))
 
 
 def decode_verified(blob: Blob) -> Snapshot:

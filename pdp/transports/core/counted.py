@@ -39,15 +39,15 @@ class Counted:
             self._denied.refused(known if tenant else Refusal("", "", "", verdict), count)
         tally = Tally()
         tally.decisions = decisions
-        tally.plain, tally.deciding = Durations.load([*plain]), Durations.load([*deciding])
+        tally.plain, tally.deciding = Durations.of(*plain), Durations.of(*deciding)
         if answered := sum(batches[0]):
             tally.requested(CHECK_CALLS, "OK", answered)
-            tally.answering[CHECK_CALLS] = Durations.load([*batches])
+            tally.answering[CHECK_CALLS] = Durations.of(*batches)
         for method, count in zip((CHECK_CALL, CHECK_CALLS), too_large, strict=True):
             if count:
                 tally.requested(method, TooLarge.code.name, count)
         if sum(streamed[0]):
-            tally.answering[STREAM] = Durations.load([*streamed])
+            tally.answering[STREAM] = Durations.of(*streamed)
         for code, count in zip(_ENDED, ended, strict=True):
             if count:
                 tally.requested(STREAM, code, count)

@@ -21,17 +21,16 @@ from rightcall.cli.options.common import (
     secret_option,
 )
 from rightcall.cli.options.decision_log import decision_log_options
-from rightcall.cli.options.processes import process_options
 from rightcall.cli.options.security import security_options
 from rightcall.cli.options.tracing import tracing_options
+from rightcall.cli.options.transport import transport_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.rules.publication.keys import Scope
     from rightcall.cli.options.tracing import Traced
-    from rightcall.programs.processes import Processes
-    from rightcall.programs.serving import OpenLog
+    from rightcall.programs.serving import OpenLog, Serving
 
     Decorated = Callable[..., Any]
 
@@ -221,8 +220,8 @@ def _settings_options(function: Decorated) -> Decorated:
 @isolate_faults_option
 @secret_option
 @password_override_option
-@process_options
 @log_options
+@transport_options
 @tracing_options("rightcall-server")
 @click.pass_context
 def serve(  # noqa: PLR0913 - each is an option
@@ -240,7 +239,7 @@ def serve(  # noqa: PLR0913 - each is an option
     isolate_faults: bool,
     decision_log: OpenLog,
     password_override: str,
-    processes: Processes,
+    serving: Serving,
     traced: Traced,
 ) -> None:
     """Answers over gRPC whether calls may be made.
@@ -248,7 +247,7 @@ def serve(  # noqa: PLR0913 - each is an option
     Rules come from --definitions, or from --redis, where a loader publishes them; one of the two is needed. SIGTERM and
     Ctrl-C end it in order: calls in flight get their answers.
     """
-    processes = processes._replace(tracing=traced.server)
+    serving = serving._replace(tracing=traced.server)
     chosen = one_of(ctx, "definitions", "redis")
     if chosen == "definitions" and definitions:
         from rightcall.programs.server_embedded import (  # noqa: PLC0415 - a loader, which Redis needs not
@@ -258,7 +257,7 @@ def serve(  # noqa: PLR0913 - each is an option
         serve_definitions(
             settings,
             definitions,
-            processes,
+            serving,
             password_override=password_override,
             secret=secrets[0] if secrets else None,
             recheck=recheck,
@@ -277,7 +276,7 @@ def serve(  # noqa: PLR0913 - each is an option
         serve_redis(
             settings,
             redis,
-            processes,
+            serving,
             trust=Trust(scope, secrets, require_manifest=require_manifest, most_age=max_manifest_age),
             recheck=recheck,
             state_dir=state_dir,

@@ -30,7 +30,7 @@ def log_options(function: Decorated) -> Decorated:
 
     @wraps(function)
     def configured(*, log_format: str, log_level: str, **params: object) -> object:
-        from rightcall.programs import logs  # noqa: PLC0415 - workers are started before the import
+        from rightcall.programs import logs  # noqa: PLC0415 - a command that is refused needs none
 
         logs.configure(log_format, log_level)
         return function(**params)

@@ -1,12 +1,8 @@
-"""What servers tell while they serve, with workers too: times of methods, refusals by permission, late changes."""
+"""What servers tell while they serve: times of methods, refusals by permission, late changes."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
@@ -28,6 +24,7 @@ from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from followers import Replica
     from prometheus_client import Metric
@@ -47,7 +44,7 @@ tenants:
 
 
 class Served(NamedTuple):
-    """A server with two workers, as an operator starts it, the file with its rules, and its metrics' URL."""
+    """A server, as an operator starts it, the file with its rules, and its metrics' URL."""
 
     server: Program
     rules: Path
@@ -65,7 +62,7 @@ class Served(NamedTuple):
         return next((sample.value for sample in samples if sample.labels == labels), 0.0)
 
     def ask(self, extension: str) -> None:
-        """A question over a connection of its own, so that each worker gets its turn."""
+        """A request over a connection of its own, so that each thread gets its turn."""
         with self.channel() as channel:
             call = v1.CheckCallRequest(caller=ALICE, extension=extension)
             v1.DecisionServiceStub(channel).CheckCall(call, timeout=DEADLINE)
@@ -83,15 +80,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     key = {"RIGHTCALL_SECRET_KEY": KEY.decode()}
     with RedisServer() as redis:
         load = ("load", "--source", f"file:{rules}", "--redis", redis.url, "--http", "none")
-        listen = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--transport", "native", "--workers", "2")
+        listen = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--io-threads", "2")
         with Program("serve", "--redis", redis.url, *listen, **key) as server, Program(*load, **key):
             started = server.wait_for("server_started")
             server.wait_for("rules_loaded")
             yield Served(server, rules, started["grpc"], started["http"])
 
 
-def test_requests_and_their_times_are_those_of_all_workers(served: Served) -> None:
-    """Each request has one time, whether a worker or the supervisor answered it; one that fails, too."""
+def test_requests_and_their_times_are_those_of_all_threads(served: Served) -> None:
+    """Each request has one time, whether the core or Python answered it; one that fails, too."""
     for extension in ("0900", "0900", "1", "0044"):
         served.ask(extension)
     with served.channel() as channel:
@@ -114,7 +111,7 @@ def test_requests_and_their_times_are_those_of_all_workers(served: Served) -> No
     until(lambda: served.value("rightcall_check_duration_seconds_count") == 12, "all decisions have their time")
 
 
-def test_refusals_are_those_of_all_workers_by_permission(served: Served) -> None:
+def test_refusals_are_those_of_all_threads_by_permission(served: Served) -> None:
     """Whichever way they were asked for; what is allowed is none."""
     names = {"7": ("deny", "premium"), "8": ("challenge", "abroad")}
 
@@ -129,23 +126,7 @@ def test_refusals_are_those_of_all_workers_by_permission(served: Served) -> None
     until(lambda: (refused("7"), refused("8")) == (before[0] + 6, before[1] + 6), "refusals are counted")
 
 
-def test_a_change_counts_once_for_each_process_that_answers(served: Served) -> None:
-    """For two workers and the supervisor; a worker that takes another one's place had nothing to wait for."""
-    until(lambda: served.value(f"{LAG}_count") % 3 == 0, "the first rules are everywhere")
-    before = served.value(f"{LAG}_count")
-    served.rules.write_text(RULES.replace("0044", "0033"))
-    until(lambda: served.value(f"{LAG}_count") == before + 3, "the change is everywhere")
-    worker = workers_of(served)[0]
-    os.kill(worker, signal.SIGKILL)
-    until(lambda: worker not in workers_of(served) and len(workers_of(served)) == 2, "another one runs")
-    until(lambda: served.value("rightcall_worker_restarts_total") == 1, "that is counted")
-    until(lambda: served.value("rightcall_workers") == 2, "and so is it")
-    served.server.wait_for("worker_started")
-    served.rules.write_text(RULES.replace("0044", "0032"))
-    until(lambda: served.value(f"{LAG}_count") == before + 6, "the next change is everywhere")
-
-
-def test_every_series_of_a_server_with_workers_is_described(served: Served) -> None:
+def test_every_series_of_a_server_is_described(served: Served) -> None:
     """Labels and their values."""
     served.ask("0900")
     registry = CollectorRegistry()
@@ -156,20 +137,6 @@ def test_every_series_of_a_server_with_workers_is_described(served: Served) -> N
     assert {name.removesuffix("_total") for name in METRICS} <= found
     assert not [name for name in found if name.endswith("_created")]
     assert {"process_cpu_seconds", "process_resident_memory_bytes", "process_start_time_seconds"} <= found
-
-
-def workers_of(served: Served) -> list[int]:
-    """The ids of the worker processes."""
-    supervisor = served.server._process.pid
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = re.findall(r"\) (\w) (\d+)", path.read_text())[0]
-        except (OSError, IndexError):  # it has ended since
-            continue
-        if int(parent) == supervisor and state != "Z":
-            found.append(int(path.parent.name))
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -192,7 +192,6 @@ class Slow(CurrentSnapshots):
     def __init__(self) -> None:
         super().__init__("tests")
         self.replace(current_of(denying("0900")).held()[0].snapshot)
-        self.only = None  # nobody decides without asking for the rules
         self.asked = threading.Semaphore(0)
         self.go = threading.Event()
         self.decided = 0

@@ -48,7 +48,7 @@ def told_of(case: Mapping[str, Any]) -> Told:
     return Told("", *(expected[name] for name in Told._fields[1:]))
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE, Transport.CORE])
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.CORE])
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_every_way_answers_as_the_oracle(path: Path, transport: Transport, tmp_path: Path) -> None:
     """Definitions go through the loader, requests through a real server."""

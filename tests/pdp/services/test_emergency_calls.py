@@ -9,6 +9,7 @@ import grpc
 import pytest
 import strategies
 from authzen_client import ask as ask_authzen
+from cores import built
 from given import ACME, ALICE, BOB, BOLT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -79,7 +80,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE])
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
 def test_an_emergency_number_is_allowed_as_a_whole_and_however_it_is_dialled(transport: Transport) -> None:
     """Whoever calls, and whatever else the request holds."""
     with running_server(ACME_RULES, BOLT_RULES, transport=transport, emergency="999") as running:
@@ -90,9 +91,9 @@ def test_an_emergency_number_is_allowed_as_a_whole_and_however_it_is_dialled(tra
             assert (way, str(asked), answer) == (way, str(asked), wanted)
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE])
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
 def test_an_only_tenant_that_does_not_say_how_it_dials_has_emergency_numbers_too(transport: Transport) -> None:
-    """Long numbers still take the short way, and are decided as ever."""
+    """Long numbers still take the fast path, and are decided as ever."""
     rules = Tenant(ACME, users=(User(ALICE),), call_permissions=EVERYTHING, emergency=("112",))
     with running_server(rules, transport=transport, emergency="911") as running:
         found = every_way(running, [call("112"), call("1 1 2"), call("911"), call("1120"), call("0033123456789")])
@@ -147,7 +148,6 @@ class Stuck(CurrentSnapshots):
     def __init__(self) -> None:
         super().__init__("tests")
         self.replace(current_of(Tenant(ACME, users=(User(ALICE),))).held()[0].snapshot)
-        self.only = None  # each call asks for its rules
         self.go = threading.Event()
 
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:

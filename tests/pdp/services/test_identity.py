@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from cores import built
 from definitions import tenant_from
 from given import ACME, ALICE, BOB, BOLT
 from server import DEADLINE, running_server
@@ -33,7 +34,7 @@ ACME_RULES = Tenant(
     ),
 )
 BOLT_RULES = Tenant(BOLT, "bolt", users=(User("b" * 8 + STRANGER[8:], aliases=("front desk",)),))
-TRANSPORTS = [Transport.GRPCIO, Transport.NATIVE]
+TRANSPORTS = [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)]
 
 INVALID = Told("INVALID_ARGUMENT")
 DENIED = Told("", "DENY", "USER", "PERMISSION", caller_known=True)

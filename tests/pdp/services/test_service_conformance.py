@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUITES = conformance_suites()
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.NATIVE, pytest.param(Transport.CORE, marks=built)])
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
 @pytest.mark.parametrize("suite", SUITES, ids=[suite.name for suite in SUITES])
 def test_a_live_server_answers_as_wazo_did(suite: ConformanceSuite, transport: Transport) -> None:
     """Every case gets its decision and stage, alone and among many, whatever speaks gRPC."""

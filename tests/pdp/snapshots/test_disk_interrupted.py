@@ -13,7 +13,6 @@ from pdp.rules.model import Revision
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.disk import SnapshotStore
-from pdp.snapshots.memory import Memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +43,7 @@ def test_an_interrupted_save_leaves_the_rules_of_before(
     monkeypatch.setattr(os, "fsync", full)
     saved(store, 2, "0800")
 
-    ((_, snapshot, error),) = store.load(Memory())
+    ((_, snapshot, error),) = store.load()
     assert error is None
     assert snapshot is not None
     assert snapshot.decide(ALICE, "0900", "").decision.name == "DENY"

@@ -22,12 +22,10 @@ from pdp.rules.publication.delta import WORTHWHILE, make_delta
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.blob import seal, unseal
 from pdp.rules.snapshot.snapshot import decode
-from pdp.rules.snapshot.throttle import paced
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.disk import SnapshotStore
 from pdp.snapshots.fetch import Fetcher
-from pdp.snapshots.memory import Memory
-from pdp.workers.shared_snapshots import SharedMemory
+from pdp.snapshots.memory import filled
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
@@ -206,14 +204,12 @@ def test_a_revision_that_is_pruned_while_it_is_fetched_is_refused(redis: RedisSe
         fetcher_to(redis, client).whole(Pointer.to(ACME, Revision(1, "a"), 1))
 
 
-@pytest.mark.parametrize("memory", [Memory(), SharedMemory()])
 @pytest.mark.parametrize("size", [0, 10, (1 << 20) - 1, 1 << 20, 3_000_000])
-def test_pieces_are_put_together(size: int, memory: Memory) -> None:
+def test_pieces_are_put_together(size: int) -> None:
     """Small ones on the heap, large ones in memory of their own; the same to whoever reads them."""
     content = bytes(range(256)) * (size // 256 + 1)
     pieces = [content[at : min(at + 100_000, size)] for at in range(0, size, 100_000)]
-    assert memory.filled(size, pieces)[:] == content[:size]
-    assert memory.filled(size, paced(pieces))[:] == content[:size]
+    assert filled(size, pieces)[:] == content[:size]
 
 
 def test_a_user_of_redis_who_may_read_no_deltas_gets_the_rules(redis: RedisServer) -> None:

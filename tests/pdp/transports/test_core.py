@@ -32,9 +32,9 @@ from pdp.errors import TransportError
 from pdp.metrics.counters import BUCKETS
 from pdp.rules.model import Decision
 from pdp.security.settings import Auth, SecuritySettings
-from pdp.settings import ServerSettings, Transport
+from pdp.settings import Transport
 from pdp.transports import choice
-from pdp.transports.choice import choose_transport, fitting_workers
+from pdp.transports.choice import choose_transport
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -366,24 +366,12 @@ def test_decisions_that_are_not_to_be_logged_are_left_out(tmp_path: Path) -> Non
     assert 10 <= len(entries(tmp_path)) < 1000
 
 
-def test_workers_are_threads_of_the_core() -> None:
-    """Asking for processes says so."""
-    with pytest.raises(TransportError, match="--io-threads"):
-        choose_transport(Transport.CORE, ServerSettings(), decision_log=False, workers=2)
+def test_auto_is_the_core_wherever_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And grpcio wherever it is not."""
+    built_here = choose_transport(Transport.AUTO)
+    monkeypatch.setattr("pdp.transports.choice.core_is_built", lambda: False)
 
-
-def test_auto_is_the_core_wherever_it_is_built() -> None:
-    """On any address, with any other option; but for processes that were asked for."""
-    exposed = ServerSettings(listen=":1", security=SecuritySettings(auth=Auth.TOKENS, client_rate=1.0))
-    for settings in (
-        ServerSettings(),
-        exposed,
-        ServerSettings(listen="unix:/run/pdp"),
-        ServerSettings(max_connections=1),
-    ):
-        assert choose_transport(Transport.AUTO, settings, decision_log=True, tracing=True) is Transport.CORE
-        assert fitting_workers(Transport.AUTO, settings, decision_log=False) == 1
-    assert choose_transport(Transport.AUTO, ServerSettings(), decision_log=False, workers=2) is Transport.NATIVE
+    assert (built_here, choose_transport(Transport.AUTO)) == (Transport.CORE, Transport.GRPCIO)
 
 
 def test_a_core_that_cannot_be_loaded_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,7 +402,7 @@ def test_a_core_that_is_not_built_is_a_clear_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("pdp.transports.choice.core_is_built", lambda: False)
 
     with pytest.raises(TransportError, match="Rust compiler"):
-        choose_transport(Transport.CORE, ServerSettings(), decision_log=False)
+        choose_transport(Transport.CORE)
 
 
 def asked(*calls: v1.CheckCallRequest) -> Iterator[v1.StreamCheckCallsRequest]:

@@ -42,7 +42,7 @@ from server import DEADLINE
 from waiting import until
 
 from pdp.transports.choice import Transport
-from rightcall import Client, Decision, NoAnswer, v1
+from rightcall import Client, Decision, v1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ IDLE = 10_000
 LARGE = 32 * MEGABYTE
 GIGABYTES = 2**32 - 1
 """As much as a message can declare."""
-GRPCIO, NATIVE, CORE = Transport.GRPCIO, Transport.NATIVE, Transport.CORE
+GRPCIO, CORE = Transport.GRPCIO, Transport.CORE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,9 +78,7 @@ def files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.fixture(
-    scope="module", params=[GRPCIO, NATIVE, pytest.param(CORE, marks=built)], ids=lambda transport: transport.value
-)
+@pytest.fixture(scope="module", params=[GRPCIO, pytest.param(CORE, marks=built)], ids=lambda transport: transport.value)
 def target(request: pytest.FixtureRequest, files: int) -> Iterator[Target]:
     """A server as it is by default, with each transport."""
     assert files
@@ -244,7 +242,7 @@ def test_readers_that_stall_harm_nobody(target: Target) -> None:
 
 
 def test_messages_that_never_come_hold_up_nobody_else(target: Target) -> None:
-    """Health checks have threads of their own, and native has none that waits; the other calls of grpcio are below."""
+    """Health checks have threads of their own, and the core none that waits; the other calls of grpcio are below."""
     paths = (HEALTH, WATCH) if target.transport is GRPCIO else (HEALTH, WATCH, STATUS, CHECK, f"{CHECK}s")
     with target.stands() as crowd:
         for path in paths:
@@ -313,32 +311,17 @@ def test_headers_far_beyond_the_limit_are_refused(target: Target) -> None:
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip], ids=["plain", "gzip"])
 def test_huge_messages_are_refused(target: Target, compression: grpc.Compression) -> None:
-    """32 MB, or 32 kB that unpack to as much: by grpcio early, by native after it has taken them in."""
+    """32 MB, or 32 kB that unpack to as much, early."""
     target.forget_peak()
     before = target.memory()
     with target.stands():
         statuses = {refused(target.address, bytes(LARGE), compression) for _ in range(3)}
 
     assert statuses == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    if target.transport is not NATIVE:
-        assert target.peak() < before + LARGE // 2
+    assert target.peak() < before + LARGE // 2
 
 
-@pytest.mark.parametrize(
-    "transport",
-    [
-        GRPCIO,
-        pytest.param(CORE, marks=built),
-        pytest.param(
-            NATIVE,
-            marks=pytest.mark.xfail(
-                raises=NoAnswer,
-                reason="pygrpc-native reserves what a message declares, and ends where the system has not as much",
-            ),
-        ),
-    ],
-    ids=lambda transport: transport.value,
-)
+@pytest.mark.parametrize("transport", [GRPCIO, pytest.param(CORE, marks=built)], ids=lambda transport: transport.value)
 def test_declared_gigabytes_are_not_believed(transport: Transport) -> None:
     """A few bytes that declare 4 GiB, where the server cannot have as much."""
     with attacked(transport) as target, Crowd(target.address) as crowd:

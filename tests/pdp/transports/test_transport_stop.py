@@ -41,11 +41,6 @@ class Gate(CurrentSnapshots):
         self.waiting = threading.Semaphore(0)
         self.opened = threading.Event()
 
-    def replace(self, snapshot: Snapshot, origin: str = "definitions", since: float = 0.0) -> None:
-        """As ever, but nobody decides without asking for the rules."""
-        super().replace(snapshot, origin, since)
-        self.only = None
-
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """As ever, but not before the gate is opened."""
         self.waiting.release()

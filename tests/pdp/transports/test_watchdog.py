@@ -91,7 +91,6 @@ def test_liveness_fails_while_no_thread_decides(monkeypatch: pytest.MonkeyPatch)
         release.wait(6 * DEADLINE)
 
     current = current_of(denying("0900"))
-    current.only = None
     monkeypatch.setattr(CurrentSnapshots, "resolve", hang)
     with running_server(current=current, threads=2, transport=Transport.GRPCIO) as running:
         before = alive(running.server.http_address)

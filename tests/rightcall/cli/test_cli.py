@@ -315,11 +315,7 @@ def test_variables_stand_for_options_and_the_command_line_prevails() -> None:
         (("check", "--extension", "1", "--ca-file", "/nowhere/ca.pem"), "cannot be read"),
         (("serve",), "--definitions PATH or --redis URL"),
         (("serve", "--definitions", COMPANY, "--redis", "redis://h"), "exclude each other"),
-        (
-            ("serve", "--definitions", COMPANY, "--transport", "native", "--max-connection-age", "9"),
-            "--max-connection-age",
-        ),
-        (("serve", "--definitions", COMPANY, "--workers", "2", "--transport", "grpcio"), "one process"),
+        (("serve", "--definitions", COMPANY, "--transport", "netty"), "netty"),
         (("serve", "--definitions", COMPANY, "--workers", "0"), "x>=1"),
         (("serve", "--redis", "redis://h", "--password-override", "user"), "belongs to --definitions"),
         (("serve", "--redis", "http://user:hunter2@h"), "Redis URL cannot be read"),

@@ -15,9 +15,8 @@ from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError, SnapshotForeign, SnapshotTruncated
 from pdp.rules.model import CallPermission, Revision, Tenant, User
 from pdp.rules.publication.delta import WORTHWHILE, Delta, make_delta
-from pdp.rules.snapshot.blob import Section, checksum, regions, seal
+from pdp.rules.snapshot.blob import PIECE, Section, checksum, regions, seal
 from pdp.rules.snapshot.snapshot import decode
-from pdp.rules.snapshot.throttle import PIECE
 
 SECRET = b"a secret of the tests' own"
 HEADER, STEP = 104, struct.Struct("<QQQ")

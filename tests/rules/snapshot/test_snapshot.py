@@ -24,7 +24,6 @@ from pdp.rules.model import CallPermission, Decision, PasswordOverride, Revision
 from pdp.rules.snapshot.blob import FORMAT_VERSION, MAGIC, Section, seal, unseal
 from pdp.rules.snapshot.passwords import RECORD_SIZE
 from pdp.rules.snapshot.snapshot import decode, decode_verified
-from pdp.rules.snapshot.throttle import PIECE
 
 if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -208,20 +207,6 @@ def test_any_flipped_byte_is_refused(position: int, mask: int, *, trusted: bool)
     blob[position] ^= mask
     with pytest.raises(SnapshotError):
         decode(blob, secrets=[SECRET] if trusted else [])
-
-
-def test_what_is_checked_beside_calls_is_checked_as_a_whole() -> None:
-    """The pieces make up all of it, whatever its size, and a damage in the last one is seen."""
-    rules = tuple(CallPermission(at, name=f"{at}" * 100, extensions=("0",), users=(ALICE,)) for at in range(1, 2000))
-    large = Compiler().compile(
-        Tenant(TENANT.uuid, users=(User(ALICE),), call_permissions=rules), REVISION, compiled_at=0.0
-    )
-    assert len(large) > 2 * PIECE
-    assert len(large) % PIECE
-    for blob in (UNSIGNED, large):
-        assert decode(blob, gently=True).revision == decode(blob).revision
-        with pytest.raises(SnapshotCorrupt):
-            decode(blob[:-1] + bytes([blob[-1] ^ 1]), gently=True)
 
 
 @given(data=st.binary(max_size=300), headed=st.booleans())

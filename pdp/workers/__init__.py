@@ -1,1 +1,0 @@
-"""Worker processes: one for each core answers, and one supervisor keeps the workers and the rules."""
