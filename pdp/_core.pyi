@@ -1,3 +1,4 @@
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias, final
 
 API: int
@@ -11,6 +12,18 @@ BUCKETS: list[int]
 
 _Times: TypeAlias = tuple[list[int], float]
 """Counts by bucket of ``counters.BUCKETS``, and seconds all together."""
+
+@final
+class Counts:
+    decisions: list[int]
+    plain: _Times
+    deciding: _Times
+    batches: _Times
+    streamed: _Times
+    too_large: list[int]
+    ended: list[int]
+    strange: list[int]
+    handed: list[int]
 
 @final
 class Limits:
@@ -37,6 +50,17 @@ class FrontLimits:
     ) -> None: ...
 
 @final
+class FrontPolicy:
+    def __init__(
+        self,
+        *,
+        deny_unknown_callers: bool,
+        deny_unknown_outcalls: bool,
+        dialable_only: bool,
+        emergency: AbstractSet[str],
+    ) -> None: ...
+
+@final
 class Front:
     def __init__(
         self,
@@ -45,6 +69,8 @@ class Front:
         threads: int,
         decides: bool,
         limits: FrontLimits,
+        policy: FrontPolicy,
+        services: AbstractSet[str],
         clients: tuple[bool, bool, bool] | None,
         buckets: Limits | None,
         seal: tuple[bytes, int] | None,
@@ -52,15 +78,19 @@ class Front:
         certificate: tuple[bytes, bytes, bytes] | None,
     ) -> None: ...
     def start(self, sockets: list[tuple[int, bool]]) -> None: ...
-    def replace(self, tenant: str, number: int, revision: str, blob: object, plain_from: int | None) -> bool: ...
+    def replace(
+        self, tenant: str, number: int, revision: str, blob: object, *, closed: bool, emergency: AbstractSet[str]
+    ) -> bool: ...
+    def set_incomplete(self, incomplete: bool) -> None: ...
+    def set_serving(self, serving: bool) -> None: ...
     def remove(self, tenant: str) -> None: ...
     def set_certificate(self, chain: bytes, key: bytes, authorities: bytes) -> None: ...
     def drain(self) -> None: ...
     def end_streams(self) -> None: ...
     def close(self) -> None: ...
     def load(self) -> tuple[int, int]: ...
-    def answer(self, *, many: bool, request: bytes) -> bytes | None: ...
-    def counted(self) -> tuple[list[int], _Times, _Times, _Times, _Times, list[int], list[int]]: ...
+    def answer(self, *, many: bool, request: bytes, tenants: list[str] | None = None) -> bytes | None: ...
+    def counted(self) -> Counts: ...
     def denying(self) -> list[tuple[str, int, str, int, int]]: ...
     def logged(self, seconds: float) -> tuple[bytes, int, int]: ...
     def unknown(self, seconds: float) -> list[tuple[bytes, bytes, bytes | None]]: ...

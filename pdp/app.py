@@ -35,13 +35,11 @@ from pdp.transports.choice import Transport, choose_transport
 from pdp.transports.grpcio import GrpcTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pdp.challenges.attempts import Attempts
     from pdp.decision_log.log import DecisionLog, Recorder
     from pdp.metrics.registry import Metrics
-    from pdp.rules.snapshot.ruling import Policy
-    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.limits import MakeLimits
     from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
@@ -128,7 +126,7 @@ class Server:
         current.answered_elsewhere = chosen is Transport.CORE and tracing is None
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
-            interceptors.append(DecisionIds())
+            interceptors.append(DecisionIds(behind_front=chosen is Transport.CORE))
         if chosen is Transport.CORE:
             from pdp.transports.core.transport import CoreTransport, PlainCalls  # noqa: PLC0415 - it may not be built
 
@@ -136,8 +134,7 @@ class Server:
             decided = None
             if tracing is None:
                 seal = challenges.signing if challenges is not None else None
-                starts = _plain_from(emergency, settings.policy)
-                decided = PlainCalls(starts=starts, seal=seal, decision_log=decision_log)
+                decided = PlainCalls(settings.policy, emergency, seal, decision_log)
             self._transport = CoreTransport(
                 settings,
                 methods(*services),
@@ -275,14 +272,3 @@ def _challenges(
     return Challenges(
         seal, counted, rules, secrets=secrets, emergency=emergency, metrics=metrics, decision_log=decision_log
     )
-
-
-def _plain_from(emergency: EmergencyCalls, policy: Policy) -> Callable[[Snapshot], int | None]:
-    """The settings of plain decisions in the core, as of ``CoreTransport``."""
-
-    def plain_from(snapshot: Snapshot) -> int | None:
-        if snapshot.closed or snapshot.dialling is not None:
-            return None
-        return max(emergency.plain_from(snapshot), int(policy.dialable_only))
-
-    return plain_from

@@ -6,7 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::rules::snapshot::{Question, Snapshot};
+use crate::rules::response::Outcome;
+use crate::rules::snapshot::Snapshot;
+use crate::rules::wire::Call;
 
 /// The version of the challenges that are made here.
 pub const VERSION: u32 = 1;
@@ -28,21 +30,21 @@ impl Seal {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), milliseconds, random: SystemRandom::new() }
     }
 
-    /// A challenge for a question; `None`: one that is for Python to make.
-    pub fn make(&self, snapshot: &Snapshot, asked: Question<'_>) -> Option<Vec<u8>> {
-        let caller = if snapshot.knows_caller(asked.caller).ok()? { asked.caller } else { b"" };
-        let outcall = if snapshot.knows_outcall(asked.outcall).ok()? { asked.outcall } else { b"" };
+    /// A challenge for a call; `None`: one that is for Python to make.
+    pub fn make(&self, snapshot: &Snapshot, call: &Call<'_>, outcome: Outcome) -> Option<Vec<u8>> {
+        let caller = if outcome.caller_known { call.caller } else { b"" };
+        let outcall = if outcome.outcall_known { call.outcall } else { b"" };
         let mut nonce = [0; NONCE];
         self.random.fill(&mut nonce).ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_millis();
         let expires = u64::try_from(now).ok()? + self.milliseconds;
         let mut signed = vec![0; 32];
         write!(signed, "[{VERSION},").ok()?;
-        for text in [snapshot.tenant.as_bytes(), &caller.to_ascii_lowercase(), asked.extension, outcall] {
+        for text in [snapshot.facts.tenant.as_bytes(), &caller.to_ascii_lowercase(), call.extension, outcall] {
             quote(text, &mut signed)?;
             signed.push(b',');
         }
-        write!(signed, "{},{expires},\"", snapshot.number).ok()?;
+        write!(signed, "{},{expires},\"", snapshot.facts.number).ok()?;
         signed.extend_from_slice(&base64(&nonce, URLS));
         signed.extend_from_slice(b"\"]");
         let tag = hmac::sign(&self.key, &signed[32..]);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::answer::Verdict;
-use crate::rules::snapshot::{ALLOW, Snapshot};
+use crate::answer::Ruling;
+use crate::rules::snapshot::Snapshot;
 
 const OUTCOMES: usize = 32;
 /// Upper bounds of the latency histograms, in nanoseconds; Python hands in the same in seconds, and a test compares.
@@ -69,6 +69,7 @@ pub enum Ended {
     Cancelled,
     ResourceExhausted,
     Unavailable,
+    Internal,
 }
 
 /// The permissions that denied calls, and how often.
@@ -87,9 +88,13 @@ pub struct Counters {
     /// Answers on streams.
     pub streamed: Durations,
     /// Streams that ended, by `Ended`.
-    ended: [AtomicU64; 4],
+    ended: [AtomicU64; 5],
     /// Messages larger than taken, by method.
     too_large: [AtomicU64; 2],
+    /// Calls with a caller that is not known, and with such an outcall.
+    strange: [AtomicU64; 2],
+    /// Requests for CheckCall, CheckCalls and StreamCheckCalls that Python had to answer.
+    handed: [AtomicU64; 3],
     /// Denied and challenged calls by permissions beyond those that are told apart, by decision.
     together: [AtomicU64; 4],
     denying: Mutex<Denying>,
@@ -136,13 +141,33 @@ impl Counters {
         self.denying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many calls had a caller that is not known, and how many such an outcall.
+    pub fn strange(&self) -> Vec<u64> {
+        self.strange.iter().map(|counter| counter.load(Relaxed)).collect()
+    }
+
+    /// A request for the method with this number was handed to Python.
+    pub fn handed(&self, method: usize) {
+        add(&self.handed[method], 1);
+    }
+
+    /// How many requests were handed to Python, by method.
+    pub fn all_handed(&self) -> Vec<u64> {
+        self.handed.iter().map(|counter| counter.load(Relaxed)).collect()
+    }
+
     /// A call was decided.
     #[inline]
-    pub fn decided(&self, verdict: Verdict<'_>) {
-        let (decision, stage) = verdict.outcome();
+    pub fn decided(&self, ruling: &Ruling<'_>) {
+        let (decision, stage) = ruling.outcome.decided();
         add(&self.decisions[usize::from(decision & 3)][usize::from(stage & 7)], 1);
-        if decision != ALLOW {
-            self.denied(verdict.snapshot, verdict.number);
+        if let Some((snapshot, verdict)) = ruling.denying() {
+            self.denied(snapshot, verdict);
+        }
+        for (counter, strange) in self.strange.iter().zip(ruling.strange()) {
+            if strange {
+                add(counter, 1);
+            }
         }
     }
 

@@ -3,30 +3,35 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::answer::UUID;
 use crate::rules::Corrupt;
 use crate::rules::snapshot::Snapshot;
 use crate::rules::wire::Call;
 
-const UUID: usize = 36;
 const REMEMBERED: usize = 100_000;
-const LONGEST_REMEMBERED_OUTCALL: usize = 64;
+const LONGEST_REMEMBERED: usize = 64;
 
 /// All tenants at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct State {
     by_tenant: HashMap<String, Arc<Snapshot>>,
     /// Tenants whose rules are for Python to read. While there are any, so are all calls: one may be theirs.
     others: HashSet<String>,
+    /// There may be tenants that are not here, so a call that nobody here claims may be theirs.
+    incomplete: bool,
     /// Tells this state from every other.
-    pub number: u64,
+    number: u64,
 }
 
-/// What decides a call.
+/// Whose a call is.
 #[derive(Debug, Clone, Copy)]
-pub enum Decides<'a> {
-    Rules(&'a Arc<Snapshot>),
+pub enum Found<'a> {
+    /// A tenant's, and where in its blob the root of the user is who asks, where that was looked up.
+    Rules(&'a Arc<Snapshot>, Option<usize>),
     /// No tenant was named, and none knows the caller or the outcall.
     Nothing,
+    /// An error's, unless it is a call to an emergency number.
+    Fault,
 }
 
 /// The call is for Python to answer: mostly with an error, whose words are there.
@@ -43,62 +48,95 @@ impl State {
     /// The state with other rules of a tenant, or without that tenant; `understood`: they can be read here.
     #[must_use]
     pub fn changed(&self, tenant: &str, snapshot: Option<&Arc<Snapshot>>, understood: bool) -> Self {
-        let (mut by_tenant, mut others) = (self.by_tenant.clone(), self.others.clone());
+        let mut changed = self.next();
         match snapshot {
-            Some(snapshot) => by_tenant.insert(tenant.to_owned(), Arc::clone(snapshot)),
-            None => by_tenant.remove(tenant),
+            Some(snapshot) => changed.by_tenant.insert(tenant.to_owned(), Arc::clone(snapshot)),
+            None => changed.by_tenant.remove(tenant),
         };
         if understood {
-            others.remove(tenant);
+            changed.others.remove(tenant);
         } else {
-            others.insert(tenant.to_owned());
+            changed.others.insert(tenant.to_owned());
         }
-        Self { by_tenant, others, number: self.number + 1 }
+        changed
     }
 
-    /// What decides a call of a client that may ask about `tenants`; `None`: about every one.
+    /// The state in which tenants may be missing, or none is.
+    #[must_use]
+    pub fn with(&self, incomplete: bool) -> Self {
+        Self { incomplete, ..self.next() }
+    }
+
+    fn next(&self) -> Self {
+        Self { number: self.number + 1, ..self.clone() }
+    }
+
+    /// Whose a call of a client is that may ask about `tenants`; `None`: about every one.
+    #[inline]
     pub fn resolve(
         &self,
         call: &Call<'_>,
         tenants: Option<&[String]>,
         seen: &mut Remembered,
-    ) -> Result<Decides<'_>, NotPlain> {
-        let found = match tenants {
-            _ if self.by_tenant.is_empty() || !self.others.is_empty() => return Err(NotPlain),
-            Some(tenants) => self.among(call, tenants)?,
-            None if call.tenant.is_empty() => self.anywhere(call, seen)?,
-            None => Decides::Rules(self.named(call.tenant)?),
-        };
-        let behind = match found {
-            Decides::Rules(snapshot) => i64::try_from(snapshot.number).unwrap_or(i64::MAX) < call.at_least_revision,
-            Decides::Nothing => true,
-        };
-        if call.at_least_revision > 0 && behind { Err(NotPlain) } else { Ok(found) }
-    }
-
-    fn named(&self, tenant: &[u8]) -> Result<&Arc<Snapshot>, NotPlain> {
-        let tenant = std::str::from_utf8(tenant).map_err(|_| NotPlain)?;
-        if !tenant.is_ascii() {
+    ) -> Result<Found<'_>, NotPlain> {
+        if !self.others.is_empty() {
             return Err(NotPlain);
         }
-        self.by_tenant.get(tenant).or_else(|| self.by_tenant.get(&tenant.to_ascii_lowercase())).ok_or(NotPlain)
+        match tenants {
+            Some(tenants) => self.among(call, tenants),
+            _ if self.by_tenant.is_empty() => Ok(Found::Fault),
+            None if call.tenant.is_empty() => self.anywhere(call, seen),
+            None => {
+                let tenant = ascii(call.tenant)?;
+                let found = self.by_tenant.get(tenant).or_else(|| self.by_tenant.get(&tenant.to_ascii_lowercase()));
+                Ok(found.map_or(Found::Fault, |snapshot| Found::Rules(snapshot, None)))
+            }
+        }
+    }
+
+    /// Whether an extension is an emergency number of any of these tenants; `None`: of every one.
+    pub fn is_emergency(&self, extension: &[u8], tenants: Option<&[String]>) -> bool {
+        let has = |snapshot: &Arc<Snapshot>| snapshot.facts.emergency.has(extension);
+        match tenants {
+            Some(tenants) => tenants.iter().filter_map(|tenant| self.by_tenant.get(tenant)).any(has),
+            None => self.by_tenant.values().any(has),
+        }
+    }
+
+    fn found(&self, tenant: &str) -> Found<'_> {
+        self.by_tenant.get(tenant).map_or(Found::Fault, |snapshot| Found::Rules(snapshot, None))
     }
 
     /// Where every tenant may be asked about and none was named: the one that knows the caller, else the outcall.
-    fn anywhere(&self, call: &Call<'_>, seen: &mut Remembered) -> Result<Decides<'_>, NotPlain> {
+    #[inline]
+    fn anywhere(&self, call: &Call<'_>, seen: &mut Remembered) -> Result<Found<'_>, NotPlain> {
+        let asker = call.asker();
         seen.begin(self.number);
-        if call.caller.len() == UUID {
+        if asker.len() == UUID {
             if self.by_tenant.len() == 1 {
                 for snapshot in self.by_tenant.values() {
-                    if snapshot.knows_caller(call.caller)? {
-                        return Ok(Decides::Rules(snapshot));
+                    if let Some(user) = snapshot.user(asker)? {
+                        return Ok(Found::Rules(snapshot, Some(user)));
                     }
                 }
-            } else if let Some(snapshot) = self.of_caller(call.caller, seen)? {
-                return Ok(Decides::Rules(snapshot));
+            } else if let Some(snapshot) = self.of_caller(asker, seen)? {
+                return Ok(Found::Rules(snapshot, snapshot.user(asker)?));
             }
         }
-        if call.outcall.is_empty() { Ok(Decides::Nothing) } else { self.of_outcall(call.outcall, seen) }
+        if !asker.is_empty() {
+            match self.of_alias(asker, seen)? {
+                Found::Nothing if self.incomplete => return Ok(Found::Fault),
+                Found::Nothing => {}
+                found => return Ok(found),
+            }
+        }
+        match call.outcall {
+            [] => Ok(Found::Nothing),
+            outcall => match self.of_outcall(outcall, seen)? {
+                Found::Nothing if self.incomplete => Ok(Found::Fault),
+                found => Ok(found),
+            },
+        }
     }
 
     fn of_caller(&self, caller: &[u8], seen: &mut Remembered) -> Result<Option<&Arc<Snapshot>>, NotPlain> {
@@ -107,7 +145,7 @@ impl State {
             // A tenant remembered from an earlier state is asked again, since users come and go.
             Some((state, Some(tenant))) => {
                 if let Some(snapshot) = self.by_tenant.get(&**tenant)
-                    && (*state == self.number || snapshot.knows_caller(caller)?)
+                    && (*state == self.number || snapshot.user(caller)?.is_some())
                 {
                     return Ok(Some(snapshot));
                 }
@@ -117,7 +155,7 @@ impl State {
         }
         let mut found = None;
         for snapshot in self.by_tenant.values() {
-            if snapshot.knows_caller(caller)? {
+            if snapshot.user(caller)?.is_some() {
                 found = Some(snapshot);
                 break;
             }
@@ -125,72 +163,104 @@ impl State {
         if seen.callers.len() >= REMEMBERED {
             seen.callers.clear();
         }
-        seen.callers.insert(key, (self.number, found.map(|snapshot| snapshot.tenant.as_str().into())));
+        seen.callers.insert(key, (self.number, found.map(|snapshot| snapshot.facts.tenant.as_str().into())));
         Ok(found)
     }
 
-    fn of_outcall(&self, outcall: &[u8], seen: &mut Remembered) -> Result<Decides<'_>, NotPlain> {
-        if let Some(tenant) = seen.outcalls.get(outcall) {
-            return match tenant {
-                Some(tenant) => self.by_tenant.get(&**tenant).map(Decides::Rules).ok_or(NotPlain),
-                None => Ok(Decides::Nothing),
+    fn of_alias(&self, alias: &[u8], seen: &mut Remembered) -> Result<Found<'_>, NotPlain> {
+        self.remembered(alias, &mut seen.aliases, |snapshot| Ok(snapshot.user_called(alias)?.is_some()))
+    }
+
+    fn of_outcall(&self, outcall: &[u8], seen: &mut Remembered) -> Result<Found<'_>, NotPlain> {
+        self.remembered(outcall, &mut seen.outcalls, |snapshot| Ok(snapshot.outcall(outcall)?.is_some()))
+    }
+
+    /// The one tenant that has something, which is looked for once in a state.
+    fn remembered(
+        &self,
+        name: &[u8],
+        seen: &mut Tenants,
+        has: impl Fn(&Snapshot) -> Result<bool, Corrupt>,
+    ) -> Result<Found<'_>, NotPlain> {
+        if let Some(tenant) = seen.get(name) {
+            return Ok(tenant.as_ref().map_or(Found::Nothing, |tenant| self.found(tenant)));
+        }
+        let found = only(self.by_tenant.values(), has)?;
+        if name.len() <= LONGEST_REMEMBERED && seen.len() < REMEMBERED {
+            match found {
+                Found::Rules(snapshot, _) => seen.insert(name.into(), Some(snapshot.facts.tenant.as_str().into())),
+                Found::Nothing => seen.insert(name.into(), None),
+                Found::Fault => None,
             };
         }
-        let found = only(self.by_tenant.values(), outcall)?;
-        if outcall.len() <= LONGEST_REMEMBERED_OUTCALL && seen.outcalls.len() < REMEMBERED {
-            seen.outcalls.insert(outcall.into(), found.map(|snapshot| snapshot.tenant.as_str().into()));
-        }
-        Ok(found.map_or(Decides::Nothing, Decides::Rules))
+        Ok(found)
     }
 
     /// For a client that is bound to tenants: theirs alone, as if there were no others.
-    fn among(&self, call: &Call<'_>, tenants: &[String]) -> Result<Decides<'_>, NotPlain> {
+    fn among(&self, call: &Call<'_>, tenants: &[String]) -> Result<Found<'_>, NotPlain> {
         if !call.tenant.is_empty() {
-            let named = self.named(call.tenant)?;
-            return if tenants.contains(&named.tenant) { Ok(Decides::Rules(named)) } else { Err(NotPlain) };
+            let name = ascii(call.tenant)?.to_ascii_lowercase();
+            return if tenants.contains(&name) { Ok(self.found(&name)) } else { Err(NotPlain) };
         }
         if let [tenant] = tenants {
-            return self.by_tenant.get(tenant).map(Decides::Rules).ok_or(NotPlain);
+            return Ok(self.found(tenant));
         }
+        if self.by_tenant.is_empty() || self.incomplete {
+            return Err(NotPlain);
+        }
+        let asker = call.asker();
         let mine = || tenants.iter().filter_map(|tenant| self.by_tenant.get(tenant));
         for snapshot in mine() {
-            if snapshot.knows_caller(call.caller)? {
-                return Ok(Decides::Rules(snapshot));
+            if let Some(user) = snapshot.user(asker)? {
+                return Ok(Found::Rules(snapshot, Some(user).filter(|_| asker.len() == UUID)));
             }
         }
-        if call.outcall.is_empty() {
-            return Ok(Decides::Nothing);
+        match only(mine(), |snapshot| Ok(snapshot.user_called(asker)?.is_some()))? {
+            Found::Nothing => only(mine(), |snapshot| Ok(snapshot.outcall(call.outcall)?.is_some())),
+            found => Ok(found),
         }
-        Ok(only(mine(), call.outcall)?.map_or(Decides::Nothing, Decides::Rules))
     }
 }
 
-/// The one tenant that has an outcall; where more than one has it, Python says so.
+/// The name of a tenant; fails where its letters have other cases than ASCII's.
+fn ascii(tenant: &[u8]) -> Result<&str, NotPlain> {
+    std::str::from_utf8(tenant).ok().filter(|tenant| tenant.is_ascii()).ok_or(NotPlain)
+}
+
+/// The one tenant that has something; where more than one has it, that is an error.
 fn only<'a>(
     snapshots: impl Iterator<Item = &'a Arc<Snapshot>>,
-    outcall: &[u8],
-) -> Result<Option<&'a Arc<Snapshot>>, NotPlain> {
-    let mut found = None;
+    has: impl Fn(&Snapshot) -> Result<bool, Corrupt>,
+) -> Result<Found<'a>, NotPlain> {
+    let mut found = Found::Nothing;
     for snapshot in snapshots {
-        if snapshot.knows_outcall(outcall)? && found.replace(snapshot).is_some() {
-            return Err(NotPlain);
+        if has(snapshot)? {
+            if matches!(found, Found::Rules(..)) {
+                return Ok(Found::Fault);
+            }
+            found = Found::Rules(snapshot, None);
         }
     }
     Ok(found)
 }
 
-/// What a thread has found out about callers and outcalls, where there are several tenants.
+/// The tenant that has something, by its name.
+type Tenants = HashMap<Box<[u8]>, Option<Arc<str>>>;
+
+/// What a thread has found out about callers, aliases and outcalls.
 #[derive(Debug, Default)]
 pub struct Remembered {
     state: u64,
     callers: HashMap<[u8; UUID], (u64, Option<Arc<str>>)>,
-    outcalls: HashMap<Box<[u8]>, Option<Arc<str>>>,
+    aliases: Tenants,
+    outcalls: Tenants,
 }
 
 impl Remembered {
     fn begin(&mut self, state: u64) {
         if self.state != state {
             self.state = state;
+            self.aliases.clear();
             self.outcalls.clear();
         }
     }

@@ -9,6 +9,7 @@ pub mod current;
 pub mod front;
 pub mod guard;
 pub mod log;
+pub mod policy;
 pub mod rules;
 
 #[cfg(feature = "extension")]

@@ -8,15 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::answer::Verdict;
-use crate::rules::wire::Call;
+use crate::answer::Ruling;
+use crate::rules::automaton::NO_VERDICT;
 
 const ID: usize = 16;
 const POOL: usize = 4096;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const MASK: u8 = b'x';
 const DECISIONS: [&str; 4] = ["", "ALLOW", "DENY", "CHALLENGE"];
-const STAGES: [&str; 5] = ["", "NONE", "USER", "GROUP", "OUTCALL"];
+const STAGES: [&str; 7] = ["", "NONE", "USER", "GROUP", "OUTCALL", "EMERGENCY", "POLICY"];
 
 /// Lines that wait to be written.
 #[derive(Debug, Default)]
@@ -78,12 +78,13 @@ impl Log {
 }
 
 /// A request whose decisions are logged.
-#[derive(Debug)]
-pub struct Request<'a> {
-    pub client: &'a str,
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub client: String,
     /// In hexadecimal.
     pub id: [u8; 2 * ID],
-    decisions: usize,
+    /// How many were made.
+    pub decisions: usize,
 }
 
 /// Makes lines, for one thread.
@@ -106,47 +107,32 @@ impl Default for Pen {
 
 impl Pen {
     /// A request of a client begins to be decided.
-    pub fn begin<'a>(&mut self, client: &'a str) -> Request<'a> {
+    pub fn begin(&mut self, client: &str) -> Request {
         let mut id = [0; 2 * ID];
         for (two, byte) in id.chunks_exact_mut(2).zip(self.some::<ID>()) {
             two.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
-        Request { client, id, decisions: 0 }
+        Request { client: client.to_owned(), id, decisions: 0 }
     }
 
     /// Logs a decision, unless it is left out.
-    pub fn write(
-        &mut self,
-        log: &Log,
-        request: &mut Request<'_>,
-        call: &Call<'_>,
-        verdict: &Verdict<'_>,
-        took: Duration,
-    ) {
+    pub fn write(&mut self, log: &Log, request: &mut Request, ruling: &Ruling<'_>, took: Duration) {
         request.decisions += 1;
-        let (decision, stage) = verdict.outcome();
-        let share = log.shares[usize::from(decision & 3)];
+        let share = log.shares[usize::from(ruling.outcome.decided().0 & 3)];
         if share < 1.0 && self.share() >= share {
             return;
         }
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        self.describe(log, request, call, verdict, (decision, stage), &mut line);
+        self.describe(log, request, ruling, &mut line);
         // Nothing fails that is written to memory.
         drop(writeln!(line, ", \"latency_us\": {}}}", (took.as_nanos() + 500) / 1000));
         log.put(&line);
         self.line = line;
     }
 
-    fn describe(
-        &mut self,
-        log: &Log,
-        request: &Request<'_>,
-        call: &Call<'_>,
-        verdict: &Verdict<'_>,
-        (decision, stage): (u8, u8),
-        line: &mut Vec<u8>,
-    ) {
+    fn describe(&mut self, log: &Log, request: &Request, ruling: &Ruling<'_>, line: &mut Vec<u8>) {
+        let (call, outcome, snapshot) = (&ruling.call, &ruling.outcome, ruling.snapshot);
         line.extend_from_slice(b"{\"time\": \"");
         self.time(line);
         line.extend_from_slice(b"\", \"decision_id\": \"");
@@ -161,32 +147,33 @@ impl Pen {
         extension[..shown].copy_from_slice(&call.extension[..shown]);
         for (name, text) in [
             ("client", request.client.as_bytes()),
-            ("tenant", verdict.snapshot.tenant.as_bytes()),
+            ("tenant", snapshot.map_or(&[], |snapshot| snapshot.facts.tenant.as_bytes())),
             ("caller", call.caller),
             ("extension", &extension[..call.extension.len()]),
             ("outcall", call.outcall),
-            ("forwarded_by", b""),
+            ("forwarded_by", call.forwarded_by),
         ] {
             member(name, text, line);
         }
+        let (decision, stage) = outcome.decided();
         drop(write!(
             line,
             ", \"caller_known\": {}, \"outcall_known\": {}, \"decision\": \"{}\", \"stage\": \"{}\", \"reason\": \"{}\", \"permission\": ",
-            !call.caller.is_empty(),
-            !call.outcall.is_empty(),
+            outcome.caller_known,
+            outcome.outcall_known,
             DECISIONS[usize::from(decision & 3)],
             STAGES[usize::from(stage).min(STAGES.len() - 1)],
-            if verdict.number == 0 { "NO_PERMISSION" } else { "PERMISSION" },
+            outcome.reason.name(),
         ));
-        match verdict.snapshot.permission(verdict.number) {
-            Ok(permission) if verdict.number != 0 => {
+        match snapshot.map(|snapshot| snapshot.permission(outcome.verdict)) {
+            Some(Ok(permission)) if outcome.verdict != NO_VERDICT => {
                 drop(write!(line, "{{\"id\": \"{}\", \"name\": ", permission.id));
                 quote(permission.name, line);
                 line.push(b'}');
             }
             _ => line.extend_from_slice(b"null"),
         }
-        member("revision", verdict.snapshot.revision.as_bytes(), line);
+        member("revision", snapshot.map_or(&[], |snapshot| snapshot.facts.revision.as_bytes()), line);
     }
 
     /// Writes the time of now, as ISO 8601 has it.

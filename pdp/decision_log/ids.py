@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     _Answer = Callable[[Any, grpc.ServicerContext], Any]
 
 METADATA_KEY: Final = "rightcall-decision-id"
+_LOGGED: Final = "rightcall-front-logged"
 _ID_BYTES = 16
 _DECIDING: Final = f"/{decision_pb2.DESCRIPTOR.services_by_name['DecisionService'].full_name}/"
 
@@ -27,15 +28,19 @@ _DECIDING: Final = f"/{decision_pb2.DESCRIPTOR.services_by_name['DecisionService
 class Question:
     """A request.
 
+    Args:
+        id_: the request's id; empty: a new one.
+        decisions: the number of decisions made already.
+
     Attributes:
         id: the request's, as random as a UUID.
     """
 
     __slots__ = ("_decisions", "id")
 
-    def __init__(self) -> None:
-        self.id = new_id()
-        self._decisions = 0
+    def __init__(self, id_: str = "", decisions: int = 0) -> None:
+        self.id = id_ or new_id()
+        self._decisions = decisions
 
     def next_id(self) -> str:
         """The id of the next decision: the request's id; from the second decision on, with a dot and the position."""
@@ -63,18 +68,28 @@ def request_id() -> str:
     return "" if question is None else question.id
 
 
-def begin() -> Question:
+def begin(id_: str = "", decisions: int = 0) -> Question:
     """Begins a request: all decisions from here on in this context belong to the request.
 
     No end is needed: gRPC makes a context for each call, and Starlette for each request.
+
+    Args:
+        id_, decisions: as of ``Question``.
     """
-    question = Question()
+    question = Question(id_, decisions)
     _ASKED.set(question)
     return question
 
 
 class DecisionIds(grpc.ServerInterceptor):
-    """Puts the id of each deciding request into the trailing metadata."""
+    """Puts the id of each deciding request into the trailing metadata.
+
+    Args:
+        behind_front: whether a front may have begun a stream, and sends the id and the number of decisions made.
+    """
+
+    def __init__(self, *, behind_front: bool = False) -> None:
+        self._behind_front = behind_front
 
     def intercept_service(
         self,
@@ -91,7 +106,9 @@ class DecisionIds(grpc.ServerInterceptor):
             )
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(
-                _many(handler.stream_stream), handler.request_deserializer, handler.response_serializer
+                _many(handler.stream_stream, self._behind_front),
+                handler.request_deserializer,
+                handler.response_serializer,
             )
         return handler
 
@@ -105,10 +122,20 @@ def _one(answer: _Answer) -> _Answer:
     return answered
 
 
-def _many(answer: _Answer) -> _Answer:
+def _many(answer: _Answer, behind_front: bool) -> _Answer:  # noqa: FBT001 - as of the class
     @wraps(answer)
     def answered(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        context.set_trailing_metadata(((METADATA_KEY, begin().id),))
+        question = begin(*_begun(context)) if behind_front else begin()
+        context.set_trailing_metadata(((METADATA_KEY, question.id),))
         yield from answer(requests, context)
 
     return answered
+
+
+def _begun(context: grpc.ServicerContext) -> tuple[str, int]:
+    """The id of a stream that a front has begun, and the number of decisions made; the front alone can send these."""
+    for key, value in context.invocation_metadata():
+        if key == _LOGGED:
+            name, _, decisions = str(value).partition(".")
+            return name, int(decisions)
+    return "", 0

@@ -116,6 +116,8 @@ _DECISIONS = {decision.name.lower(): "" for decision in Decision}
 _STAGES = {stage.name.lower(): "" for stage in Stage}
 _CODES = dict.fromkeys(["OK", "CANCELLED", *(code.name for code in Code)], "")
 _METHODS = dict.fromkeys(METHODS, "")
+HANDED = dict.fromkeys(METHODS[:3], "")
+"""The methods that the core answers."""
 
 FETCHED_FORMS = {
     "delta": "What changed, for a server that has the rest.",
@@ -141,6 +143,13 @@ METRICS: dict[str, Description] = {
         },
         "The first 100 permissions that refuse a call have a series each; what others refuse is counted together, with "
         "the other labels empty.",
+    ),
+    "rightcall_core_handed_total": Description(
+        "counter",
+        "Requests that the core handed to Python, for the methods that it answers itself.",
+        {"method": HANDED},
+        "Of a stream each request that was, and the whole stream where its client is over a limit. Each takes twenty "
+        "times as long; [what is handed over](scaling.md#the-core). Always 0 over other transports.",
     ),
     "rightcall_unknown_total": Description(
         "counter",

@@ -110,6 +110,7 @@ class Tally:
         answering: time of requests, by method, plain calls aside.
         rejections: number of calls rejected because of limits, by reason.
         refusals: number of calls denied or challenged, by permission.
+        handed: number of requests that the core handed to Python, by method.
         strangers: number of calls with an unknown caller or outcall, by which of the two.
     """
 
@@ -118,6 +119,7 @@ class Tally:
         "answering",
         "deciding",
         "decisions",
+        "handed",
         "plain",
         "refusals",
         "rejections",
@@ -134,6 +136,7 @@ class Tally:
         self.answering: dict[str, Durations] = {}
         self.rejections: dict[str, int] = {}
         self.refusals: dict[Refusal, int] = {}
+        self.handed: dict[str, int] = {}
         self.strangers: dict[str, int] = {}
 
     def decided(self, decision: Decision, stage: Stage, seconds: float) -> None:
@@ -186,6 +189,8 @@ class Tally:
             self.rejected(reason, count)
         for refusal, count in list(other.refusals.items()):
             self.refused(refusal, count)
+        for method, count in list(other.handed.items()):
+            self.handed[method] = self.handed.get(method, 0) + count
         for part, count in list(other.strangers.items()):
             self.unknown(part, count)
 

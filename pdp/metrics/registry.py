@@ -16,6 +16,7 @@ from pdp.metrics.catalog import (
     AUTH_FAILURES,
     CHALLENGE_RESULTS,
     FETCHED_FORMS,
+    HANDED,
     HTTP_CLOSED,
     LOG_RESULTS,
     METHODS,
@@ -223,6 +224,7 @@ class _TallyCollector(Collector):
         yield _histograms("rightcall_grpc_request_duration_seconds", answering)
         rejected = {(reason,): total.rejections.get(reason, 0) for reason in REJECTIONS}
         yield _counters("rightcall_rejected_total", rejected)
+        yield _counters("rightcall_core_handed_total", {(method,): total.handed.get(method, 0) for method in HANDED})
         yield _counters("rightcall_unknown_total", {(part,): total.strangers.get(part, 0) for part in STRANGERS})
 
 

@@ -80,7 +80,7 @@ class CurrentSnapshots:
         self._tenant_of: dict[str, str] = {}
         self._writing = threading.RLock()
         self._on_ready: list[Callable[[bool], None]] = []
-        self._on_change: list[Callable[[Mapping[str, Held]], None]] = []
+        self._on_change: list[Callable[[Mapping[str, Held], str], None]] = []
 
     @property
     def ready(self) -> bool:
@@ -126,11 +126,11 @@ class CurrentSnapshots:
             self._on_ready.append(callback)
             callback(self.ready)
 
-    def on_change(self, callback: Callable[[Mapping[str, Held]], None]) -> None:
-        """Calls back with the snapshots by tenant, now and at each change, before calls are decided by the new ones."""
+    def on_change(self, callback: Callable[[Mapping[str, Held], str], None]) -> None:
+        """Calls back with the snapshots by tenant and ``incomplete``, now and before each change takes effect."""
         with self._writing:
             self._on_change.append(callback)
-            callback(self._state.held)
+            callback(self._state.held, self._state.incomplete)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
         """Makes ``snapshot`` current from the next call on.
@@ -218,7 +218,7 @@ class CurrentSnapshots:
         was_ready = self.ready
         why = self._state.incomplete if incomplete is None else incomplete
         for told in self._on_change:
-            told(held)
+            told(held, why)
         only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
         self._state = _State(held, only=None if only is not None and only.closed else only, incomplete=why)
         self._tell_ready(was_ready=was_ready)

@@ -13,7 +13,7 @@ from pdp.settings import Transport
 __all__ = ["Transport", "choose_transport", "core_is_built"]
 
 CORE_MODULE = "pdp._core"
-CORE_API = 1
+CORE_API = 2
 """The value that ``_core.API`` must have."""
 
 

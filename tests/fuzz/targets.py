@@ -12,20 +12,23 @@ import json
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from cores import CORE_IS_BUILT, front_of
+from cores import CORE_IS_BUILT, front_of, hand_over
 from definitions import tenant_from
-from given import ACME, ALICE, KEY
+from given import ACME, ALICE, BOB, BOLT, KEY
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 from pki import AUDIENCE, ISSUER, Authority, Issuer
 from security import client_of
+from strategies import STRANGER
 
 from fuzz.mutations import nearly
 from loader.definitions.document import check_document
+from loader.numbering import numbering_table
 from pdp.authzen.documents import read
 from pdp.authzen.evaluator import Evaluator
 from pdp.challenges.answers import Challenges
@@ -35,9 +38,10 @@ from pdp.errors import CallError, SecurityError, Unauthenticated
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.errors import SnapshotError
-from pdp.rules.model import Call, Revision
+from pdp.rules.model import Call, Dialling, Revision, Tenant, User
 from pdp.rules.publication.delta import Delta, make_delta
 from pdp.rules.snapshot.blob import Section, seal, unseal
+from pdp.rules.snapshot.ruling import Policy
 from pdp.rules.snapshot.snapshot import decode
 from pdp.security.clients import Tokens, parse_clients
 from pdp.security.jwts import Jwts, parse_keys
@@ -175,53 +179,107 @@ def _sealed_snapshots(server: _Server) -> Target:
     return Target(run, nearly([bytes((at,)) + sections.get(name, b"") for at, name in enumerate(names)]))
 
 
-def _core_requests(server: _Server) -> Target:
-    """A request to the core, for CheckCall or CheckCalls: the service's response, or none at all."""
-    front = front_of(server.current)
-    service = DecisionService(server.current, Metrics(server.current, ""))
+def _core_requests() -> Target:
+    """A request to the core, for CheckCall or CheckCalls: the service's response, or none where the service has none.
+
+    By the rules of several tenants, so that all of the core has something to read.
+    """
+    current = _everything()
+    front = front_of(current, policy=_POLICY, emergency=("112",))
+    service = DecisionService(
+        current, Metrics(current, ""), policy=_POLICY, emergency=EmergencyCalls(current, ("112",)), max_calls=100
+    )
     seeds = [
         _QUESTION,
         v1.CheckCallRequest(extension="12", outcall="1"),
-        v1.CheckCallRequest(caller=ALICE, extension="7"),
+        v1.CheckCallRequest(caller=ALICE, extension="7", at_least_revision=1),
+        v1.CheckCallRequest(caller=BOB, extension="+33 (0)9 00 12 34 56", outcall="1"),
+        v1.CheckCallRequest(caller="desk", extension="*31#0 08 99 12 34 56#", forwarded_by=BOB, tenant=BOLT),
+        v1.CheckCallRequest(caller=STRANGER, extension="1-12"),
     ]
-    many = v1.CheckCallsRequest(calls=seeds)
+    batch = v1.CheckCallsRequest(calls=seeds)
 
     def run(data: bytes) -> None:
         if not data:
             return
-        response = front.answer(many=bool(data[0] & 1), request=data[1:])
-        if response is None:
-            return
-        if data[0] & 1:
-            assert response == service.check_calls(v1.CheckCallsRequest.FromString(data[1:])).SerializeToString()
-        else:
-            assert response == service.check_call(v1.CheckCallRequest.FromString(data[1:])).SerializeToString()
+        many, request = bool(data[0] & 1), data[1:]
+        response, served = front.answer(many=many, request=request), _served(service, request, many=many)
+        assert response == served or (response is None and (many or not _is_plain(request)))
 
     ones = [b"\0" + seed.SerializeToString() for seed in seeds]
-    return Target(run, nearly([*ones, b"\1" + many.SerializeToString()]))
+    return Target(run, nearly([*ones, b"\1" + batch.SerializeToString()]))
 
 
-def _core_snapshots(server: _Server) -> Target:
+_POLICY = Policy(deny_unknown_outcalls=True)
+
+
+def _everything() -> CurrentSnapshots:
+    """Rules of three tenants: one as on a Wazo Platform, one that dials and has aliases, a closed one."""
+    plain = tenant_from(_TENANT)
+    dialling = Dialling("FR", "0", numbering_table("FR", "0"))
+    dials = replace(
+        tenant_from({**_TENANT, "uuid": BOLT, "users": [{"uuid": BOB, "aliases": ["desk"]}], "call_permissions": []}),
+        call_permissions=tuple(replace(one, users=(BOB,) if one.users else ()) for one in plain.call_permissions),
+        dialling=dialling,
+        emergency=("15",),
+    )
+    closed = Tenant(STRANGER, users=(User(STRANGER),), closed=2, emergency=("17",))
+    current = CurrentSnapshots("fuzz")
+    for tenant in (plain, dials, closed):
+        current.replace(decode(Compiler().compile(tenant, Revision(1, "ab" * 32), compiled_at=1.5e9)))
+    return current
+
+
+def _served(service: DecisionService, request: bytes, *, many: bool) -> bytes | None:
+    """The service's response; None: an error."""
+    try:
+        if many:
+            return service.check_calls(v1.CheckCallsRequest.FromString(request)).SerializeToString()
+        return service.check_call(v1.CheckCallRequest.FromString(request)).SerializeToString()
+    except (CallError, DecodeError):
+        return None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a CheckCallRequest has nothing but what the core reads: known fields, and ASCII."""
+    request = v1.CheckCallRequest.FromString(data)
+    texts = request.caller + request.extension + request.outcall + request.tenant + request.forwarded_by
+    return texts.isascii() and request.ByteSize() == len(data) and not UnknownFieldSet(request)
+
+
+def _core_snapshots() -> Target:
     """A blob whose content is wrong, in the core: it leaves calls to Python, or says what the blob says."""
-    sections = {section: bytes(extent.view) for section, extent in unseal(server.blob).items()}
+    current = _everything()
+    numbers = EmergencyCalls(current, ())
+    held = [one.snapshot for one in current.held()]
+    sections = [{section: bytes(extent.view) for section, extent in unseal(snapshot.blob).items()} for snapshot in held]
     names = list(Section)
-    front = front_of(server.current)
+    front = front_of(current)
     calls = [
         _QUESTION,
         v1.CheckCallRequest(caller=ALICE, extension="12", outcall="1"),
-        v1.CheckCallRequest(outcall="1"),
+        v1.CheckCallRequest(outcall="1", tenant=ACME),
+        v1.CheckCallRequest(caller="desk", extension="+33 (0)9 00 12 34 56", outcall="1"),
+        v1.CheckCallRequest(caller=BOB, extension="00044 20 7946 0958", outcall="1"),
     ]
 
     def run(data: bytes) -> None:
         if not data:
             return
-        blob = seal({**sections, names[data[0] % len(names)]: data[1:]}, None)
-        front.replace(ACME, 1, "1-ab", blob, 0)
+        which, section = data[0] % len(held), data[0] // len(held) % len(names)
+        blob = seal({**sections[which], names[section]: data[1:]}, None)
+        hand_over(front, held[which], numbers, blob)
         for call in calls:
             front.answer(many=False, request=call.SerializeToString())
+        hand_over(front, held[which], numbers)
         front.release()
 
-    return Target(run, nearly([bytes((at,)) + sections.get(name, b"") for at, name in enumerate(names)]))
+    seeds = [
+        bytes((at * len(held) + which,)) + sections[which].get(name, b"")
+        for at, name in enumerate(names)
+        for which in range(len(held))
+    ]
+    return Target(run, nearly(seeds, longest=8000))
 
 
 def _deltas() -> Target:
@@ -461,7 +519,7 @@ def _keys() -> Target:
 def make_targets(directory: Path) -> dict[str, Target]:
     """Every target by its name; files that they need go to ``directory``."""
     server = _Server()
-    core = {"core_requests": _core_requests(server), "core_snapshots": _core_snapshots(server)} if CORE_IS_BUILT else {}
+    core = {"core_requests": _core_requests(), "core_snapshots": _core_snapshots()} if CORE_IS_BUILT else {}
     return {
         **core,
         "grpc_requests": _requests(server),

@@ -1,20 +1,71 @@
-"""The core without a transport: what it would answer by itself."""
+"""The core: servers that have it, and without a transport, what it would answer by itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from given import ALICE
+from server import running_server
 
-from pdp.transports.choice import core_is_built
+from pdp.decision_log.log import DecisionLog, DecisionLogSettings
+from pdp.decision_log.sinks import FileSink
+from pdp.rules.snapshot.ruling import AS_WAZO
+from pdp.snapshots.emergency import EmergencyCalls
+from pdp.transports.choice import Transport, core_is_built
+from rightcall import v1
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from server import Running
+
     from pdp._core import Front
+    from pdp.metrics.registry import Metrics
+    from pdp.rules.snapshot.ruling import Policy
+    from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import CurrentSnapshots
+
+CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
+DENY = v1.Decision.DECISION_DENY
 
 CORE_IS_BUILT = core_is_built()
 built = pytest.mark.skipif(not CORE_IS_BUILT, reason="the core was not built")
 """Marks tests that need the core."""
+
+
+def served(*rules: Any, **settings: Any) -> Any:
+    """A server with the core."""
+    return running_server(*rules, transport=Transport.CORE, **settings)
+
+
+def value(running: Running, name: str, **labels: str) -> float:
+    """What a metric says."""
+    return running.metrics.registry.get_sample_value(f"rightcall_{name}", labels) or 0.0
+
+
+def in_python(running: Running) -> int:
+    """How many requests were counted by Python's threads."""
+    tallies = running.metrics.tallies
+    return sum(sum(tally.requests.values()) for tally in [tallies._retired, *tallies._threads.values()])
+
+
+def logged(tmp_path: Path, **settings: Any) -> Callable[[Metrics], DecisionLog]:
+    """A decision log in a file."""
+    sink = FileSink(tmp_path / "log", max_bytes=0, keep=1)
+    return lambda metrics: DecisionLog(sink, DecisionLogSettings(**settings), metrics)
+
+
+def entries(tmp_path: Path) -> list[dict[str, Any]]:
+    """What a decision log holds."""
+    return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+
+
+def asked(*calls: v1.CheckCallRequest) -> Iterator[v1.StreamCheckCallsRequest]:
+    """Requests of a stream, with their positions as ids."""
+    return iter([v1.StreamCheckCallsRequest(id=str(at), call=call) for at, call in enumerate(calls)])
 
 
 def front_of(
@@ -22,11 +73,13 @@ def front_of(
     *,
     seal: tuple[bytes, int] | None = None,
     max_calls: int = 100,
-    plain_from: int | None = 0,
+    policy: Policy = AS_WAZO,
+    emergency: Iterable[str] = (),
 ) -> Front:
     """A front that answers from the snapshots of now, and listens nowhere."""
     from pdp import _core  # noqa: PLC0415 - it may not be built
 
+    numbers = EmergencyCalls(current, emergency)
     limits = _core.FrontLimits(
         message=1 << 20,
         metadata=1 << 14,
@@ -43,13 +96,33 @@ def front_of(
         threads=1,
         decides=True,
         limits=limits,
+        policy=_core.FrontPolicy(
+            deny_unknown_callers=policy.deny_unknown_callers,
+            deny_unknown_outcalls=policy.deny_unknown_outcalls,
+            dialable_only=policy.dialable_only,
+            emergency=numbers.texts(None),
+        ),
+        services=set(),
         clients=None,
         buckets=None,
         seal=seal,
         log=None,
         certificate=None,
     )
+    front.set_incomplete(bool(current.incomplete))
     for held in current.held():
-        revision = held.snapshot.revision
-        assert front.replace(held.snapshot.tenant, revision.number, str(revision), held.snapshot.blob, plain_from)
+        assert hand_over(front, held.snapshot, numbers)
     return front
+
+
+def hand_over(front: Front, snapshot: Snapshot, emergency: EmergencyCalls, blob: bytes | None = None) -> bool:
+    """Hands a snapshot to a front, or another blob in its place; whether the front understands that."""
+    revision = snapshot.revision
+    return front.replace(
+        snapshot.tenant,
+        revision.number,
+        str(revision),
+        snapshot.blob if blob is None else blob,
+        closed=bool(snapshot.closed),
+        emergency=emergency.texts(snapshot),
+    )

@@ -25,6 +25,7 @@ use super::session::Peer;
 pub const RESERVED: &str = "rightcall-front-";
 const ADDRESS: HeaderName = HeaderName::from_static("rightcall-front-peer");
 const CERTIFICATE: HeaderName = HeaderName::from_static("rightcall-front-certificate-bin");
+const LOGGED: HeaderName = HeaderName::from_static("rightcall-front-logged");
 /// The alphabet of binary metadata.
 const BINARY: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -49,7 +50,7 @@ pub async fn forward(
     let answered = async {
         // Nothing closes it, so there is always one to be had in the end.
         let turn = if in_turn { thread.shared.behind.acquire().await.ok() } else { None };
-        let begun = begin(&thread, &peer, parts).await;
+        let begun = begin(&thread, &peer, parts, None).await;
         (begun, turn)
     };
     let (begun, _turn) = tokio::select! {
@@ -90,7 +91,13 @@ impl Asking {
     }
 }
 
-pub async fn begin(thread: &Thread, peer: &Peer, parts: Parts) -> io::Result<(ResponseFuture, SendStream<Bytes>)> {
+/// Begins a call behind; `logged` as of `Side::open`.
+pub async fn begin(
+    thread: &Thread,
+    peer: &Peer,
+    parts: Parts,
+    logged: Option<([u8; 32], usize)>,
+) -> io::Result<(ResponseFuture, SendStream<Bytes>)> {
     let mut sender = thread.backend.ready().await?;
     let mut request = Request::new(());
     *request.method_mut() = parts.method;
@@ -100,6 +107,11 @@ pub async fn begin(thread: &Thread, peer: &Peer, parts: Parts) -> io::Result<(Re
     let headers = request.headers_mut();
     *headers = parts.headers;
     stamp(headers, peer);
+    if let Some((id, decisions)) = logged
+        && let Ok(value) = HeaderValue::from_str(&format!("{}.{decisions}", String::from_utf8_lossy(&id)))
+    {
+        headers.insert(LOGGED, value);
+    }
     sender.send_request(request, false).map_err(io::Error::other)
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,16 +14,20 @@ use super::methods::Kind;
 use super::reply::{self, Answered, Code, PREFIX};
 use super::server::Thread;
 use super::session::Peer;
-use crate::answer::{By, Outcomes, check_call, check_calls};
+use crate::answer::{By, Ruling, check_call, check_calls};
 use crate::counters::{Counters, Ended};
 use crate::current::{Remembered, State};
 use crate::guard::{Client, Limits};
-use crate::log::Log;
-use crate::rules::snapshot::varint;
-use crate::rules::wire::{call, next_call, stream_request};
+use crate::log::{Log, Request};
+use crate::rules::response::put;
+use crate::rules::wire::stream_request;
 
 /// Room for the response to one call; a longer one grows.
 const ROOM: usize = 192;
+/// The number under which requests of streams are counted.
+const STREAMED: usize = 2;
+/// What a client is told of a mistake of ours.
+pub const INTERNAL: &str = "internal error";
 
 /// A whole request.
 pub struct Asked<'a> {
@@ -55,24 +60,41 @@ impl Hot {
 
     /// A message of a method was too large.
     pub fn refused(&self, kind: Kind) {
-        match kind {
-            Kind::CheckCall => self.counters.refused(0),
-            Kind::CheckCalls => self.counters.refused(1),
-            _ => {}
+        if let Some(method) = number_of(kind) {
+            self.counters.refused(method);
         }
     }
 
     /// Answers a call, if it is one that is answered here.
     #[inline]
     pub fn answer(&self, asked: &Asked<'_>, respond: &mut SendResponse<Bytes>) -> bool {
-        if !matches!(asked.kind, Kind::CheckCall | Kind::CheckCalls) || !self.thread.shared.settings.decides {
+        let Some(method) = number_of(asked.kind) else { return false };
+        let decides = self.thread.shared.settings.decides;
+        match catch_unwind(AssertUnwindSafe(|| decides.then(|| self.made(asked)).flatten())) {
+            Ok(Some(answered)) => drop(reply::answer(respond, answered)),
+            Ok(None) => {
+                self.counters.handed(method);
+                return false;
+            }
+            Err(_) => reply::refuse(respond, Code::Internal, INTERNAL),
+        }
+        true
+    }
+
+    /// Answers a health check, if its service is known here.
+    pub fn tell_health(&self, message: &[u8], respond: &mut SendResponse<Bytes>) -> bool {
+        let shared = &self.thread.shared;
+        let service = match message {
+            [] => &[][..],
+            [0x0a, length, service @ ..] if usize::from(*length) == service.len() && *length < 0x80 => service,
+            _ => return false,
+        };
+        if !std::str::from_utf8(service).is_ok_and(|service| shared.settings.services.contains(service)) {
             return false;
         }
-        match catch_unwind(AssertUnwindSafe(|| self.made(asked))) {
-            Ok(Some(answered)) => drop(reply::answer(respond, answered)),
-            Ok(None) => return false,
-            Err(_) => reply::refuse(respond, Code::Internal, "internal error"),
-        }
+        let serving = if shared.serving.load(Relaxed) { 1 } else { 2 };
+        let message = Bytes::from([0, 0, 0, 0, 2, 0x08, serving].to_vec());
+        drop(reply::answer(respond, Answered { message, id: None }));
         true
     }
 
@@ -91,21 +113,28 @@ impl Hot {
         } else {
             check_calls(asked.message, by, seen, message).ok()?
         };
-        // Only what is answered is charged: what goes to Python is charged there.
-        self.charge(asked.client, outcomes.calls(), started)?;
+        // Only what is answered is charged: what goes to Python is charged there. A call for help is under no limit.
+        if self.charge(asked.client, outcomes.all().len(), started).is_none() && !outcomes.is_emergency() {
+            return None;
+        }
         let took = started.elapsed();
-        self.count(asked.kind, &outcomes, took);
-        let id = shared.log.as_ref().map(|log| self.log(log, asked, &outcomes, took));
+        self.count(asked.kind, outcomes.all(), took);
+        let id = shared.log.as_ref().map(|log| self.log(log, asked, outcomes.all(), took));
         Some(Answered { message: room.finish(), id })
     }
 
     /// Lets a client open a stream; `None`: that is for Python, which may refuse it.
     pub fn admit(&self, client: Option<Arc<Client>>) -> Option<Admitted> {
         let shared = &self.thread.shared;
-        // Those with a decision log have one id for all of a stream, so one side has to answer it.
-        if !shared.settings.decides || shared.log.is_some() {
-            return None;
+        let admitted = if shared.settings.decides { self.entered(client) } else { None };
+        if admitted.is_none() {
+            self.handed_streamed();
         }
+        admitted
+    }
+
+    fn entered(&self, client: Option<Arc<Client>>) -> Option<Admitted> {
+        let shared = &self.thread.shared;
         let name = self.name(client.as_deref());
         let limited = match (&shared.limits, name) {
             (None, _) => None,
@@ -115,11 +144,20 @@ impl Hot {
             }
             (Some(_), None) => return None,
         };
-        Some(Admitted { client, limited })
+        let begin = |_| self.thread.pen.borrow_mut().begin(name.unwrap_or_default());
+        let logged = shared.log.as_ref().map(begin).map(RefCell::new);
+        Some(Admitted { client, limited, logged })
+    }
+
+    /// A request of a stream was handed to Python.
+    pub fn handed_streamed(&self) {
+        self.counters.handed(STREAMED);
     }
 
     /// Writes the response to a plain request of a stream; `None`: it is for Python.
-    pub fn answer_streamed(&self, request: &[u8], admitted: &Admitted, out: &mut Vec<u8>) -> Option<()> {
+    ///
+    /// Returns whether limits apply to it. A panic is the end of the stream.
+    pub fn answer_streamed(&self, request: &[u8], admitted: &Admitted, out: &mut Vec<u8>) -> Option<bool> {
         let started = Instant::now();
         let state = self.thread.shared.state.load();
         let by = self.by(&state, admitted.client.as_deref());
@@ -134,10 +172,14 @@ impl Hot {
         put(0x12, &response, out);
         let length = u32::try_from(out.len() - start - PREFIX).ok()?;
         out[start + 1..start + PREFIX].copy_from_slice(&length.to_be_bytes());
-        self.count_decisions(&outcomes);
-        self.counters.deciding.took(started.elapsed(), 1);
-        self.counters.streamed.took(started.elapsed(), 1);
-        Some(())
+        let took = started.elapsed();
+        self.count_decisions(outcomes.all());
+        self.counters.deciding.took(took, 1);
+        self.counters.streamed.took(took, 1);
+        if let (Some(log), Some(logged)) = (&self.thread.shared.log, &admitted.logged) {
+            self.write(log, &mut logged.borrow_mut(), outcomes.all(), took);
+        }
+        Some(!outcomes.is_emergency())
     }
 
     /// A stream that was served here has ended.
@@ -149,6 +191,7 @@ impl Hot {
         let shared = &self.thread.shared;
         By {
             state,
+            policy: &shared.policy,
             seal: shared.seal.as_ref(),
             tenants: client.and_then(|client| client.tenants.as_deref()),
             most: shared.settings.max_calls,
@@ -161,26 +204,18 @@ impl Hot {
     }
 
     /// Logs the decisions of a request; returns its id.
-    fn log(&self, log: &Log, asked: &Asked<'_>, outcomes: &Outcomes<'_>, took: Duration) -> [u8; 32] {
-        let pen = &mut *self.thread.pen.borrow_mut();
-        let mut request = pen.begin(self.name(asked.client).unwrap_or_default());
-        match outcomes {
-            Outcomes::One(verdict) => {
-                if let Some(call) = call(asked.message) {
-                    pen.write(log, &mut request, &call, verdict, took);
-                }
-            }
-            Outcomes::Many(verdicts) => {
-                let each = took / u32::try_from(verdicts.len().max(1)).unwrap_or(u32::MAX);
-                let mut rest = asked.message;
-                for verdict in verdicts {
-                    let Some((call, after)) = next_call(rest) else { break };
-                    pen.write(log, &mut request, &call, verdict, each);
-                    rest = after;
-                }
-            }
-        }
+    fn log(&self, log: &Log, asked: &Asked<'_>, rulings: &[Ruling<'_>], took: Duration) -> [u8; 32] {
+        let mut request = self.thread.pen.borrow_mut().begin(self.name(asked.client).unwrap_or_default());
+        self.write(log, &mut request, rulings, took);
         request.id
+    }
+
+    fn write(&self, log: &Log, request: &mut Request, rulings: &[Ruling<'_>], took: Duration) {
+        let pen = &mut *self.thread.pen.borrow_mut();
+        let each = took / u32::try_from(rulings.len().max(1)).unwrap_or(u32::MAX);
+        for ruling in rulings {
+            pen.write(log, request, ruling, each);
+        }
     }
 
     fn charge(&self, client: Option<&Client>, calls: usize, now: Instant) -> Option<()> {
@@ -192,25 +227,33 @@ impl Hot {
     }
 
     #[inline]
-    fn count(&self, kind: Kind, outcomes: &Outcomes<'_>, took: Duration) {
+    fn count(&self, kind: Kind, rulings: &[Ruling<'_>], took: Duration) {
         let counters = &self.counters;
-        self.count_decisions(outcomes);
+        self.count_decisions(rulings);
         if kind == Kind::CheckCall {
             counters.plain.took(took, 1);
             return;
         }
         counters.batches.took(took, 1);
-        if let Ok(count @ 1..) = u32::try_from(outcomes.calls()) {
+        if let Ok(count @ 1..) = u32::try_from(rulings.len()) {
             counters.deciding.took(took / count, u64::from(count));
         }
     }
 
     #[inline]
-    fn count_decisions(&self, outcomes: &Outcomes<'_>) {
-        match outcomes {
-            Outcomes::One(one) => self.counters.decided(*one),
-            Outcomes::Many(many) => many.iter().for_each(|one| self.counters.decided(*one)),
+    fn count_decisions(&self, rulings: &[Ruling<'_>]) {
+        for one in rulings {
+            self.counters.decided(one);
         }
+    }
+}
+
+/// The number under which requests for a method are counted, where they have one message each.
+const fn number_of(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::CheckCall => Some(0),
+        Kind::CheckCalls => Some(1),
+        _ => None,
     }
 }
 
@@ -219,9 +262,17 @@ pub struct Admitted {
     client: Option<Arc<Client>>,
     /// Its limits, and the name under which they count.
     limited: Option<(Arc<Limits>, String)>,
+    /// What the decision log has of it; `None`: there is none.
+    logged: Option<RefCell<Request>>,
 }
 
 impl Admitted {
+    /// The id under which the decision log has the stream, and how many decisions were made so far.
+    pub fn logged(&self) -> Option<([u8; 32], usize)> {
+        let logged = self.logged.as_ref()?.borrow();
+        Some((logged.id, logged.decisions))
+    }
+
     /// Takes what one more call costs; fails with the time after which to try again.
     pub fn pace(&self) -> Result<(), Duration> {
         self.limited.as_ref().map_or(Ok(()), |(limits, name)| limits.pace(name, Instant::now()))
@@ -234,11 +285,4 @@ impl Drop for Admitted {
             limits.leave(name);
         }
     }
-}
-
-/// Writes a field of a message.
-fn put(tag: u8, content: &[u8], out: &mut Vec<u8>) {
-    out.push(tag);
-    varint(content.len(), out);
-    out.extend_from_slice(content);
 }

@@ -30,11 +30,21 @@ pub fn head() -> Response<()> {
     head
 }
 
-/// The trailers of a response.
-pub fn trailers() -> HeaderMap {
+/// The trailers of a response; `id`: under which the decision log has it.
+pub fn trailers(id: Option<[u8; 32]>) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(STATUS, OK);
+    name(&mut trailers, id);
     trailers
+}
+
+/// Adds the id under which the decision log has a request.
+pub fn name(trailers: &mut HeaderMap, id: Option<[u8; 32]>) {
+    if let Some(id) = id
+        && let Ok(id) = HeaderValue::from_bytes(&id)
+    {
+        trailers.insert(DECISION, id);
+    }
 }
 
 /// Where messages are made: many of them share a piece of memory, which is freed with the last.
@@ -75,13 +85,7 @@ impl Room {
 pub fn answer(respond: &mut SendResponse<Bytes>, answered: Answered) -> Result<(), h2::Error> {
     let mut stream = respond.send_response(head(), false)?;
     stream.send_data(answered.message, false)?;
-    let mut trailers = trailers();
-    if let Some(id) = answered.id
-        && let Ok(id) = HeaderValue::from_bytes(&id)
-    {
-        trailers.insert(DECISION, id);
-    }
-    stream.send_trailers(trailers)
+    stream.send_trailers(trailers(answered.id))
 }
 
 /// What a call is answered with.

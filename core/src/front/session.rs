@@ -236,7 +236,11 @@ impl Session {
     fn whole(&mut self, mut call: Unfinished, data: Bytes) {
         if let Some(message) = single(&data) {
             let asked = Asked { kind: call.kind, client: call.client.as_deref(), message };
-            if self.hot.answer(&asked, &mut call.respond) {
+            let answered = match call.kind {
+                Kind::Health { lasting: false } => self.hot.tell_health(message, &mut call.respond),
+                _ => self.hot.answer(&asked, &mut call.respond),
+            };
+            if answered {
                 return;
             }
         }

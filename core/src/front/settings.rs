@@ -1,7 +1,8 @@
 //! What the front is told when it is made, and what all of its threads share.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::counters::Counters;
 use crate::current::State;
 use crate::guard::{Identities, Limits};
 use crate::log::Log;
+use crate::policy::Policy;
 
 /// Limits and times; `None` is no limit.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct Settings {
     pub grace: Option<Duration>,
     /// Calls are decided here; else all of them are answered behind.
     pub decides: bool,
+    /// What health checks may name.
+    pub services: HashSet<String>,
     /// The Unix socket behind which everything else is answered.
     pub behind: PathBuf,
 }
@@ -40,6 +44,9 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Shared {
     pub settings: Settings,
+    pub policy: Arc<Policy>,
+    /// What health checks are told.
+    pub serving: AtomicBool,
     pub state: ArcSwap<State>,
     pub tls: ArcSwapOption<ServerConfig>,
     pub seal: Option<Seal>,
@@ -62,6 +69,7 @@ const MOST_BEHIND: usize = 512;
 impl Shared {
     pub fn new(
         settings: Settings,
+        policy: Arc<Policy>,
         seal: Option<Seal>,
         identities: Option<Identities>,
         limits: Option<Arc<Limits>>,
@@ -70,6 +78,8 @@ impl Shared {
     ) -> Self {
         Self {
             settings,
+            policy,
+            serving: AtomicBool::new(false),
             state: ArcSwap::default(),
             tls: ArcSwapOption::new(tls),
             seal,

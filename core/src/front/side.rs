@@ -33,13 +33,19 @@ pub struct Side {
 }
 
 impl Side {
-    /// Opens a stream with the head of the one that it is for.
-    pub async fn open(thread: &Rc<Thread>, peer: &Arc<Peer>, parts: &Parts) -> io::Result<Self> {
+    /// Opens a stream with the head of the one that it is for; `logged`: the id under which the decision log has that,
+    /// and how many decisions it has of it.
+    pub async fn open(
+        thread: &Rc<Thread>,
+        peer: &Arc<Peer>,
+        parts: &Parts,
+        logged: Option<([u8; 32], usize)>,
+    ) -> io::Result<Self> {
         let mut own = http::Request::new(());
         *own.method_mut() = parts.method.clone();
         *own.uri_mut() = parts.uri.clone();
         *own.headers_mut() = parts.headers.clone();
-        let (head, asking) = begin(thread, peer, own.into_parts().0).await?;
+        let (head, asking) = begin(thread, peer, own.into_parts().0, logged).await?;
         Ok(Self { asking, head: Some(head), coming: None, buffer: BytesMut::new() })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Who does not read the answers is not asked for more requests: no frame is taken in while an answer waits to be sent.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 
 use super::body::declared;
 use super::forward::pass;
-use super::hot::{Admitted, Hot};
+use super::hot::{Admitted, Hot, INTERNAL};
 use super::reply::{self, Code, PREFIX};
 use super::server::{Phase, Thread};
 use super::session::Peer;
@@ -45,6 +46,8 @@ enum End {
     Gone,
     TooLarge(usize),
     Stopping,
+    /// By a mistake of ours.
+    Mistaken,
     /// As the server behind said.
     Said(HeaderMap),
 }
@@ -86,10 +89,11 @@ impl Serving {
         let mut out = Out::Unbegun(respond);
         let end = self.answer(coming, &mut out, &mut side).await;
         let in_python = side.is_some();
+        let id = self.admitted.logged().map(|(id, _)| id);
         let trailers = match (&end, side) {
-            (End::Done, Some(side)) => side.close().await.unwrap_or_else(|_| reply::trailers()),
+            (End::Done, Some(side)) => side.close().await.unwrap_or_else(|_| reply::trailers(id)),
             (End::Said(trailers), _) => trailers.clone(),
-            _ => reply::trailers(),
+            _ => reply::trailers(id),
         };
         // The server behind counts those that it had a part in.
         if !in_python {
@@ -98,9 +102,10 @@ impl Serving {
                 End::Gone => Ended::Cancelled,
                 End::TooLarge(_) => Ended::ResourceExhausted,
                 End::Stopping => Ended::Unavailable,
+                End::Mistaken => Ended::Internal,
             });
         }
-        out.end(&end, trailers, self.thread.shared.settings.max_message_size);
+        out.end(&end, trailers, id, self.thread.shared.settings.max_message_size);
     }
 
     async fn answer(&self, mut coming: RecvStream, out: &mut Out, side: &mut Option<Side>) -> End {
@@ -157,13 +162,16 @@ impl Serving {
         out: &mut Out,
         side: &mut Option<Side>,
     ) -> Result<(), End> {
-        if framed[0] == 0 && self.plain(&framed[PREFIX..], answers, out).await? {
+        // One side numbers the decisions of the log, so Python goes on once it has begun.
+        let here = side.is_none() || self.thread.shared.log.is_none();
+        if here && framed[0] == 0 && self.plain(&framed[PREFIX..], answers, out).await? {
             return Ok(());
         }
         // Who asked before must not wait for Python.
         out.send(std::mem::take(answers)).await.ok_or(End::Gone)?;
+        self.hot.handed_streamed();
         if side.is_none() {
-            *side = Side::open(&self.thread, &self.peer, &self.parts).await.ok();
+            *side = Side::open(&self.thread, &self.peer, &self.parts, self.admitted.logged()).await.ok();
         }
         let Some(side) = side else { return Err(End::Gone) };
         let said = tokio::select! {
@@ -184,9 +192,13 @@ impl Serving {
     /// Answers a plain request, when its client may ask it; whether it is one.
     async fn plain(&self, request: &[u8], answers: &mut Vec<u8>, out: &mut Out) -> Result<bool, End> {
         let mut before = answers.len();
-        if self.hot.answer_streamed(request, &self.admitted, answers).is_none() {
+        let answer = || self.hot.answer_streamed(request, &self.admitted, answers);
+        let Some(limited) = catch_unwind(AssertUnwindSafe(answer)).map_err(|_| End::Mistaken)? else {
             answers.truncate(before);
             return Ok(false);
+        };
+        if !limited {
+            return Ok(true);
         }
         while let Err(wait) = self.admitted.pace() {
             let this = answers.split_off(before.min(answers.len()));
@@ -237,7 +249,7 @@ impl Out {
         .await;
     }
 
-    fn end(self, end: &End, trailers: HeaderMap, most: usize) {
+    fn end(self, end: &End, trailers: HeaderMap, id: Option<[u8; 32]>, most: usize) {
         let (code, why) = match end {
             End::Gone => return self.cancel(),
             End::Done | End::Said(_) => return self.finish(trailers),
@@ -246,10 +258,15 @@ impl Out {
                 format!("the request has {size} bytes, and at most {most} are taken; send it in smaller ones"),
             ),
             End::Stopping => (Code::Unavailable, "this server is stopping; ask another one, or ask again".to_owned()),
+            End::Mistaken => (Code::Internal, INTERNAL.to_owned()),
         };
         match self {
             Self::Unbegun(mut respond) => reply::refuse(&mut respond, code, &why),
-            Self::Begun(mut stream) => drop(stream.send_trailers(reply::status(code, &why))),
+            Self::Begun(mut stream) => {
+                let mut trailers = reply::status(code, &why);
+                reply::name(&mut trailers, id);
+                drop(stream.send_trailers(trailers));
+            }
         }
     }
 

@@ -11,6 +11,15 @@ pub fn word(blob: &[u8], at: usize) -> Result<u32, Corrupt> {
     }
 }
 
+/// The 16-bit number that starts at `at`.
+#[inline]
+pub fn half(blob: &[u8], at: usize) -> Result<u16, Corrupt> {
+    match blob.get(at..at.wrapping_add(2)) {
+        Some(&[a, b]) => Ok(u16::from_le_bytes([a, b])),
+        _ => Err(Corrupt),
+    }
+}
+
 /// The 64-bit number that starts at `at`.
 #[inline]
 pub fn long(blob: &[u8], at: usize) -> Result<u64, Corrupt> {

@@ -1,22 +1,25 @@
-//! One tenant at one revision: verdicts on calls, and the responses that they make.
+//! One tenant at one revision: verdicts on calls.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use super::Corrupt;
 use super::automaton::{Automaton, COMMON_WIDTH, END, FULL_WIDTH, NO_VERDICT};
 use super::bytes::{index, long, slice, word};
+use super::dialling::Dialling;
+use super::emergency::Emergency;
+use super::response::{REVISION, put};
 use super::table::Table;
+use super::text::{LONGEST_WORD, Text};
 
 /// The latest format of snapshots that is understood here; those of another are decided in Python.
 pub const FORMAT_VERSION: u32 = 3;
-/// Characters of the longest extension that is taken.
-pub const LONGEST_EXTENSION: usize = 128;
 
 const MAGIC: &[u8] = b"RIGHTCAL";
 const HEADER: usize = 88;
 const ENTRY: usize = 16;
 /// The formats that are understood, each with its number of sections; those that came later are for Python.
-const READABLE: [(u32, u32); 2] = [(2, 14), (3, 16)];
+const READABLE: [(u32, usize); 2] = [(2, 14), (3, 16)];
 const SYMBOLS: usize = 256;
 const ROW: usize = 64;
 const NAME: usize = 8;
@@ -35,15 +38,6 @@ impl Memory for Vec<u8> {
     }
 }
 
-/// What a call is decided by.
-#[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    pub caller: &'a [u8],
-    /// 1 to 128 printable ASCII characters; `is_plain` has looked.
-    pub extension: &'a [u8],
-    pub outcall: &'a [u8],
-}
-
 /// What the permission of a verdict is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission<'a> {
@@ -51,42 +45,38 @@ pub struct Permission<'a> {
     pub name: &'a [u8],
 }
 
-/// Which calls are decided here; the others are for Python.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plain {
-    /// None: there is more to a call of this tenant than patterns.
-    Nothing,
-    /// Those with an extension of printable ASCII.
-    Printable,
-    /// Those with an extension of at least so many digits, and nothing else: a shorter one may be an emergency number.
-    Digits(usize),
+/// What Python knows of a snapshot.
+#[derive(Debug)]
+pub struct Facts {
+    pub tenant: String,
+    /// The number of its revision.
+    pub number: u64,
+    pub revision: String,
+    /// It has users, outcalls and emergency numbers, and no rules yet.
+    pub closed: bool,
+    pub emergency: Emergency,
 }
 
-impl Plain {
-    /// Whether an extension is of a call that is decided here.
-    #[inline]
-    pub fn is(self, extension: &[u8]) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Printable => true,
-            Self::Digits(least) => extension.len() >= least && extension.iter().all(u8::is_ascii_digit),
-        }
-    }
+/// Where in a blob the roots of a call's user and outcall are.
+#[derive(Debug, Clone, Copy)]
+struct Roots {
+    user: Option<usize>,
+    outcall: Option<usize>,
 }
 
 /// The rules of a tenant.
 pub struct Snapshot {
     memory: Box<dyn Memory>,
-    pub tenant: String,
-    /// The number of its revision.
-    pub number: u64,
-    pub revision: String,
-    pub plain: Plain,
+    pub facts: Facts,
     /// What stands behind the permission in a response: its field `revision`.
-    end: Vec<u8>,
+    pub end: Vec<u8>,
     symbols: [u8; SYMBOLS],
     users: Table,
     outcalls: Table,
+    /// `None`: no user has another name.
+    aliases: Option<Table>,
+    /// `None`: extensions are read as they are.
+    dialling: Option<Dialling>,
     automaton: Automaton,
     permissions: usize,
     strings: usize,
@@ -94,21 +84,16 @@ pub struct Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot({} at {})", self.tenant, self.revision)
+        write!(f, "Snapshot({} at {})", self.facts.tenant, self.facts.revision)
     }
 }
 
 impl Snapshot {
     /// Opens a blob whose checksum and signature have been verified.
-    pub fn open(
-        memory: Box<dyn Memory>,
-        tenant: &str,
-        number: u64,
-        revision: &str,
-        plain: Plain,
-    ) -> Result<Self, Corrupt> {
+    pub fn open(memory: Box<dyn Memory>, facts: Facts) -> Result<Self, Corrupt> {
         let blob = memory.bytes();
-        if blob.get(..8) != Some(MAGIC) || !READABLE.contains(&(word(blob, 8)?, word(blob, 12)?)) {
+        let (version, sections) = (word(blob, 8)?, word(blob, 12)? as usize);
+        if blob.get(..8) != Some(MAGIC) || !READABLE.contains(&(version, sections)) {
             return Err(Corrupt);
         }
         if long(blob, 16)? != blob.len() as u64 {
@@ -122,6 +107,9 @@ impl Snapshot {
         }
         let table = |number| section(blob, number).and_then(|(at, length)| Table::open(blob, at, length));
         let start = |number| section(blob, number).map(|(at, _)| at);
+        // Formats before did not have these.
+        let present = |number| (number < sections).then(|| section(blob, number)).transpose();
+        let filled = |number| present(number).map(|found| found.filter(|(_, length)| *length > 0));
         let automaton = Automaton {
             width: if highest > END { FULL_WIDTH } else { COMMON_WIDTH },
             blocks: start(2)?,
@@ -130,58 +118,133 @@ impl Snapshot {
             literals: start(5)?,
             wide: start(6)?,
         };
-        let (users, outcalls) = (table(7)?, table(8)?);
-        let (permissions, strings) = (start(10)?, start(12)?);
+        let mut end = Vec::new();
+        put(REVISION, facts.revision.as_bytes(), &mut end);
         Ok(Self {
-            tenant: tenant.to_owned(),
-            number,
-            revision: revision.to_owned(),
-            plain,
-            end: field(0x22, revision.as_bytes()),
+            end,
             symbols,
-            users,
-            outcalls,
+            users: table(7)?,
+            outcalls: table(8)?,
+            aliases: filled(14)?.map(|(at, length)| Table::open(blob, at, length)).transpose()?,
+            dialling: filled(15)?.map(|(at, _)| Dialling::open(blob, at)).transpose()?,
             automaton,
-            permissions,
-            strings,
+            permissions: start(10)?,
+            strings: start(12)?,
+            facts,
             memory,
         })
     }
 
-    /// Whether a caller is a user of the tenant.
-    pub fn knows_caller(&self, caller: &[u8]) -> Result<bool, Corrupt> {
-        Ok(self.users.find_user(self.memory.bytes(), caller)?.is_some())
-    }
-
-    /// Whether an outcall is one of the tenant's.
-    pub fn knows_outcall(&self, outcall: &[u8]) -> Result<bool, Corrupt> {
-        Ok(self.outcalls.find(self.memory.bytes(), outcall)?.is_some())
-    }
-
-    /// The number of the verdict of the first stage that has one, or `NO_VERDICT`.
+    /// Where a user's root is; `None`: the caller is no user of the tenant.
     #[inline]
-    pub fn decide(&self, asked: Question<'_>) -> Result<u32, Corrupt> {
-        let blob = self.memory.bytes();
-        let mut symbols = [END; LONGEST_EXTENSION + 1];
-        let length = asked.extension.len();
-        for (symbol, &character) in symbols[..length].iter_mut().zip(asked.extension) {
-            *symbol = self.symbols[usize::from(character)];
+    pub fn user(&self, caller: &[u8]) -> Result<Option<usize>, Corrupt> {
+        self.users.find_user(self.memory.bytes(), caller)
+    }
+
+    /// Where an outcall's root is; `None`: the tenant has no such outcall.
+    #[inline]
+    pub fn outcall(&self, outcall: &[u8]) -> Result<Option<usize>, Corrupt> {
+        self.outcalls.find(self.memory.bytes(), outcall)
+    }
+
+    /// The UUID of the user with an alias.
+    pub fn user_called(&self, alias: &[u8]) -> Result<Option<&[u8]>, Corrupt> {
+        let (Some(aliases), blob) = (&self.aliases, self.memory.bytes()) else { return Ok(None) };
+        let Some(at) = aliases.find(blob, alias)? else { return Ok(None) };
+        self.string(word(blob, at)?, word(blob, at + 4)?).map(Some)
+    }
+
+    /// Whether extensions are read as the tenant dials.
+    pub const fn dials(&self) -> bool {
+        self.dialling.is_some()
+    }
+
+    /// The number of the verdict of the first stage that has one, or `NO_VERDICT`; `None`: the extension cannot be
+    /// dialled.
+    ///
+    /// `user` and `outcall` are what the functions of these names found.
+    #[inline]
+    pub fn decide(
+        &self,
+        user: Option<usize>,
+        extension: &[u8],
+        outcall: Option<usize>,
+    ) -> Result<Option<u32>, Corrupt> {
+        let roots = Roots { user, outcall };
+        match &self.dialling {
+            None => self.verdict(extension, roots).map(Some),
+            Some(dialling) => self.decide_dialled(dialling, extension, roots),
         }
-        let symbols = &symbols[..=length];
-        if !asked.caller.is_empty()
-            && let Some(at) = self.users.find_user(blob, asked.caller)?
-        {
-            let verdict = self.automaton.run(blob, word(blob, at)?, symbols)?;
+    }
+
+    /// The verdict on a word.
+    #[inline]
+    fn verdict(&self, word: &[u8], roots: Roots) -> Result<u32, Corrupt> {
+        let mut symbols = [END; LONGEST_WORD + 1];
+        let symbols = self.symbols(word, &mut symbols)?;
+        for root in [roots.user, roots.outcall].into_iter().flatten() {
+            let verdict = self.walk(root, symbols)?;
             if verdict != NO_VERDICT {
                 return Ok(verdict);
             }
         }
-        if !asked.outcall.is_empty()
-            && let Some(at) = self.outcalls.find(blob, asked.outcall)?
-        {
-            return self.automaton.run(blob, word(blob, at)?, symbols);
+        Ok(NO_VERDICT)
+    }
+
+    /// The verdict on an extension as the tenant dials: of a reading the best over its words, of two the stricter.
+    fn decide_dialled(&self, dialling: &Dialling, extension: &[u8], roots: Roots) -> Result<Option<u32>, Corrupt> {
+        let Some(readings) = dialling.readings(self.memory.bytes(), extension)? else { return Ok(None) };
+        let (first, second) = readings.words();
+        let mut verdict = self.best(first, roots)?;
+        if let Some(second) = second {
+            let other = self.best(second, roots)?;
+            if strictness(other) > strictness(verdict) {
+                verdict = other;
+            }
+        }
+        Ok(Some(verdict))
+    }
+
+    /// The verdict that prevails over these words: the one of the earliest stage, and within that by `precedence.py`.
+    fn best(&self, words: &[Text], roots: Roots) -> Result<u32, Corrupt> {
+        for root in [roots.user, roots.outcall].into_iter().flatten() {
+            let mut best = NO_VERDICT;
+            for word in words {
+                let mut symbols = [END; LONGEST_WORD + 1];
+                let verdict = self.walk(root, self.symbols(word.bytes(), &mut symbols)?)?;
+                if verdict != NO_VERDICT
+                    && verdict != best
+                    && (best == NO_VERDICT || self.rank(verdict)? < self.rank(best)?)
+                {
+                    best = verdict;
+                }
+            }
+            if best != NO_VERDICT {
+                return Ok(best);
+            }
         }
         Ok(NO_VERDICT)
+    }
+
+    #[inline]
+    fn symbols<'a>(&self, word: &[u8], into: &'a mut [u8; LONGEST_WORD + 1]) -> Result<&'a [u8], Corrupt> {
+        let symbols = into.get_mut(..=word.len()).ok_or(Corrupt)?;
+        for (symbol, &character) in symbols.iter_mut().zip(word) {
+            *symbol = self.symbols[usize::from(character)];
+        }
+        Ok(symbols)
+    }
+
+    #[inline]
+    fn walk(&self, root: usize, symbols: &[u8]) -> Result<u32, Corrupt> {
+        let blob = self.memory.bytes();
+        self.automaton.run(blob, word(blob, root)?, symbols)
+    }
+
+    /// What prevails has the lowest.
+    fn rank(&self, verdict: u32) -> Result<(u8, u8, Reverse<u64>), Corrupt> {
+        let (decision, stage) = outcome(verdict)?;
+        Ok((stage, decision, Reverse(self.permission(verdict)?.id)))
     }
 
     /// The permission of a verdict.
@@ -192,62 +255,18 @@ impl Snapshot {
         let kept = slice(blob, row, ROW)?;
         let name = match kept[NAME] {
             length if length < LONG_NAME => slice(kept, NAME + 1, usize::from(length))?,
-            _ => slice(blob, self.strings + index(word(kept, TEXT)?), index(word(kept, TEXT + 4)?))?,
+            _ => self.string(word(kept, TEXT)?, word(kept, TEXT + 4)?)?,
         };
         Ok(Permission { id: long(kept, 0)?, name })
     }
 
-    /// Writes the response that a verdict makes; a challenge, where it has one, is to follow.
-    ///
-    /// `known`: whether the call has a caller, and whether it has an outcall; the tenant knows both.
-    #[inline]
-    pub fn respond(&self, verdict: u32, known: (bool, bool), out: &mut Vec<u8>) -> Result<(), Corrupt> {
-        self.decision(verdict, out)?;
-        out.extend_from_slice(&self.end);
-        for (tag, set) in [(CALLER_KNOWN, known.0), (OUTCALL_KNOWN, known.1)] {
-            if set {
-                out.extend_from_slice(&[tag, 1]);
-            }
-        }
-        out.extend_from_slice(&[REASON, if verdict == NO_VERDICT { NO_PERMISSION } else { PERMISSION }]);
-        Ok(())
-    }
-
-    fn decision(&self, verdict: u32, out: &mut Vec<u8>) -> Result<(), Corrupt> {
-        if verdict == NO_VERDICT {
-            out.extend_from_slice(UNRESTRICTED);
-            return Ok(());
-        }
-        let (decision, stage) = outcome(verdict)?;
-        let permission = self.permission(verdict)?;
-        let mut digits = itoa(permission.id);
-        let id = digits.text();
-        let named =
-            if permission.name.is_empty() { 0 } else { 1 + varint_size(permission.name.len()) + permission.name.len() };
-        out.extend_from_slice(&[0x08, decision, 0x10, stage, 0x1a]);
-        varint(2 + id.len() + named, out);
-        out.extend_from_slice(&[0x0a, id.len() as u8]);
-        out.extend_from_slice(id);
-        if named != 0 {
-            out.push(0x12);
-            varint(permission.name.len(), out);
-            out.extend_from_slice(permission.name);
-        }
-        Ok(())
+    fn string(&self, offset: u32, length: u32) -> Result<&[u8], Corrupt> {
+        slice(self.memory.bytes(), self.strings + index(offset), index(length))
     }
 }
 
-/// The start of the responses that no permission decides.
-const UNRESTRICTED: &[u8] = &[0x08, ALLOW, 0x10, 1];
-/// The tags of CheckCallResponse's fields of these names.
-const CALLER_KNOWN: u8 = 0x30;
-const OUTCALL_KNOWN: u8 = 0x38;
-const REASON: u8 = 0x40;
-/// Values of `reason`.
-const PERMISSION: u8 = 1;
-const NO_PERMISSION: u8 = 2;
-
 pub const ALLOW: u8 = 1;
+pub const DENY: u8 = 2;
 pub const CHALLENGE: u8 = 3;
 
 /// Decision and stage of a verdict, by the numbers that the API has for them.
@@ -259,57 +278,9 @@ pub const fn outcome(verdict: u32) -> Result<(u8, u8), Corrupt> {
     }
 }
 
-/// Whether an extension is one that is decided here: printable ASCII of a length that is taken.
-#[inline]
-pub fn is_plain(extension: &[u8]) -> bool {
-    (1..=LONGEST_EXTENSION).contains(&extension.len()) && extension.iter().all(|byte| (0x20..0x7f).contains(byte))
-}
-
-/// A field that is a text or a message.
-pub fn field(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut made = vec![tag];
-    varint(content.len(), &mut made);
-    made.extend_from_slice(content);
-    made
-}
-
-/// Writes a length as protobuf does.
-#[inline]
-pub fn varint(mut length: usize, out: &mut Vec<u8>) {
-    while length > 0x7f {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-}
-
-/// Bytes that `varint` writes.
-#[inline]
-pub const fn varint_size(length: usize) -> usize {
-    (63 - (length as u64 | 1).leading_zeros() as usize) / 7 + 1
-}
-
-struct Digits {
-    made: [u8; 20],
-    start: usize,
-}
-
-impl Digits {
-    fn text(&mut self) -> &[u8] {
-        &self.made[self.start..]
-    }
-}
-
-fn itoa(mut number: u64) -> Digits {
-    let mut digits = Digits { made: [0; 20], start: 20 };
-    loop {
-        digits.start -= 1;
-        digits.made[digits.start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return digits;
-        }
-    }
+/// Of two readings of an extension the one with the stricter decision counts.
+const fn strictness(verdict: u32) -> u8 {
+    [0, 0, 2, 1][(verdict & 3) as usize]
 }
 
 /// Where a section starts, and how long it is.

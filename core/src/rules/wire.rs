@@ -8,6 +8,16 @@ pub struct Call<'a> {
     pub outcall: &'a [u8],
     pub tenant: &'a [u8],
     pub at_least_revision: i64,
+    /// Whose forward or transfer sends the call on.
+    pub forwarded_by: &'a [u8],
+}
+
+impl<'a> Call<'a> {
+    /// The user whose permissions decide.
+    #[inline]
+    pub const fn asker(&self) -> &'a [u8] {
+        if self.forwarded_by.is_empty() { self.caller } else { self.forwarded_by }
+    }
 }
 
 /// Reads a CheckCallRequest; `None`: it holds something else, or is none.
@@ -32,6 +42,7 @@ pub fn call(data: &[u8]) -> Option<Call<'_>> {
             0x12 => call.extension = text,
             0x1a => call.outcall = text,
             0x22 => call.tenant = text,
+            0x32 => call.forwarded_by = text,
             _ => return None,
         }
         rest = left;
@@ -94,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_not_plain_is_left_to_others() {
-        for data in [&b"\x0a\x02a"[..], b"\x0a\x01\xff", b"\x32\x01a", b"\x0a", b"\x28", b"\x08\x01"] {
+        for data in [&b"\x0a\x02a"[..], b"\x0a\x01\xff", b"\x3a\x01a", b"\x0a", b"\x28", b"\x08\x01"] {
             assert_eq!(call(data), None);
         }
     }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pdp.metrics.counters import Tallies
 
 STREAM = "StreamCheckCalls"
-_ENDED = ("OK", "CANCELLED", "RESOURCE_EXHAUSTED", "UNAVAILABLE")
+_ENDED = ("OK", "CANCELLED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "INTERNAL")
 """The ends of streams, in the core's order."""
 
 
@@ -32,24 +32,28 @@ class Counted:
 
     def tally(self) -> Tally:
         """All counts since the start."""
-        decisions, plain, deciding, batches, streamed, too_large, ended = self._front.counted()
+        counts = self._front.counted()
         for tenant, permission, name, decision, count in self._front.denying():
             verdict = Decision(decision).name.lower()
             known = Refusal(tenant, str(permission), name[:MAX_NAME_LENGTH], verdict)
             self._denied.refused(known if tenant else Refusal("", "", "", verdict), count)
         tally = Tally()
-        tally.decisions = decisions
-        tally.plain, tally.deciding = Durations.of(*plain), Durations.of(*deciding)
-        if answered := sum(batches[0]):
+        tally.decisions = counts.decisions
+        tally.plain, tally.deciding = Durations.of(*counts.plain), Durations.of(*counts.deciding)
+        if answered := sum(counts.batches[0]):
             tally.requested(CHECK_CALLS, "OK", answered)
-            tally.answering[CHECK_CALLS] = Durations.of(*batches)
-        for method, count in zip((CHECK_CALL, CHECK_CALLS), too_large, strict=True):
+            tally.answering[CHECK_CALLS] = Durations.of(*counts.batches)
+        for method, count in zip((CHECK_CALL, CHECK_CALLS), counts.too_large, strict=True):
             if count:
                 tally.requested(method, TooLarge.code.name, count)
-        if sum(streamed[0]):
-            tally.answering[STREAM] = Durations.of(*streamed)
-        for code, count in zip(_ENDED, ended, strict=True):
+        if sum(counts.streamed[0]):
+            tally.answering[STREAM] = Durations.of(*counts.streamed)
+        for code, count in zip(_ENDED, counts.ended, strict=True):
             if count:
                 tally.requested(STREAM, code, count)
+        tally.handed = dict(zip((CHECK_CALL, CHECK_CALLS, STREAM), counts.handed, strict=True))
+        for part, count in zip(("caller", "outcall"), counts.strange, strict=True):
+            if count:
+                tally.unknown(part, count)
         tally.refusals = dict(self._denied.refusals)
         return tally

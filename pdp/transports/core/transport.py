@@ -20,7 +20,9 @@ from pdp.challenges.tokens import VERSION
 from pdp.errors import TransportError
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.blob import FORMAT_VERSION
+from pdp.rules.snapshot.ruling import AS_WAZO
 from pdp.runtime.cores import available_cores
+from pdp.snapshots.emergency import EmergencyCalls
 from pdp.transports.core.counted import Counted
 from pdp.transports.core.limits import CoreLimits
 from pdp.transports.core.sockets import listening_sockets, remove_socket_file
@@ -29,12 +31,13 @@ from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import grpc
 
     from pdp.decision_log.log import DecisionLog
     from pdp.metrics.registry import Metrics
+    from pdp.rules.snapshot.ruling import Policy
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.setup import Security
     from pdp.services.methods import Method
@@ -54,13 +57,14 @@ class PlainCalls(NamedTuple):
     """The settings of plain decisions in Rust.
 
     Attributes:
-        starts: digits of the shortest extension of digits alone that is plain by a snapshot; 0: all printable ones are
-            plain; None: no call by the snapshot is.
+        policy: further reasons to deny.
+        emergency: recognises calls to emergency numbers, of all tenants.
         seal: for challenges: the signing key, and the validity in milliseconds; None: no challenges.
         decision_log: records the decisions; None: no log.
     """
 
-    starts: Callable[[Snapshot], int | None]
+    policy: Policy
+    emergency: EmergencyCalls
     seal: tuple[bytes, int] | None
     decision_log: DecisionLog | None
 
@@ -95,9 +99,9 @@ class CoreTransport:
         self.address = settings.listen
         self._settings = settings
         self._current = current
-        self._plain_from = plain.starts if plain is not None else _nothing
+        self._emergency = plain.emergency if plain is not None else EmergencyCalls(current)
         self._held: dict[str, Snapshot] = {}
-        self._serving = False
+        self._serving = self._stopping = False
         self._directory = Path(tempfile.mkdtemp(prefix="rightcall-"))
         path = str(self._directory / "grpc.sock")
         self._behind = GrpcTransport(
@@ -108,13 +112,17 @@ class CoreTransport:
             guard=security.guard,
             connection=connection,
         )
-        self._front = _front(settings, path, security, plain)
+        services = {"", *(method.service for method in methods)}
+        self._front = _front(settings, path, security, plain, services)
         if plain is not None and plain.decision_log is not None:
             plain.decision_log.follow(self._front.logged)
         self._upkeep = Upkeep(self._front, security)
         metrics.tallies.add_source(Counted(self._front, metrics.tallies).tally)
-        self.set_serving = self._behind.set_serving
-        """Sets the status of health checks."""
+
+    def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, the only argument
+        """Sets the status of health checks; without effect once stopping."""
+        self._behind.set_serving(serving)
+        self._front.set_serving(serving and not self._stopping)
 
     def start(self) -> None:
         """Listens and serves; from then on ``address`` names the real port.
@@ -139,6 +147,8 @@ class CoreTransport:
         Clients are served until they have acted on GOAWAY, so no call is lost. Then streams end, and calls that outlast
         the time for draining.
         """
+        self._stopping = True
+        self._front.set_serving(False)
         self._behind.announce_stop()
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
         deadline = time.monotonic() + self._settings.drain_seconds
@@ -169,29 +179,39 @@ class CoreTransport:
         self._front.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _take_over(self, held: Mapping[str, Held]) -> None:
+    def _take_over(self, held: Mapping[str, Held], incomplete: str) -> None:
         """Hands changed snapshots to the front."""
         if not self._serving:
             return
+        # Calls that no tenant claims are decided only while no tenant is missing, so also during the change.
+        if incomplete:
+            self._front.set_incomplete(True)
         for tenant in self._held.keys() - held.keys():
             self._front.remove(tenant)
             del self._held[tenant]
         for tenant, one in held.items():
-            snapshot = one.snapshot
-            if self._held.get(tenant) is not snapshot:
-                revision = snapshot.revision
-                self._front.replace(tenant, revision.number, str(revision), snapshot.blob, self._plain_from(snapshot))
-                self._held[tenant] = snapshot
+            if self._held.get(tenant) is not one.snapshot:
+                self._replace(one.snapshot)
+                self._held[tenant] = one.snapshot
+        if not incomplete:
+            self._front.set_incomplete(False)
+
+    def _replace(self, snapshot: Snapshot) -> None:
+        revision = snapshot.revision
+        self._front.replace(
+            snapshot.tenant,
+            revision.number,
+            str(revision),
+            snapshot.blob,
+            closed=bool(snapshot.closed),
+            emergency=self._emergency.texts(snapshot),
+        )
 
 
 def _logged(log: DecisionLog) -> tuple[tuple[float, float, float], int, int]:
     """The logged shares of decisions, the number of hidden characters, and the number of entries that may wait."""
     allow, deny, challenge = (log.samples[decision] for decision in Decision)
     return (allow, deny, challenge), log.settings.mask, log.settings.queue
-
-
-def _nothing(_snapshot: Snapshot) -> None:
-    """Returns None, by which no call is plain."""
 
 
 def _behind(settings: ServerSettings, path: str) -> ServerSettings:
@@ -208,10 +228,13 @@ def _behind(settings: ServerSettings, path: str) -> ServerSettings:
     )
 
 
-def _front(settings: ServerSettings, path: str, security: Security, plain: PlainCalls | None) -> _core.Front:
+def _front(
+    settings: ServerSettings, path: str, security: Security, plain: PlainCalls | None, services: set[str]
+) -> _core.Front:
     understood = (FORMAT_VERSION, VERSION) == (_core.FORMAT, _core.CHALLENGE)
     log = plain.decision_log if plain is not None else None
     limits = security.guard.limits if security.guard is not None else None
+    policy = plain.policy if plain is not None else AS_WAZO
     try:
         return _core.Front(
             path,
@@ -228,6 +251,13 @@ def _front(settings: ServerSettings, path: str, security: Security, plain: Plain
                 idle=settings.max_connection_idle,
                 age=(settings.max_connection_age, settings.max_connection_age_grace),
             ),
+            policy=_core.FrontPolicy(
+                deny_unknown_callers=policy.deny_unknown_callers,
+                deny_unknown_outcalls=policy.deny_unknown_outcalls,
+                dialable_only=policy.dialable_only,
+                emergency=plain.emergency.texts(None) if plain is not None else set(),
+            ),
+            services=services,
             clients=telling(security.guard),
             buckets=limits.buckets if isinstance(limits, CoreLimits) else None,
             seal=plain.seal if plain is not None else None,

@@ -196,9 +196,9 @@ class Slow(CurrentSnapshots):
         self.go = threading.Event()
         self.decided = 0
 
-    def on_change(self, callback: Callable[[Mapping[str, Held]], None]) -> None:
+    def on_change(self, callback: Callable[[Mapping[str, Held], str], None]) -> None:
         """Nobody else decides either."""
-        callback({})
+        callback({}, "")
 
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """Waits."""

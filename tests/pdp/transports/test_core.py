@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import sys
-import threading
 import time
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from cores import built
+from cores import CALL, DENY, built, entries, in_python, logged, served, value
 from cryptography.hazmat.primitives.serialization import Encoding
 from given import ACME, ALICE, BOB, BOLT, denying
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from hostile import END_HEADERS, END_STREAM, GREETING, Kind, message, opened
 from load.http2 import frame
 from pki import Authority
@@ -26,8 +27,6 @@ from server import DEADLINE, running_server, snapshot_of
 from structlog.testing import capture_logs
 from waiting import until
 
-from pdp.decision_log.log import DecisionLog, DecisionLogSettings
-from pdp.decision_log.sinks import FileSink
 from pdp.errors import TransportError
 from pdp.metrics.counters import BUCKETS
 from pdp.rules.model import Decision
@@ -43,20 +42,12 @@ if TYPE_CHECKING:
 
     from server import Running
 
-    from pdp.metrics.registry import Metrics
 
 pytestmark = built
 
-CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 CHECK = "/rightcall.v1.DecisionService/CheckCall"
-DENY = v1.Decision.DECISION_DENY
 HUGE = 300_000_000
 ALONE = [("grpc.use_local_subchannel_pool", 1)]
-
-
-def served(*rules: Any, **settings: Any) -> Any:
-    """A server with the core."""
-    return running_server(*rules, transport=Transport.CORE, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +55,6 @@ def running() -> Iterator[Running]:
     """A server with rules of two tenants."""
     with served(denying("0900"), denying("0901", tenant=BOLT, user=BOB), io_threads=2) as it:
         yield it
-
-
-def value(running: Running, name: str, **labels: str) -> float:
-    """What a metric says."""
-    return running.metrics.registry.get_sample_value(f"rightcall_{name}", labels) or 0.0
-
-
-def in_python(running: Running) -> int:
-    """How many requests were counted by Python's threads."""
-    tallies = running.metrics.tallies
-    return sum(sum(tally.requests.values()) for tally in [tallies._retired, *tallies._threads.values()])
 
 
 def test_plain_calls_do_not_reach_python(running: Running) -> None:
@@ -229,6 +209,59 @@ def test_a_rate_counts_calls_wherever_they_are_answered(tmp_path: Path) -> None:
     assert rust > 0
 
 
+def test_calls_for_help_are_under_no_limit(tmp_path: Path) -> None:
+    """And are answered where all the others are, also for a tenant that is closed."""
+    clients = clients_file(tmp_path, client_of("a", "token-a"))
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients, client_rate=0.001, client_burst=1)
+    closed = replace(denying(), call_permissions=(), closed=1, emergency=("112",))
+    with served(closed, security=security) as running:
+        until(
+            lambda: handed(running, lambda: check(running, "token-a", caller=ALICE, extension="112")) == 0,
+            "the token is judged",
+        )
+        other = refusal(lambda: check(running, "token-a", caller=ALICE, extension="1"))
+        found = [check(running, "token-a", caller=ALICE, extension=one) for one in ("112", "1-12") * 5]
+
+    assert other is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert {v1.Reason.Name(one.reason) for one in found} == {"REASON_EMERGENCY"}
+
+
+def handed(running: Running, ask: Callable[[], object]) -> float:
+    """How many requests were handed to Python meanwhile."""
+    before = value(running, "core_handed_total", method="CheckCall")
+    ask()
+    return value(running, "core_handed_total", method="CheckCall") - before
+
+
+def test_what_is_handed_to_python_is_counted(running: Running) -> None:
+    """Errors, and text beyond ASCII."""
+    odd = v1.CheckCallRequest(caller=ALICE, extension="é")
+
+    assert handed(running, lambda: running.decisions.CheckCall(odd, timeout=DEADLINE)) == 1
+    assert handed(running, lambda: running.decisions.CheckCall(CALL, timeout=DEADLINE)) == 0
+
+
+def test_health_is_told_by_the_core() -> None:
+    """As the rules come; names that are unknown are for Python."""
+    names = ["", "rightcall.v1.DecisionService", "rightcall.v1.DirectoryService"]
+    with served() as running:
+        check_health = HealthStub(running.channel).Check  # type: ignore[attr-defined] # made at run time
+
+        def told() -> set[int]:
+            requests = [health_pb2.HealthCheckRequest(service=name) for name in names]
+            return {check_health(request, timeout=DEADLINE).status for request in requests}
+
+        before = told()
+        running.current.replace(snapshot_of(denying("0900")))
+        after = told()
+        unknown = health_pb2.HealthCheckRequest(service="unknown")
+        other = refusal(lambda: check_health(unknown, timeout=DEADLINE))
+
+    status = health_pb2.HealthCheckResponse
+    assert (before, after) == ({status.NOT_SERVING}, {status.SERVING})
+    assert other is grpc.StatusCode.NOT_FOUND
+
+
 def test_a_token_that_was_good_ends_with_its_entry(tmp_path: Path) -> None:
     """Though it was remembered."""
     path = clients_file(tmp_path, client_of("a", "token-a"), client_of("b", "token-b", tenants=[BOLT]))
@@ -302,17 +335,6 @@ def test_bytes_behind_the_message_are_for_python_to_judge(running: Running) -> N
             received(peer, b"there is nothing like that")
 
     assert running.decisions.CheckCall(CALL, timeout=DEADLINE).decision == DENY
-
-
-def logged(tmp_path: Path, **settings: Any) -> Callable[[Metrics], DecisionLog]:
-    """A decision log in a file."""
-    sink = FileSink(tmp_path / "log", max_bytes=0, keep=1)
-    return lambda metrics: DecisionLog(sink, DecisionLogSettings(**settings), metrics)
-
-
-def entries(tmp_path: Path) -> list[dict[str, Any]]:
-    """What a decision log holds."""
-    return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
 
 
 def test_the_decision_log_is_written_as_by_python(tmp_path: Path) -> None:
@@ -403,78 +425,3 @@ def test_a_core_that_is_not_built_is_a_clear_error(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(TransportError, match="Rust compiler"):
         choose_transport(Transport.CORE)
-
-
-def asked(*calls: v1.CheckCallRequest) -> Iterator[v1.StreamCheckCallsRequest]:
-    """Requests of a stream."""
-    return iter([v1.StreamCheckCallsRequest(id=str(at), call=call) for at, call in enumerate(calls)])
-
-
-def test_a_stream_of_plain_calls_does_not_reach_python() -> None:
-    """Not even as it ends; and it is counted, with each of its answers."""
-    with served(denying("0900")) as running:
-        answers = list(running.decisions.StreamCheckCalls(asked(*[CALL] * 500), timeout=DEADLINE))
-        python = in_python(running)
-        streams = value(running, "grpc_requests_total", method="StreamCheckCalls", code="OK")
-        times = value(running, "grpc_request_duration_seconds_count", method="StreamCheckCalls")
-        decisions = value(running, "decisions_total", decision="deny", stage="user")
-
-    assert [answer.id for answer in answers] == [str(at) for at in range(500)]
-    assert {answer.response.decision for answer in answers} == {DENY}
-    assert (python, streams, times, decisions) == (0, 1, 500, 500)
-
-
-def test_requests_of_a_stream_that_are_not_plain_are_answered_in_their_place() -> None:
-    """By Python, in order with the others; the stream goes on."""
-    wrong = v1.CheckCallRequest(caller=ALICE, extension="")
-    odd = v1.CheckCallRequest(caller=ALICE, extension="0900é")
-    with served(denying("0900")) as running:
-        answers = list(running.decisions.StreamCheckCalls(asked(CALL, wrong, CALL, odd, CALL), timeout=DEADLINE))
-        streams = value(running, "grpc_requests_total", method="StreamCheckCalls", code="OK")
-
-    assert [answer.id for answer in answers] == ["0", "1", "2", "3", "4"]
-    assert [answer.WhichOneof("result") for answer in answers] == ["response", "error", *["response"] * 3]
-    assert answers[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
-    assert streams == 1
-
-
-def test_there_are_only_so_many_streams() -> None:
-    """One too many is told so, and one that ends makes room."""
-    release = threading.Event()
-
-    def silence() -> Iterator[v1.StreamCheckCallsRequest]:
-        yield from asked(CALL)
-        release.wait(DEADLINE)
-
-    with served(denying("0900"), max_streams=1) as running:
-        first = running.decisions.StreamCheckCalls(silence(), timeout=DEADLINE)
-        next(first)
-        other = refusal(lambda: list(running.decisions.StreamCheckCalls(asked(CALL), timeout=DEADLINE)))
-        release.set()
-        list(first)
-
-        def goes() -> bool:
-            ask = running.decisions.StreamCheckCalls
-            return refusal(lambda: list(ask(asked(CALL), timeout=DEADLINE))) is grpc.StatusCode.OK
-
-        until(goes, "there is room again")
-
-    assert other is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_a_stop_ends_streams_that_stand_idle() -> None:
-    """With a status that says why, long before the time for calls in flight is over."""
-    release = threading.Event()
-
-    def silence() -> Iterator[v1.StreamCheckCallsRequest]:
-        yield from asked(CALL)
-        release.wait(DEADLINE)
-
-    with served(denying("0900"), drain_seconds=300) as running:
-        stream = running.decisions.StreamCheckCalls(silence(), timeout=60)
-        next(stream)
-        running.server.stop()
-        end = refusal(lambda: list(stream))
-        release.set()
-
-    assert end is grpc.StatusCode.UNAVAILABLE

@@ -1,77 +1,41 @@
-//! What Python sees: `pdp._core`.
+//! The front, as Python makes, feeds and stops it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use super::counts::Counts;
+use super::limits::Limits;
+use super::settings::{FrontLimits, FrontPolicy};
 use crate::answer::{By, check_call, check_calls};
-use crate::challenge::{Seal, VERSION};
-use crate::counters::Durations;
+use crate::challenge::Seal;
 use crate::current::{Remembered, State};
 use crate::front::server::{Front as Running, Listening, Phase};
-use crate::front::settings::{Settings, Shared};
+use crate::front::settings::Shared;
 use crate::front::tls;
-use crate::guard::{Client, Identities, Limits as Buckets, Telling, TooMany};
+use crate::guard::{Client, Identities, Telling};
 use crate::log::Log;
 use crate::memory::{Retired, memory_of, owned};
-use crate::rules::snapshot::{FORMAT_VERSION, Plain, Snapshot};
+use crate::rules::emergency::Emergency;
+use crate::rules::snapshot::{Facts, Snapshot};
 
-/// How much one client may ask, wherever it does.
-#[pyclass(frozen)]
-struct Limits(Arc<Buckets>);
-
-#[pymethods]
-impl Limits {
-    #[new]
-    #[pyo3(signature = (*, rate, burst, concurrency))]
-    fn new(rate: f64, burst: u32, concurrency: u32) -> Self {
-        Self(Arc::new(Buckets::new(rate, burst, concurrency)))
-    }
-
-    /// A client asks; returns why that is too much, and after how many seconds to ask again.
-    fn enter(&self, client: &str, cost: u32) -> Option<(&'static str, f64)> {
-        match self.0.enter(client, cost, Instant::now()) {
-            Ok(()) => None,
-            Err(TooMany::Concurrency(wait)) => Some(("concurrency", wait.as_secs_f64())),
-            Err(TooMany::Rate(wait)) => Some(("rate", wait.as_secs_f64())),
-        }
-    }
-
-    /// What a client asked holds so many more calls; it owes them.
-    fn charge(&self, client: &str, cost: u32) {
-        self.0.charge(client, cost, Instant::now());
-    }
-
-    /// What a client asked is answered.
-    fn leave(&self, client: &str) {
-        self.0.leave(client);
-    }
-
-    /// Takes a token for one more call of a stream; returns 0, or the seconds after which to try again.
-    fn pace(&self, client: &str) -> f64 {
-        self.0.pace(client, Instant::now()).err().map_or(0.0, |wait| wait.as_secs_f64())
-    }
-}
-
-type Times = (Vec<u64>, f64);
 /// A permission that denied calls: tenant, id, name, decision, and how often.
 type Denying = (String, u64, String, u8, u64);
 /// Digest, header and certificate.
 type Credentials = ([u8; 32], Vec<u8>, Option<Vec<u8>>);
-/// Decisions by outcome; times of plain calls, of other decisions, of batches and of answers on streams; messages too
-/// large, by method; streams that ended, by how.
-type Counted = (Vec<u64>, Times, Times, Times, Times, Vec<u64>, Vec<u64>);
 
 /// Serves gRPC.
 #[pyclass(frozen)]
-struct Front {
+pub struct Front {
     shared: Arc<Shared>,
     running: Mutex<Option<Running>>,
     retired: Arc<Retired>,
@@ -81,13 +45,15 @@ struct Front {
 #[pymethods]
 impl Front {
     #[new]
-    #[pyo3(signature = (behind, *, threads, decides, limits, clients, buckets, seal, log, certificate))]
+    #[pyo3(signature = (behind, *, threads, decides, limits, policy, services, clients, buckets, seal, log, certificate))]
     #[allow(clippy::too_many_arguments, reason = "a constructor's choices, all of them named")]
     fn new(
         behind: PathBuf,
         threads: usize,
         decides: bool,
         limits: &FrontLimits,
+        policy: &FrontPolicy,
+        services: HashSet<String>,
         clients: Option<(bool, bool, bool)>,
         buckets: Option<&Limits>,
         seal: Option<(Vec<u8>, u64)>,
@@ -102,7 +68,8 @@ impl Front {
         };
         let telling = clients.map(|(header, certificate, by_address)| Telling { header, certificate, by_address });
         let shared = Shared::new(
-            limits.settings(decides, behind),
+            limits.settings(decides, services, behind),
+            Arc::clone(&policy.0),
             seal.map(|(key, milliseconds)| Seal::new(&key, milliseconds)),
             telling.map(Identities::new),
             buckets.map(|buckets| Arc::clone(&buckets.0)),
@@ -122,25 +89,36 @@ impl Front {
 
     /// Calls of one more tenant, or by other rules of one, are decided by this blob from now on.
     ///
-    /// `plain_from`: 0 where calls with any printable ASCII are decided here; else the digits of the shortest extension
-    /// for which they are, of those that have nothing else; `None`: all calls of the tenant are for Python.
+    /// `closed`: it holds no rules yet. `emergency`: the ways to dial the tenant's emergency numbers, and the server's.
     ///
     /// Returns whether it is of a format that is understood here; calls of all tenants are for Python while one is not.
+    #[pyo3(signature = (tenant, number, revision, blob, *, closed, emergency))]
     fn replace(
         &self,
-        tenant: &str,
+        tenant: String,
         number: u64,
-        revision: &str,
+        revision: String,
         blob: PyBuffer<u8>,
-        plain_from: Option<usize>,
+        closed: bool,
+        emergency: HashSet<String>,
     ) -> PyResult<bool> {
         let memory = memory_of(blob, &self.retired).map_err(PyValueError::new_err)?;
-        let plain =
-            plain_from.map_or(Plain::Nothing, |least| if least == 0 { Plain::Printable } else { Plain::Digits(least) });
-        let opened = Snapshot::open(memory, tenant, number, revision, plain);
+        let named = tenant.clone();
+        let facts = Facts { tenant, number, revision, closed, emergency: Emergency::new(emergency) };
+        let opened = Snapshot::open(memory, facts);
         let understood = opened.is_ok();
-        self.change(tenant, opened.ok().map(Arc::new).as_ref(), understood);
+        self.change(&named, opened.ok().map(Arc::new).as_ref(), understood);
         Ok(understood)
+    }
+
+    /// Whether there may be tenants that are not here.
+    fn set_incomplete(&self, incomplete: bool) {
+        self.shared.state.rcu(|state| state.with(incomplete));
+    }
+
+    /// What health checks are told.
+    fn set_serving(&self, serving: bool) {
+        self.shared.serving.store(serving, Relaxed);
     }
 
     /// No call is of this tenant any more.
@@ -186,17 +164,24 @@ impl Front {
     /// Connections that are open, and calls in flight that are expected to end soon.
     fn load(&self) -> (usize, usize) {
         let short = locked(&self.running).as_ref().map_or(0, Running::short);
-        (self.shared.connections.load(std::sync::atomic::Ordering::Relaxed), short)
+        (self.shared.connections.load(Relaxed), short)
     }
 
-    /// The response to a CheckCall or a CheckCalls as it would be sent to somebody who may ask about every tenant.
+    /// The response to a CheckCall or a CheckCalls as it would be sent to a client that may ask about these tenants;
+    /// `None`: about every one.
     ///
-    /// Nothing is counted. `None`: the request is for Python.
-    #[pyo3(signature = (*, many, request))]
-    fn answer(&self, many: bool, request: &[u8]) -> Option<Vec<u8>> {
+    /// Nothing is counted. Returns `None` where the request is for Python.
+    #[pyo3(signature = (*, many, request, tenants = None))]
+    #[allow(clippy::needless_pass_by_value, reason = "it is made for this call")]
+    fn answer(&self, many: bool, request: &[u8], tenants: Option<Vec<String>>) -> Option<Vec<u8>> {
         let state = self.shared.state.load();
-        let most = self.shared.settings.max_calls;
-        let by = By { state: &state, seal: self.shared.seal.as_ref(), tenants: None, most };
+        let by = By {
+            state: &state,
+            policy: &self.shared.policy,
+            seal: self.shared.seal.as_ref(),
+            tenants: tenants.as_deref(),
+            most: self.shared.settings.max_calls,
+        };
         let (mut response, seen) = (Vec::new(), &mut Remembered::default());
         let answered = if many {
             check_calls(request, by, seen, &mut response)
@@ -207,16 +192,10 @@ impl Front {
     }
 
     /// What was counted since the start.
-    fn counted(&self) -> Counted {
-        let mut total: Counted = (vec![0; 32], zero(), zero(), zero(), zero(), vec![0; 2], vec![0; 4]);
+    fn counted(&self) -> Counts {
+        let mut total = Counts::default();
         for counters in self.shared.all_counters() {
-            sum(&mut total.0, counters.decisions());
-            add(&mut total.1, &counters.plain);
-            add(&mut total.2, &counters.deciding);
-            add(&mut total.3, &counters.batches);
-            add(&mut total.4, &counters.streamed);
-            sum(&mut total.5, counters.too_large());
-            sum(&mut total.6, counters.all_ended());
+            total.add(&counters);
         }
         total
     }
@@ -228,7 +207,7 @@ impl Front {
             for ((_, verdict), (snapshot, count)) in counters.take_denying() {
                 if let Ok(permission) = snapshot.permission(verdict) {
                     let name = String::from_utf8_lossy(permission.name).into_owned();
-                    found.push((snapshot.tenant.clone(), permission.id, name, (verdict & 3) as u8, count));
+                    found.push((snapshot.facts.tenant.clone(), permission.id, name, (verdict & 3) as u8, count));
                 }
             }
             for (decision, count) in counters.take_together() {
@@ -282,62 +261,6 @@ impl Front {
     }
 }
 
-/// The limits of connections and requests; 0 is none.
-#[pyclass(frozen)]
-struct FrontLimits {
-    message: usize,
-    metadata: usize,
-    streams: u32,
-    connections: usize,
-    calls: usize,
-    open_streams: usize,
-    keepalive: (f64, f64),
-    idle: f64,
-    age: (f64, f64),
-}
-
-#[pymethods]
-impl FrontLimits {
-    #[new]
-    #[pyo3(signature = (*, message, metadata, streams, connections, calls, open_streams, keepalive, idle, age))]
-    #[allow(clippy::too_many_arguments, reason = "a constructor's choices, all of them named")]
-    const fn new(
-        message: usize,
-        metadata: usize,
-        streams: u32,
-        connections: usize,
-        calls: usize,
-        open_streams: usize,
-        keepalive: (f64, f64),
-        idle: f64,
-        age: (f64, f64),
-    ) -> Self {
-        Self { message, metadata, streams, connections, calls, open_streams, keepalive, idle, age }
-    }
-}
-
-impl FrontLimits {
-    fn settings(&self, decides: bool, behind: PathBuf) -> Settings {
-        let time = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4);
-        let limit = |seconds: f64| (seconds > 0.0).then(|| time(seconds));
-        Settings {
-            max_message_size: self.message,
-            max_metadata_size: self.metadata,
-            max_concurrent_streams: (self.streams > 0).then_some(self.streams),
-            max_connections: (self.connections > 0).then_some(self.connections),
-            max_calls: self.calls,
-            max_streams: self.open_streams,
-            keepalive_time: time(self.keepalive.0),
-            keepalive_timeout: time(self.keepalive.1),
-            idle: limit(self.idle),
-            age: limit(self.age.0),
-            grace: limit(self.age.1),
-            decides,
-            behind,
-        }
-    }
-}
-
 fn listening(number: i32, unix: bool) -> PyResult<Listening> {
     let socket = owned(number).map_err(PyOSError::new_err)?;
     let made =
@@ -350,42 +273,6 @@ fn listening(number: i32, unix: bool) -> PyResult<Listening> {
     Ok(made)
 }
 
-fn zero() -> Times {
-    (vec![0; crate::counters::BUCKETS.len() + 1], 0.0)
-}
-
-fn add(total: &mut Times, durations: &Durations) {
-    let (buckets, seconds) = durations.read();
-    sum(&mut total.0, buckets);
-    total.1 += seconds;
-}
-
-fn sum(total: &mut [u64], more: Vec<u64>) {
-    for (total, more) in total.iter_mut().zip(more) {
-        *total += more;
-    }
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Rightcall's gRPC front in Rust.
-#[pymodule(gil_used = true)]
-mod _core {
-    #[pymodule_export]
-    use super::{Front, FrontLimits, Limits};
-
-    /// Changes with whatever Python calls here, so that neither is used with another release of the other.
-    #[pymodule_export]
-    const API: u32 = 1;
-
-    #[pymodule_export]
-    const FORMAT: u32 = super::FORMAT_VERSION;
-
-    #[pymodule_export]
-    const CHALLENGE: u32 = super::VERSION;
-
-    #[pymodule_export]
-    const BUCKETS: [u64; 17] = crate::counters::BUCKETS;
 }
