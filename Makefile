@@ -112,6 +112,7 @@ programs:
 # Built before the tests start, so that none of them waits for a compiler.
 tools: $(INSTALLED) programs
 	@$(BIN)/python tests/support/tools.py
+	@$(BIN)/python tests/support/example_clients.py
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -15,8 +15,8 @@ from rightcall.client.channel import (
     HEALTH_METHOD,
     HEALTH_SERVING,
     MAX_BATCH,
-    OPTIONS,
     credentials,
+    options,
 )
 from rightcall.client.directory import to_rpc_error
 from rightcall.client.directory_blocking import DirectoryQuestions
@@ -60,13 +60,15 @@ class Client(DirectoryQuestions):
         token: sent with each question, over TLS alone; or a function that returns the token of each question, for
             tokens that expire.
         emergency: numbers that ``check`` allows where no server answers, in the stage EMERGENCY.
+        retry: whether a question that found no server is retried. False: ``Unreachable`` comes at once, for a caller
+            with a way of its own to go on, such as another server.
 
     Raises:
         OSError: a file cannot be read.
         ValueError: a certificate without its key, or a token without TLS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only ones, each with a default
         self,
         target: str = DEFAULT_TARGET,
         *,
@@ -77,6 +79,7 @@ class Client(DirectoryQuestions):
         key_file: str | os.PathLike[str] | None = None,
         token: str | Callable[[], str] | None = None,
         emergency: Iterable[str] = (),
+        retry: bool = True,
     ) -> None:
         secure = credentials(
             tls=tls, ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, token=token
@@ -84,9 +87,8 @@ class Client(DirectoryQuestions):
         self.target = target
         self._timeout = timeout
         self._is_emergency = wire.emergency_test(emergency)
-        self._channel = (
-            grpc.secure_channel(target, secure, OPTIONS) if secure else grpc.insecure_channel(target, OPTIONS)
-        )
+        chosen = options(retry=retry)
+        self._channel = grpc.secure_channel(target, secure, chosen) if secure else grpc.insecure_channel(target, chosen)
         self._decisions = v1.DecisionServiceStub(self._channel)
         self._directory = v1.DirectoryServiceStub(self._channel)
         self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_METHOD)

@@ -61,6 +61,8 @@ _SERVICE_CONFIG = {
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
 
+_WITHOUT_RETRIES = {name: value for name, value in _SERVICE_CONFIG.items() if name == "loadBalancingConfig"}
+
 OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     # A server that restarts is found again within seconds; gRPC by itself waits up to two minutes.
@@ -75,6 +77,18 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     # The status of many thousand tenants is larger than gRPC's default of 4 MiB.
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )
+
+
+def options(*, retry: bool) -> tuple[tuple[str, str | int], ...]:
+    """The options of a channel.
+
+    Args:
+        retry: whether a question that found no server is sent again, within the deadline.
+    """
+    if retry:
+        return OPTIONS
+    once: dict[str, str | int] = {"grpc.service_config": json.dumps(_WITHOUT_RETRIES), "grpc.enable_retries": 0}
+    return tuple({**dict(OPTIONS), **once}.items())
 
 
 def credentials(

@@ -38,7 +38,8 @@ A server offers reflection, so that tools need no copy of the files:
 token as metadata, `authorization: Bearer TOKEN`, or has a client certificate; see [security](security.md). From Python,
 `rightcall.Client` wraps the questions, and `rightcall.v1` holds messages and stubs.
 
-How long a field will be here, and what may be added: [compatibility](compatibility.md).
+How long a field will be here, and what may be added: [compatibility](compatibility.md). Clients: [Python](python.md),
+[Go](go.md), [TypeScript](typescript.md); without gRPC, [AuthZEN](authzen.md).
 """
 
 
@@ -49,7 +50,8 @@ def page() -> str:
     names |= {enum.name for file in files for enum in file.enum_type}
     names |= {method.name for file in files for service in file.service for method in service.method}
     links = [f"[{file.name}](../protos/{file.name})" for file in files]
-    parts = [_HEAD.format(files=" and ".join(links))]
+    examples = Path(__file__).with_name("api_examples.md").read_text(encoding="utf-8")
+    parts = [_HEAD.format(files=" and ".join(links)), examples]
     for file in files:
         written = _File(file, names)
         parts += [part for service in range(len(file.service)) for part in written.service(service)]

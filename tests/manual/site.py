@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from properdocs.structure.files import Files
     from properdocs.structure.pages import Page
 
+_ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "examples/README.md": "examples/index.md",
     "helm/rightcall/README.md": "chart.md",
+    **{
+        f"examples/{page.parent.name}/README.md": f"examples/{page.parent.name}.md"
+        for page in _ROOT.glob("examples/*/README.md")
+    },
 }
 """Pages of the repository beside docs/, by what they are called on the site."""
 

@@ -14,7 +14,10 @@ from typing import Final
 
 MODULES: Final = {
     "ghz": "github.com/bojand/ghz/cmd/ghz@v0.93.0",
+    "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
     "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
+    "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.11",
+    "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.1",
 }
 """Programs built from the Go module proxy, each at a version, so that every machine has the same."""
 

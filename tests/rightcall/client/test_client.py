@@ -265,6 +265,19 @@ def test_a_question_that_meets_an_unavailable_server_is_asked_again(connect: Con
     assert asked == ["118"] * 3
 
 
+def test_a_client_without_retries_asks_once(connect: Connect) -> None:
+    """So that a program with another way to go on learns at once that a server is away."""
+    asked: list[str] = []
+
+    def fails(request: v1.CheckCallRequest, context: grpc.ServicerContext) -> None:
+        asked.append(request.extension)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
+
+    with answering(fails) as target, pytest.raises(rightcall.Unreachable):
+        connect(target, retry=False).check(extension="118")
+    assert asked == ["118"]
+
+
 def test_a_decision_that_the_client_does_not_know_is_never_taken_for_one_that_it_does(connect: Connect) -> None:
     """An answer from a newer server, or none at all, must not let a call through."""
     with answering(lambda *_: v1.CheckCallResponse()) as target, pytest.raises(rightcall.ServerError, match="update"):
