@@ -11,9 +11,7 @@ import structlog
 from pdp.authzen.evaluator import Evaluator
 from pdp.authzen.routes import authzen_routes
 from pdp.authzen.search import Search
-from pdp.challenges.answers import Challenges
-from pdp.challenges.attempts import Limits, MemoryAttempts
-from pdp.challenges.tokens import ChallengeSeal
+from pdp.challenges.setup import open_challenges
 from pdp.decision_log.ids import DecisionIds
 from pdp.rules.snapshot.matcher import MATCHER
 from pdp.runtime.address import UNIX, unix_path
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pdp.challenges.attempts import Attempts
+    from pdp.challenges.delays import Delays
     from pdp.decision_log.log import DecisionLog, Recorder
     from pdp.metrics.registry import Metrics
     from pdp.security.limits import MakeLimits
@@ -60,6 +59,7 @@ class Server:
         secrets: the deployment's keys; passwords were hashed with one of them. None: passwords cannot be checked, and
             no challenges are sent.
         attempts: counts attempts at passwords; None: in this process alone.
+        delays: counts wrong passwords of all callers together; None: in this process alone.
         decision_log: records each decision, and is started and stopped with the server; None: no log.
         tracing: makes a span of each request; None: no spans.
         transport: the gRPC transport.
@@ -69,7 +69,7 @@ class Server:
         SecurityError: the security settings are missing, or cannot be put into effect.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root knows them all
         self,
         settings: ServerSettings,
         current: CurrentSnapshots,
@@ -77,6 +77,7 @@ class Server:
         *,
         secrets: Sequence[bytes] = (),
         attempts: Attempts | None = None,
+        delays: Delays | None = None,
         decision_log: DecisionLog | None = None,
         tracing: ServerTracing | None = None,
         transport: Transport = Transport.GRPCIO,
@@ -102,7 +103,9 @@ class Server:
         seen = ScopedSnapshots(current, self._security.denied_tenant) if self._security.tells_clients_apart else current
         rules = FreshRules(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
         emergency = EmergencyCalls(seen, settings.emergency_numbers)
-        challenges = _challenges(settings, rules, metrics, secrets, attempts, emergency, told)
+        challenges = open_challenges(
+            settings, rules, secrets, emergency=emergency, metrics=metrics, counters=(attempts, delays), record=told
+        )
         decisions = DecisionService(
             seen,
             metrics,
@@ -253,22 +256,3 @@ def _limits_of(transport: Transport) -> MakeLimits:
     from pdp.transports.core.limits import CoreLimits  # noqa: PLC0415 - it may not be built
 
     return CoreLimits
-
-
-def _challenges(
-    settings: ServerSettings,
-    rules: FreshRules,
-    metrics: Metrics,
-    secrets: Sequence[bytes],
-    attempts: Attempts | None,
-    emergency: EmergencyCalls,
-    decision_log: Recorder | None,
-) -> Challenges | None:
-    """The service that checks passwords, where the settings allow."""
-    if not secrets or not settings.challenge_attempts:
-        return None
-    counted = attempts or MemoryAttempts(Limits(settings.challenge_attempts, settings.lockout_seconds))
-    seal = ChallengeSeal(secrets, seconds=settings.challenge_seconds)
-    return Challenges(
-        seal, counted, rules, secrets=secrets, emergency=emergency, metrics=metrics, decision_log=decision_log
-    )

@@ -12,7 +12,9 @@ ServerError                   the server cannot do its work
     │   └── ForgedChallenge   the challenge was not made by this deployment
     ├── Unauthenticated       UNAUTHENTICATED: the client is unknown
     ├── NotAllowed            PERMISSION_DENIED: the client may not send this request
-    ├── TooManyCalls          RESOURCE_EXHAUSTED: one client, or all together, are over a limit
+    ├── RetryLater            RESOURCE_EXHAUSTED: the same request may be sent again after a time that the error names
+    │   ├── TooManyCalls      one client, or all together, are over a limit
+    │   └── PinsDelayed       there were too many wrong PINs for the permission or the tenant
     ├── TooLarge              RESOURCE_EXHAUSTED: the request has too many bytes
     ├── UnknownTenant         NOT_FOUND: the named tenant is not known here
     ├── UnknownService        NOT_FOUND: a health check of a service that is not here
@@ -30,6 +32,7 @@ A DENY is a response, never an error. Nothing here knows gRPC; ``transport`` tur
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Final
 
@@ -159,20 +162,43 @@ class NotAllowed(CallError):
         super().__init__("this client may not ask that; ask about its own tenants, and what it was allowed to ask")
 
 
-class TooManyCalls(CallError):
-    """One client, or all together, are over a limit.
+class RetryLater(CallError):
+    """The same request may be sent again later.
 
     Attributes:
-        reason: for the metric; one of ``REJECTIONS`` in ``metrics``.
         retry_after: seconds after which the client may retry.
     """
 
     code = Code.RESOURCE_EXHAUSTED
 
+    def __init__(self, message: str, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class TooManyCalls(RetryLater):
+    """One client, or all together, are over a limit.
+
+    Attributes:
+        reason: for the metric; one of ``REJECTIONS`` in ``metrics``.
+    """
+
     def __init__(self, reason: str, retry_after: float) -> None:
         self.reason = reason
-        self.retry_after = retry_after
-        super().__init__(f"too many calls ({reason}); ask again in {retry_after:.3f} s, or ask another server")
+        super().__init__(
+            f"too many calls ({reason}); ask again in {retry_after:.3f} s, or ask another server", retry_after
+        )
+
+
+class PinsDelayed(RetryLater):
+    """There were too many wrong PINs for the permission or the tenant, so this one has not been looked at."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            "too many wrong PINs for this permission or tenant, so none is looked at for a while; "
+            f"ask the caller again in {math.ceil(retry_after)} s",
+            retry_after,
+        )
 
 
 class TooLarge(CallError):

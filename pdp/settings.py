@@ -77,6 +77,8 @@ class ServerSettings:
         challenge_seconds: for which a challenge can be answered.
         challenge_attempts: wrong passwords until a caller is locked out; 0: no password is accepted.
         lockout_seconds: of the first lockout; each further one is twice as long, up to a day.
+        pin_guesses: about how many wrong passwords are looked at in an hour for one permission, through twenty clients;
+            further ones after delays that grow. 0: no delays.
         max_staleness: seconds without contact to the source of rules after which the server is not ready, though still
             answering. 0: no limit.
         emergency: numbers allowed to every caller, before any other check, separated by commas.
@@ -114,6 +116,7 @@ class ServerSettings:
     challenge_seconds: float = 60.0
     challenge_attempts: int = 3
     lockout_seconds: float = 900.0
+    pin_guesses: int = 100
     max_staleness: float = 0.0
     emergency: str = ""
     extension_characters: Characters = Characters.ANY

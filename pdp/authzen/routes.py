@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import nullcontext
 from functools import cache, partial
 from http import HTTPStatus
@@ -17,9 +18,9 @@ from pdp.authzen.documents import problem, read, status
 from pdp.authzen.evaluator import CHALLENGE, CONFIGURATION, EVALUATION, EVALUATIONS, configuration, questions
 from pdp.authzen.search import ACTIONS, RESOURCES, SUBJECTS
 from pdp.decision_log.ids import begin
-from pdp.errors import CallError, InvalidCall
+from pdp.errors import CallError, InvalidCall, RetryLater
 from pdp.runtime.http import CLIENT_CERTIFICATE
-from pdp.security.identity import DECISION, DIRECTORY
+from pdp.security.identity import DECISION, DIRECTORY, ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +82,7 @@ def authzen_routes(
                 with admit(authorization, cost, certificate, service, spared) if admit else nullcontext():
                     if kind.partition(";")[0].strip().lower() != _JSON:
                         raise InvalidCall(f"send {_JSON}, and say so in Content-Type")
+                    ORIGIN.set(_origin(request))
                     named = {_DECISION_ID: begin().id} if decision_ids else None
                     return _json(answer(document()), headers=named)
             except CallError as error:
@@ -112,6 +114,12 @@ def authzen_routes(
     ]
 
 
+def _origin(request: Request) -> str:
+    """The address of the client, in gRPC's form without the port."""
+    host = request.client.host if request.client else ""
+    return f"ipv6:[{host}]" if ":" in host else f"ipv4:{host}"
+
+
 def _cost(document: Callable[[], object]) -> int:
     return questions(document())
 
@@ -127,5 +135,9 @@ def _json(document: dict[str, Any], code: int = HTTPStatus.OK, headers: dict[str
 
 def _refused(error: CallError) -> Response:
     code = status(error)
-    headers = {"WWW-Authenticate": "Bearer"} if code == HTTPStatus.UNAUTHORIZED else None
+    headers = {}
+    if code == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, RetryLater):
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
     return _json(problem(error), code, headers)

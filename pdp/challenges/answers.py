@@ -7,13 +7,15 @@ looked at last of all, when the attempt has been counted. Digits dialled are in 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
 
 from pdp.challenges.attempts import TurnState
+from pdp.challenges.delays import Guess, Look, client_key, mark_of
 from pdp.errors import (
     AttemptsUnavailable,
     CallError,
@@ -21,6 +23,7 @@ from pdp.errors import (
     ClosedTenant,
     InvalidCall,
     NotReady,
+    PinsDelayed,
     RulesBehind,
     UnknownTenant,
 )
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pdp.challenges.attempts import Attempts, Turn
+    from pdp.challenges.delays import Delays
     from pdp.challenges.tokens import Challenge, ChallengeSeal
     from pdp.decision_log.log import Recorder
     from pdp.metrics.registry import Metrics
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 MAX_PASSWORD_LENGTH = 40
+_LOG_SECONDS = 60.0
+"""Seconds between two log records about the delays of one permission; all are counted."""
 _PASSWORD_CHARACTERS = frozenset("0123456789*#")
 
 
@@ -74,6 +80,7 @@ class Challenges:
         secrets: the deployment's keys; passwords were hashed with one of them.
         emergency: recognises calls to emergency numbers.
         metrics: where results of passwords are counted.
+        delays: counts wrong passwords of all callers together; None: no delays.
         decision_log: records the decisions, rejected requests aside; None: no log.
     """
 
@@ -86,6 +93,7 @@ class Challenges:
         secrets: Sequence[bytes],
         emergency: EmergencyCalls,
         metrics: Metrics,
+        delays: Delays | None = None,
         decision_log: Recorder | None = None,
     ) -> None:
         self._seal = seal
@@ -94,28 +102,36 @@ class Challenges:
         self._secrets = tuple(secrets)
         self._emergency = emergency
         self._metrics = metrics
+        self._delays = delays
+        self._told: dict[tuple[str, str], float] = {}
         self._record = decision_log.record if decision_log is not None else None
         self.make = seal.make
         """Makes the challenge of a CHALLENGE, from snapshot and call."""
         self.signing = seal.signing
         """As ``ChallengeSeal.signing``."""
 
-    def answer(self, text: str, password: str) -> ChallengeAnswer:
+    def answer(self, text: str, password: str, client: str = "") -> ChallengeAnswer:
         """Whether a password opens the call that a challenge was made for.
 
+        Args:
+            text: the challenge.
+            password: the digits dialled.
+            client: name of the client that asks.
+
         Raises:
+            PinsDelayed: there were too many wrong passwords for the permission or tenant.
             CallError: there is no answer; the password has not been looked at, but for one that was right where the
                 attempt could not be closed.
         """
         try:
-            result, answer = self._answer(text, password)
+            result, answer = self._answer(text, password, client)
         except CallError as error:
             self._metrics.challenged(_result(error))
             raise
         self._metrics.challenged(result)
         return answer
 
-    def _answer(self, text: str, password: str) -> tuple[str, ChallengeAnswer]:
+    def _answer(self, text: str, password: str, client: str) -> tuple[str, ChallengeAnswer]:
         started = perf_counter()
         check_password(password)
         challenge = self._seal.open(text)
@@ -123,10 +139,18 @@ class Challenges:
         # One that is older than the challenge might still have a password that was changed since.
         snapshot = self._rules.resolve(call.caller, call.outcall, call.tenant, challenge.number, self._rules.deadline())
         outcome = self._outcome(snapshot, call)
-        result, answer = self._decided(snapshot, challenge, outcome.verdict, password)
-        if self._record is not None:
-            decided = outcome._replace(verdict=outcome.verdict._replace(decision=answer.decision))
-            self._record(snapshot, call, decided, perf_counter() - started, result)
+
+        def tell(decision: Decision, result: str) -> None:
+            if self._record is not None:
+                decided = outcome._replace(verdict=outcome.verdict._replace(decision=decision))
+                self._record(snapshot, call, decided, perf_counter() - started, result)
+
+        try:
+            result, answer = self._decided(snapshot, challenge, outcome.verdict, password, client)
+        except PinsDelayed:
+            tell(Decision.DENY, "delayed")
+            raise
+        tell(answer.decision, result)
         return result, answer
 
     def _outcome(self, snapshot: Snapshot, call: Call) -> Outcome:
@@ -141,7 +165,7 @@ class Challenges:
             raise InvalidCall(f"{error}; ask CheckCall again") from None
 
     def _decided(
-        self, snapshot: Snapshot, challenge: Challenge, verdict: Verdict, password: str
+        self, snapshot: Snapshot, challenge: Challenge, verdict: Verdict, password: str, client: str
     ) -> tuple[str, ChallengeAnswer]:
         _, caller, extension, outcall, *_ = challenge
         if verdict.decision is not Decision.CHALLENGE:
@@ -153,17 +177,49 @@ class Challenges:
         if turn.state is TurnState.LOCKED:
             return "locked", _denied(snapshot, turn)
         number = snapshot.match(caller, extension, outcall)
+        mark = mark_of(self._secrets[0], snapshot.password_record(number, caller), password)
+        guess = Guess(challenge.tenant, str(verdict.permission_id), caller, client_key(client), mark)
+        look = self._look(challenge, guess, turn, client)
         if snapshot.opens(number, caller, password, self._secrets):
-            return "passed", self._pass(snapshot, challenge, str(verdict.permission_id), turn)
+            return "passed", self._pass(snapshot, challenge, guess, turn, look)
         if turn.locked_seconds:
             self._tell_lockout(challenge, turn)
         return "wrong", _denied(snapshot, turn)
 
-    def _pass(self, snapshot: Snapshot, challenge: Challenge, what: str, turn: Turn) -> ChallengeAnswer:
+    def _look(self, challenge: Challenge, guess: Guess, turn: Turn, client: str) -> Look:
+        """Takes a look among those of all callers.
+
+        Raises:
+            PinsDelayed: there is none now; the caller's attempt does not count.
+        """
+        if self._delays is None:
+            return Look(0.0)
+        look = self._delays.take(guess)
+        if not look.wait:
+            return look
+        self._attempts.give_back(challenge.subject, guess.permission, challenge.nonce, turn)
+        now, whose = monotonic(), (guess.tenant, guess.permission)
+        if now >= self._told.get(whose, 0.0):
+            self._told = {one: until for one, until in self._told.items() if until > now}
+            self._told[whose] = now + _LOG_SECONDS
+            _log.warning(
+                "pins_delayed",
+                tenant=guess.tenant,
+                permission=guess.permission,
+                client=client,
+                seconds=math.ceil(look.wait),
+                next_in_seconds=_LOG_SECONDS,
+            )
+        raise PinsDelayed(look.wait)
+
+    def _pass(self, snapshot: Snapshot, challenge: Challenge, guess: Guess, turn: Turn, look: Look) -> ChallengeAnswer:
         if not self._attempts.succeed(
-            challenge.subject, what, challenge.nonce, turn, max(0.0, self._seal.left(challenge))
+            challenge.subject, guess.permission, challenge.nonce, turn, max(0.0, self._seal.left(challenge))
         ):
             raise _used()
+        if self._delays is not None:
+            with suppress(AttemptsUnavailable):  # the call is open; at worst its look counts as a wrong one
+                self._delays.succeed(guess, look)
         return ChallengeAnswer(Decision.ALLOW, str(snapshot.revision))
 
     def _tell_lockout(self, challenge: Challenge, turn: Turn) -> None:
@@ -203,6 +259,8 @@ def _result(error: CallError) -> str:
     """The metric's label for an error."""
     if isinstance(error, ChallengeOver):
         return "used" if error.used else "expired"
+    if isinstance(error, PinsDelayed):
+        return "delayed"
     if isinstance(error, AttemptsUnavailable):
         return "unavailable"
     # Rules that are not here at all are behind as well.

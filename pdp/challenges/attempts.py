@@ -94,6 +94,20 @@ class Attempts(Protocol):
         """
         ...
 
+    def give_back(self, subject: str, what: str, nonce: str, turn: Turn) -> None:
+        """The password was not looked at: the attempt does not count.
+
+        Args:
+            subject: as in ``take``.
+            what: as in ``take``.
+            nonce: as in ``take``.
+            turn: the result of ``take``.
+
+        Raises:
+            AttemptsUnavailable: nothing can be counted now.
+        """
+        ...
+
     def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
         """The password was right: the challenge is used up, and wrong answers to the same are forgiven.
 
@@ -128,6 +142,12 @@ class _Record:
     lockouts: int = 0
     forget_at: float = 0.0
 
+    def lift(self, turn: Turn) -> None:
+        """Ends the lockout that an attempt began, as if there had been none."""
+        if self.locked_by == turn.id:
+            self.locked_until, self.locked_by = 0.0, ""
+            self.lockouts -= 1
+
 
 class MemoryAttempts:
     """Attempts in this process, for a server that stands alone; forgotten when the process ends.
@@ -160,6 +180,17 @@ class MemoryAttempts:
                 record.wrong.clear()
             return self._count(record, what, now)
 
+    def give_back(self, subject: str, what: str, nonce: str, turn: Turn) -> None:
+        """See ``Attempts``."""
+        del nonce
+        with self._guard:
+            record = self._records.get(subject)
+            if record is None:
+                return
+            record.lift(turn)
+            if record.wrong[what] > 0:
+                record.wrong[what] -= 1
+
     def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
         """See ``Attempts``."""
         with self._guard:
@@ -170,9 +201,7 @@ class MemoryAttempts:
             record = self._records.get(subject)
             if record is None:
                 return True
-            if record.locked_by == turn.id:
-                record.locked_until, record.locked_by = 0.0, ""
-                record.lockouts -= 1
+            record.lift(turn)
             del record.wrong[what]
             return True
 

@@ -9,14 +9,10 @@ agree on the time. While Redis is away no password is accepted, and no client wa
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, cast
-
-import structlog
-from redis.exceptions import RedisError, ResponseError
+from typing import TYPE_CHECKING, Any
 
 from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
-from pdp.errors import AttemptsUnavailable
+from pdp.challenges.counting_scripts import CountingScripts
 from pdp.rules.publication.keys import DEFAULT_PREFIX
 from pdp.rules.publication.scripts import NAMING
 
@@ -24,11 +20,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from pdp.challenges.attempts import Limits
-
-_log = structlog.get_logger()
-
-_AWAY_SECONDS = 1.0
-"""Seconds after a failure before Redis is called again: each command to a hanging Redis holds a thread."""
 
 # KEYS: the subject's hash, the challenge's mark. All times in milliseconds.
 _TAKE = (
@@ -56,6 +47,21 @@ if left <= 0 then
 end
 call('PEXPIRE', KEYS[1], string.format('%.0f', locked + memory))
 return {'taken', left, locked}
+"""
+)
+_GIVE_BACK = (
+    NAMING
+    + """
+local what, turn = ARGV[1], ARGV[2]
+if call('HGET', KEYS[1], 'by') == turn then
+  call('HDEL', KEYS[1], 'until', 'by')
+  call('HINCRBY', KEYS[1], 'lockouts', -1)
+end
+if tonumber(call('HGET', KEYS[1], 'wrong:' .. what) or '0') > 0 then
+  call('HINCRBY', KEYS[1], 'wrong:' .. what, -1)
+  call('HINCRBY', KEYS[1], 'total', -1)
+end
+return 1
 """
 )
 _SUCCEED = (
@@ -90,11 +96,10 @@ class RedisAttempts:
     """
 
     def __init__(self, client: Redis, limits: Limits, *, prefix: str = DEFAULT_PREFIX) -> None:
-        self._client = client
+        self._scripts = CountingScripts(client)
         self._prefix = prefix
         lockout, longest = _milliseconds(limits.lockout_seconds), _milliseconds(LONGEST_LOCKOUT)
         self._limits = (limits.attempts, lockout, max(lockout, longest), _milliseconds(MEMORY_SECONDS))
-        self._away_until = 0.0
 
     def take(self, subject: str, what: str, nonce: str) -> Turn:
         """See ``Attempts``."""
@@ -102,34 +107,18 @@ class RedisAttempts:
         state, left, locked = self._run(_TAKE, subject, nonce, what, turn, *self._limits)
         return Turn(TurnState(state.decode()), left, locked / 1000, turn)
 
+    def give_back(self, subject: str, what: str, nonce: str, turn: Turn) -> None:
+        """See ``Attempts``."""
+        self._run(_GIVE_BACK, subject, nonce, what, turn.id)
+
     def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
         """See ``Attempts``."""
         # One millisecond at least: a challenge may expire while its password is looked at.
         return bool(self._run(_SUCCEED, subject, nonce, what, turn.id, max(1, _milliseconds(seconds))))
 
     def _run(self, script: str, subject: str, nonce: str, *arguments: str | int) -> Any:
-        if time.monotonic() < self._away_until:
-            raise AttemptsUnavailable
         key = f"{self._prefix}attempts:{{{subject}}}"
-        try:
-            return cast("Any", self._client.eval(script, 2, key, f"{key}:used:{nonce}", *arguments))
-        except ResponseError as error:  # Redis is there, so other keys go on; this key alone may be at fault
-            _log.warning("attempts_refused", key=key, problem=str(error), advice=_advice(error))
-            raise AttemptsUnavailable from error
-        except (RedisError, OSError) as error:
-            self._away_until = time.monotonic() + _AWAY_SECONDS
-            _log.warning("attempts_unavailable", error=type(error).__name__, advice="no password is accepted meanwhile")
-            raise AttemptsUnavailable from error
-
-
-def _advice(error: ResponseError) -> str:
-    """The remedy for Redis' error on a script."""
-    text = str(error)
-    if "WRONGTYPE" in text:
-        return "this caller's passwords are not accepted until the key is deleted; see who else writes to this Redis"
-    if "permission" in text or "can't run this command" in text:
-        return "give the server's Redis user the rights of docs/cli.md; no password is accepted meanwhile"
-    return "no password of this caller is accepted meanwhile"
+        return self._scripts.run(script, (key, f"{key}:used:{nonce}"), *arguments)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -21,6 +21,7 @@ CHALLENGE_RESULTS = {
     "passed": "The password was right.",
     "wrong": "It was wrong.",
     "locked": "The caller is locked out; it was not looked at.",
+    "delayed": "There were too many wrong ones for the permission or tenant; it was not looked at.",
     "allowed": "By now the call is allowed without a password.",
     "denied": "By now it is denied.",
     "expired": "The challenge is too old.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import NotAllowed, TooManyCalls, Unauthenticated
-from pdp.security.identity import ASKING, DECISION, Client
+from pdp.security.identity import ASKING, DECISION, Client, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -202,15 +202,10 @@ class Guard:
             return client
         if self._authenticator is not None or self._by_certificate:
             raise Unauthenticated("missing")
-        return Client(f"address:{_host(peer)}")
+        return Client(f"address:{host_of(peer)}")
 
 
 def _may(client: Client, service: str) -> Client:
     if service and service not in client.services:
         raise NotAllowed("service")
     return client
-
-
-def _host(peer: str) -> str:
-    """The host of an address in gRPC's form: ``ipv4:1.2.3.4:5``, ``ipv6:[::1]:5``, ``unix:``."""
-    return peer.rpartition(":")[0] if peer.startswith("ip") else peer

@@ -47,5 +47,18 @@ class Authenticator(Protocol):
         """The object that headers are checked against; replaced whenever the credentials change."""
 
 
+ORIGIN: ContextVar[str] = ContextVar("origin", default="")
+"""The address that the current call comes from, where no client is known."""
 ASKING: ContextVar[Client | None] = ContextVar("asking", default=None)
 """The client of the current call. Each call has a separate context, from arrival to end."""
+
+
+def client_name() -> str:
+    """The name of the current call's client: the known one, else the address."""
+    client = ASKING.get()
+    return client.name if client is not None else f"address:{ORIGIN.get()}"
+
+
+def host_of(peer: str) -> str:
+    """The host of an address in gRPC's form: ``ipv4:1.2.3.4:5``, ``ipv6:[::1]:5``, ``unix:``."""
+    return peer.rpartition(":")[0] if peer.startswith("ip") else peer

@@ -16,6 +16,7 @@ from pdp.rules.analysis.explain import explain_outcome
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.ruling import AS_WAZO, rule
+from pdp.security.identity import client_name
 from pdp.services.identity import check_open, identified
 from pdp.services.messages import (
     DECISIONS,
@@ -152,7 +153,7 @@ class DecisionService:
         """
         if self._challenges is None:
             raise ForgedChallenge
-        answer = self._challenges.answer(request.challenge, request.password)
+        answer = self._challenges.answer(request.challenge, request.password, client_name())
         return v1.AnswerChallengeResponse(
             decision=DECISIONS[answer.decision],
             attempts_left=answer.attempts_left,

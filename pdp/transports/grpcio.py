@@ -11,7 +11,7 @@ import grpc
 from pdp.errors import ListenError
 from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
 from pdp.transports.admission import Admission, overload
-from pdp.transports.guard_interceptor import GuardInterceptor, Refuser
+from pdp.transports.guard_interceptor import GuardInterceptor, Refuser, connection_of
 from pdp.transports.handlers import Handlers
 from pdp.transports.health_reflection import StandardServices
 from pdp.transports.pause import Pause
@@ -92,6 +92,7 @@ class GrpcTransport:
             sparing=self._sparing,
             receptions=self._receptions,
             charge=guard.charge if guard is not None else None,
+            peer=lambda context: (connection or connection_of)(context)["peer"],
         )
         self._server.add_generic_rpc_handlers((_Methods(methods, handlers),))
         self._admission.spared = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 
-from pdp.errors import CallError, TooManyCalls
+from pdp.errors import CallError, RetryLater
 from pdp.security.identity import ASKING, DECISION, DIRECTORY
 from pdp.transports.retry_info import retry_metadata
 
@@ -38,7 +38,7 @@ _LONGEST_PAUSE = 0.25
 
 def refuse(context: grpc.ServicerContext, error: CallError) -> NoReturn:
     """Ends a call with the status of an error."""
-    if isinstance(error, TooManyCalls):
+    if isinstance(error, RetryLater):
         context.set_trailing_metadata(retry_metadata(error))
     context.abort(_STATUSES[error.code], error.message)
     raise AssertionError  # abort raises; its type does not say so
@@ -82,7 +82,7 @@ class GuardInterceptor(grpc.ServerInterceptor):
         connection: Callable[[grpc.ServicerContext], dict[str, Any]] | None = None,
     ) -> None:
         self._guard = guard
-        self._connection = connection or _connection
+        self._connection = connection or connection_of
         self._refuser = refuser
         self._metrics = metrics
         self._guarded: dict[tuple[str, _Handler], _Handler] = {}
@@ -184,6 +184,7 @@ def _service(method: str) -> tuple[str, str]:
     return _SERVICES.get(service.rpartition(".")[2], ""), name
 
 
-def _connection(context: grpc.ServicerContext) -> dict[str, Any]:
+def connection_of(context: grpc.ServicerContext) -> dict[str, Any]:
+    """The facts of a call's connection, as ``Guard.admit`` takes those."""
     certificates = context.auth_context().get("x509_pem_cert")
     return {"peer": context.peer(), "certificate": next(iter(certificates), None) if certificates else None}

@@ -10,6 +10,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, Code, InvalidCall, TooManyCalls
+from pdp.security.identity import ORIGIN, host_of
 from pdp.services.methods import CALLS, Kind, count_calls
 from pdp.transports.guard_interceptor import refuse
 from pdp.transports.reception import Reception
@@ -51,9 +52,10 @@ class Handlers:
         receptions: limits the time and size of messages.
         sparing: pool for calls exempt from limits.
         charge: charges a client for further calls in a request; None: no limits.
+        peer: returns the address that a call comes from.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a transport
         self,
         settings: ServerSettings,
         metrics: Metrics,
@@ -64,7 +66,9 @@ class Handlers:
         sparing: ThreadPoolExecutor,
         receptions: Receptions,
         charge: Callable[[int], None] | None,
+        peer: Callable[[grpc.ServicerContext], str],
     ) -> None:
+        self._peer = peer
         self._metrics = metrics
         self._streams = streams
         self._waiting, waiting_threads = waiting
@@ -139,11 +143,14 @@ class Handlers:
         self, method: Method, answer: Callable[[bytes], bytes]
     ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
         name, take, spares = method.name, self._take(method), method.spares
+        waits = method.kind is Kind.WAITING
 
         def call(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             started = None
             try:
                 data = take(messages, context)
+                if waits:
+                    ORIGIN.set(host_of(self._peer(context)))
                 started = time.perf_counter()
                 response = answer(data)
             except grpc.RpcError:  # the client went away, or its message did not come

@@ -9,12 +9,12 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 
 if TYPE_CHECKING:
-    from pdp.errors import TooManyCalls
+    from pdp.errors import RetryLater
 
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 
-def retry_metadata(error: TooManyCalls) -> tuple[tuple[str, str | bytes], ...]:
+def retry_metadata(error: RetryLater) -> tuple[tuple[str, str | bytes], ...]:
     """Trailing metadata that says after which time a call is worth another attempt."""
     milliseconds = math.ceil(error.retry_after * 1000)
     return (

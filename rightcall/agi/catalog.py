@@ -11,6 +11,7 @@ PIN_RESULTS = {
     "right": "It opened the call.",
     "wrong": "It did not.",
     "locked": "The caller is locked out: there were too many wrong ones.",
+    "delayed": "There were too many wrong ones of any callers; it was not looked at.",
     "none": "Nothing was dialled.",
     "impossible": "No PIN is like that: more than 40 keys, or A to D among them. It was not sent to the server.",
     "no-answer": "The server did not check it.",

@@ -9,7 +9,7 @@ import structlog
 from rightcall.agi.channel import End
 from rightcall.agi.errors import ChannelGone
 from rightcall.agi.reasons import Reason, Verdict
-from rightcall.client.errors import InvalidCall, RightcallError
+from rightcall.client.errors import InvalidCall, PinsDelayed, RightcallError
 from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ class Pins:
             return None
         try:
             result = await self._client.answer_challenge(challenge, dialled.keys, timeout=self._settings.deadline)
+        except PinsDelayed as error:
+            self._metrics.pin("delayed")
+            return Verdict(allowed=False, reason=Reason.DELAYED, permission=permission, retry_after=error.retry_after)
         except RightcallError as error:
             self._metrics.pin("no-answer")
             # The server's message about a rejected PIN might quote the PIN.

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     NOT_CHECKED = "not-checked"
     PIN = "pin"
     LOCKED = "locked"
+    DELAYED = "delayed"
     NO_SOUND = "no-sound"
     NO_ANSWER = "no-answer"
     CLOSED_TENANT = "closed-tenant"
@@ -33,6 +34,8 @@ MEANINGS: Final = {
     Reason.NOT_CHECKED: "Neither a user nor an outcall: no rule can apply, so it is allowed without asking.",
     Reason.PIN: "The right PIN was dialled (ALLOW), or no right one was (DENY).",
     Reason.LOCKED: "Too many wrong PINs; `RIGHTCALL_RETRY_AFTER` has the seconds until the next may be tried.",
+    Reason.DELAYED: "Too many wrong PINs of any callers, so this one was not looked at; `RIGHTCALL_RETRY_AFTER` has "
+    "the seconds until the next may be.",
     Reason.NO_SOUND: "No PIN was dialled, and the sound that asks for one could not be played.",
     Reason.NO_ANSWER: "The server has not decided: `--on-failure` did. With a PIN that was not checked: DENY.",
     Reason.CLOSED_TENANT: "The tenant's definitions have never been free of faults: `--on-failure` decided.",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import grpc
 
 from rightcall import v1
 from rightcall.client import messages as wire
-from rightcall.client.errors import InvalidCall
+from rightcall.client.errors import InvalidCall, PinsDelayed
 from rightcall.client.values import Decision, Permission, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import grpc
 
     from rightcall.client.errors import RightcallError
 
@@ -199,4 +200,14 @@ def to_rpc_error(target: str, error: grpc.RpcError, seconds: float) -> Rightcall
         error: raised by grpcio: both an error and the call, of which the latter has the status.
         seconds: the deadline of the request.
     """
-    return wire.to_error(target, error.code().value[0], error.details() or "", seconds)
+    message = error.details() or ""
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and message.startswith(wire.DELAYED):
+        return PinsDelayed(message, _retry_after(error))
+    return wire.to_error(target, error.code().value[0], message, seconds)
+
+
+def _retry_after(error: grpc.RpcError) -> int:
+    """The whole seconds after which a server says to ask again; at least one."""
+    trailing = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+    said = next((str(value) for key, value in trailing if key == "retry-after-ms"), "")
+    return max(1, math.ceil(int(said) / 1000)) if said.isdecimal() else 1

@@ -11,6 +11,7 @@ RightcallError
 │   ├── NotReady           the server has loaded no rules yet
 │   ├── TenantClosed       the tenant's definitions have never been free of faults where the server could see them
 │   ├── RulesBehind        the server's rules are older than the question requires
+│   ├── PinsDelayed        there were too many wrong PINs, so none is looked at for a while
 │   └── DeadlineExceeded   the time allowed ran out
 └── ServerError            the server failed, or its answer is unknown to this client
 
@@ -73,6 +74,18 @@ class TenantClosed(NoAnswer):
 
 class RulesBehind(NoAnswer):
     """The server's rules are older than the question requires; newer ones may be on the way."""
+
+
+class PinsDelayed(NoAnswer):
+    """There were too many wrong PINs for the permission or the tenant, so this one has not been looked at.
+
+    Attributes:
+        retry_after: seconds after which a PIN may be looked at.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class DeadlineExceeded(NoAnswer):

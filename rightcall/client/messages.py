@@ -70,6 +70,9 @@ def emergency_test(numbers: Iterable[str]) -> Callable[[str], bool]:
     return Emergency(given).__contains__
 
 
+DELAYED = "too many wrong PINs"
+"""The beginning of the message of a server that looks at no PIN for a while."""
+
 EMERGENCY = Answer(Decision.ALLOW, Stage.EMERGENCY, None, "", "", reason=Reason.EMERGENCY)
 """The answer to a call of an emergency number when no server answers."""
 

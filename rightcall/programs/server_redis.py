@@ -10,6 +10,8 @@ import structlog
 
 from pdp.challenges.attempts import Limits
 from pdp.challenges.attempts_redis import RedisAttempts
+from pdp.challenges.delays import Paces
+from pdp.challenges.delays_redis import RedisDelays
 from pdp.metrics.registry import Metrics
 from pdp.runtime.version import version
 from pdp.snapshots.current import CurrentSnapshots
@@ -92,13 +94,16 @@ def serve_redis(
         most_age=trust.most_age,
     )
     counting = open_redis(url, answer_timeout=_COUNTING_TIMEOUT)
-    attempts = RedisAttempts(
-        counting, Limits(settings.challenge_attempts, settings.lockout_seconds), prefix=trust.scope.prefix
-    )
+    limits = Limits(settings.challenge_attempts, settings.lockout_seconds)
+    prefix = trust.scope.prefix
+    attempts = RedisAttempts(counting, limits, prefix=prefix)
+    delays = RedisDelays(counting, Paces(settings.pin_guesses), prefix=prefix) if settings.pin_guesses else None
     with client, counting:
         log = decision_log(metrics)
         with _following(follower) as begun:
-            server = serving.server(settings, current, metrics, secrets=secrets, attempts=attempts, decision_log=log)
+            server = serving.server(
+                settings, current, metrics, secrets=secrets, attempts=attempts, delays=delays, decision_log=log
+            )
             serve_until_stopped(server, name, begun.result)
 
 

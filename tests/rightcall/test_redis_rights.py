@@ -20,6 +20,8 @@ from loader.publishing.publish import RedisPublisher
 from loader.publishing.revisions import Revisions
 from pdp.challenges.attempts import Limits, TurnState
 from pdp.challenges.attempts_redis import RedisAttempts
+from pdp.challenges.delays import Guess, Paces
+from pdp.challenges.delays_redis import RedisDelays
 from pdp.errors import AttemptsUnavailable
 from pdp.rules.model import PasswordOverride
 from rightcall.redis_url import open_redis
@@ -75,6 +77,9 @@ def test_the_rights_that_the_manual_lists_suffice(redis: RedisServer) -> None:
     turn = attempts.take("alice", "1", "n")
     assert turn.state is TurnState.TAKEN
     assert attempts.succeed("alice", "1", "n", turn, 60)
+    delays, guess = RedisDelays(client, Paces()), Guess(ACME, "1", "alice", "client", "mark")
+    for _ in range(2):
+        delays.succeed(guess, delays.take(guess))
     lease.stop()
     with redis.client() as admin:  # what the doctor needs to ask for the account
         admin.execute_command("ACL", "SETUSER", "rightcall", "+acl|whoami", "+acl|dryrun")

@@ -145,18 +145,27 @@ class Snapshot:
             password: the digits, in the clear.
             secrets: the deployment's keys; the password's hash was made with one of these.
         """
+        record = self.password_record(number, caller)
+        if not record:
+            return False
+        # A list, so that every key is tried and the time does not tell which one fits.
+        return any([verify_password(key, record, password) for key in secrets])  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
+
+    def password_record(self, number: int, caller: str) -> bytes:
+        """Salt and hash of the password that opens the challenge of a verdict to a caller; empty: none does.
+
+        Args:
+            number: as of ``opens``.
+            caller: as of ``opens``.
+        """
         slot, decision, stage = verdict_parts(number)
         if decision is not Decision.CHALLENGE:
-            return False
+            return b""
         secret = self._permission(slot).secret
         at = find_user(self._users, caller) if caller else MISSING
         if at != MISSING and (stage is Stage.USER or self.password_override is PasswordOverride.ALL):
             secret = self._records[self._users.words[at + 1]] or secret
-        if secret == NO_SECRET:
-            return False
-        record = self._secret(secret)
-        # A list, so that every key is tried and the time does not tell which one fits.
-        return any([verify_password(key, record, password) for key in secrets])  # noqa: C419 - all keys are tried, so that the time does not tell which one it was
+        return self._secret(secret)
 
     def user_of(self, asker: str) -> str:
         """The UUID, in lower case, of the user with a UUID or an alias; empty where there is no such user."""

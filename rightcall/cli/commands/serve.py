@@ -82,6 +82,10 @@ _SETTINGS = {
     "challenge_seconds": ("SECONDS", "Time for which a challenge can be answered with a password."),
     "challenge_attempts": ("NUMBER", "Wrong passwords until a caller is locked out; 0: take no passwords at all."),
     "lockout_seconds": ("SECONDS", "Duration of the first lockout; each further one is twice as long, up to a day."),
+    "pin_guesses": (
+        "NUMBER",
+        "Wrong passwords that are looked at in an hour for one permission, all callers together; 0: no limit.",
+    ),
     "max_staleness": (
         "SECONDS",
         "Time without contact to the source of rules after which /readyz fails; answers go on. 0: it never does.",

@@ -129,6 +129,20 @@ def test_a_right_answer_lifts_no_lockout_but_its_own(make: Make) -> None:
     assert attempts.take("alice", "12", "m").state is TurnState.LOCKED
 
 
+def test_an_attempt_that_was_given_back_never_was(make: Make) -> None:
+    """Nor the lockout that began with it, which is as long as the first when it comes."""
+    attempts = make(LIMITS)
+    for _ in range(2):
+        attempts.take("alice", "12", "n")
+    for _ in range(5):
+        attempts.give_back("alice", "12", "n", attempts.take("alice", "12", "n"))
+    attempts.give_back("bob", "12", "n", attempts.take("bob", "12", "n"))
+    last = attempts.take("alice", "12", "n")
+
+    assert (last.state, last.left, last.locked_seconds) == (TurnState.TAKEN, 0, 900)
+    assert attempts.take("bob", "12", "n").left == 2
+
+
 def test_each_lockout_is_twice_as_long(make: Make) -> None:
     """And when it is over, there are as many attempts as at first."""
     attempts = make(Limits(attempts=2, lockout_seconds=0.1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -16,8 +17,10 @@ from structlog.testing import capture_logs
 
 from pdp.challenges.answers import Challenges
 from pdp.challenges.attempts import Limits, MemoryAttempts
+from pdp.challenges.delays import Paces
+from pdp.challenges.delays_memory import MemoryDelays
 from pdp.challenges.tokens import ChallengeSeal
-from pdp.errors import CallError, ChallengeOver, ForgedChallenge, InvalidCall, RulesBehind, UnknownTenant
+from pdp.errors import CallError, ChallengeOver, ForgedChallenge, InvalidCall, PinsDelayed, RulesBehind, UnknownTenant
 from pdp.metrics.catalog import CHALLENGE_RESULTS
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler
@@ -29,8 +32,10 @@ from pdp.snapshots.freshness import FreshRules
 from rightcall import v1
 
 if TYPE_CHECKING:
+    from pdp.decision_log.log import Recorder
     from pdp.rules.model import Tenant
     from pdp.rules.snapshot.snapshot import Snapshot
+    from pdp.rules.snapshot.verdict import Outcome
     from pdp.snapshots.current import CurrentSnapshots
 
 RIGHT, WRONG = "1234", "9999"
@@ -100,13 +105,28 @@ def acme(
     )
 
 
-def desk(*snapshots: Snapshot, attempts: int = 3, secrets: tuple[bytes, ...] = (KEY,)) -> Desk:
-    """A service over these rules."""
+def desk(
+    *snapshots: Snapshot,
+    attempts: int = 3,
+    secrets: tuple[bytes, ...] = (KEY,),
+    guesses: int = 0,
+    record: Recorder | None = None,
+) -> Desk:
+    """A service over these rules; without ``guesses`` there are no delays."""
     current = current_of(*snapshots or (snapshot(acme()),))
     metrics, clock, rules = Metrics(current, ""), Clock(), FreshRules(current.resolve)
     seal = ChallengeSeal(secrets, seconds=60, now=clock)
     counted = MemoryAttempts(Limits(attempts, 900), now=clock)
-    challenges = Challenges(seal, counted, rules, secrets=secrets, emergency=EmergencyCalls(current), metrics=metrics)
+    challenges = Challenges(
+        seal,
+        counted,
+        rules,
+        secrets=secrets,
+        emergency=EmergencyCalls(current),
+        metrics=metrics,
+        delays=MemoryDelays(Paces(guesses), now=clock) if guesses else None,
+        decision_log=record,
+    )
     return Desk(DecisionService(current, metrics, challenges=challenges), current, metrics, clock)
 
 
@@ -444,6 +464,47 @@ def test_the_passwords_that_wazo_asked_for_open_the_conformance_calls(override: 
             opened += 1
 
     assert opened > 100
+
+
+class Recorded:
+    """A recorder of decisions, for tests."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Decision, str]] = []
+
+    def record(
+        self, _snapshot: Snapshot | None, _call: Call, outcome: Outcome, _seconds: float, challenge: str = ""
+    ) -> None:
+        """Notes an entry."""
+        self.entries.append((outcome.verdict.decision, challenge))
+
+
+def test_beyond_a_few_wrong_passwords_of_all_callers_none_is_looked_at_for_a_while() -> None:
+    """It is no attempt; it is counted, logged without the digits, and in the decision log with its reason."""
+    recorded = Recorded()
+    given_desk = desk(attempts=100, guesses=100, record=recorded)
+    challenges = [given_desk.challenge(caller=caller) for caller in (ALICE, BOB)]
+    recorded.entries.clear()
+
+    def guess_on() -> None:
+        for number in count(1000):
+            given_desk.answer(challenges[number % 2], str(number))
+
+    with capture_logs() as logs:
+        with pytest.raises(PinsDelayed) as refused:
+            guess_on()
+        with pytest.raises(PinsDelayed):
+            given_desk.answer(challenges[0], RIGHT)
+    looked = given_desk.counted("wrong") or 0
+    given_desk.clock.now += refused.value.retry_after
+
+    assert looked == 6
+    assert [entry["event"] for entry in logs] == ["pins_delayed"], "once for both"
+    assert not {str(number) for number in range(1000, 1010)} & set(str(logs).split("'"))
+    assert (logs[0]["tenant"], logs[0]["permission"], logs[0]["seconds"]) == (ACME, "12", 120)
+    assert given_desk.counted("delayed") == 2
+    assert recorded.entries == [(Decision.DENY, "wrong")] * int(looked) + [(Decision.DENY, "delayed")] * 2
+    assert given_desk.answer(given_desk.challenge(), WRONG).attempts_left == 100 - 3 - 1, "what was not looked at"
 
 
 def test_every_error_is_counted_under_a_name() -> None:

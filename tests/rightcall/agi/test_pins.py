@@ -139,6 +139,16 @@ def test_a_caller_who_is_locked_out_is_told_so() -> None:
     assert denied[-1]["retry_after"] > 0
 
 
+def test_a_pin_that_is_not_looked_at_because_of_others_is_told_apart() -> None:
+    """The channel says why and for how long; the caller's attempts are left as they were."""
+    with rules(pin_guesses=1) as running, adapter(running.server.address) as agi:
+        first = Asterisk(ABROAD, dialled=["1", "2", "4321"]).call(agi.address)
+        assert counted(agi, "rightcall_agi_pins_total", result="delayed") == 1
+
+    assert verdict_of(first) == ("DENY", "delayed")
+    assert int(first["RIGHTCALL_RETRY_AFTER"]) > 0
+
+
 def test_a_caller_who_hangs_up_ends_the_dialogue(agi: AgiServer) -> None:
     """The channel stays denied, and nothing is logged at info: people do that."""
     asterisk = Asterisk(ABROAD, dialled=[None])
