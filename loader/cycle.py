@@ -7,16 +7,20 @@ and changes nothing without a difference.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loader.compiling import Compilations, Job
+from loader.definitions.closed import without_rules
 from loader.errors import PublishError, SourceError
-from loader.faults import Fault, Severity
 from loader.proofs import Proofs
 from loader.publishing.publish import Standing
+from loader.report import Cycle, Published, SyncReport
+from loader.sources.base import FaultyTenant
+from loader.too_costly import cost_fault
 from pdp.rules.analysis.expectations import Truth
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.compiler.digest import Digester
+from pdp.rules.errors import CostError
 from pdp.rules.model import PasswordOverride, Revision
 from pdp.rules.publication.pointer import Pointer
 
@@ -26,102 +30,15 @@ if TYPE_CHECKING:
 
     from loader.publishing.lease import Lease
     from loader.publishing.publish import Publisher
-    from loader.sources.base import FaultyTenant, Reading, Source
-    from pdp.rules.compiler.automata import Limits
+    from loader.removal import RemovalGuard
+    from loader.sources.base import Reading, Source
+    from pdp.rules.compiler.costs import CostLimits
     from pdp.rules.model import Tenant
-
-DEFAULT_MAX_REMOVAL = 0.5
 
 _RETRY = (0.5, 15.0)
 """Seconds until what could not be published is tried again: the first time, and at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A revision that became current.
-
-    Attributes:
-        tenant: the tenant's UUID.
-        name: the tenant's name.
-        revision: number and digest.
-        permissions: number of permissions.
-        size: bytes of the snapshot.
-        seconds: duration of compiling.
-        publish_seconds: duration of publishing.
-    """
-
-    tenant: str
-    name: str
-    revision: Revision
-    permissions: int
-    size: int
-    seconds: float
-    publish_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """The report of one cycle.
-
-    Attributes:
-        published: the revisions that became current.
-        unchanged: the tenants whose content stands published already.
-        removed: the tenants that are gone.
-        faults: everything wrong with the definitions, warnings included, sorted.
-        faulty: the tenants with errors; each keeps the last good rules.
-        pinned: the tenants that an operator rolled back; each keeps the chosen revision.
-        closed: the tenants with errors and without good rules: their users and outcalls are known, and their requests
-            are rejected.
-        isolated: the tenants whose sound permissions count, and whose faulty ones are closed.
-        held_back: removals that are too large to be believed, each in words; such a tenant is unchanged.
-        complete: all tenants of the source were read, good or faulty; otherwise nothing was removed.
-        problems: failures of the source and of publishing, with remedies; empty after a cycle without failures.
-        source_failed: nothing could be read at all.
-        read_seconds: duration of reading the source and proving expectations.
-        expectations: number of expectations by the result of their proofs.
-    """
-
-    published: tuple[Published, ...] = ()
-    unchanged: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    faults: tuple[Fault, ...] = ()
-    faulty: frozenset[str] = frozenset()
-    pinned: tuple[str, ...] = ()
-    held_back: tuple[str, ...] = ()
-    complete: bool = False
-    problems: tuple[str, ...] = ()
-    source_failed: bool = False
-    read_seconds: float = 0.0
-    expectations: Mapping[Truth, int] = field(default_factory=dict)
-    closed: tuple[str, ...] = ()
-    isolated: tuple[str, ...] = ()
-
-    @property
-    def errors(self) -> tuple[Fault, ...]:
-        """The faults that keep a tenant from being published."""
-        return tuple(fault for fault in self.faults if fault.severity is Severity.ERROR)
-
-    @property
-    def error(self) -> str:
-        """All failures, as one line; empty after a success."""
-        return "; ".join((*self.problems, *self.held_back))
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalGuard:
-    """The limit above which removals are held back: an empty reading of a broken source must not open every line.
-
-    Attributes:
-        fraction: of the previous members, 0 to 1; removing more at once is held back. 1: nothing is held back.
-    """
-
-    fraction: float = DEFAULT_MAX_REMOVAL
-
-    def holds_back(self, before: int, gone: int, left: int) -> bool:
-        """Whether removing ``gone`` of ``before`` is held back. One may always go, unless none would be left."""
-        if gone <= 0 or self.fraction >= 1:
-            return False
-        return left == 0 or (gone > 1 and gone > self.fraction * before)
+_PATIENCE = 1.0
+"""Seconds for which a cycle waits for tenants that are being compiled, before it looks for further changes."""
 
 
 class Synchronizer:
@@ -134,7 +51,7 @@ class Synchronizer:
         password_override: where a user's own password replaces a permission's.
         guard: holds back removals that are too large to be believed; None: none.
         accept_removal: an operator confirmed the removals of the first cycle that succeeds.
-        limits: cost limits of one profile; None: the compiler's default.
+        cost_limits: limits of a tenant's costs; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
         prove: whether a tenant whose expectations fail is left unchanged.
         isolate_faults: whether the sound permissions of a tenant are published whose other ones have faults; those are
@@ -150,7 +67,7 @@ class Synchronizer:
         password_override: PasswordOverride,
         guard: RemovalGuard | None = None,
         accept_removal: bool = False,
-        limits: Limits | None = None,
+        cost_limits: CostLimits | None = None,
         progress: Callable[[str, int, int], None] | None = None,
         prove: bool = True,
         isolate_faults: bool = False,
@@ -162,15 +79,25 @@ class Synchronizer:
         self._password_override = password_override
         self._guard = guard
         self._accepting = accept_removal
-        self._limits = limits
+        self._cost_limits = cost_limits
         self._progress = progress
         self._compilers: dict[str, Compiler] = {}
         self._digesters: dict[str, Digester] = {}
+        self._compilations = Compilations(self._compile)
+        self._compiled: dict[str, Job] = {}
+        """By tenant, the last job that ended, if its snapshot is not published."""
+        self._rejected: dict[str, tuple[str, CostError]] = {}
+        """By tenant, the digest of rules that are too costly, and the reason: such rules are compiled once."""
         self._proofs = Proofs(source)
         self._prove = prove
 
-    def sync(self) -> SyncReport:
-        """One cycle. What fails is in the report, and is tried again by the next cycle."""
+    def sync(self, patience: float | None = None) -> SyncReport:
+        """One cycle. What fails is in the report, and is tried again by the next cycle.
+
+        Args:
+            patience: seconds to wait for tenants that are being compiled; the next cycle publishes those that take
+                longer. None: no limit.
+        """
         begun = time.perf_counter()
         try:
             reading = self._source.read()
@@ -178,27 +105,54 @@ class Synchronizer:
                 reading = self._proofs.checked(reading)
         except SourceError as error:
             return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
-        cycle = _Cycle(reading, time.perf_counter() - begun, {truth: self._proofs.count(truth) for truth in Truth})
+        cycle = Cycle(reading, time.perf_counter() - begun, {truth: self._proofs.count(truth) for truth in Truth})
         try:
             standing = self._publisher.standing()
         except PublishError as error:
             cycle.problems.append(str(error))
             return cycle.report()
-        expected = dict.fromkeys(reading.faulty, 1) | dict.fromkeys((tenant.uuid for tenant in reading.tenants), 0)
         try:
-            self._publisher.list_tenants(expected, complete=reading.complete)
-            for tenant in reading.tenants:
-                self._publish(tenant, standing.get(tenant.uuid, Standing()), cycle)
-            for faulty in reading.shut:
-                self._shut(faulty, standing.get(faulty.closed.uuid, Standing()), cycle)
-            self._remove_gone(reading, standing, cycle)
-            self._publisher.list_tenants(expected, complete=reading.complete)
+            self._publish_all(reading, standing, cycle, patience)
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
             cycle.problems.append(str(error))
+        cycle.pending = tuple(sorted(self._compilations.running))
         self._forget(reading)
-        if reading.complete and not cycle.problems:
+        if reading.complete and not cycle.problems and not cycle.pending:
             self._accepting = False
         return cycle.report()
+
+    def _publish_all(
+        self, reading: Reading, standing: Mapping[str, Standing], cycle: Cycle, patience: float | None
+    ) -> None:
+        """Publishes the differences between a reading and the published state."""
+        listed = {tenant.uuid: int(tenant.uuid in self._rejected) for tenant in reading.tenants}
+        listed |= dict.fromkeys(reading.faulty, 1)
+        self._publisher.list_tenants(listed, complete=reading.complete)
+        for job in self._compilations.done(0.0):
+            self._compiled[job.tenant.uuid] = job
+        waiting: dict[str, Tenant | FaultyTenant] = {tenant.uuid: tenant for tenant in reading.tenants}
+        waiting |= {faulty.closed.uuid: faulty for faulty in reading.shut}
+        for uuid, one in waiting.items():
+            self._advance(one, standing.get(uuid, Standing()), cycle)
+        for job in self._compilations.done(patience):
+            uuid = job.tenant.uuid
+            if uuid in waiting:
+                self._compiled[uuid] = job
+                self._advance(waiting[uuid], standing.get(uuid, Standing()), cycle)
+        self._remove_gone(reading, standing, cycle)
+        listed |= {uuid: int(uuid in cycle.too_costly) for uuid in self._rejected if uuid in listed}
+        self._publisher.list_tenants(listed, complete=reading.complete)
+
+    def _advance(self, one: Tenant | FaultyTenant, standing: Standing, cycle: Cycle) -> None:
+        """Does what can be done for a tenant without waiting."""
+        if isinstance(one, FaultyTenant):
+            self._shut(one, standing, cycle)
+            return
+        try:
+            self._publish(one, standing, cycle)
+        except CostError as error:
+            cycle.too_costly[one.uuid] = cost_fault(self._source, one, error)
+            self._shut(FaultyTenant(without_rules(one, 1)), standing, cycle)
 
     def run(self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None = None) -> None:
         """A cycle now and whenever the source may have changed, until ``stop`` is set.
@@ -222,28 +176,28 @@ class Synchronizer:
     def _sync_until_published(
         self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None
     ) -> None:
-        """Runs a cycle, repeated soon after a failed publication: no change announces those definitions again."""
-        report = self.sync()
+        """Runs a cycle, repeated soon while anything is not published: no change announces those definitions again."""
+        report = self.sync(_PATIENCE)
         on_report(report)
         delay = _RETRY[0]
-        while report.problems and not report.source_failed and not stop.wait(delay):
+        while (report.problems or report.pending) and not report.source_failed and not stop.wait(delay):
             if lease is not None and not lease.leading:
                 return
-            report = self.sync()
+            report = self.sync(_PATIENCE)
             on_report(report)
-            delay = min(delay * 2, _RETRY[1])
+            delay = min(delay * 2, _RETRY[1]) if report.problems else _RETRY[0]
 
-    def _shut(self, faulty: FaultyTenant, standing: Standing, cycle: _Cycle) -> None:
+    def _shut(self, faulty: FaultyTenant, standing: Standing, cycle: Cycle) -> None:
         """Publishes a tenant with faults: the sound permissions, or a closed tenant where no good rules stand."""
         current = standing.current
         if self._isolate_faults and faulty.isolated is not None:
             self._publish(faulty.isolated, standing, cycle)
-            cycle.isolated.append(faulty.closed.uuid)
+            cycle.isolated.add(faulty.closed.uuid)
         elif current is None or current.closed:
             self._publish(faulty.closed, standing, cycle)
-            cycle.closed.append(faulty.closed.uuid)
+            cycle.closed.add(faulty.closed.uuid)
 
-    def _publish(self, tenant: Tenant, standing: Standing, cycle: _Cycle) -> None:
+    def _publish(self, tenant: Tenant, standing: Standing, cycle: Cycle) -> None:
         digest, current = self._digest(tenant), standing.current
         if current is not None and current.pinned:
             cycle.pinned.append(tenant.uuid)
@@ -260,24 +214,54 @@ class Synchronizer:
                 "if that is meant, confirm it with --accept-removal"
             )
             return
-        revision = Revision(standing.next_serial(), digest)
+        job = self._job(tenant, digest, standing)
+        if job is None:
+            return
         begun = time.perf_counter()
-        blob = self._compile(tenant, revision)
-        compiled = time.perf_counter()
-        self._publisher.publish(Pointer.to(tenant.uuid, revision, permissions, tenant.closed), blob, standing)
-        seconds, publish_seconds = compiled - begun, time.perf_counter() - compiled
+        self._publisher.publish(Pointer.to(tenant.uuid, job.revision, permissions, tenant.closed), job.blob, standing)
+        del self._compiled[tenant.uuid]
+        seconds = time.perf_counter() - begun
         cycle.published.append(
-            Published(tenant.uuid, tenant.name, revision, permissions, len(blob), seconds, publish_seconds)
+            Published(tenant.uuid, tenant.name, job.revision, permissions, len(job.blob), job.seconds, seconds)
         )
 
-    def _compile(self, tenant: Tenant, revision: Revision) -> bytes:
-        compiler = self._compilers.get(tenant.uuid)
-        if compiler is None:
-            compiler = Compiler(secret=self._secret, password_override=self._password_override, limits=self._limits)
-            self._compilers[tenant.uuid] = compiler
-        return compiler.compile(tenant, revision, compiled_at=time.time(), progress=self._progress_of(tenant))
+    def _job(self, tenant: Tenant, digest: str, standing: Standing) -> Job | None:
+        """The job that compiled a tenant; None while there is none, which is begun if none runs.
 
-    def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: _Cycle) -> None:
+        Raises:
+            CostError: the rules would take too long to compile or to decide by.
+        """
+        job = self._compiled.get(tenant.uuid)
+        if job is not None and job.revision.digest == digest:
+            if job.error is None and job.revision.number > standing.serial:
+                return job
+            del self._compiled[tenant.uuid]
+            if isinstance(job.error, CostError):
+                self._rejected[tenant.uuid] = digest, job.error
+            elif job.error is not None:
+                raise job.error
+        rejected, error = self._rejected.get(tenant.uuid, ("", None))
+        if error is not None and rejected == digest:
+            raise error
+        if tenant.uuid not in self._compilations.running:
+            self._compilations.begin(Job(tenant, Revision(standing.next_serial(), digest)))
+        return None
+
+    def _compile(self, job: Job, checkpoint: Callable[[], None]) -> bytes:
+        """Compiles a tenant, on a thread of ``Compilations``."""
+        tenant = job.tenant
+        return self._compilers.setdefault(
+            tenant.uuid,
+            Compiler(secret=self._secret, password_override=self._password_override, cost_limits=self._cost_limits),
+        ).compile(
+            tenant,
+            job.revision,
+            compiled_at=time.time(),
+            progress=self._progress_of(tenant),
+            checkpoint=checkpoint,
+        )
+
+    def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: Cycle) -> None:
         """Removes the tenants that are gone from the source, unless ``guard`` holds the removals back."""
         there = {uuid for uuid, stands in standing.items() if stands.current or stands.listed}
         gone = sorted(there - {tenant.uuid for tenant in reading.tenants} - reading.faulty) if reading.complete else []
@@ -308,51 +292,16 @@ class Synchronizer:
     def _forget(self, reading: Reading) -> None:
         """Drops the memory of tenants that are gone."""
         if reading.complete:
-            there = {tenant.uuid for tenant in reading.tenants} | reading.faulty
+            there = {tenant.uuid for tenant in reading.tenants} | reading.faulty | self._compilations.running
             for uuid in self._digesters.keys() - there:
-                del self._digesters[uuid]
-                self._compilers.pop(uuid, None)
+                for memory in (self._digesters, self._compilers, self._compiled, self._rejected):
+                    memory.pop(uuid, None)
 
     def _progress_of(self, tenant: Tenant) -> Callable[[int, int], None] | None:
         progress = self._progress
         if progress is None:
             return None
         return lambda done, total: progress(tenant.name or tenant.uuid, done, total)
-
-
-@dataclass
-class _Cycle:
-    """The results of a cycle so far."""
-
-    reading: Reading
-    read_seconds: float
-    expectations: dict[Truth, int]
-    published: list[Published] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    pinned: list[str] = field(default_factory=list)
-    held_back: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
-    isolated: list[str] = field(default_factory=list)
-
-    def report(self) -> SyncReport:
-        """The cycle's outcome."""
-        return SyncReport(
-            published=tuple(self.published),
-            unchanged=tuple(self.unchanged),
-            removed=tuple(self.removed),
-            faults=self.reading.faults,
-            faulty=self.reading.faulty,
-            pinned=tuple(self.pinned),
-            held_back=tuple(self.held_back),
-            complete=self.reading.complete,
-            problems=tuple(self.problems),
-            read_seconds=self.read_seconds,
-            expectations=self.expectations,
-            closed=tuple(self.closed),
-            isolated=tuple(self.isolated),
-        )
 
 
 def _pinned(standing: Standing) -> bool:

@@ -17,14 +17,15 @@ from loader.errors import LoaderError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.trace import Span, Tracer
 
-    from loader.cycle import SyncReport
+    from loader.compiling import Job
     from loader.publishing.publish import Publisher, Standing
+    from loader.report import SyncReport
     from loader.sources.base import Reading, Source
-    from pdp.rules.model import Revision, Tenant
+    from pdp.rules.model import Tenant
     from pdp.rules.publication.pointer import Pointer
 
 
@@ -44,10 +45,10 @@ class TracedSynchronizer(Synchronizer):
         self._digested = 0, 0
         """Start and end of the last digest, in nanoseconds since the epoch."""
 
-    def sync(self) -> SyncReport:
+    def sync(self, patience: float | None = None) -> SyncReport:
         """One cycle. What fails is in the report, and is tried again by the next cycle."""
         with _step(self._tracer, "sync") as span:
-            report = super().sync()
+            report = super().sync(patience)
             span.set_attributes(
                 {
                     "rightcall.published": len(report.published),
@@ -56,6 +57,7 @@ class TracedSynchronizer(Synchronizer):
                     "rightcall.faulty": len(report.faulty),
                     "rightcall.pinned": len(report.pinned),
                     "rightcall.held_back": len(report.held_back),
+                    "rightcall.pending": len(report.pending),
                 }
             )
             if report.error:
@@ -68,14 +70,20 @@ class TracedSynchronizer(Synchronizer):
         self._digested = begun, time.time_ns()
         return digest
 
-    def _compile(self, tenant: Tenant, revision: Revision) -> bytes:
-        about = {"rightcall.tenant": tenant.uuid, "rightcall.revision": str(revision)}
+    def _job(self, tenant: Tenant, digest: str, standing: Standing) -> Job | None:
+        job = super()._job(tenant, digest, standing)
         # Only now the tenant is known to have changed; spans of thousands of unchanged ones would be of no use.
-        begun, done = self._digested
-        self._tracer.start_span("digest", attributes=about, start_time=begun).end(done)
-        about_rules = {"rightcall.permissions": len(tenant.call_permissions)}
+        if job is not None:
+            about = {"rightcall.tenant": tenant.uuid, "rightcall.revision": str(job.revision)}
+            begun, done = self._digested
+            self._tracer.start_span("digest", attributes=about, start_time=begun).end(done)
+        return job
+
+    def _compile(self, job: Job, checkpoint: Callable[[], None]) -> bytes:
+        about = {"rightcall.tenant": job.tenant.uuid, "rightcall.revision": str(job.revision)}
+        about_rules = {"rightcall.permissions": len(job.tenant.call_permissions)}
         with _step(self._tracer, "compile", **about, **about_rules) as span:
-            blob = super()._compile(tenant, revision)
+            blob = super()._compile(job, checkpoint)
             span.set_attribute("rightcall.size", len(blob))
             return blob
 

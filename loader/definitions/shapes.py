@@ -16,7 +16,7 @@ from loader.definitions.text.tokens import printable
 from loader.numbering import UnknownCountry, numbering_table
 from pdp.rules.analysis.lint.finding import CODES
 from pdp.rules.errors import PatternError
-from pdp.rules.model import MAX_CALLER_LENGTH, MAX_PASSWORD_LENGTH, Mode
+from pdp.rules.model import MAX_CALLER_LENGTH, MAX_PASSWORD_LENGTH, MAX_PERMISSION_PATTERNS, Mode
 from pdp.rules.patterns.parser import parse
 
 FAULT = "fault"
@@ -236,7 +236,7 @@ class PermissionShape(_Shape):
     mode: Annotated[str, AfterValidator(_mode)] = Field(default=Mode.DENY)
     password: _Password | None = None
     enabled: bool = True
-    extensions: list[_Pattern] = []
+    extensions: Annotated[list[_Pattern], Field(max_length=MAX_PERMISSION_PATTERNS)] = []
     users: list[_Uuid] = []
     groups: list[_Id] = []
     outcalls: list[_Id] = []

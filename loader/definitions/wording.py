@@ -63,6 +63,11 @@ def finding(error: ErrorDetails, base: Path, inner: int, shape: type[BaseModel])
         keys = shape.model_fields
         remedy = closest(str(path[-1]), keys) or f"use one of {', '.join(keys)}"
         return Finding(path, f"'{name}' is not known here", remedy, key=True)
+    if kind == "too_long":
+        count, most = error["ctx"]["actual_length"], error["ctx"]["max_length"]
+        return Finding(
+            path, f"'{name}' has {count} members, more than {most}", "use fewer, as in _089X. for a whole range"
+        )
     if kind in _WANTED:
         value = error["input"]
         return Finding(

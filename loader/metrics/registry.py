@@ -17,7 +17,7 @@ from pdp.rules.analysis.expectations import Truth
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
 
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Upper bounds of the histograms, in seconds: from an edit of a small tenant to the first cycle of a large one."""

@@ -2,6 +2,7 @@
 
 RulesError
 ├── PatternError               a pattern that means nothing: where, and what to write instead
+├── CostError                  rules that would take too long to compile or to decide by: which permission, and why
 └── SnapshotError              bytes that are no usable snapshot
     ├── SnapshotTruncated      fewer bytes than the header announces
     ├── SnapshotForeign        not a snapshot, or of a format version that this release does not read
@@ -37,6 +38,22 @@ class PatternError(RulesError):
         self.remedy = remedy
         shown = repr(pattern) if len(pattern) <= SHOWN_PATTERN_LENGTH else f"{pattern[:SHOWN_PATTERN_LENGTH]!r}…"
         super().__init__(f"pattern {shown}, character {position + 1}: {problem}; {remedy}")
+
+
+class CostError(RulesError):
+    """Rules that would take too long to compile or to decide by. The reader keeps the rules in force.
+
+    Attributes:
+        permission: the id of the permission that costs most; None if no single one does.
+        problem: the excess.
+        remedy: the change that makes the rules cheaper.
+    """
+
+    def __init__(self, permission: int | None, problem: str, remedy: str) -> None:
+        self.permission = permission
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"permission {permission}: {problem}; {remedy}" if permission else f"{problem}; {remedy}")
 
 
 class SnapshotError(RulesError):

@@ -18,7 +18,7 @@ from pdp.snapshots.priority import stand_back
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
     from loader.sources.base import Source
     from pdp.metrics.registry import Metrics
     from pdp.rules.model import PasswordOverride

@@ -34,7 +34,7 @@ from rightcall.programs.sources import RulesOptions, opened_source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
     from pdp.rules.model import Tenant
     from rightcall.client.directory import CallerPage, Reaches
     from rightcall.client.values import Answer, Decision, Explanation

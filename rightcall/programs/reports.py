@@ -9,8 +9,8 @@ import structlog
 from loader.faults import Severity
 
 if TYPE_CHECKING:
-    from loader.cycle import SyncReport
     from loader.faults import Fault
+    from loader.report import SyncReport
 
 _log = structlog.get_logger()
 
@@ -26,6 +26,7 @@ class ReportLog:
         self._problems: tuple[str, ...] = ()
         self._held_back: tuple[str, ...] = ()
         self._pinned: tuple[str, ...] = ()
+        self._pending: tuple[str, ...] = ()
 
     def __call__(self, report: SyncReport) -> None:
         """Logs the report of a cycle."""
@@ -51,7 +52,9 @@ class ReportLog:
         for tenant in report.pinned:
             if tenant not in self._pinned:
                 _log.warning("tenant_pinned", tenant=tenant, advice=f"end it with: rightcall unpin {tenant}")
-        self._held_back, self._pinned = report.held_back, report.pinned
+        if report.pending and report.pending != self._pending:
+            _log.info("tenants_compile_for_long", tenants=list(report.pending), advice="the others go on meanwhile")
+        self._held_back, self._pinned, self._pending = report.held_back, report.pinned, report.pending
 
     def _tell_faults(self, report: SyncReport) -> None:
         for fault in report.faults[:MOST_FAULTS]:

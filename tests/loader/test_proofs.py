@@ -21,7 +21,7 @@ from rightcall.programs.local import Local, LocalClient
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
 
 TENANT = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 

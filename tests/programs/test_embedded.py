@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
 
 RULES = """\
 tenants:

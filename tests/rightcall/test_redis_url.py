@@ -12,11 +12,12 @@ from redis_server import RedisServer
 from redis_topologies import ClusterSet, SentinelSet
 from waiting import until
 
-from loader.cycle import Synchronizer, SyncReport
+from loader.cycle import Synchronizer
 from loader.errors import PublishError
 from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
 from loader.publishing.revisions import Revisions
+from loader.report import SyncReport
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import without_credentials
 from rightcall.redis_url import RedisUrlError, open_redis

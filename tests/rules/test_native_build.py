@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hatch_build
-from pdp.rules.compiler import compiler as compile_module
+from pdp.rules.compiler import costs
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Revision, Tenant, User
 from pdp.rules.snapshot.snapshot import decode
@@ -76,7 +76,7 @@ def test_profiles_are_the_same_as_the_interpreters(tenant: Tenant, limits: Limit
     """Byte for byte, so that rules compiled with and without are one revision."""
     native = Compiler(limits=limits).compile(tenant, REVISION, compiled_at=0.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compile_module, "build_profile", INTERPRETED.build_profile)
+        patch.setattr(costs, "build_profile", INTERPRETED.build_profile)
         assert Compiler(limits=limits).compile(tenant, REVISION, compiled_at=0.0) == native
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from given import ACME, ALICE, KEY
 
-from loader.cycle import RemovalGuard, Synchronizer
+from loader.cycle import Synchronizer
 from loader.publishing.publish import DEFAULT_KEEP, RedisPublisher
 from pdp.errors import CallError
 from pdp.metrics.registry import Metrics
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from given import GivenSource
     from redis_server import RedisServer
 
+    from loader.removal import RemovalGuard
     from pdp.snapshots.disk import SnapshotStore
 
 

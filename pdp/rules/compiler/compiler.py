@@ -17,43 +17,24 @@ from typing import TYPE_CHECKING, NamedTuple
 from pdp.rules.compiler.associations import Associations
 from pdp.rules.compiler.automata import NOTHING, AutomatonBuilder, Limits
 from pdp.rules.compiler.changes import Changes, changes
-from pdp.rules.compiler.profiles import build_profile
+from pdp.rules.compiler.costs import CostLimits, Costs
+from pdp.rules.compiler.slots import Slot
 from pdp.rules.compiler.writer import Tables, encode
 from pdp.rules.dialling import DiallingPlan
-from pdp.rules.model import Mode, PasswordOverride, Stage
+from pdp.rules.model import PasswordOverride
 from pdp.rules.patterns.alphabet import ANY_MASK, GAP_MASK, STAR
 from pdp.rules.patterns.parser import Pattern, parse
-from pdp.rules.precedence import STAGES, decision_of, rank
-from pdp.rules.snapshot.verdict import verdict_number
+from pdp.rules.precedence import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pdp.rules.compiler.slots import Profile
     from pdp.rules.model import CallPermission, Dialling, Group, Outcall, Revision, Tenant, User
 
 _GARBAGE_FLOOR = 1 << 20
 """Bytes of garbage below which starting afresh is not worth the time, however little data is in use."""
 _PROGRESS_STEP = 1000
-
-
-class Slot(NamedTuple):
-    """A permission in the form that automata know; equal for permissions that automata cannot tell apart."""
-
-    id: int
-    mode: Mode
-    has_password: bool
-    patterns: tuple[int, ...]
-
-    def ranked(self, index: int, stage: Stage) -> Iterable[tuple[int, int, int]]:
-        """Rank, verdict and pattern number of each of the slot's items, if the slot has this index."""
-        decision = decision_of(self.mode, has_password=self.has_password)
-        ranked = rank(stage, decision, self.id)
-        verdict = verdict_number(index, decision, stage)
-        return ((ranked, verdict, pattern) for pattern in self.patterns)
-
-
-Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""The slots that apply in the stages USER, GROUP and OUTCALL."""
 
 
 class _State:
@@ -63,12 +44,20 @@ class _State:
         tenant: the tenant's UUID.
         gaps: whether any pattern holds a range that reaches beyond what patterns can name, or words hold marks.
         limits: the limits of one profile.
+        cost_limits: the limits of the tenant.
         secret: the deployment's key.
         dialling: the tenant's dialling plan; None: extensions are read unchanged.
     """
 
     def __init__(
-        self, tenant: str, *, gaps: bool, limits: Limits, secret: bytes | None, dialling: Dialling | None
+        self,
+        tenant: str,
+        *,
+        gaps: bool,
+        limits: Limits,
+        cost_limits: CostLimits,
+        secret: bytes | None,
+        dialling: Dialling | None,
     ) -> None:
         self.tenant = tenant
         self.gaps = gaps
@@ -86,6 +75,7 @@ class _State:
         self.size_at_first = -1
         self._slots: dict[Slot, int] = {}
         self._by_index: list[Slot] = []
+        self.costs = Costs(self.builder, cost_limits, self._by_index)
         self._slot_of: dict[int, int] = {}
         self._roots: dict[Profile, int] = {}
         self._group_slots: dict[tuple[str, ...], tuple[int, ...]] = {}
@@ -217,7 +207,7 @@ class _State:
                 for index in indexes
                 for item in self._by_index[index].ranked(index, stage)
             ]
-            root = self._roots[profile] = build_profile(self.builder, items) if items else NOTHING
+            root = self._roots[profile] = self.costs.build(profile, items) if items else NOTHING
         return root
 
 
@@ -261,6 +251,7 @@ class Compiler:
             signature.
         password_override: where a user's own password replaces a permission's.
         limits: the limits of one profile.
+        cost_limits: the limits of the tenant.
     """
 
     def __init__(
@@ -269,10 +260,12 @@ class Compiler:
         secret: bytes | None = None,
         password_override: PasswordOverride = PasswordOverride.ALL,
         limits: Limits | None = None,
+        cost_limits: CostLimits | None = None,
     ) -> None:
         self._secret = secret
         self._password_override = password_override
         self._limits = limits or Limits()
+        self._cost_limits = cost_limits or CostLimits()
         self._state: _State | None = None
 
     def compile(
@@ -282,6 +275,7 @@ class Compiler:
         *,
         compiled_at: float,
         progress: Callable[[int, int], None] | None = None,
+        checkpoint: Callable[[], None] | None = None,
     ) -> bytes:
         """The snapshot of ``tenant``, as one blob.
 
@@ -290,13 +284,16 @@ class Compiler:
             revision: the revision of the snapshot.
             compiled_at: now, in seconds of Unix time.
             progress: called now and then with the number of users that are done, and of all users to be done.
+            checkpoint: called after each part that took long.
 
         Raises:
             PatternError: a pattern is invalid.
+            CostError: the rules would take too long to compile or to decide by.
         """
         state, edit = self._next(tenant)
         # An interruption of the following leaves the state half way between two tenants, and of no further use.
         self._state = None
+        state.costs.begin(tenant, checkpoint)
         state.become(edit, progress or (lambda _done, _total: None))
         self._state = state
         return encode(tenant, state.tables, state.plan(), revision, compiled_at, self._password_override, self._secret)
@@ -317,4 +314,11 @@ class Compiler:
         return fresh, edit
 
     def _fresh(self, tenant: Tenant, *, gaps: bool) -> _State:
-        return _State(tenant.uuid, gaps=gaps, limits=self._limits, secret=self._secret, dialling=tenant.dialling)
+        return _State(
+            tenant.uuid,
+            gaps=gaps,
+            limits=self._limits,
+            cost_limits=self._cost_limits,
+            secret=self._secret,
+            dialling=tenant.dialling,
+        )

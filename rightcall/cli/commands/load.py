@@ -13,13 +13,14 @@ import rich_click as click
 import structlog
 from rich.console import Console
 
-from loader.cycle import DEFAULT_MAX_REMOVAL, RemovalGuard, Synchronizer
+from loader.cycle import Synchronizer
 from loader.errors import PublishError
 from loader.metrics.registry import LoaderMetrics
 from loader.publishing.dry_run import DryRun
 from loader.publishing.lease import Lease
 from loader.publishing.publish import DEFAULT_KEEP, Origin, RedisPublisher
 from loader.publishing.revisions import Revisions
+from loader.removal import DEFAULT_MAX_REMOVAL, RemovalGuard
 from loader.sources import RECHECK_SECONDS
 from pdp.errors import ListenError
 from pdp.rules.model import PasswordOverride
@@ -48,7 +49,7 @@ from rightcall.programs.stopping import Stopping
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
     from loader.sources import WazoOptions
     from loader.sources.defaults import TenantDefaults
     from pdp.rules.publication.keys import Scope

@@ -16,12 +16,14 @@ from programs import Program, run_program
 from tools import tool
 from waiting import until
 
-from loader.cycle import RemovalGuard, Synchronizer, SyncReport
+from loader.cycle import Synchronizer
 from loader.faults import Fault, Severity
 from loader.metrics.catalog import METRICS, OUTCOMES
 from loader.metrics.registry import LoaderMetrics
 from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
+from loader.removal import RemovalGuard
+from loader.report import SyncReport
 from pdp.rules.model import PasswordOverride
 from pdp.runtime.http import Readiness
 from rightcall.programs.loader_health import LoaderHealth

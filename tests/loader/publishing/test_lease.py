@@ -22,7 +22,7 @@ from rightcall.redis_url import open_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loader.cycle import SyncReport
+    from loader.report import SyncReport
 
 SHORT = 0.6
 """Seconds of a lease in these tests."""

@@ -9,8 +9,8 @@ from followers import loader_to, replica
 from given import ACME, BOB, BOLT, KEY, GivenSource, denying
 from waiting import until
 
-from loader.cycle import RemovalGuard
 from loader.publishing.revisions import Revisions, UnknownRevision
+from loader.removal import RemovalGuard
 from pdp.rules.model import CallPermission, Tenant
 from rightcall.redis_url import open_redis
 

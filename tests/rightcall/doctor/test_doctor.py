@@ -21,9 +21,9 @@ from redis_server import RedisServer, free_port
 from security import client_of, clients_file
 from server import current_of, running_server
 
-from loader.cycle import SyncReport
 from loader.faults import Fault, Severity
 from loader.metrics.registry import LoaderMetrics
+from loader.report import SyncReport
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from pdp.security.settings import Auth, SecuritySettings

@@ -1,0 +1,169 @@
+"""The costs of a tenant's rules, held against limits: one tenant must not slow another, nor keep the loader busy.
+
+Most profiles cost little. A *hard* one has so many patterns with a ``.`` or ``!`` inside that no automaton fits the
+budget of rows: it ends as a wide record, which costs each decision time in proportion to its positions, and trying
+costs up to seconds. So wide records are bounded, and the part that makes a profile hard is remembered: further profiles
+with that part become wide records at once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from pdp.rules.compiler.automata import Limits
+from pdp.rules.compiler.profiles import build_profile
+from pdp.rules.errors import CostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pdp.rules.compiler.automata import AutomatonBuilder
+    from pdp.rules.compiler.slots import Profile, Slot
+    from pdp.rules.model import Tenant
+
+_BITS = 8
+_MASKS = 3
+"""Masks of a wide record beside those of the symbols."""
+_MOST = 0.9
+"""Share of a hard profile's positions above which one part is what makes the profile hard."""
+_REMEMBERED = 64
+"""Parts that are remembered; each further profile is compared with all of them."""
+_LONG = 0.001
+"""Seconds of a profile that are put down to a permission."""
+_FEWER = "use fewer, as in _089X. for a whole range, or give them to fewer"
+
+
+@dataclass(frozen=True, slots=True)
+class CostLimits:
+    """The limits of one tenant; far above the needs of any telephone system.
+
+    Attributes:
+        tenant_patterns: the patterns of all permissions.
+        caller_patterns: the patterns that apply to one caller, or to one outcall.
+        positions: the characters of the patterns of a profile that is decided by a wide record: one millisecond for the
+            longest extension, a tenth of that for a usual one.
+        seconds: the processor time of one compilation, with a millisecond more for each pattern, user and outcall.
+    """
+
+    tenant_patterns: int = 5_000_000
+    caller_patterns: int = 200_000
+    positions: int = 32_768
+    seconds: float = 300.0
+
+
+class _Part(NamedTuple):
+    """A part of a profile: one slot, or the slots of all groups.
+
+    Attributes:
+        positions: the characters of the patterns.
+        slots: the slots' indices.
+        permission: the id of the part's costliest permission.
+    """
+
+    positions: int
+    slots: frozenset[int]
+    permission: int
+
+
+class Costs:
+    """Builds profiles, and raises an error before those of one tenant cost too much.
+
+    Args:
+        builder: the owner of the automata.
+        limits: the limits.
+        slots: the tenant's slots, by index.
+    """
+
+    def __init__(self, builder: AutomatonBuilder, limits: CostLimits, slots: Sequence[Slot]) -> None:
+        self._builder = builder
+        self._limits = limits
+        self._slots = slots
+        self._hard: list[frozenset[int]] = []
+        self._spent: dict[int | None, float] = {}
+        """Seconds of this compilation, by the permission that costs most in a profile."""
+        self._allowed = self._until = float("inf")
+        self._checkpoint: Callable[[], None] | None = None
+
+    def begin(self, tenant: Tenant, checkpoint: Callable[[], None] | None = None) -> None:
+        """Begins the compilation of a state of the tenant.
+
+        Args:
+            tenant: the state.
+            checkpoint: called after each profile that took long.
+
+        Raises:
+            CostError: the permissions have too many patterns.
+        """
+        counts = {permission.id: len(permission.extensions) for permission in tenant.call_permissions}
+        total, most = sum(counts.values()), self._limits.tenant_patterns
+        if total > most:
+            largest = max(counts, key=counts.__getitem__)
+            raise CostError(largest, f"the tenant has {total} patterns, more than {most}", _FEWER)
+        self._checkpoint = checkpoint
+        self._spent.clear()
+        self._allowed = self._limits.seconds + (total + len(tenant.users) + len(tenant.outcalls)) / 1000
+        self._until = time.thread_time() + self._allowed
+
+    def build(self, profile: Profile, items: list[tuple[int, int, int]]) -> int:
+        """The root of a profile, given with its items, as of ``build_profile``.
+
+        Raises:
+            CostError: the profile has too many patterns, or is too hard, or there was no time left.
+        """
+        if len(items) > self._limits.caller_patterns:
+            problem = f"one caller or outcall has {len(items)} patterns, more than {self._limits.caller_patterns}"
+            raise CostError(self._costliest(profile).permission, problem, _FEWER)
+        begun, before = time.thread_time(), len(self._builder.wide)
+        root = self._built(profile, items)
+        ended = time.thread_time()
+        if grown := len(self._builder.wide) - before:
+            self._check_wide(profile, grown * _BITS // (_MASKS + self._builder.width))
+        if ended - begun > _LONG:
+            id_ = self._costliest(profile).permission
+            self._spent[id_] = self._spent.get(id_, 0.0) + ended - begun
+            if self._checkpoint is not None:
+                self._checkpoint()
+        if ended > self._until:
+            most = max(self._spent, key=self._spent.__getitem__, default=None)
+            problem = f"compiling the tenant takes more than {self._allowed:.0f} s, most of them for these patterns"
+            raise CostError(most, problem, "use fewer with a . or ! inside, or give them to groups")
+        return root
+
+    def _built(self, profile: Profile, items: list[tuple[int, int, int]]) -> int:
+        builder = self._builder
+        whole = frozenset(chain(*profile)) if self._hard else frozenset()
+        if not any(hard <= whole for hard in self._hard):
+            return build_profile(builder, items)
+        limits, builder.limits = builder.limits, Limits(rows=0, leaf=builder.limits.leaf)
+        try:
+            return build_profile(builder, items)
+        finally:
+            builder.limits = limits
+
+    def _check_wide(self, profile: Profile, positions: int) -> None:
+        """Rejects a wide record that is too large; else remembers the part that made the profile hard, if one did."""
+        costliest = self._costliest(profile)
+        if positions > self._limits.positions:
+            problem = (
+                f"one caller or outcall has patterns with a . or ! inside of {positions} characters together,"
+                f" more than the {self._limits.positions} that can be decided fast"
+            )
+            raise CostError(costliest.permission, problem, _FEWER)
+        remembered = costliest.slots in self._hard or len(self._hard) >= _REMEMBERED
+        if costliest.positions > _MOST * positions and not remembered:
+            self._hard.append(costliest.slots)
+
+    def _costliest(self, profile: Profile) -> _Part:
+        """The part of a profile with the most positions: the slots of all groups, or one of the others."""
+        user, groups, outcall = profile
+        parts = [self._part(slots) for slots in (*zip(user), *zip(outcall), groups) if slots]
+        return max(parts, key=lambda part: part.positions)
+
+    def _part(self, indices: tuple[int, ...]) -> _Part:
+        rest, slots = self._builder.rest, self._slots
+        positions = {index: sum(rest(place) + 1 for place in slots[index].patterns) for index in indices}
+        most = max(indices, key=positions.__getitem__)
+        return _Part(sum(positions.values()), frozenset(indices), self._slots[most].id)
