@@ -25,6 +25,7 @@ RUN python3 -m venv --symlinks /opt/rightcall \
     && /opt/build/bin/pip install -q --require-hashes --only-binary :all: -r requirements-build.lock
 
 COPY LICENSE README.md hatch_build.py pyproject.toml ./
+COPY examples/company.yaml examples/company.yaml
 COPY protos protos
 COPY core core
 COPY pdp pdp

@@ -73,9 +73,11 @@ def _cell(cell: str | Text | Sequence[str | Text]) -> Text:
     return Text("\n").join(map(escaped, cell))
 
 
-def say(line: str | Text) -> None:
-    """Prints a line for people, on standard output, unbroken: a search in a pipe needs whole lines."""
-    Console(highlight=False).print(escaped(line), soft_wrap=True)
+def say(*lines: str | Text) -> None:
+    """Prints lines for people, on standard output, unbroken: a search in a pipe needs whole lines."""
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(escaped(line), soft_wrap=True)
 
 
 def draw(what: Grid | Branch) -> None:

@@ -185,8 +185,9 @@ def test_the_demo_ends_after_its_table_where_nobody_watches(variables: dict[str,
     """For continuous integration: a table of decisions, and exit code 0."""
     ran = run_program("demo", **variables)
     assert ran.returncode == 0
-    for text in ("0900123456", "CHALLENGE", "20 sales-europe", "Try next:"):
+    for text in ("0900123456", "CHALLENGE", "20 sales-europe"):
         assert text in ran.stdout
+    assert "Try next:" in ran.stdout.splitlines()
     assert "Traceback" not in ran.stderr
 
 

@@ -32,6 +32,7 @@ def _context(directory: Path) -> Path:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", "v1"))
         else:
+            (directory / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, directory / name)
     # The protos have a folder v1, too, and it is not ignored.
     shutil.copytree(ROOT / "protos", directory / "protos", dirs_exist_ok=True)
@@ -47,7 +48,7 @@ def test_the_build_copies_what_it_may_see_and_nothing_else() -> None:
 
 
 def test_the_wheel_is_built_from_that_alone(tmp_path: Path) -> None:
-    """The packages and the generated code are in the wheel that the image gets, and no test is."""
+    """The packages, the generated code and the demo's rules are in the wheel that the image gets, and no test is."""
     context = _context(tmp_path)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
     # Crates that were built for the checkout are not built once more.
@@ -59,7 +60,7 @@ def test_the_wheel_is_built_from_that_alone(tmp_path: Path) -> None:
     (wheel,) = (context / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"pdp", "loader", "rightcall"}
-    assert "rightcall/v1/decision_pb2.py" in names
+    assert {"rightcall/v1/decision_pb2.py", "rightcall/py.typed", "rightcall/company.yaml"} <= set(names)
 
 
 def test_it_runs_as_a_numbered_user_without_a_shell() -> None:

@@ -86,8 +86,7 @@ def _tell(pages: Iterable[CallerPage], outcall: str) -> None:
     last = None
     for last in pages:
         counts.update(caller.decision for caller in last.callers)
-        if last.callers:
-            say(Text("\n").join(map(_line, last.callers)))
+        say(*map(_line, last.callers))
     if last is None:
         return
     if outcall and not last.outcall_known:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from rightcall.client.errors import RightcallError
 
-EXAMPLE: Final = Path(__file__).parents[3] / "examples" / "company.yaml"
+_PLACES: Final = (Path(__file__).parents[2] / "company.yaml", Path(__file__).parents[3] / "examples" / "company.yaml")
+"""Where the example lies in an installed package, and in a checkout."""
+EXAMPLE: Final = next((place for place in _PLACES if place.exists()), _PLACES[0])
 
 _ALICE = "a11ce000-0000-4000-8000-000000000001"
 _BOB = "b0b00000-0000-4000-8000-000000000002"
@@ -64,7 +66,7 @@ def demo(*, once: bool) -> None:
     input, after the table.
     """
     if not EXAMPLE.exists():
-        raise Failure(f"{EXAMPLE} is not there; run the demo from a copy of the sources", ExitCode.USAGE)
+        raise Failure(f"{EXAMPLE} is not there; install the package again", ExitCode.USAGE)
     local = Local(str(EXAMPLE))
     tell = ReportLog()
     logs.configure("human", "warning")
@@ -74,10 +76,10 @@ def demo(*, once: bool) -> None:
         with Client(server.address) as client:
             answers = client.check_many(CALLS, timeout=5)
         draw(_table(answers))
-        say(_next_steps(server))
+        say(*_next_steps(server))
         if once or not _watched():
             return
-        say(Text("Serving until Ctrl-C …\n"))
+        say("Serving until Ctrl-C …", "")
         logs.configure("human", "info")  # from here on, edits and their faults are of interest
         local.loader.start(tell)
         try:
@@ -126,16 +128,17 @@ def _table(answers: Sequence[Answer | RightcallError]) -> Grid:
     return table
 
 
-def _next_steps(server: Server) -> Text:
+def _next_steps(server: Server) -> list[str | Text]:
     program = "rightcall" if shutil.which("rightcall") else sys.argv[0]
     target = "" if server.address == DEFAULT_TARGET else f" --target {server.address}"
     path = os.path.relpath(EXAMPLE)
-    return Text.assemble(
-        f"\nThese answers came over gRPC from {server.address}. ",
-        f"The rules are in {path}: edit them and ask again.\n",
-        ("Try next:\n", "bold"),
-        f"  {program} check{target} --caller {_ALICE} --extension 0033123456789 --outcall 2\n",
-        f"  {program} explain{target} --caller {_CAROL} --extension 0900123456 --outcall 1\n",
-        f"  {program} validate {path}\n",
-        f"  curl -s http://{server.http_address}/metrics | grep ^rightcall_\n",
-    )
+    return [
+        "",
+        f"These answers came over gRPC from {server.address}. The rules are in {path}: edit them and ask again.",
+        Text("Try next:", "bold"),
+        f"  {program} check{target} --caller {_ALICE} --extension 0033123456789 --outcall 2",
+        f"  {program} explain{target} --caller {_CAROL} --extension 0900123456 --outcall 1",
+        f"  {program} validate {path}",
+        f"  curl -s http://{server.http_address}/metrics | grep ^rightcall_",
+        "",
+    ]

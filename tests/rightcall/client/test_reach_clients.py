@@ -210,6 +210,8 @@ def test_the_command_lists_callers(running: Running) -> None:
     assert result.stdout == f"{ALICE}  DENY       by permission 1 (premium) in stage USER\n"
     assert "1 caller: 0 ALLOW, 1 DENY, 0 CHALLENGE" in result.stderr
     assert f"--after {ALICE}" in result.stderr
+    everybody = run("callers", "--target", running.server.address, "--extension", "0912")
+    assert len(everybody.stdout.splitlines()) == len([ALICE, BOB])
 
 
 def test_the_command_prints_callers_for_programs(running: Running) -> None:
