@@ -20,7 +20,7 @@ from pdp.authzen.search import ACTIONS, RESOURCES, SUBJECTS
 from pdp.decision_log.ids import begin
 from pdp.errors import CallError, InvalidCall, RetryLater
 from pdp.runtime.http import CLIENT_CERTIFICATE
-from pdp.security.identity import DECISION, DIRECTORY, ORIGIN
+from pdp.security.identity import CALLERS, DECISION, ORIGIN, REACH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,21 +65,21 @@ def authzen_routes(
         evaluator: answers evaluations.
         search: answers searches.
         admit: takes a request's ``Authorization`` headers, a function for the number of requests inside, the client's
-            certificate, the service, and a function that says whether limits do not apply; returns a context manager
-            around the response, which raises ``CallError`` to reject. None: every client is admitted.
+            certificate, the right needed, and a function that says whether limits do not apply; returns a context
+            manager around the response, which raises ``CallError`` to reject. None: every client is admitted.
         public_url: under which clients reach the HTTP port; empty: the URL of each request.
         decision_ids: whether a response's header ``Decision-Id`` names the entry in the decision log.
     """
 
-    def answering(answer: Callable[[object], dict[str, Any]], service: str = DECISION) -> Callable[[Request], Any]:
+    def answering(answer: Callable[[object], dict[str, Any]], right: str = DECISION) -> Callable[[Request], Any]:
         def respond(request: Request, body: bytes) -> Response:
             authorization = request.headers.getlist("authorization")
             certificate = request.scope["state"].get(CLIENT_CERTIFICATE)
             kind = request.headers.get("content-type", "")
             document = cache(partial(read, body))
             try:
-                cost, spared = partial(_cost, document), partial(_spared, document, evaluator, service)
-                with admit(authorization, cost, certificate, service, spared) if admit else nullcontext():
+                cost, spared = partial(_cost, document), partial(_spared, document, evaluator, right)
+                with admit(authorization, cost, certificate, right, spared) if admit else nullcontext():
                     if kind.partition(";")[0].strip().lower() != _JSON:
                         raise InvalidCall(f"send {_JSON}, and say so in Content-Type")
                     ORIGIN.set(_origin(request))
@@ -106,8 +106,8 @@ def authzen_routes(
     return [
         Route(EVALUATION, answering(evaluator.evaluate), methods=["POST"]),
         Route(EVALUATIONS, answering(evaluator.evaluate_many), methods=["POST"]),
-        Route(SUBJECTS, answering(search.subjects, DIRECTORY), methods=["POST"]),
-        Route(RESOURCES, answering(search.resources, DIRECTORY), methods=["POST"]),
+        Route(SUBJECTS, answering(search.subjects, CALLERS), methods=["POST"]),
+        Route(RESOURCES, answering(search.resources, REACH), methods=["POST"]),
         Route(ACTIONS, answering(search.actions), methods=["POST"]),
         Route(CHALLENGE, answering(evaluator.answer), methods=["POST"]),
         Route(CONFIGURATION, configured),
@@ -124,9 +124,9 @@ def _cost(document: Callable[[], object]) -> int:
     return questions(document())
 
 
-def _spared(document: Callable[[], object], evaluator: Evaluator, service: str) -> bool:
+def _spared(document: Callable[[], object], evaluator: Evaluator, right: str) -> bool:
     """Whether no limit may keep a request back; a search never is such a one."""
-    return service == DECISION and evaluator.spares(document())
+    return right == DECISION and evaluator.spares(document())
 
 
 def _json(document: dict[str, Any], code: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:

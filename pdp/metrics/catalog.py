@@ -40,7 +40,7 @@ AUTH_FAILURES = {
     "claims": "A JWT is meant for somebody else, of another issuer, or lacks a claim.",
     "keys": "A JWT names a key that is not known (yet).",
     "certificate": "The client's certificate is absent, revoked, or has none of the names that are allowed.",
-    "service": "The client is known and may not use this service.",
+    "service": "The client is known and has no right to ask that.",
     "tenant": "The client is known and asked about a tenant that is not its own.",
 }
 

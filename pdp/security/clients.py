@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from pdp.errors import SecurityError, Unauthenticated
-from pdp.security.identity import Client
+from pdp.security.identity import GRANTS, Client
 from pdp.security.watch import Watched, read_file
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Entry(BaseModel):
     token_sha256: list[_Digest] = []
     certificates: list[_Name] = []
     tenants: list[_Tenant] | Literal["all"]
-    services: list[Literal["decision", "directory"]] = Field(min_length=1)
+    services: list[Literal["decision", "directory", "callers", "reach", "status"]] = Field(min_length=1)
 
     @field_validator("tenants")
     @classmethod
@@ -196,7 +196,7 @@ def _indexed(entries: list[_Entry], path: str) -> Clients:
 
 def _client(entry: _Entry) -> Client:
     tenants = None if entry.tenants == "all" else tuple(sorted({tenant.lower() for tenant in entry.tenants}))
-    return Client(entry.name, tenants, frozenset(entry.services))
+    return Client(entry.name, tenants, frozenset(right for name in entry.services for right in GRANTS[name]))
 
 
 def _faulty(path: str, problems: list[str]) -> SecurityError:

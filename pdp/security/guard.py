@@ -55,24 +55,24 @@ class Guard:
         self._metrics = metrics
         self._told: dict[str, float] = {}
 
-    def identify(self, authorization: Sequence[str | bytes], service: str) -> Client | None:
+    def identify(self, authorization: Sequence[str | bytes], right: str) -> Client | None:
         """The client, as far as the headers of the call identify one.
 
         Args:
             authorization: the values of the headers of this name.
-            service: the service called, one of ``SERVICES``; empty: one open to all clients.
+            right: the right that the call needs, one of ``RIGHTS``; empty: the call is open to all clients.
 
         Returns:
             None: the connection must identify the client; see ``admit``.
 
         Raises:
             Unauthenticated: the headers identify no client.
-            NotAllowed: the client may not use that service.
+            NotAllowed: the client does not have that right.
         """
         if self._authenticator is None:
             return None
         try:
-            return _may(self._authenticator.identify(authorization), service)
+            return _may(self._authenticator.identify(authorization), right)
         except (Unauthenticated, NotAllowed) as error:
             raise self.refused(error) from None
 
@@ -80,7 +80,7 @@ class Guard:
     def admit(
         self,
         client: Client | None,
-        service: str,
+        right: str,
         *,
         peer: str,
         certificate: bytes | None,
@@ -91,7 +91,7 @@ class Guard:
 
         Args:
             client: the result of ``identify``.
-            service: the service, as for ``identify``.
+            right: as for ``identify``.
             peer: the address that the call comes from.
             certificate: the client's certificate, PEM; None: the client sent none.
             cost: requests in the call.
@@ -99,11 +99,11 @@ class Guard:
 
         Raises:
             Unauthenticated: the client is unknown.
-            NotAllowed: the client may not use that service.
+            NotAllowed: the client does not have that right.
             TooManyCalls: the client is over the limits.
         """
         try:
-            known = self._known(client, service, peer, certificate)
+            known = self._known(client, right, peer, certificate)
             counted = self._enter(known, cost, spared)
         except (Unauthenticated, NotAllowed, TooManyCalls) as error:
             raise self.refused(error, peer) from None
@@ -193,11 +193,11 @@ class Guard:
             _log.warning("call_refused", reason=error.reason, peer=peer, next_in_seconds=_LOG_SECONDS)
         return error
 
-    def _known(self, client: Client | None, service: str, peer: str, certificate: bytes | None) -> Client:
+    def _known(self, client: Client | None, right: str, peer: str, certificate: bytes | None) -> Client:
         if self._peers is not None:
             checked = self._peers.check(certificate)
             if self._by_certificate:
-                return _may(self._peers.identify(checked), service)
+                return _may(self._peers.identify(checked), right)
         if client is not None:
             return client
         if self._authenticator is not None or self._by_certificate:
@@ -205,7 +205,7 @@ class Guard:
         return Client(f"address:{host_of(peer)}")
 
 
-def _may(client: Client, service: str) -> Client:
-    if service and service not in client.services:
+def _may(client: Client, right: str) -> Client:
+    if right and right not in client.rights:
         raise NotAllowed("service")
     return client

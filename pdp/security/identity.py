@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DECISION = "decision"
+DECISION, CALLERS, REACH, STATUS = "decision", "callers", "reach", "status"
+RIGHTS = (DECISION, CALLERS, REACH, STATUS)
+"""The rights that a client may have; AuthZEN's evaluations are decisions, and its searches are of callers and reach."""
 DIRECTORY = "directory"
-SERVICES = (DECISION, DIRECTORY)
-"""The services that a client may be allowed; AuthZEN's evaluations are decisions."""
+"""The name of the rights to the whole directory."""
+GRANTS = {**{right: (right,) for right in RIGHTS}, DIRECTORY: (CALLERS, REACH, STATUS)}
+"""By the name of a service in a clients file, the rights that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,12 @@ class Client:
     Attributes:
         name: name in the log and for the limits.
         tenants: UUIDs of the client's tenants, sorted; None: every tenant.
-        services: the client's services, of ``SERVICES``.
+        rights: the client's rights, of ``RIGHTS``.
     """
 
     name: str
     tenants: tuple[str, ...] | None = None
-    services: frozenset[str] = frozenset(SERVICES)
+    rights: frozenset[str] = frozenset(RIGHTS)
 
 
 class Authenticator(Protocol):

@@ -76,7 +76,7 @@ class Security:
         authorization: Sequence[str],
         questions: Callable[[], int],
         certificate: bytes | None,
-        service: str,
+        right: str,
         spared: Callable[[], bool],
     ) -> Iterator[None]:
         """Admits a request over HTTP, for as long as the block lasts.
@@ -85,7 +85,7 @@ class Security:
             authorization: the values of the headers of this name.
             questions: returns the number of requests in the body; called once the client is known.
             certificate: the client's certificate, PEM; None: the client sent none.
-            service: the service, one of ``SERVICES``.
+            right: the right that the request needs, one of ``RIGHTS``.
             spared: whether the request is admitted although the client is over the limits; called as the client.
 
         Raises:
@@ -95,7 +95,7 @@ class Security:
         if guard is None:
             yield
             return
-        client = guard.identify(authorization, service)
+        client = guard.identify(authorization, right)
 
         def is_spared(known: Client) -> bool:
             token = ASKING.set(known)
@@ -105,7 +105,7 @@ class Security:
                 ASKING.reset(token)
 
         with guard.admit(
-            client, service, peer="http", certificate=certificate, cost=questions(), spared=is_spared
+            client, right, peer="http", certificate=certificate, cost=questions(), spared=is_spared
         ) as client:
             token = ASKING.set(client)
             try:

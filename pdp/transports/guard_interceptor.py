@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 
 from pdp.errors import CallError, RetryLater
-from pdp.security.identity import ASKING, DECISION, DIRECTORY
+from pdp.security.identity import ASKING, CALLERS, DECISION, REACH, STATUS
 from pdp.transports.retry_info import retry_metadata
+from rightcall import v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 
 _OPEN = "/grpc.health.v1.Health/"
 """Health checks need no credentials: orchestrators have none."""
-_SERVICES = {"DecisionService": DECISION, "DirectoryService": DIRECTORY}
+_DECISIONS = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].methods_by_name
+_RIGHTS = {
+    "DecisionService": dict.fromkeys(_DECISIONS, DECISION),
+    "DirectoryService": {"ListCallers": CALLERS, "ListReach": REACH, "GetStatus": STATUS},
+}
+"""The right that each method of a service needs."""
+_NONE = "none"
+"""A right that no client has, for methods that are not named above."""
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 _STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 _MAX_GUARDED = 100
@@ -97,11 +105,11 @@ class GuardInterceptor(grpc.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith(_OPEN):
             return handler
-        service, name = _service(method)
+        right, name = needed_right(method)
         try:
             metadata = handler_call_details.invocation_metadata or ()
             sent = [value for key, value in metadata if key == "authorization"]
-            client = self._guard.identify(sent, service)
+            client = self._guard.identify(sent, right)
         except CallError as error:
             self._metrics.requested(name, error.code.name)
             return self._refuser.handler(error)
@@ -110,14 +118,14 @@ class GuardInterceptor(grpc.ServerInterceptor):
         if guarded is None:
             if len(self._guarded) >= _MAX_GUARDED:  # an interceptor makes handlers call by call
                 self._guarded.clear()
-            guarded = self._guarded[method, handler] = self._wrapped(handler, service, method)
+            guarded = self._guarded[method, handler] = self._wrapped(handler, right, method)
         return guarded
 
-    def _wrapped(self, handler: _Handler, service: str, method: str) -> _Handler:
+    def _wrapped(self, handler: _Handler, right: str, method: str) -> _Handler:
         kind = next(kind for kind in _KINDS if getattr(handler, kind))
         wrap = self._stream if handler.response_streaming else self._unary
         make = getattr(grpc, f"{kind}_rpc_method_handler")
-        behavior = wrap(getattr(handler, kind), service, method)
+        behavior = wrap(getattr(handler, kind), right, method)
         made: _Handler = make(
             behavior,
             request_deserializer=handler.request_deserializer,
@@ -125,8 +133,8 @@ class GuardInterceptor(grpc.ServerInterceptor):
         )
         return made
 
-    def _unary(self, behavior: Callable[..., Any], service: str, method: str) -> Callable[..., Any]:
-        _, name = _service(method)
+    def _unary(self, behavior: Callable[..., Any], right: str, method: str) -> Callable[..., Any]:
+        _, name = needed_right(method)
         take_spared = getattr(behavior, "take_spared", None)
 
         @wraps(behavior)  # a thread pool of its own, too
@@ -140,7 +148,7 @@ class GuardInterceptor(grpc.ServerInterceptor):
                 return bool(taken)
 
             try:
-                with self._guard.admit(ASKING.get(), service, **self._connection(context), spared=is_spared) as client:
+                with self._guard.admit(ASKING.get(), right, **self._connection(context), spared=is_spared) as client:
                     ASKING.set(client)
                     return behavior(iter(taken) if taken else request, context)
             except CallError as error:
@@ -149,14 +157,14 @@ class GuardInterceptor(grpc.ServerInterceptor):
 
         return guarded
 
-    def _stream(self, behavior: Callable[..., Any], service: str, method: str) -> Callable[..., Any]:
-        _, name = _service(method)
+    def _stream(self, behavior: Callable[..., Any], right: str, method: str) -> Callable[..., Any]:
+        _, name = needed_right(method)
         paced = not getattr(behavior, "takes_one", False)
 
         @wraps(behavior)
         def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             try:
-                with self._guard.admit(ASKING.get(), service, **self._connection(context)) as client:
+                with self._guard.admit(ASKING.get(), right, **self._connection(context)) as client:
                     ASKING.set(client)
                     yield from behavior(self._paced(request, context) if paced else request, context)
             except CallError as error:
@@ -178,10 +186,11 @@ def _paced(requests: Iterator[Any], context: grpc.ServicerContext, pace: Callabl
         yield request
 
 
-def _service(method: str) -> tuple[str, str]:
-    """The service that a client needs for a method, and the method's own name."""
+def needed_right(method: str) -> tuple[str, str]:
+    """The right that a client needs for a method, and the method's own name."""
     _, service, name = method.split("/", 2)
-    return _SERVICES.get(service.rpartition(".")[2], ""), name
+    rights = _RIGHTS.get(service.rpartition(".")[2])
+    return "" if rights is None else rights.get(name, _NONE), name
 
 
 def connection_of(context: grpc.ServicerContext) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from authzen_client import JSON, ask, question
 from given import ACME, ALICE, BOB, BOLT, KEY, denying
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -17,16 +19,18 @@ from server import DEADLINE, running_server
 from structlog.testing import capture_logs
 from waiting import until
 
+from pdp.authzen.search import RESOURCES, SUBJECTS
 from pdp.errors import SecurityError
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Outcall, Revision, Tenant, User
 from pdp.rules.snapshot.snapshot import decode
 from pdp.security.clients import parse_clients
 from pdp.security.settings import Auth, SecuritySettings
+from pdp.transports.guard_interceptor import needed_right
 from rightcall import v1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from server import Running
 
@@ -46,6 +50,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         client_of("acme", "token-acme", tenants=[ACME.upper()]),
         client_of("two", "token-two", tenants=[ACME, BOLT]),
         client_of("reports", "token-reports", services=["directory"]),
+        client_of("callers", "token-callers", services=["callers"]),
+        client_of("reach", "token-reach", services=["reach"]),
+        client_of("status", "token-status", services=["status"]),
         client_of("gone", "token-gone", tenants=["11111111-2222-4333-8444-555555555555"]),
     )
     security = SecuritySettings(auth=Auth.TOKENS, clients=clients)
@@ -129,6 +136,71 @@ def test_a_client_asks_the_services_that_it_may(running: Running) -> None:
     assert len(status.tenants) == 3
     assert status.source == "rules of a test"
     assert refusal(lambda: check(running, "token-reports", caller=ALICE)) is DENIED
+
+
+RIGHTS: dict[str, Callable[[Running, str], object]] = {
+    "callers": lambda running, token: list(
+        running.directory.ListCallers(
+            v1.ListCallersRequest(extension="0900", tenant=ACME), metadata=bearer(token), timeout=DEADLINE
+        )
+    ),
+    "reach": lambda running, token: running.directory.ListReach(
+        v1.ListReachRequest(caller=ALICE), metadata=bearer(token), timeout=DEADLINE
+    ),
+    "status": lambda running, token: running.directory.GetStatus(
+        v1.GetStatusRequest(), metadata=bearer(token), timeout=DEADLINE
+    ),
+    "decision": lambda running, token: check(running, token, caller=ALICE),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rights"),
+    [
+        ("callers", {"callers"}),
+        ("reach", {"reach"}),
+        ("status", {"status"}),
+        ("reports", {"callers", "reach", "status"}),
+        ("all", set(RIGHTS)),
+    ],
+)
+def test_each_report_is_a_right_of_its_own(running: Running, name: str, rights: set[str]) -> None:
+    """Who sees whether a server is well need not see who exists; `directory` is all three, as it always was."""
+    token, had = f"token-{name}", set()
+    for right, report in RIGHTS.items():
+        with suppress(grpc.RpcError):
+            report(running, token)
+            had.add(right)
+
+    assert had == rights
+
+
+def test_searches_over_http_need_the_same_rights(running: Running) -> None:
+    """A search of subjects tells who exists, one of resources what somebody may dial."""
+    subjects = {**question("0900"), "subject": {"type": "user"}, "context": {"tenant": ACME}}
+    resources = {**question(""), "resource": {"type": "extension"}}
+    statuses = {
+        (name, path): ask(running, body, path, {**JSON, "Authorization": f"Bearer token-{name}"}).status
+        for name in ("callers", "reach", "reports")
+        for path, body in ((SUBJECTS, subjects), (RESOURCES, resources))
+    }
+
+    assert {key for key, status in statuses.items() if status == 200} == {
+        ("callers", SUBJECTS),
+        ("reach", RESOURCES),
+        ("reports", SUBJECTS),
+        ("reports", RESOURCES),
+    }
+    assert set(statuses.values()) == {200, 403}
+
+
+def test_a_method_that_has_no_right_is_open_to_nobody() -> None:
+    """So that one that is added later is not open by mistake."""
+    for method in v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].methods:
+        assert needed_right(f"/rightcall.v1.DecisionService/{method.name}")[0] == "decision"
+    for method in v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].methods:
+        assert needed_right(f"/rightcall.v1.DirectoryService/{method.name}")[0] in {"callers", "reach", "status"}
+    assert needed_right("/rightcall.v1.DirectoryService/Unheard")[0] == "none"
 
 
 def test_a_client_of_one_tenant_means_it_where_it_names_none(running: Running) -> None:
