@@ -163,15 +163,20 @@ class Synchronizer:
             lease: this loader's claim to lead; a loader that does not lead reads and publishes nothing.
         """
         while lease is None or lease.wait(stop):
-            self._sync_until_published(stop, on_report, lease)
-            for _ in self._source.watch(stop):
-                if stop.is_set():
-                    return
-                if lease is not None and not lease.leading:
-                    break
-                self._sync_until_published(stop, on_report, lease)
-            else:
+            if not self._follow(stop, on_report, lease):
                 return
+
+    def _follow(self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None) -> bool:
+        """Runs cycles until the stop, or until the lead is lost; returns whether that was lost."""
+        watch = self._source.watch(stop)  # before the first reading, which may be long, and which the stop ends, too
+        self._sync_until_published(stop, on_report, lease)
+        for _ in watch:
+            if stop.is_set():
+                return False
+            if lease is not None and not lease.leading:
+                return True
+            self._sync_until_published(stop, on_report, lease)
+        return False
 
     def _sync_until_published(
         self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None

@@ -101,6 +101,11 @@ class Lease:
         return self._leader.partition(b" ")[2].decode("utf-8", "replace")
 
     @property
+    def rival(self) -> str:
+        """The name of the other loader that leads, as far as known here; empty if none is known."""
+        return "" if self._token and self._token == self._leader else self.leader
+
+    @property
     def problem(self) -> str:
         """The failure of the last attempt to claim or renew the lease, with the remedy; empty after a success."""
         return self._problem

@@ -161,7 +161,7 @@ class TenantList:
         leads = self._lease is None or bool(token)
         done = self._client.eval(_WRITE, 2, self._keys.manifest, self._keys.leader, *args) if leads else -1
         if done == -1:
-            raise PublishError("the tenants are not listed: another loader leads now")
+            raise PublishError("the tenants are not listed: this loader no longer leads")
         if done == 0:
             raise PublishError(f"the tenants were listed in {self._name} by somebody else at the same time")
         self._known, self._raw, self._lost = manifest, raw, False

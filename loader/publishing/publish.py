@@ -263,8 +263,8 @@ class RedisPublisher:
             # Without a token there is no lead to ask Redis about.
             moved = self._client.eval(_MOVE_POINTER, len(keys), *keys, *args) if token or self._lease is None else -1
         if moved == -1:
-            leader = f" ({self._lease.leader})" if self._lease and self._lease.leader else ""
-            raise PublishError(f"tenant {pointer.tenant} is not published: another loader leads now{leader}")
+            rival = f", {self._lease.rival} does" if self._lease and self._lease.rival else ""
+            raise PublishError(f"tenant {pointer.tenant} is not published: this loader no longer leads{rival}")
         if moved == 0:
             raise PublishError(
                 f"tenant {pointer.tenant} was published to {self.name} by somebody else at the same time; "

@@ -65,7 +65,8 @@ class Source(Protocol):
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Yields whenever something may have changed, and when nothing did, at regular intervals nevertheless.
 
-        Returns soon (half a second) after ``stop`` is set. A source that has become unreadable ends no watch.
+        Returns soon (half a second) after ``stop`` is set. A source that has become unreadable ends no watch. From this
+        call on, a reading that waits for another machine may end early once ``stop`` is set, with an error.
         """
         ...
 

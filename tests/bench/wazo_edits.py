@@ -1,48 +1,57 @@
 """How long until an edit in Wazo decides, and what it costs the stack, against the simulator with real prices.
 
-    PYTHONPATH=.:tests:tests/support .venv/bin/python tests/bench/wazo_edits.py [USERS [SECONDS]]
+    PYTHONPATH=.:tests:tests/support .venv/bin/python tests/bench/wazo_edits.py [USERS [SECONDS [DAY]]]
 
-A user costs 5 ms of the stack's one processor in every list, as on a real wazo-confd; the other prices are guesses on
-the high side. Simulator, RabbitMQ and the loader, which decides in its own process, share this machine. Prints JSON:
+The prices are those of a real wazo-confd, rounded up. Simulator, RabbitMQ and the loader, which decides in its own
+process, share this machine. Prints JSON:
 
-- ``first_s``: reading everything for the first time, ``again_s``: after the bus is connected, while edits go on;
+- ``first_s``: reading everything for the first time, ``again_s``: once more, while edits go on;
 - ``edit``: single edits of the large tenant, ``processor``: seconds of the stack's processor for each of them;
 - ``restless``, ``quiet``: edits of the large tenant one every 0.2 s, and of a small one beside it, for SECONDS;
-- ``while_reading``: edits of the large tenant while everything is read.
+- ``while_reading``: edits of the large tenant while everything is read;
+- ``day``: DAY edits of all kinds in 100 s, with outages of bus and REST in between, until the loader holds what a fresh
+  one reads.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import random
 import statistics
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from pika.exceptions import AMQPError
 from rabbitmq_server import RabbitmqServer
 from waiting import until
+from wazo_editing import Edits
 from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 from loader.sources.wazo.rest.source import WazoSource
 from pdp.metrics.registry import Metrics
+from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import Decision, PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
 from rightcall.programs.embedded import EmbeddedLoader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-PRICES = {"users": 0.005, "summary": 0.00005, "callpermissions": 0.002, "groups": 0.02, "outcalls": 0.002}
-REQUEST_PRICE = 0.01
+PRICES = {"users": 0.005, "summary": 0.00005, "callpermissions": 0.003, "groups": 0.007, "outcalls": 0.002}
+REQUEST_PRICE = 0.02
 EVERY = 0.2
 SINGLE = 25
 DEADLINE = 120.0
+DAY_SECONDS = 100.0
+OUTAGES = ("bus away", "bus back", "stack away", "stack back", "bus away", "bus back")
+KEY = b"the secret key of this measurement"
 
 
 class Tenant:
@@ -76,6 +85,11 @@ class Decisions:
         """Whether the tenant's caller may not dial the number."""
         held = self._current.get(tenant.uuid)
         return held is not None and held.snapshot.decide(tenant.caller, str(number), "").decision is Decision.DENY
+
+    def holds(self, digests: Mapping[str, str]) -> bool:
+        """Whether these tenants are current, each with the content of the digest, and no others."""
+        held = {each.snapshot.tenant: each.snapshot.revision.digest for each in self._current.held()}
+        return held.keys() == digests.keys() and all(digests[tenant].startswith(held[tenant]) for tenant in held)
 
     def wait(self, tenant: Tenant, number: int) -> float:
         """Seconds from now until it is so."""
@@ -115,7 +129,9 @@ def _loading(simulator: WazoSimulator, broker: RabbitmqServer) -> Iterator[tuple
     options = WazoOptions(username=behaviour.username, password=behaviour.password, bus_url=broker.url)
     source = WazoSource(settings_from(simulator.url, options))
     current = CurrentSnapshots("bench")
-    loader = EmbeddedLoader(source, current, Metrics(current, "bench"), password_override=PasswordOverride.ALL)
+    loader = EmbeddedLoader(
+        source, current, Metrics(current, "bench"), password_override=PasswordOverride.ALL, secret=KEY
+    )
     begun = time.monotonic()
     loader.load()
     first = time.monotonic() - begun
@@ -126,7 +142,7 @@ def _loading(simulator: WazoSimulator, broker: RabbitmqServer) -> Iterator[tuple
         loader.stop()
 
 
-def measure(users: int, seconds: float) -> dict[str, object]:
+def measure(users: int, seconds: float, day: int) -> dict[str, object]:
     """All figures."""
     platform = WazoPlatform()
     large, small = Tenant(platform, "large", users), Tenant(platform, "small", 10)
@@ -134,9 +150,9 @@ def measure(users: int, seconds: float) -> dict[str, object]:
         simulator.behaviour.price, simulator.behaviour.request_price = PRICES, REQUEST_PRICE
         platform.publish = broker.publish
         with _loading(simulator, broker) as (decisions, source, first):
-            begun = time.monotonic()
-            until(source._is_listening, "the bus is connected", deadline=DEADLINE)
-            while_reading = _while(decisions, large, lambda: source.stale_seconds() > 1)
+            begun, swept = time.monotonic(), source._keeper.swept
+            source._pending.mark_everything()
+            while_reading = _while(decisions, large, lambda: source._keeper.swept == swept)
             again = time.monotonic() - begun
             single = []
             spent = simulator.behaviour.spent
@@ -149,6 +165,7 @@ def measure(users: int, seconds: float) -> dict[str, object]:
             other.start()
             restless = decisions.follow(large, seconds, 5000)
             other.join()
+            about_day = _day(simulator, broker, decisions, day) if day else {}
     return {
         "users": users,
         "first_s": round(first, 2),
@@ -158,7 +175,54 @@ def measure(users: int, seconds: float) -> dict[str, object]:
         "processor": round(processor, 4),
         "restless": _figures(restless),
         "quiet": _figures(quiet),
+        "day": about_day,
     }
+
+
+def _day(simulator: WazoSimulator, broker: RabbitmqServer, decisions: Decisions, count: int) -> dict[str, object]:
+    """Edits of all kinds with outages in between; the last ones are made while all is up."""
+    rng = random.Random(1)
+    edits = Edits(simulator.platform, rng.choice, simulator.platform.tenants)
+    outages = {round(count * share / 8): what for share, what in enumerate(OUTAGES, start=1)}
+    simulator.platform.publish = _Losing(broker)
+    begun = time.monotonic()
+    for number in range(count):
+        match outages.get(number):
+            case "bus away":
+                broker.kill()
+            case "bus back":
+                broker.start()
+            case "stack away":
+                simulator.stop()
+            case "stack back":
+                simulator.start()
+        with suppress(KeyError):  # what was chosen is gone
+            edits.plan()()
+        time.sleep(max(0.0, begun + DAY_SECONDS * number / count - time.monotonic()))
+    last = time.monotonic()
+    simulator.behaviour.price, simulator.behaviour.request_price = {}, 0.0  # for the fresh reading alone
+    behaviour = simulator.behaviour
+    options = WazoOptions(username=behaviour.username, password=behaviour.password)
+    with WazoSource(settings_from(simulator.url, options)) as fresh:
+        wanted = {
+            tenant.uuid: content_digest(tenant, secret=KEY, password_override=PasswordOverride.ALL)
+            for tenant in fresh.read().tenants
+        }
+    simulator.behaviour.price, simulator.behaviour.request_price = PRICES, REQUEST_PRICE
+    until(lambda: decisions.holds(wanted), "all is as a fresh load has it", deadline=DEADLINE)
+    return {"edits": count, "seconds": round(last - begun, 1), "equal_after_s": round(time.monotonic() - last, 2)}
+
+
+class _Losing:
+    """Publishes events; those are lost that the broker does not take."""
+
+    def __init__(self, broker: RabbitmqServer) -> None:
+        self._broker = broker
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Publishes one."""
+        with suppress(AMQPError, OSError):
+            self._broker.publish(event)
 
 
 def _while(decisions: Decisions, tenant: Tenant, goes_on: Callable[[], bool]) -> list[float]:
@@ -174,5 +238,5 @@ def _while(decisions: Decisions, tenant: Tenant, goes_on: Callable[[], bool]) ->
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    users = int(sys.argv[1]) if len(sys.argv) > 1 else 1500
-    print(json.dumps(measure(users, float(sys.argv[2]) if len(sys.argv) > 2 else 20.0)))
+    given = [float(each) for each in sys.argv[1:]] + [1500, 20, 0][len(sys.argv) - 1 :]
+    print(json.dumps(measure(int(given[0]), given[1], int(given[2]))))

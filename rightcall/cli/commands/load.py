@@ -212,11 +212,13 @@ def _served(http: str, metrics: LoaderMetrics, health: LoaderHealth) -> Iterator
 
 def _load_once(synchronizer: Synchronizer, lease: Lease) -> None:
     try:
-        if not lease.claim():
-            message = f"another loader leads ({lease.leader}); it publishes what changes, or stop it first"
-            raise Failure(message, ExitCode.UNREACHABLE)
+        token = _claimed(lease)
         lease.start()  # reading or compiling may take longer than a lease stands
         report = synchronizer.sync()
+        # A lease lapses where the whole process was paused. Unless another loader leads now, the rest is published.
+        while report.problems and not report.source_failed and _claimed(lease) != token:
+            token = lease.token
+            report = synchronizer.sync()
     except PublishError as error:
         raise Failure(str(error), ExitCode.UNREACHABLE) from error
     finally:
@@ -240,6 +242,14 @@ def _raise_for(report: SyncReport) -> None:
         raise Failure("the definitions have faults, shown above; what is faulty is not published", ExitCode.FAULTY)
     if report.held_back:
         raise Failure(report.error, ExitCode.FAULTY)
+
+
+def _claimed(lease: Lease) -> bytes:
+    """The token of the claimed or renewed lead."""
+    if not lease.claim():
+        message = f"another loader leads ({lease.leader}); it publishes what changes, or stop it first"
+        raise Failure(message, ExitCode.UNREACHABLE)
+    return lease.token
 
 
 def _load_until_stopped(synchronizer: Synchronizer, lease: Lease, metrics: LoaderMetrics) -> None:

@@ -112,7 +112,7 @@ def test_a_paused_leader_that_wakes_up_cannot_overwrite_newer_rules(redis: Redis
         assert paused.lease.leading
         old_source.tenants = (denying("116"),)
         report = paused.synchronizer.sync()
-        assert "another loader leads now" in report.error
+        assert "this loader no longer leads" in report.error
         assert report.published == ()
         assert client.hget(Keys().pointers, ACME) == pointer
     assert not paused.lease.claim()
@@ -135,7 +135,7 @@ def test_the_lead_survives_a_short_absence_of_redis(redis: RedisServer) -> None:
 def test_without_the_lead_nothing_is_published(redis: RedisServer) -> None:
     """A loader that never led moves no pointer."""
     loader = Loader(redis, "one", GivenSource(denying("118")))
-    assert "another loader leads now" in loader.synchronizer.sync().error
+    assert "this loader no longer leads" in loader.synchronizer.sync().error
 
 
 def test_a_claim_tells_when_redis_cannot_be_asked() -> None:

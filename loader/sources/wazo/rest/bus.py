@@ -44,7 +44,7 @@ _JOIN_SECONDS: Final = 0.5
 
 
 class Bus:
-    """Listens in a separate thread while the context lasts, and reconnects after a loss of the connection.
+    """Listens in a separate thread from ``start`` to ``stop``, and reconnects after a loss of the connection.
 
     Args:
         settings: the URL of the bus.
@@ -60,6 +60,7 @@ class Bus:
         self._pending = pending
         self._stop = threading.Event()
         self._connected = threading.Event()
+        self._tried = threading.Event()
         self._since = 0.0
         self._thread: threading.Thread | None = None
         # The library logs a lost connection in a dozen lines with tracebacks; here one line does.
@@ -75,20 +76,36 @@ class Bus:
         """The time of the last connection, by the monotonic clock: events of earlier changes may be lost."""
         return self._since
 
+    def start(self, seconds: float = 0.0) -> None:
+        """Begins to listen, if that was not begun, and waits for the end of the first attempt, at most this time."""
+        if self._thread is not None:
+            return
+        # an earlier thread that has not ended yet keeps its own ones
+        self._stop, self._connected = threading.Event(), threading.Event()
+        self._tried.clear()
+        about = (self._stop, self._connected)
+        self._thread = threading.Thread(target=self._work, args=about, name="wazo-bus", daemon=True)
+        self._thread.start()
+        self._tried.wait(seconds)
+
+    def stop(self) -> None:
+        """Ends listening. A thread that is just connecting ends by itself a little later."""
+        self._stop.set()
+        self._connected.clear()
+        if self._thread is not None:
+            self._thread.join(_JOIN_SECONDS)
+            self._thread = None
+
     def __enter__(self) -> Self:
         """Begins to listen."""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(self._stop,), name="wazo-bus", daemon=True)
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends. A thread that is just connecting ends by itself a little later."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(_JOIN_SECONDS)
+        """Ends listening."""
+        self.stop()
 
-    def _work(self, stop: threading.Event) -> None:
+    def _work(self, stop: threading.Event, connected: threading.Event) -> None:
         while not stop.is_set():
             retrying = tenacity.Retrying(
                 wait=tenacity.wait_random_exponential(multiplier=_SHORTEST_WAIT, max=_LONGEST_WAIT),
@@ -101,24 +118,25 @@ class Bus:
             if connection is None:
                 return
             try:
-                self._listen(connection, stop)
+                self._listen(connection, stop, connected)
             except (AMQPError, OSError) as error:
                 _log.warning("wazo_bus_lost", bus=self._place, problem=_reason(error))
             finally:
-                self._connected.clear()
+                connected.clear()
                 with suppress(AMQPError, OSError):
                     connection.close()
             stop.wait(_SHORTEST_WAIT)
 
-    def _listen(self, connection: pika.BlockingConnection, stop: threading.Event) -> None:
+    def _listen(self, connection: pika.BlockingConnection, stop: threading.Event, connected: threading.Event) -> None:
         """Marks the parts that events name, until the connection or the consumer ends."""
         channel = connection.channel()
         self._subscribe(channel)
         _log.info("wazo_bus_connected", bus=self._place)
         # in this order: from here on no event is missed, and what came before is read
         self._since = time.monotonic()
-        self._connected.set()
+        connected.set()
         self._pending.mark_everything()
+        self._tried.set()
         while not stop.is_set() and channel.is_open and channel.consumer_tags:
             connection.process_data_events(_LOOK_SECONDS)
         if not stop.is_set():
@@ -145,6 +163,7 @@ class Bus:
             self._pending.mark(uuid, part_of(str(name), body))
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
+        self._tried.set()
         error = state.outcome.exception() if state.outcome else None
         _log.warning(
             "wazo_bus_unreachable",

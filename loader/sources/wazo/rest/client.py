@@ -9,7 +9,6 @@ import json
 import ssl
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -22,7 +21,7 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 from loader.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from loader.sources.wazo.rest.settings import Patience, WazoSettings
 
@@ -102,14 +101,9 @@ class Client:
             ssl_context=_trust(settings), retries=False, maxsize=CONNECTIONS, headers={"User-Agent": "rightcall-loader"}
         )
 
-    @contextmanager
-    def until(self, stop: threading.Event) -> Iterator[None]:
-        """Within the context, once ``stop`` is set, no request is made again and no wait goes on."""
-        before, self._stop = self._stop, stop
-        try:
-            yield
-        finally:
-            self._stop = before
+    def end_with(self, stop: threading.Event) -> None:
+        """Once ``stop`` is set, no request is made again and no wait goes on; until ``close``."""
+        self._stop = stop
 
     @property
     def stopped(self) -> bool:
@@ -177,6 +171,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections. The client can be used again."""
+        self._stop = threading.Event()
         self._pool.clear()
 
     def _give_up(self, query: Query, error: _TransientError) -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,7 +18,9 @@ from loader.sources.wazo.rest.api import Api, explained
 from loader.sources.wazo.rest.client import CONNECTIONS, RefusedError
 from loader.sources.wazo.rest.crew import Crew
 from loader.sources.wazo.rest.events import Part
+from loader.sources.wazo.rest.marks import Marks
 from loader.sources.wazo.rest.picture import Kind, Picture, Seen
+from loader.sources.wazo.rest.retries import Retries
 from loader.sources.wazo.rest.sweep import Answer, Memory, Sweep
 
 if TYPE_CHECKING:
@@ -34,15 +36,8 @@ _log = structlog.get_logger()
 
 _SWEEP: Final = "sweep"
 _TENANTS: Final = "tenants"
-_PARTS_AT_ONCE: Final = 20
-_MOST_PARTS: Final = 200
-"""Number of marked parts above which the whole tenant is read."""
-
 _MOST_ROUNDS: Final = 3
 _LOOK_SECONDS: Final = 0.2
-_RETRY: Final = (0.5, 30.0)
-"""Seconds until what failed is tried again: the first time, and at most."""
-
 _TELL_SECONDS: Final = 5.0
 
 
@@ -91,15 +86,10 @@ class Keeper:
         self._api = Api(client, session, settings, settings.patience)
         self._quick = Api(client, session, settings, settings.quick)
         self._crew = Crew(CONNECTIONS, pending.ring)
-        self._concerns = concerns
         self._numbers = count(1)
         self._asked: dict[object, int] = {}
-        self._marks: dict[str, dict[Part, float]] = {}
-        self._reading: dict[str, dict[Part, float]] = {}
-        self._whole: dict[str, float] = {}
-        self._tenants: float | None = None
-        self._failures: dict[object, tuple[int, float]] = {}
-        """The retries: consecutive failures and time of the next attempt, by the failed job."""
+        self._marks = Marks(concerns)
+        self._retries = Retries()
         self._memory = Memory()
         self._sweep: Sweep | None = None
         self._changed_by_sweeps: set[str] = set()
@@ -108,15 +98,7 @@ class Keeper:
 
     def accept(self, wanted: Wanted) -> None:
         """Takes marks over."""
-        if wanted.tenants is not None:
-            self._tenants = self._tenants or wanted.tenants
-        for tenant, since in wanted.whole.items():
-            self._whole.setdefault(tenant, since)
-        for tenant, parts in wanted.parts.items():
-            if not self._concerns(tenant):
-                continue
-            for part, since in parts.items():
-                self._marks.setdefault(tenant, {}).setdefault(part, since)
+        self._marks.accept(wanted)
         self._note_oldest()
 
     def begin_sweep(self, *, settle: bool) -> None:
@@ -124,7 +106,7 @@ class Keeper:
         if self._sweep is not None and not self._sweep.tenant:
             return
         if self._sweep is not None:
-            self._whole.setdefault(self._sweep.tenant, self._sweep.begun)
+            self._marks.add_whole(self._sweep.tenant, self._sweep.begun)
         self._sweep = Sweep(self._api, self.picture, self._memory if settle else None)
 
     @property
@@ -138,11 +120,8 @@ class Keeper:
         return not self._crew.has_done and not self._due()
 
     def _note_oldest(self) -> None:
-        times = [since for marks in (*self._marks.values(), *self._reading.values()) for since in marks.values()]
-        times += [*self._whole.values(), *([] if self._tenants is None else [self._tenants])]
-        if self._sweep is not None and self._sweep.tenant:
-            times.append(self._sweep.begun)
-        self.oldest = min(times, default=None)
+        times = [self._marks.oldest(), self._sweep.begun if self._sweep is not None and self._sweep.tenant else None]
+        self.oldest = min((time for time in times if time is not None), default=None)
 
     def work_through(self, unless: Callable[[], bool]) -> None:
         """Reads until everything was read, without a time limit, ``unless`` other work goes first.
@@ -175,50 +154,37 @@ class Keeper:
                 self._finish(done, whole=False)
 
     def dismiss(self) -> None:
-        """Dismisses the threads, and marks their unfinished parts again."""
+        """Dismisses the threads, and marks their unfinished parts again.
+
+        Everything is to be read anew: meanwhile another loader may publish what was never read here.
+        """
         self._crew.dismiss()
-        for tenant, parts in self._reading.items():
-            self._put_back(tenant, parts)
-        self._reading.clear()
+        self._marks.put_all_back()
+        self.swept = self._sweep = None
 
     # giving
 
     def _give(self) -> None:
         """Gives every request that may be made now."""
-        now = time.monotonic()
-        if self._sweep is None and self._whole:
-            tenant = min(self._whole, key=lambda each: self._whole[each])
-            del self._whole[tenant]
-            if tenant in self.picture.tenants and self._concerns(tenant):
-                self._sweep = Sweep(self._api, self.picture, None, tenant)
+        if self._sweep is None and (tenant := self._marks.take_whole()) in self.picture.tenants:
+            self._sweep = Sweep(self._api, self.picture, None, tenant)
         sweep = self._sweep
-        if sweep is not None and sweep.step is not None and sweep not in self._crew.busy and self._may(_SWEEP, now):
+        if sweep is not None and sweep.step is not None and sweep not in self._crew.busy and self._may(_SWEEP):
             self._ask(sweep, sweep.step.job)
-        if self._tenants is not None and self._may(_TENANTS, now):
+        if self._marks.tenants is not None and self._may(_TENANTS):
             self._ask(_TENANTS, self._quick.tenants)
-        for tenant in sorted(self._marks, key=lambda each: len(self._marks[each])):
-            if not self._may(tenant, now):
-                continue
-            parts = self._marks.pop(tenant)
-            if len(parts) > _MOST_PARTS:
-                self._whole.setdefault(tenant, min(parts.values()))
-                continue
-            given = dict(islice(parts.items(), _PARTS_AT_ONCE))
-            rest = {part: since for part, since in parts.items() if part not in given}
-            if rest:
-                self._marks[tenant] = rest
-            self._reading[tenant] = given
-            self._ask(tenant, partial(_read, self._quick, tuple(given)))
+        for tenant in self._marks.waiting():
+            if self._may(tenant) and (parts := self._marks.take(tenant)):
+                self._ask(tenant, partial(_read, self._quick, parts))
 
     def _due(self) -> bool:
-        now = time.monotonic()
-        wants: list[object] = [*self._marks]
-        wants += [_SWEEP] if (self._sweep or self._whole) and self._sweep not in self._crew.busy else []
-        wants += [_TENANTS] if self._tenants is not None else []
-        return any(self._may(want, now) for want in wants)
+        wants: list[object] = [*self._marks.waiting()]
+        wants += [_SWEEP] if (self._sweep or self._marks.has_whole) and self._sweep not in self._crew.busy else []
+        wants += [_TENANTS] if self._marks.tenants is not None else []
+        return any(self._may(want) for want in wants)
 
-    def _may(self, key: object, now: float) -> bool:
-        return key not in self._crew.busy and now >= self._failures.get(key, (0, 0.0))[1]
+    def _may(self, key: object) -> bool:
+        return key not in self._crew.busy and self._retries.may(key)
 
     def _ask(self, key: object, job: Callable[[], object]) -> None:
         self._asked[key] = next(self._numbers)
@@ -236,16 +202,16 @@ class Keeper:
             self._failed(key, error)
             if key == _TENANTS:
                 return
-            self._put_back(str(key), self._reading.pop(str(key)))
+            self._marks.put_back(str(key))
             if isinstance(error, RefusedError):  # the tenant may just have been deleted
-                self._tenants = self._tenants or time.monotonic()
+                self._marks.add_tenants(time.monotonic())
         elif key == _TENANTS:
             self._succeeded(key)
-            self._tenants = None
+            self._marks.tenants = None
             self._put_tenants(done.value, asked)
         else:
             self._succeeded(key)
-            self._reading.pop(str(key))
+            self._marks.done(str(key))
             self.picture.put(done.value, asked)
             self._changed()
             self._follow(str(key), done.value)
@@ -254,7 +220,8 @@ class Keeper:
         error = answer.value if isinstance(answer.value, Exception) else None
         if error is not None and sweep.step is not None and not isinstance(error, sweep.step.takes):
             if sweep.tenant and isinstance(error, RefusedError):  # the tenant may just have been deleted
-                self._sweep, self._tenants = None, self._tenants or time.monotonic()
+                self._sweep = None
+                self._marks.add_tenants(time.monotonic())
             self._sweep_failed(error, whole=whole)
             return
         self._succeeded(_SWEEP)
@@ -263,7 +230,7 @@ class Keeper:
         except SourceError as failed:
             self._sweep = None
             if sweep.tenant:
-                self._whole.setdefault(sweep.tenant, sweep.begun)
+                self._marks.add_whole(sweep.tenant, sweep.begun)
             self._sweep_failed(failed, whole=whole)
             return
         self._changed_by_sweeps |= self.picture.changed
@@ -292,7 +259,7 @@ class Keeper:
         self._changed_by_sweeps |= whole - self.known
         self._take_changed_by_sweeps()
         self.known = (self.known & self.picture.tenants.keys()) | whole
-        self._whole = {tenant: since for tenant, since in self._whole.items() if since > sweep.begun}
+        self._marks.read_since(sweep.begun)
         self.picture.forget_gone(asked)
         self.picture.missing = set()  # gone between two requests; otherwise an event or the next sweep finds the item
         for tenant in sorted(sweep.unsettled):
@@ -309,35 +276,31 @@ class Keeper:
         self._changed()
         now = time.monotonic()
         for tenant in new:
-            self._whole.setdefault(tenant, now)
+            self._marks.add_whole(tenant, now)
 
     def _follow(self, tenant: str, read: Sequence[Seen]) -> None:
         """Marks follow-ups of the responses: doubtful users, unknown items, unknown tenants."""
         now = time.monotonic()
         doubtful, self.picture.doubtful = self.picture.doubtful, set()
         missing, self.picture.missing = self.picture.missing, set()
-        marks = {Part(Kind.USERS, user) for user in doubtful} | {Part(kind, id_) for kind, id_ in missing}
-        for part in marks:
-            self._marks.setdefault(tenant, {}).setdefault(part, now)
+        follow_ups = {Part(Kind.USERS, user) for user in doubtful} | {Part(kind, id_) for kind, id_ in missing}
+        if follow_ups:
+            self._marks.add(tenant, follow_ups, now)
         if any(each.tenant and each.tenant not in self.picture.tenants for each in read):
-            self._tenants = self._tenants or now
+            self._marks.add_tenants(now)
 
     def _changed(self) -> None:
         self.ready |= self.picture.changed
         self.picture.changed = set()
 
-    def _put_back(self, tenant: str, parts: dict[Part, float]) -> None:
-        self._marks[tenant] = parts | self._marks.get(tenant, {})
-
     def _failed(self, key: object, error: Exception) -> None:
-        times = self._failures.get(key, (0, 0.0))[0] + 1
-        self._failures[key] = times, time.monotonic() + min(_RETRY[0] * 2 ** (times - 1), _RETRY[1])
+        times = self._retries.failed(key)
         self.problem = _told(error)
         self.failed += 1
         _log.warning("wazo_not_read", what=str(key), problem=str(self.problem), times=times)
 
     def _succeeded(self, key: object) -> None:
-        self._failures.pop(key, None)
+        self._retries.succeeded(key)
         self.problem = None
 
 

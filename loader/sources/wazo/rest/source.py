@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _LOOK_SECONDS: Final = 0.25
 _WORK_SECONDS: Final = 1.0
 """For what events named; what takes longer is taken over by a later reading."""
+
+_CONNECT_SECONDS: Final = 2.0
+"""To connect to the bus before everything is read: once, and not once more for what came before the connection."""
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _JITTER: Final = 0.1
@@ -76,6 +79,8 @@ class WazoSource:
         """
         keeper = self._keeper
         self._failures += 1
+        if self._bus is not None:
+            self._bus.start(_CONNECT_SECONDS)
         wanted = self._pending.take()
         keeper.accept(wanted)
         if keeper.swept is None or not self._is_listening():
@@ -92,28 +97,15 @@ class WazoSource:
         return self._reading()
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
-        """Yields after events of changes, and at regular intervals. Returns soon after ``stop`` is set."""
-        swept = self._keeper.swept
-        due = time.monotonic() if swept is None else swept + self._keeper.sweep_seconds + self._interval()
-        with ExitStack() as stack:
-            stack.callback(self.close)
-            stack.enter_context(self._client.until(stop))
-            if self._bus is not None:
-                stack.enter_context(self._bus)
-            while not stop.is_set():
-                rest = max(0.0, due - time.monotonic())
-                marked = self._pending.wait(min(_LOOK_SECONDS, rest))
-                if not marked and time.monotonic() < due and not self._has_news():
-                    continue
-                if not stop.is_set():
-                    yield
-                due = time.monotonic() + self._interval()
+        """Yields after events of changes, and at regular intervals. Ends, like readings, soon after ``stop`` is set."""
+        self._client.end_with(stop)
+        return self._watched(stop)
 
     def stale_seconds(self) -> float:
         """For how long at most a change may have been made without being known here.
 
         While a bus is connected: since the first event that was not read yet, so mostly zero. Else since everything was
-        last read, and before the first reading since this was made.
+        last read, and before the first reading since this was made or closed.
         """
         now, keeper = time.monotonic(), self._keeper
         since = [now, *(at for at in (self._pending.since(), keeper.oldest) if at is not None)]
@@ -124,7 +116,10 @@ class WazoSource:
         return now - min(since)
 
     def close(self) -> None:
-        """Ends the session with wazo-auth. The source can be read again; that begins another one."""
+        """Ends listening, and the session with wazo-auth. The source can be read again; that begins both anew."""
+        if self._bus is not None:
+            self._bus.stop()
+        self._opened = time.monotonic()
         self._keeper.dismiss()
         self._session.end()
         self._client.close()
@@ -136,6 +131,19 @@ class WazoSource:
     def __exit__(self, *_: object) -> None:
         """Closes the source."""
         self.close()
+
+    def _watched(self, stop: threading.Event) -> Iterator[None]:
+        swept = self._keeper.swept
+        due = time.monotonic() if swept is None else swept + self._keeper.sweep_seconds + self._interval()
+        with closing(self):
+            while not stop.is_set():
+                rest = max(0.0, due - time.monotonic())
+                marked = self._pending.wait(min(_LOOK_SECONDS, rest))
+                if not marked and time.monotonic() < due and not self._has_news():
+                    continue
+                if not stop.is_set():
+                    yield
+                due = time.monotonic() + self._interval()
 
     def _is_listening(self) -> bool:
         return self._bus is not None and self._bus.connected

@@ -299,6 +299,39 @@ def test_while_a_bus_is_connected_nothing_is_read_without_need(
         until(lambda: simulator.behaviour.requests, "a full reading")
 
 
+def test_with_a_bus_everything_is_read_once_at_the_start(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """The bus is connected first, so nothing can have been missed."""
+    with watching(simulator, rabbitmq, poll_seconds=0.05) as watcher:
+        swept, count = watcher.source._keeper.swept, len(watcher.readings)
+        until(lambda: len(watcher.readings) > count + 3, "further readings")
+        assert (watcher.source._keeper.swept, watcher.source._keeper.sweeping) == (swept, False)
+        assert watcher.source.stale_seconds() == 0
+
+
+def test_a_loader_that_leads_again_publishes_nothing_old(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+    """What was known before another loader led is read again, also with a bus, before it counts."""
+    options = WazoOptions(
+        username=simulator.behaviour.username, password=simulator.behaviour.password, bus_url=rabbitmq.url
+    )
+    source = WazoSource(settings_from(simulator.url, options))
+    assert len(source.read().tenants[0].users) == 1
+    source.close()
+    simulator.platform.add_user(ACME)
+    assert len(source.read().tenants[0].users) == 2
+    source.close()
+
+
+def test_a_stop_ends_a_reading(simulator: WazoSimulator) -> None:
+    """The first one of a large platform takes minutes."""
+    options = WazoOptions(username=simulator.behaviour.username, password=simulator.behaviour.password)
+    with WazoSource(settings_from(simulator.url, options)) as source:
+        stop = threading.Event()
+        stop.set()
+        source.watch(stop)
+        with pytest.raises(SourceError, match="ended"):
+            source.read()
+
+
 def test_a_stack_that_comes_back_is_read_soon(simulator: WazoSimulator) -> None:
     """After a failure nobody waits for the next poll."""
     with watching(simulator, poll_seconds=1000, attempts=1) as watcher:
