@@ -18,11 +18,11 @@ _PIECES = (
 )
 
 
-def nearly(seeds: Sequence[bytes], *, longest: int = 4000) -> st.SearchStrategy[bytes]:
-    """One of ``seeds`` after a few edits; now and then, noise.
+def nearly(seeds: Sequence[bytes], *, longest: int = 4000) -> Callable[[int], bytes]:
+    """Makes, from any number, one of ``seeds`` after a few edits; now and then, noise.
 
-    One drawn number stands for all of it: drawing every byte would take longer than reading them. Whoever needs a small
-    input asks ``smallest``.
+    One number stands for all of it: having hypothesis draw every byte would take longer than reading them. ``smallest``
+    makes inputs small.
     """
 
     def made(number: int) -> bytes:
@@ -34,7 +34,11 @@ def nearly(seeds: Sequence[bytes], *, longest: int = 4000) -> st.SearchStrategy[
             data = _edited(data, random, seeds)
         return data[:longest]
 
-    return st.integers(0, 2**64 - 1).map(made)
+    return made
+
+
+NUMBERS = st.integers(0, 2**64 - 1)
+"""What inputs are made from, for tests that hypothesis runs."""
 
 
 def smallest(data: bytes, fails: Callable[[bytes], bool]) -> bytes:

@@ -62,8 +62,6 @@ from rightcall.agi.settings import AgiSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hypothesis import strategies as st
-
     from pdp.services.methods import Method
 
 ROOT = Path(__file__).parents[2]
@@ -86,11 +84,11 @@ class Target:
 
     Attributes:
         run: reads.
-        inputs: what it is given.
+        make: what it is given, from a number.
     """
 
     run: Callable[[bytes], None]
-    inputs: st.SearchStrategy[bytes]
+    make: Callable[[int], bytes]
 
 
 class _Server:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cores import CORE_IS_BUILT
+from fuzz.mutations import NUMBERS
 from fuzz.targets import make_targets
 from hypothesis import HealthCheck, given, settings
 
@@ -49,7 +50,7 @@ def test_a_target_holds_for_a_few_inputs(targets: dict[str, Target], name: str) 
     target = targets[name]
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(target.inputs)
+    @given(NUMBERS.map(target.make))
     def holds(data: bytes) -> None:
         target.run(data)
 

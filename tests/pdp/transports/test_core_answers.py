@@ -12,7 +12,7 @@ from cores import built, front_of, hand_over
 from definitions import conformance_suites
 from dialling_cases import FILES, ReferenceReader, dialled_tenant
 from dialling_cases import suite as dialling_suite
-from fuzz.mutations import nearly
+from fuzz.mutations import NUMBERS, nearly
 from given import ACME, ALICE, BOB, BOLT, KEY, denying
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -250,7 +250,7 @@ SEEDS = [call.SerializeToString() for call in (PLAIN, v1.CheckCallRequest(extens
 
 
 @settings(max_examples=500)
-@given(nearly(SEEDS, longest=200))
+@given(NUMBERS.map(nearly(SEEDS, longest=200)))
 def test_altered_bytes_are_a_call_or_left_to_python(data: bytes) -> None:
     """Requests that are nearly right."""
     agree_or_unreadable(data)
