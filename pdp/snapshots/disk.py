@@ -12,7 +12,6 @@ whenever the machine stops. Every file is verified when read, like data from Red
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import tempfile
@@ -25,6 +24,7 @@ from pdp.errors import ServerError
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
+from pdp.snapshots.memory import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,11 +127,7 @@ class SnapshotStore:
 
     def _open(self, pointer: Pointer) -> Snapshot:
         path = self._snapshot(pointer)
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
-                raise SnapshotCorrupt(f"{path} is empty")
-            blob = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        snapshot = decode(blob, secrets=self._secrets)
+        snapshot = decode(read(path), secrets=self._secrets)
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             raise SnapshotCorrupt(f"{path} is of another tenant or revision")
         return snapshot

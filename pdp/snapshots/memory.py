@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from pdp.rules.snapshot.blob import Blob, Buffer
 
@@ -23,9 +25,29 @@ def filled(size: int, pieces: Iterable[Buffer]) -> Blob:
     """
     if size < LARGE:
         return b"".join(pieces)
+    memory = _memory(size)
+    for piece in pieces:
+        memory.write(piece)
+    return memory
+
+
+def read(path: Path) -> Blob:
+    """The blob in a file, not mapped: a file that is cut short or written to would end the process or its trust.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < LARGE:
+            return file.read()
+        memory = _memory(size)
+        file.readinto(memory)
+    return memory
+
+
+def _memory(size: int) -> mmap.mmap:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):  # on Linux: an eighth of the time to fill, and quicker look-ups
         memory.madvise(mmap.MADV_HUGEPAGE)
-    for piece in pieces:
-        memory.write(piece)
     return memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from pdp.metrics.registry import Metrics
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.disk import SnapshotStore, StateError
 from pdp.snapshots.follower import Follower
+from pdp.snapshots.memory import LARGE, read
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
@@ -53,6 +55,22 @@ def origin(current: CurrentSnapshots, tenant: str = ACME) -> str:
     """Where a tenant's rules come from; empty where there are none."""
     held = current.get(tenant)
     return held.origin if held else ""
+
+
+@pytest.mark.parametrize("size", [1, LARGE - 1, LARGE, 3 * LARGE + 1])
+def test_a_file_that_is_cut_short_or_written_to_changes_no_rules(tmp_path: Path, size: int) -> None:
+    """Were it mapped, the first would end the process, and the second decide calls unverified."""
+    path = tmp_path / "file"
+    content = random.Random(size).randbytes(size)
+    path.write_bytes(content)
+    blob = read(path)
+    with path.open("r+b") as file:
+        file.write(bytes(size))
+    written = bytes(blob) == content
+    path.write_bytes(b"")
+
+    assert written
+    assert bytes(blob) == content
 
 
 def test_a_server_that_starts_while_redis_is_away_has_its_last_rules_at_once(redis: RedisServer, state: Path) -> None:
