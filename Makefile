@@ -36,7 +36,8 @@ check: $(INSTALLED) programs tools ## buf, ruff, cython-lint, mypy, import-linte
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@if cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then \
-	    cargo fmt --manifest-path core/Cargo.toml --check && cargo clippy -q --manifest-path core/Cargo.toml --locked -- -D warnings; \
+	    cargo fmt --manifest-path core/Cargo.toml --check && cargo clippy -q --manifest-path core/Cargo.toml --locked -- -D warnings \
+	    && cargo test -q --manifest-path core/Cargo.toml --locked --no-default-features; \
 	else echo "core/ was not looked at: that needs cargo with rustfmt and clippy" >&2; fi
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/helm/test_helm.py tests/helm/test_helm_options.py tests/helm/test_helm_schemas.py
 	$(BIN)/properdocs build --strict

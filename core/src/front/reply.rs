@@ -22,6 +22,9 @@ pub enum Code {
     Unavailable = 14,
 }
 
+/// What is said to clients that do not speak gRPC.
+const OTHER: &[u8] = b"this port speaks gRPC; metrics and AuthZEN are at the address of --http\n";
+
 /// Begins a response whose trailers say that all went well.
 pub fn head() -> Response<()> {
     let mut head = Response::new(());
@@ -116,7 +119,12 @@ pub fn refuse_other(method: &Method, headers: &HeaderMap, respond: &mut SendResp
     let mut head = Response::new(());
     *head.status_mut() = status;
     head.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-    drop(respond.send_response(head, true));
+    head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if let Ok(mut stream) = respond.send_response(head, *method == Method::HEAD)
+        && *method != Method::HEAD
+    {
+        drop(stream.send_data(Bytes::from_static(OTHER), true));
+    }
     true
 }
 

@@ -27,7 +27,6 @@ use crate::counters::Counters;
 use crate::current::Remembered;
 use crate::log::Pen;
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 65_535;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const HEADER_LIST: usize = 512 * 1024;
@@ -267,10 +266,11 @@ async fn connection(thread: Rc<Thread>, accepted: Accepted) -> io::Result<()> {
         }
         Accepted::Unix(stream) => (Socket::Unix(UnixStream::from_std(stream)?), "unix:".to_owned()),
     };
+    let handshake = thread.shared.settings.handshake;
     let (wire, certificate) = match thread.shared.tls.load_full() {
         None => (Wire::Clear(socket), None),
         Some(config) => {
-            let stream = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(socket)).await??;
+            let stream = timeout(handshake, TlsAcceptor::from(config).accept(socket)).await??;
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             let certificate = shown.map(|certificate| Arc::from(certificate.as_ref()));
             (Wire::Tls(Box::new(stream)), certificate)
@@ -290,7 +290,7 @@ async fn connection(thread: Rc<Thread>, accepted: Accepted) -> io::Result<()> {
     if let Some(most) = settings.max_concurrent_streams {
         builder.max_concurrent_streams(most);
     }
-    let h2 = timeout(HANDSHAKE, builder.handshake(io)).await?.map_err(io::Error::other)?;
+    let h2 = timeout(handshake, builder.handshake(io)).await?.map_err(io::Error::other)?;
     let mut changes = Changes::new(&thread.phases);
     let mut session = Session::new(h2, thread, Peer { address, certificate }, traffic);
     poll_fn(|cx| session.poll(cx, &mut changes)).await;

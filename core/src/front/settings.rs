@@ -26,6 +26,8 @@ pub struct Settings {
     pub max_connections: Option<usize>,
     pub max_calls: usize,
     pub max_streams: usize,
+    /// That TLS and HTTP/2 have to begin.
+    pub handshake: Duration,
     pub keepalive_time: Duration,
     pub keepalive_timeout: Duration,
     pub idle: Option<Duration>,

@@ -11,6 +11,8 @@ use crate::front::settings::Settings;
 use crate::policy::Policy;
 use crate::rules::emergency::Emergency;
 
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// The limits of connections and requests; 0 is none.
 #[pyclass(frozen)]
 pub struct FrontLimits {
@@ -56,6 +58,7 @@ impl FrontLimits {
             max_connections: (self.connections > 0).then_some(self.connections),
             max_calls: self.calls,
             max_streams: self.open_streams,
+            handshake: HANDSHAKE,
             keepalive_time: time(self.keepalive.0),
             keepalive_timeout: time(self.keepalive.1),
             idle: limit(self.idle),

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from given import ACME, ALICE, BOB, BOLT, denying
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from hostile import END_HEADERS, END_STREAM, GREETING, Kind, message, opened
+from hostile import ACKNOWLEDGED, END_HEADERS, END_STREAM, GREETING, Kind, message, number, opened
 from load.http2 import frame
 from pki import Authority
 from security import bearer, check, client_of, clients_file, refusal
@@ -138,6 +138,30 @@ def test_a_declared_size_is_refused_before_the_message_comes(running: Running) -
     assert frame(Kind.HEADERS, END_STREAM | END_HEADERS, 1, b"")[3:9] in frames
 
 
+def test_connections_and_calls_beyond_the_limits_are_refused() -> None:
+    """A connection is closed; a call is reset so that its client may ask again, and a place that is left is taken."""
+    refused = frame(Kind.RESET, 0, 5, number(7))  # REFUSED_STREAM
+    with served(denying("0900"), max_connections=2, max_concurrent_streams=2) as running, ExitStack() as open_ones:
+        first, second = (open_ones.enter_context(closing(connection(running))) for _ in range(2))
+        for peer in (first, second):
+            peer.sendall(GREETING)
+            assert received(peer, ACKNOWLEDGED)
+        with closing(connection(running)) as third, suppress(ConnectionResetError):
+            third.sendall(GREETING)
+            assert received(third, ACKNOWLEDGED) == b""
+        first.sendall(opened(1) + opened(3) + opened(5))
+        assert refused in received(first, refused)
+        second.close()
+
+        def is_taken() -> bool:
+            with closing(connection(running)) as another, suppress(ConnectionResetError):
+                another.sendall(GREETING)
+                return received(another, ACKNOWLEDGED) != b""
+            return False
+
+        until(is_taken, "there is room again")
+
+
 def test_headers_a_little_beyond_the_limit_get_a_status(running: Running) -> None:
     """Which tells what is wrong, unlike HTTP's."""
     with pytest.raises(grpc.RpcError) as refused:
@@ -148,9 +172,9 @@ def test_headers_a_little_beyond_the_limit_get_a_status(running: Running) -> Non
 
 
 def test_what_is_no_grpc_gets_a_status_of_https(running: Running) -> None:
-    """From the front, so that the server behind has nothing to write about it."""
+    """From the front, so that the server behind has nothing to write about it; and a person can read what this is."""
     page = bytes((0x82, 0x84, 0x86, 0x41, 1)) + b"a"  # GET / over http, of the authority a
-    end = frame(Kind.HEADERS, END_STREAM | END_HEADERS, 1, b"")[3:9]
+    end = b"this port speaks gRPC; metrics and AuthZEN are at the address of --http\n"
     with closing(connection(running)) as peer:
         peer.sendall(GREETING + frame(Kind.HEADERS, END_STREAM | END_HEADERS, 1, page))
 
