@@ -9,14 +9,20 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Any, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from loader.definitions.text.tokens import printable
 from loader.numbering import UnknownCountry, numbering_table
 from pdp.rules.analysis.lint.finding import CODES
 from pdp.rules.errors import PatternError
-from pdp.rules.model import MAX_CALLER_LENGTH, MAX_PASSWORD_LENGTH, MAX_PERMISSION_PATTERNS, Mode
+from pdp.rules.model import (
+    MAX_CALLER_LENGTH,
+    MAX_PASSWORD_LENGTH,
+    MAX_PATTERN_LENGTH,
+    MAX_PERMISSION_PATTERNS,
+    Mode,
+)
 from pdp.rules.patterns.parser import parse
 
 FAULT = "fault"
@@ -88,8 +94,13 @@ def _code(text: str) -> str:
     return text
 
 
+def is_password(text: str) -> bool:
+    """Whether a text can be dialled as a password."""
+    return _PASSWORD.fullmatch(text) is not None
+
+
 def _password(text: str) -> str:
-    if not _PASSWORD.fullmatch(text):
+    if not is_password(text):
         problem = "the password cannot be dialled" if text else "the password is empty"
         _refuse(problem, f"write 1 to {MAX_PASSWORD_LENGTH} of 0-9 * #, or leave the key out for no password")
     return text
@@ -150,14 +161,30 @@ def _permission_id(number: int) -> int:
     return number
 
 
-_Uuid = Annotated[str, AfterValidator(_uuid)]
+def _said(kind: str, **more: object) -> WithJsonSchema:
+    """What a JSON Schema says of a value; ``schema`` puts it together."""
+    return WithJsonSchema({"type": kind, **more})
+
+
+def _whole(pattern: str) -> str:
+    """An expression that a whole text matches."""
+    return f"^(?:{pattern})$"
+
+
+_Uuid = Annotated[str, AfterValidator(_uuid), _said("string", pattern=_whole(_UUID.pattern))]
 _Text = Annotated[str, AfterValidator(_text)]
-_Id = Annotated[str, AfterValidator(_id)]
-_Password = Annotated[str, AfterValidator(_password)]
-_Pattern = Annotated[str, AfterValidator(_pattern)]
-_Name = Annotated[str, AfterValidator(_text), AfterValidator(_name)]
-_Reason = Annotated[str, AfterValidator(_text), AfterValidator(_reason)]
-_Code = Annotated[str, AfterValidator(_code)]
+_Id = Annotated[str, AfterValidator(_id), _said("string", minLength=1)]
+_Password = Annotated[str, AfterValidator(_password), _said("string", pattern=_whole(_PASSWORD.pattern))]
+_Pattern = Annotated[
+    str,
+    AfterValidator(_pattern),
+    _said("string", pattern=r"^[-0-9*#+_XZN.!\[\]]+$", minLength=1, maxLength=MAX_PATTERN_LENGTH),
+]
+_Name = Annotated[str, AfterValidator(_text), AfterValidator(_name), _said("string", minLength=1)]
+_Reason = Annotated[str, AfterValidator(_text), AfterValidator(_reason), _said("string", pattern=r"\S")]
+_Code = Annotated[str, AfterValidator(_code), _said("string", enum=sorted(CODES))]
+_Country = Annotated[str, AfterValidator(_country), _said("string", pattern="^([A-Z]{2})?$")]
+_Number = _said("integer", minimum=1, maximum=MAX_PERMISSION_ID)
 
 
 class _Shape(BaseModel):
@@ -175,15 +202,17 @@ class DocumentShape(_Shape):
 class EmergencyShape(_Shape):
     """A tenant's emergency numbers."""
 
-    numbers: list[Annotated[str, AfterValidator(_emergency_number)]] = []
-    country: Annotated[str, AfterValidator(_country)] | None = None
+    numbers: list[
+        Annotated[str, AfterValidator(_emergency_number), _said("string", pattern=_whole(_EMERGENCY.pattern))]
+    ] = []
+    country: _Country | None = None
 
 
 class DiallingShape(_Shape):
     """A tenant's dialling."""
 
-    country: Annotated[str, AfterValidator(_country)] | None = None
-    outside_line: Annotated[str, AfterValidator(_outside_line)] = ""
+    country: _Country | None = None
+    outside_line: Annotated[str, AfterValidator(_outside_line), _said("string", pattern=_whole(_LINE.pattern))] = ""
 
 
 class TenantShape(_Shape):
@@ -208,8 +237,10 @@ class UserShape(_Shape):
     call_permission_password: _Password | None = None
     name: _Text = ""
     extension: _Text = ""
-    id: Annotated[int, AfterValidator(_user_id)] | None = None
-    aliases: list[Annotated[str, AfterValidator(_alias)]] = []
+    id: Annotated[int, AfterValidator(_user_id), _Number] | None = None
+    aliases: list[
+        Annotated[str, AfterValidator(_alias), _said("string", minLength=1, maxLength=MAX_CALLER_LENGTH)]
+    ] = []
 
 
 class GroupShape(_Shape):
@@ -231,9 +262,9 @@ class OutcallShape(_Shape):
 class PermissionShape(_Shape):
     """A call permission."""
 
-    id: Annotated[int, AfterValidator(_permission_id)]
+    id: Annotated[int, AfterValidator(_permission_id), _Number]
     name: _Text = ""
-    mode: Annotated[str, AfterValidator(_mode)] = Field(default=Mode.DENY)
+    mode: Annotated[str, AfterValidator(_mode), _said("string", enum=list(_MODES))] = Field(default=Mode.DENY)
     password: _Password | None = None
     enabled: bool = True
     extensions: Annotated[list[_Pattern], Field(max_length=MAX_PERMISSION_PATTERNS)] = []
@@ -248,7 +279,7 @@ class ExpectationShape(_Shape):
 
     name: _Name
     who: Any
-    dial: Annotated[list[_Pattern], AfterValidator(_not_empty)]
+    dial: Annotated[list[_Pattern], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
     through: Any = "any"
     must: Any
     enforce: bool = True

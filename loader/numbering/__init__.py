@@ -3,9 +3,16 @@
 The metadata are loaded on first use: loading takes 50 ms, and most tenants have no ``dialling``.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from loader.numbering.errors import UnknownCountry
 
-__all__ = ["UnknownCountry", "emergency_numbers", "numbering_table"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["UnknownCountry", "cost_ranges", "emergency_numbers", "numbering_table"]
 
 
 def numbering_table(country: str, outside_line: str) -> bytes:
@@ -37,3 +44,20 @@ def emergency_numbers(country: str) -> tuple[str, ...]:
     from loader.numbering.emergency import listed  # noqa: PLC0415 - loads the metadata
 
     return listed(country)
+
+
+def cost_ranges(country: str, outside_line: str) -> Mapping[str, tuple[str, ...]]:
+    """Patterns of numbers that cost more than others, as they are dialled in a country, by kind.
+
+    Kinds are ``premium``, ``satellite`` and ``international``; one without numbers is missing.
+
+    Args:
+        country: an ISO 3166 code, in capitals.
+        outside_line: digits, or nothing.
+
+    Raises:
+        UnknownCountry: libphonenumber does not know the country.
+    """
+    from loader.numbering.ranges import ranges  # noqa: PLC0415 - loads the metadata
+
+    return ranges(country, outside_line)

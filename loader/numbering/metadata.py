@@ -137,11 +137,11 @@ def _valid(languages: Languages, region: PhoneMetadata) -> Node:
     """The valid numbers of one region."""
     kinds = EMPTY
     for kind in _KINDS:
-        kinds = languages.union(kinds, _described(languages, getattr(region, kind)))
-    return languages.intersection(kinds, _described(languages, region.general_desc))
+        kinds = languages.union(kinds, described(languages, getattr(region, kind)))
+    return languages.intersection(kinds, described(languages, region.general_desc))
 
 
-def _described(languages: Languages, description: PhoneNumberDesc | None) -> Node:
+def described(languages: Languages, description: PhoneNumberDesc | None) -> Node:
     """The numbers that match a description of the metadata."""
     if description is None or description.national_number_pattern is None:
         return EMPTY

@@ -106,6 +106,11 @@ def print_json(value: object) -> None:
     Console(highlight=False, markup=False, emoji=False).out(_JSON_ESCAPED.sub(_code, text))
 
 
+def print_text(text: str) -> None:
+    """Prints for programs: a text without unprintable characters but line ends, as it is, on standard output."""
+    Console(highlight=False, markup=False, emoji=False).out(text, end="")
+
+
 def _code(found: re.Match[str]) -> str:
     return json.dumps(found[0])[1:-1]
 

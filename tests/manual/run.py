@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,15 +10,23 @@ from typing import TYPE_CHECKING, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+from loader.definitions.schema import definitions_schema
 from manual import api, automaton, configuration, flows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+def _schema() -> str:
+    """The JSON Schema of definitions, as ``rightcall schema`` prints it."""
+    return json.dumps(definitions_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 DOCS: Final = Path(__file__).parents[2] / "docs"
 MADE: Final[dict[str, Callable[[], str]]] = {
     "api.md": api.page,
     "configuration.md": configuration.page,
+    "definitions.schema.json": _schema,
     "pictures/call.svg": flows.call_flow,
     "pictures/rules.svg": flows.rules_flow,
     "pictures/profile.svg": automaton.profile_picture,

@@ -115,3 +115,48 @@ def test_only_redis_keeps_revisions(arguments: tuple[str, ...]) -> None:
 def test_places_in_redis_have_names(text: str, tenant: str, revision: str) -> None:
     """A tenant, a revision, or both."""
     assert Place.parsed(text) == ("redis://h:1/0", tenant, revision)
+
+
+def test_what_is_exported_loads_as_the_same_rules(published: tuple[str, str], tmp_path: Path) -> None:
+    """Of a file to the last PIN; of Redis but for PINs, which are said to be missing."""
+    url, edited = published
+    out = tmp_path / "exported.yaml"
+    assert run("export", edited, "--output", str(out)).exit_code == ExitCode.DONE
+    assert out.stat().st_mode & 0o077 == 0
+    assert run("diff", "--fail-on", "any", url, str(out)).stdout == "No tenant differs.\n"
+    result = run("export", url, "--output", str(out))
+    assert "2 PINs are known by their hashes alone" in result.stderr
+    text = out.read_text(encoding="utf-8")
+    assert "# a PIN of which only the hash is known; write it as password" in text
+    assert "hash:" not in text
+    narrower = run("diff", "--fail-on", "widened", url, str(out))
+    assert narrower.exit_code == ExitCode.DONE
+    assert "CHALLENGE → DENY" in narrower.stdout
+
+
+def test_sound_tenants_are_exported_and_others_named(tmp_path: Path) -> None:
+    """And the exit code says that some are missing."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(Path(COMPANY).read_text(encoding="utf-8").replace('"_0900."', '"_[0"'), encoding="utf-8")
+    result = run("export", str(broken))
+    assert result.exit_code == ExitCode.FAULTY
+    assert result.stdout.endswith("tenants: []\n")
+    assert "'[' is never closed" in result.stderr
+
+
+def test_a_company_starts_with_a_table_of_its_users(tmp_path: Path) -> None:
+    """And nothing is overwritten."""
+    table, out = tmp_path / "users.csv", tmp_path / "acme.yaml"
+    table.write_text("name,extension,groups\nAda,201,sales\n", encoding="utf-8")
+    options = ("init", "--from", str(table), "--name", "acme", "--output", str(out))
+    assert run(*options, "--country", "XX").exit_code == ExitCode.USAGE
+    assert run(*options, "--country", "FR", "--outside-line", "0").exit_code == ExitCode.DONE
+    assert run("validate", "--lint", "error", str(out)).exit_code == ExitCode.DONE
+    assert run("prove", str(out)).exit_code == ExitCode.DONE
+    again = run(*options, "--country", "FR")
+    assert again.exit_code == ExitCode.USAGE
+    assert "exists already" in again.stderr
+    table.write_text("name,uuid\nAda,x\n", encoding="utf-8")
+    faulty = run("init", "--from", str(table), "--name", "acme", "--country", "FR")
+    assert faulty.exit_code == ExitCode.USAGE
+    assert "users.csv: line 2: 'x' is no UUID" in faulty.stderr
