@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 DENY = v1.Decision.DECISION_DENY
 
+ALONE = [("grpc.use_local_subchannel_pool", 1)]
+"""Options of a channel with a connection of its own."""
 CORE_IS_BUILT = core_is_built()
 built = pytest.mark.skipif(not CORE_IS_BUILT, reason="the core was not built")
 """Marks tests that need the core."""

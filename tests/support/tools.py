@@ -15,6 +15,7 @@ from typing import Final
 MODULES: Final = {
     "ghz": "github.com/bojand/ghz/cmd/ghz@v0.93.0",
     "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
+    "h2spec": "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
     "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
     "protoc-gen-go": "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.11",
     "protoc-gen-go-grpc": "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.1",

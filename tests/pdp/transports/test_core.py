@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from cores import CALL, DENY, built, entries, in_python, logged, served, value
+from cores import ALONE, CALL, DENY, built, entries, in_python, logged, served, value
 from cryptography.hazmat.primitives.serialization import Encoding
 from given import ACME, ALICE, BOB, BOLT, denying
 from grpc_health.v1 import health_pb2
@@ -47,7 +47,6 @@ pytestmark = built
 
 CHECK = "/rightcall.v1.DecisionService/CheckCall"
 HUGE = 300_000_000
-ALONE = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture(scope="module")
