@@ -1,4 +1,4 @@
-"""The core as others see it: a suite of HTTP/2's rules, and a proxy in front. Clients of other languages: test_examples."""
+"""The core as others see it: h2spec's rules of HTTP/2, and a proxy in front. Clients of other languages: examples."""
 
 from __future__ import annotations
 
