@@ -23,6 +23,7 @@ from pdp.security.limits import Limits as ClientLimits
 from pdp.security.setup import open_security
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
+from pdp.services.lockouts import LockoutService
 from pdp.services.methods import methods
 from pdp.settings import ServerSettings
 from pdp.snapshots.emergency import EmergencyCalls
@@ -125,7 +126,8 @@ class Server:
             decision_ids=decision_log is not None,
         )
         self._routes = [tracing.route(route) for route in routes] if tracing else routes
-        services = decisions, directory
+        lockouts = LockoutService(seen, challenges, self._security.closed_to_strangers(settings.listen))
+        services = decisions, directory, lockouts
         current.answered_elsewhere = chosen is Transport.CORE and tracing is None
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:

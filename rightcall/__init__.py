@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UnknownTenant,
         Unreachable,
     )
+    from rightcall.client.lockouts import Lockout, Lockouts, PinDelay, Unlocked
     from rightcall.client.values import (
         Answer,
         Call,
@@ -60,11 +61,14 @@ __all__ = [
     "Decision",
     "Explanation",
     "InvalidCall",
+    "Lockout",
+    "Lockouts",
     "Mode",
     "NoAnswer",
     "NotAllowed",
     "NotReady",
     "Permission",
+    "PinDelay",
     "PinsDelayed",
     "QuestionError",
     "Reach",
@@ -81,10 +85,11 @@ __all__ = [
     "TenantClosed",
     "TenantStatus",
     "UnknownTenant",
+    "Unlocked",
     "Unreachable",
 ]
 
-_HOMES = ("errors", "values", "directory", "blocking")
+_HOMES = ("errors", "values", "directory", "lockouts", "blocking")
 """The modules of all these names, each before the modules that import from there."""
 
 if not TYPE_CHECKING:  # or a type checker would take every name for one of ours

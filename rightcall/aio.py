@@ -22,6 +22,7 @@ from rightcall.client.channel import (
 from rightcall.client.directory import to_rpc_error
 from rightcall.client.directory_aio import AsyncDirectoryQuestions
 from rightcall.client.errors import NoAnswer, ServerError
+from rightcall.client.lockouts_aio import AsyncLockoutRequests
 from rightcall.client.values import Call
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client(AsyncDirectoryQuestions):
+class Client(AsyncDirectoryQuestions, AsyncLockoutRequests):
     """Asks a Rightcall server, over one connection that any number of tasks of one event loop may share.
 
     ::
@@ -98,6 +99,7 @@ class Client(AsyncDirectoryQuestions):
         )
         self._decisions = v1.DecisionServiceStub(self._channel)
         self._directory = v1.DirectoryServiceStub(self._channel)
+        self._lockouts = v1.LockoutServiceStub(self._channel)
         self._health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     async def check(

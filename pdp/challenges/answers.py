@@ -97,12 +97,14 @@ class Challenges:
         decision_log: Recorder | None = None,
     ) -> None:
         self._seal = seal
-        self._attempts = attempts
+        self.attempts = self._attempts = attempts
+        """The counter of attempts."""
         self._rules = rules
         self._secrets = tuple(secrets)
         self._emergency = emergency
         self._metrics = metrics
-        self._delays = delays
+        self.delays = self._delays = delays
+        """The counter of all callers' wrong passwords; None: there are no delays."""
         self._told: dict[tuple[str, str], float] = {}
         self._record = decision_log.record if decision_log is not None else None
         self.make = seal.make

@@ -17,10 +17,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MEMORY_SECONDS = 24 * 3600.0
 """Time for which wrong passwords, and lockouts after the end, are remembered."""
@@ -78,6 +78,20 @@ class Turn:
     id: str = ""
 
 
+class Lockout(NamedTuple):
+    """A subject that is locked out.
+
+    Attributes:
+        subject: the subject.
+        seconds: left of the lockout.
+        lockouts: the number of lockouts in a row, this one included.
+    """
+
+    subject: str
+    seconds: float
+    lockouts: int
+
+
 class Attempts(Protocol):
     """Counts attempts, for all replicas or for one."""
 
@@ -125,6 +139,36 @@ class Attempts(Protocol):
             AttemptsUnavailable: nothing can be counted now.
         """
         ...
+
+    def lockouts(self) -> Iterator[Lockout]:
+        """The lockouts of now, in no order.
+
+        Raises:
+            AttemptsUnavailable: they cannot be read now.
+        """
+        ...
+
+    def unlock(self, subject: str) -> bool:
+        """Forgets a subject's wrong passwords and lockouts; False: there were none.
+
+        Raises:
+            AttemptsUnavailable: nothing can be counted now.
+        """
+        ...
+
+
+def subject_of(tenant: str, caller: str, outcall: str) -> str:
+    """The subject of attempts: the caller, else the outcall for all unknown callers together.
+
+    Anybody can call himself anything, so callers that the tenant does not know count as one.
+    """
+    return f"{tenant}/user/{caller}" if caller else f"{tenant}/outcall/{outcall}"
+
+
+def parts_of(subject: str) -> tuple[str, str, str]:
+    """Tenant, caller and outcall of a subject; caller or outcall is empty."""
+    tenant, kind, who = subject.split("/", 2)
+    return (tenant, who, "") if kind == "user" else (tenant, "", who)
 
 
 def new_turn_id() -> str:
@@ -204,6 +248,23 @@ class MemoryAttempts:
             record.lift(turn)
             del record.wrong[what]
             return True
+
+    def lockouts(self) -> Iterator[Lockout]:
+        """See ``Attempts``."""
+        with self._guard:
+            now = self._now()
+            return iter(
+                [
+                    Lockout(subject, record.locked_until - now, record.lockouts)
+                    for subject, record in self._records.items()
+                    if record.locked_until > now
+                ]
+            )
+
+    def unlock(self, subject: str) -> bool:
+        """See ``Attempts``."""
+        with self._guard:
+            return self._records.pop(subject, None) is not None
 
     def _count(self, record: _Record, what: str, now: float) -> Turn:
         turn_id = new_turn_id()

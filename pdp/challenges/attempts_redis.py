@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Turn, TurnState, new_turn_id
+from pdp.challenges.attempts import LONGEST_LOCKOUT, MEMORY_SECONDS, Lockout, Turn, TurnState, new_turn_id
 from pdp.challenges.counting_scripts import CountingScripts
 from pdp.rules.publication.keys import DEFAULT_PREFIX
 from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from pdp.challenges.attempts import Limits
@@ -86,6 +88,17 @@ return 1
 )
 
 
+_LOCKED = (
+    NAMING
+    + """
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return {tonumber(call('HGET', KEYS[1], 'until') or '0') - now, tonumber(call('HGET', KEYS[1], 'lockouts') or '0')}
+"""
+)
+_UNLOCK = NAMING + "return call('DEL', KEYS[1])"
+
+
 class RedisAttempts:
     """Attempts that all replicas count together.
 
@@ -115,6 +128,18 @@ class RedisAttempts:
         """See ``Attempts``."""
         # One millisecond at least: a challenge may expire while its password is looked at.
         return bool(self._run(_SUCCEED, subject, nonce, what, turn.id, max(1, _milliseconds(seconds))))
+
+    def lockouts(self) -> Iterator[Lockout]:
+        """See ``Attempts``."""
+        start = f"{self._prefix}attempts:{{"
+        for key in self._scripts.keys(start, "*/*}"):
+            left, lockouts = self._scripts.run(_LOCKED, (key,))
+            if left > 0:
+                yield Lockout(key[len(start) : -1], left / 1000, lockouts)
+
+    def unlock(self, subject: str) -> bool:
+        """See ``Attempts``."""
+        return bool(self._run(_UNLOCK, subject, ""))
 
     def _run(self, script: str, subject: str, nonce: str, *arguments: str | int) -> Any:
         key = f"{self._prefix}attempts:{{{subject}}}"

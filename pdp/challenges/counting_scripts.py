@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -11,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from pdp.errors import AttemptsUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from redis import Redis
 
@@ -19,6 +21,10 @@ _log = structlog.get_logger()
 
 _AWAY_SECONDS = 1.0
 """Seconds after a failure before Redis is called again: each command to a hanging Redis holds a thread."""
+
+_SCANNED = 1000
+"""Keys that Redis looks at in one step."""
+_SPECIAL = re.compile(r"[\\*?\[\]]")
 
 
 class CountingScripts:
@@ -38,12 +44,32 @@ class CountingScripts:
         Raises:
             AttemptsUnavailable: Redis is away, or refuses the script.
         """
+        with self._told(keys[0]):
+            return cast("Any", self._client.eval(script, len(keys), *keys, *arguments))
+
+    def keys(self, prefix: str, pattern: str) -> Iterator[str]:
+        """The keys that match a pattern behind a prefix, each once, read from the whole Redis; for few and rare uses.
+
+        Args:
+            prefix: the beginning, as it is.
+            pattern: the rest, as of Redis' MATCH.
+
+        Raises:
+            AttemptsUnavailable: Redis is away, or refuses.
+        """
+        match = _SPECIAL.sub(r"\\\g<0>", prefix) + pattern
+        with self._told(match):
+            yield from {key.decode() for key in self._client.scan_iter(match=match, count=_SCANNED)}
+
+    @contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        """Turns errors into ``AttemptsUnavailable``, and logs them."""
         if time.monotonic() < self._away_until:
             raise AttemptsUnavailable
         try:
-            return cast("Any", self._client.eval(script, len(keys), *keys, *arguments))
+            yield
         except ResponseError as error:  # Redis is there, so other keys go on; this key alone may be at fault
-            _log.warning("attempts_refused", key=keys[0], problem=str(error), advice=_advice(error))
+            _log.warning("attempts_refused", key=key, problem=str(error), advice=_advice(error))
             raise AttemptsUnavailable from error
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS

@@ -24,7 +24,10 @@ import hmac
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORD_SECONDS: Final = 90 * 24 * 3600.0
 """Time for which a right PIN is remembered as its caller's and client's record."""
@@ -58,9 +61,8 @@ class Pace:
 
     def delay(self, level: float) -> float:
         """Seconds until the next PIN is looked at, after so many wrong ones."""
-        if level < self.free:
-            return 0.0
-        return min(self.first * 2.0 ** min(math.floor(level - self.free), _MOST_DOUBLINGS), self.longest)
+        over = math.ceil(level) - self.free  # rounded up: the moment between two wrong PINs makes no third one free
+        return 0.0 if over < 0 else min(self.first * 2.0 ** min(over, _MOST_DOUBLINGS), self.longest)
 
     def times(self, factor: float) -> Pace:
         """The pace at which so many times as many are looked at."""
@@ -83,9 +85,12 @@ _PACES: Final = (
     (Lane.STRANGE, "strangers", Pace(62, 60.0, 600.0)),
     (Lane.COMMON, "common", Pace(3, 120.0, 900.0)),
 )
-"""The meters of a permission. In the first hour 13, 18, 3 (all of them together 71) and 10 wrong PINs are looked at."""
+"""The meters of a permission. In the first hour 12, 17, 3 (all of them together 71) and 9 wrong PINs are looked at."""
 _SHARED: Final = frozenset({"strangers", "common"})
 """Meters that all clients share; each client has the others to itself."""
+_OF_PERMISSION: Final = "permission"
+TENANT_SCOPE: Final = "all/"
+"""The beginning of the names of a tenant's meters."""
 _SCOPES: Final = 2
 """Each meter counts for the permission, and once more for the tenant."""
 LANES: Final = {
@@ -163,6 +168,47 @@ class Delays(Protocol):
         """
         ...
 
+    def delayed(self) -> Iterator[Delayed]:
+        """The delays of now, in no order.
+
+        Raises:
+            AttemptsUnavailable: they cannot be read now.
+        """
+        ...
+
+    def end(self, tenant: str, permission: str) -> bool:
+        """Forgets the wrong PINs for a permission, and for all the tenant's together; False: there were none.
+
+        Raises:
+            AttemptsUnavailable: nothing can be counted now.
+        """
+        ...
+
+
+class Delayed(NamedTuple):
+    """A meter that lets no PIN through now.
+
+    Attributes:
+        tenant: the tenant's UUID.
+        meter: the meter's name.
+        seconds: left of the delay.
+    """
+
+    tenant: str
+    meter: str
+    seconds: float
+
+    @property
+    def permission(self) -> str:
+        """The permission's id; empty: the meter is of all the tenant's permissions."""
+        scope, *rest = self.meter.split("/")
+        return rest[0] if scope == _OF_PERMISSION else ""
+
+    @property
+    def lane(self) -> str:
+        """What the meter is for: a lane, or all strange clients together."""
+        return self.meter.split("/")[2 if self.permission else 1]
+
 
 class Meter(NamedTuple):
     """A meter of wrong PINs.
@@ -192,8 +238,16 @@ class Paces:
         found = []
         for name, of_permission, of_tenant in self._paces:
             whose = name if name in _SHARED else f"{name}/{guess.client}"
-            found += [Meter(f"permission/{guess.permission}/{whose}", of_permission), Meter(f"all/{whose}", of_tenant)]
+            found += [
+                Meter(f"{permission_scope(guess.permission)}{whose}", of_permission),
+                Meter(f"{TENANT_SCOPE}{whose}", of_tenant),
+            ]
         return found
+
+
+def permission_scope(permission: str) -> str:
+    """The beginning of the names of a permission's meters."""
+    return f"{_OF_PERMISSION}/{permission}/"
 
 
 def lanes(*, proven: bool, known: bool) -> tuple[Lane, ...]:

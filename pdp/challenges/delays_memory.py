@@ -14,14 +14,17 @@ from pdp.challenges.delays import (
     LANES,
     MOST_REPEATED,
     RECORD_SECONDS,
+    TENANT_SCOPE,
     WRONG_SECONDS,
     Charge,
+    Delayed,
     Look,
     lanes,
+    permission_scope,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pdp.challenges.delays import Guess, Meter, Pace, Paces
 
@@ -123,6 +126,20 @@ class MemoryDelays:
             if guess.caller:
                 record.proven[guess.caller] = record.until
             record.repeated.pop(guess.mark, None)
+
+    def delayed(self) -> Iterator[Delayed]:
+        """See ``Delays``."""
+        with self._guard:
+            now = self._now()
+            return iter([Delayed(*key, one.until - now) for key, one in self._counts.items() if one.until > now])
+
+    def end(self, tenant: str, permission: str) -> bool:
+        """See ``Delays``."""
+        ended = permission_scope(permission), TENANT_SCOPE
+        with self._guard:
+            kept = {key: one for key, one in self._counts.items() if key[0] != tenant or not key[1].startswith(ended)}
+            found, self._counts = len(self._counts) > len(kept), kept
+            return found
 
     def _count(self, guess: Guess, meter: Meter) -> _Count:
         return self._counts.get((guess.tenant, meter.name)) or _Count()

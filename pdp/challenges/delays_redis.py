@@ -19,22 +19,26 @@ from pdp.challenges.delays import (
     LANES,
     MOST_REPEATED,
     RECORD_SECONDS,
+    TENANT_SCOPE,
     WRONG_SECONDS,
     Charge,
+    Delayed,
     Lane,
     Look,
     lanes,
+    permission_scope,
 )
 from pdp.rules.publication.keys import DEFAULT_PREFIX
 from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from redis import Redis
 
     from pdp.challenges.delays import Guess, Paces
 
+_METERS: Final = ":delays:meter/"
 _METERS_AT: Final = 4
 """The place of the first meter among the keys, counted from 1 as in Lua."""
 
@@ -103,8 +107,8 @@ for _, at in ipairs(open) do
   local pace = 7 + (at - first_meter) * 3
   local free, first, longest = tonumber(ARGV[pace]), tonumber(ARGV[pace + 1]), tonumber(ARGV[pace + 2])
   local level, before = sink(KEYS[at], longest, 0) + 1, get(KEYS[at], 'until')
-  local ends = now
-  if level >= free then ends = now + math.min(first * 2 ^ math.min(math.floor(level - free), 32), longest) end
+  local ends, over = now, math.ceil(level) - free
+  if over >= 0 then ends = now + math.min(first * 2 ^ math.min(over, 32), longest) end
   keep(KEYS[at], level, ends, memory)
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = at - first_meter, whole(ends), whole(before)
   if caller ~= '' then call('HINCRBY', KEYS[3], at - first_meter, 1) end
@@ -152,6 +156,10 @@ call('HDEL', KEYS[2], mark)
 return 1
 """
 )
+
+
+_LEFT: Final = _COMMON + "return whole(get(KEYS[1], 'until') - now)"
+_END: Final = NAMING + "return call('DEL', KEYS[1])"
 
 
 class RedisDelays:
@@ -204,8 +212,27 @@ class RedisDelays:
             *chain.from_iterable(map(_numbers, look.charges)),
         )
 
+    def delayed(self) -> Iterator[Delayed]:
+        """See ``Delays``."""
+        start = f"{self._prefix}attempts:{{"
+        for key in self._scripts.keys(start, f"*}}{_METERS}*"):
+            left = int(self._scripts.run(_LEFT, (key,), self._clock()))
+            if left > 0:
+                tenant, _, meter = key[len(start) :].partition(f"}}{_METERS}")
+                yield Delayed(tenant, meter, left / 1000)
+
+    def end(self, tenant: str, permission: str) -> bool:
+        """See ``Delays``."""
+        start = f"{self._prefix}attempts:{{{tenant}}}{_METERS}"
+        scopes = permission_scope(permission), TENANT_SCOPE
+        found = [key for scope in scopes for key in self._scripts.keys(f"{start}{scope}", "*")]
+        return any([self._scripts.run(_END, (key,)) for key in found])  # noqa: C419 - all are deleted
+
+    def _clock(self) -> str | int:
+        return "" if self._now is None else _milliseconds(self._now())
+
     def _told(self, guess: Guess) -> tuple[str | int, str, str]:
-        return "" if self._now is None else _milliseconds(self._now()), guess.caller, guess.mark
+        return self._clock(), guess.caller, guess.mark
 
     def _keys(self, guess: Guess) -> list[str]:
         base = f"{self._prefix}attempts:{{{guess.tenant}}}:delays:"
@@ -214,7 +241,7 @@ class RedisDelays:
             f"{base}record/{whose}",
             f"{base}repeated/{whose}",
             f"{base}owed/{whose}/{guess.caller}",
-            *(f"{base}meter/{meter.name}" for meter in self._paces.meters(guess)),
+            *(f"{self._prefix}attempts:{{{guess.tenant}}}{_METERS}{meter.name}" for meter in self._paces.meters(guess)),
         ]
 
 

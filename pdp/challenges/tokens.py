@@ -17,6 +17,7 @@ import secrets as random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from pdp.challenges.attempts import subject_of
 from pdp.errors import ChallengeOver, ForgedChallenge
 from pdp.rules.model import Call
 
@@ -60,11 +61,8 @@ class Challenge(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The subject of attempts: the caller, else the outcall for all unknown callers together.
-
-        Anybody can call himself anything, so callers that the tenant does not know count as one.
-        """
-        return f"{self.tenant}/user/{self.caller}" if self.caller else f"{self.tenant}/outcall/{self.outcall}"
+        """The subject of attempts."""
+        return subject_of(self.tenant, self.caller, self.outcall)
 
 
 class ChallengeSeal:

@@ -15,6 +15,8 @@ METHODS = (
     "ListCallers",
     "ListReach",
     "GetStatus",
+    "ListLockouts",
+    "Unlock",
 )
 
 CHALLENGE_RESULTS = {

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 DECISION, CALLERS, REACH, STATUS = "decision", "callers", "reach", "status"
 RIGHTS = (DECISION, CALLERS, REACH, STATUS)
-"""The rights that a client may have; AuthZEN's evaluations are decisions, and its searches are of callers and reach."""
+"""The rights of a client of which no clients file says more; AuthZEN's searches need those to callers and reach."""
 DIRECTORY = "directory"
 """The name of the rights to the whole directory."""
-GRANTS = {**{right: (right,) for right in RIGHTS}, DIRECTORY: (CALLERS, REACH, STATUS)}
+LOCKOUTS = "lockouts"
+"""The right to lift lockouts, which a client has only where a clients file says so."""
+GRANTS = {**{right: (right,) for right in (*RIGHTS, LOCKOUTS)}, DIRECTORY: (CALLERS, REACH, STATUS)}
 """By the name of a service in a clients file, the rights that it stands for."""
 
 
@@ -25,7 +27,7 @@ class Client:
     Attributes:
         name: name in the log and for the limits.
         tenants: UUIDs of the client's tenants, sorted; None: every tenant.
-        rights: the client's rights, of ``RIGHTS``.
+        rights: the client's rights, of ``RIGHTS`` and ``LOCKOUTS``.
     """
 
     name: str

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from pdp.errors import CallError
     from pdp.metrics.registry import Metrics
     from pdp.security.clients import Clients
     from pdp.security.identity import Authenticator, Client
@@ -64,6 +65,17 @@ class Security:
     def http_context(self) -> ssl.SSLContext | None:
         """TLS context of the HTTP port; None: no TLS."""
         return self.certificate.http_context() if self.certificate and self.http_tls else None
+
+    def closed_to_strangers(self, address: str) -> Callable[[], CallError] | None:
+        """Makes the error where clients cannot be told apart and reach an address from elsewhere; None: all is well."""
+        if self.tells_clients_apart or is_local(address):
+            return None
+
+        def denied() -> CallError:
+            error = NotAllowed("service")
+            return self.guard.refused(error) if self.guard is not None else error
+
+        return denied
 
     def denied_tenant(self) -> None:
         """Counts a client's request about another client's tenant."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pdp.services.decisions import DecisionService
     from pdp.services.directory import DirectoryService
+    from pdp.services.lockouts import LockoutService
 
 
 class Kind(Enum):
@@ -54,10 +55,11 @@ class Method(NamedTuple):
     spares: Callable[[Any], bool] | None = None
 
 
-def methods(decisions: DecisionService, directory: DirectoryService) -> tuple[Method, ...]:
-    """All methods of the two services."""
+def methods(decisions: DecisionService, directory: DirectoryService, lockouts: LockoutService) -> tuple[Method, ...]:
+    """All methods of the services."""
     decision_service = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
     directory_service = v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name
+    lockout_service = v1.lockout_pb2.DESCRIPTOR.services_by_name["LockoutService"].full_name
     return (
         Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call, spares=decisions.spares),
         Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls),
@@ -75,6 +77,8 @@ def methods(decisions: DecisionService, directory: DirectoryService) -> tuple[Me
         Method(directory_service, "ListCallers", v1.ListCallersRequest, directory.list_callers, Kind.ONE_TO_MANY),
         Method(directory_service, "ListReach", v1.ListReachRequest, directory.list_reach, Kind.REPORT),
         Method(directory_service, "GetStatus", v1.GetStatusRequest, directory.get_status),
+        Method(lockout_service, "ListLockouts", v1.ListLockoutsRequest, lockouts.list_lockouts, Kind.WAITING),
+        Method(lockout_service, "Unlock", v1.UnlockRequest, lockouts.unlock, Kind.WAITING),
     )
 
 

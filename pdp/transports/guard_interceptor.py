@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 
 from pdp.errors import CallError, RetryLater
-from pdp.security.identity import ASKING, CALLERS, DECISION, REACH, STATUS
+from pdp.security.identity import ASKING, CALLERS, DECISION, LOCKOUTS, REACH, STATUS
 from pdp.transports.retry_info import retry_metadata
 from rightcall import v1
 
@@ -33,6 +33,7 @@ _DECISIONS = v1.decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].meth
 _RIGHTS = {
     "DecisionService": dict.fromkeys(_DECISIONS, DECISION),
     "DirectoryService": {"ListCallers": CALLERS, "ListReach": REACH, "GetStatus": STATUS},
+    "LockoutService": {"ListLockouts": LOCKOUTS, "Unlock": LOCKOUTS},
 }
 """The right that each method of a service needs."""
 _NONE = "none"

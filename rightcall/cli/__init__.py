@@ -29,6 +29,8 @@ _COMMANDS: Final = {
     "revisions": "rightcall.cli.commands.revisions",
     "rollback": "rightcall.cli.commands.revisions",
     "unpin": "rightcall.cli.commands.revisions",
+    "lockouts": "rightcall.cli.commands.lockouts",
+    "unlock": "rightcall.cli.commands.lockouts",
     "doctor": "rightcall.cli.commands.doctor",
     "agi": "rightcall.cli.commands.agi",
     "demo": "rightcall.cli.commands.demo",

@@ -21,6 +21,7 @@ from rightcall.client.channel import (
 from rightcall.client.directory import to_rpc_error
 from rightcall.client.directory_blocking import DirectoryQuestions
 from rightcall.client.errors import NoAnswer, ServerError
+from rightcall.client.lockouts_blocking import LockoutRequests
 from rightcall.client.values import Call
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     ResponseT = TypeVar("ResponseT")
 
 
-class Client(DirectoryQuestions):
+class Client(DirectoryQuestions, LockoutRequests):
     """Asks a Rightcall server, over one connection that any number of threads may share.
 
     ::
@@ -91,6 +92,7 @@ class Client(DirectoryQuestions):
         self._channel = grpc.secure_channel(target, secure, chosen) if secure else grpc.insecure_channel(target, chosen)
         self._decisions = v1.DecisionServiceStub(self._channel)
         self._directory = v1.DirectoryServiceStub(self._channel)
+        self._lockouts = v1.LockoutServiceStub(self._channel)
         self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     def check(

@@ -48,6 +48,7 @@ from pdp.security.jwts import Jwts, parse_keys
 from pdp.security.peers import Peers, parse_revocations
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
+from pdp.services.lockouts import LockoutService
 from pdp.services.methods import Kind, methods
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.emergency import EmergencyCalls
@@ -106,7 +107,7 @@ class _Server:
             self.seal, attempts, rules, secrets=(KEY,), emergency=EmergencyCalls(self.current), metrics=metrics
         )
         self.decisions = DecisionService(self.current, metrics, rules=rules, challenges=challenges)
-        self.methods = methods(self.decisions, DirectoryService(self.current, ""))
+        self.methods = methods(self.decisions, DirectoryService(self.current, ""), LockoutService(self.current, None))
 
 
 def _requests(server: _Server) -> Target:

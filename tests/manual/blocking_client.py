@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 TEXTS: Final = {
     "rightcall/aio.py": "rightcall/client/blocking.py",
     "rightcall/client/directory_aio.py": "rightcall/client/directory_blocking.py",
+    "rightcall/client/lockouts_aio.py": "rightcall/client/lockouts_blocking.py",
 }
 """By the file that is written by hand: the one that is made from it."""
 
@@ -32,9 +33,9 @@ _CHANGES: Final = (
     (r"\basync (def|for|with)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\basync_exchange\b", "exchange"),
-    (r"\bAsync(Iterable|Iterator|DirectoryQuestions)\b", r"\1"),
-    (r"DirectoryServiceAsyncStub", "DirectoryServiceStub"),
-    (r"directory_aio", "directory_blocking"),
+    (r"\bAsync(Iterable|Iterator|DirectoryQuestions|LockoutRequests)\b", r"\1"),
+    (r"(Directory|Lockout)ServiceAsyncStub", r"\1ServiceStub"),
+    (r"(directory|lockouts)_aio", r"\1_blocking"),
     (r"__a(enter|exit)__", r"__\1__"),
     (r"from rightcall\.aio import", "from rightcall import"),
     (r"tasks of one event loop", "threads"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pdp.challenges.attempts import Attempts
+    from pdp.challenges.delays import Delays
     from pdp.decision_log.log import DecisionLog
 
 TRANSPORT = Transport(os.environ.get("RIGHTCALL_TESTED_TRANSPORT", "grpcio"))
@@ -63,6 +64,7 @@ def running_server(
     current: CurrentSnapshots | None = None,
     secrets: Sequence[bytes] = (),
     attempts: Attempts | None = None,
+    delays: Delays | None = None,
     decision_log: Callable[[Metrics], DecisionLog] | None = None,
     transport: Transport = TRANSPORT,
     **settings: Any,
@@ -78,6 +80,7 @@ def running_server(
         metrics,
         secrets=secrets,
         attempts=attempts,
+        delays=delays,
         decision_log=log,
         transport=transport,
     )

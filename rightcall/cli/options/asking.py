@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _NO_REVISION = "Redis keeps the revisions; name it with --definitions redis://HOST:PORT/DB."
 
+_TARGET = option("--target", metavar="HOST:PORT", show_default=DEFAULT_TARGET, help="The server to ask.")
+
 
 def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
     """The options of the target, passed to the command as ``asked``: a client to be entered.
@@ -38,14 +40,9 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
         timeout: default of the seconds that a server has to answer.
     """
     options = (
-        option("--target", metavar="HOST:PORT", show_default=DEFAULT_TARGET, help="The server to ask."),
+        _TARGET,
         option("--definitions", metavar=SOURCES, help="Ask these rules, without any server."),
-        option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=timeout,
-            help="Seconds that the server has to answer.",
-        ),
+        _timeout_option(timeout),
         connection_options,
         rules_options,
     )
@@ -72,6 +69,26 @@ def server_options(timeout: float) -> Callable[[Decorated], Decorated]:
 
         decorated: Decorated = asking
         for add in reversed(options):
+            decorated = add(decorated)
+        return decorated
+
+    return decorate
+
+
+def only_server_options(timeout: float) -> Callable[[Decorated], Decorated]:
+    """The options of a server, for commands that only a server answers; passed to the command as ``asked``.
+
+    Args:
+        timeout: default of the seconds that the server has to answer.
+    """
+
+    def decorate(function: Decorated) -> Decorated:
+        @wraps(function)
+        def asking(*, target: str | None, timeout: float, connection: dict[str, Any], **params: object) -> object:
+            return function(asked=_client(target, timeout, connection), **params)
+
+        decorated: Decorated = asking
+        for add in (connection_options, _timeout_option(timeout), _TARGET):
             decorated = add(decorated)
         return decorated
 
@@ -133,7 +150,16 @@ def _tenant(lookup: Lookup, params: dict[str, Any]) -> Tenant | None:
     return lookup.tenant_of(asker) or lookup.only_tenant()
 
 
-def _client(target: str | None, timeout: float, connection: dict[str, Any]) -> Asked:
+def _timeout_option(timeout: float) -> Callable[[Decorated], Decorated]:
+    return option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=timeout,
+        help="Seconds that the server has to answer.",
+    )
+
+
+def _client(target: str | None, timeout: float, connection: dict[str, Any]) -> Client:
     try:
         return Client(target or DEFAULT_TARGET, timeout=timeout, **connection)
     except (OSError, ValueError) as error:

@@ -143,6 +143,24 @@ def test_an_attempt_that_was_given_back_never_was(make: Make) -> None:
     assert attempts.take("bob", "12", "n").left == 2
 
 
+def test_lockouts_are_listed_and_lifted(make: Make) -> None:
+    """Those of now alone; with the lockout goes what was wrong, and what would double the next one."""
+    attempts = make(LIMITS)
+    for subject in ("acme/user/alice", "acme/outcall/3"):
+        for _ in range(3):
+            attempts.take(subject, "12", "n")
+    attempts.succeed("acme/user/bob", "12", "b", attempts.take("acme/user/bob", "12", "b"), 60)
+    attempts.take("acme/user/bob", "12", "m")
+
+    listed = sorted(attempts.lockouts())
+    assert [(one.subject, one.lockouts) for one in listed] == [("acme/outcall/3", 1), ("acme/user/alice", 1)]
+    assert all(890 < one.seconds <= 900 for one in listed)
+    assert [attempts.unlock("acme/user/alice") for _ in range(2)] == [True, False]
+    assert [one.subject for one in attempts.lockouts()] == ["acme/outcall/3"]
+    turns = [attempts.take("acme/user/alice", "12", "n") for _ in range(3)]
+    assert (turns[0].left, turns[2].locked_seconds) == (2, 900)
+
+
 def test_each_lockout_is_twice_as_long(make: Make) -> None:
     """And when it is over, there are as many attempts as at first."""
     attempts = make(Limits(attempts=2, lockout_seconds=0.1))

@@ -200,6 +200,8 @@ def test_a_method_that_has_no_right_is_open_to_nobody() -> None:
         assert needed_right(f"/rightcall.v1.DecisionService/{method.name}")[0] == "decision"
     for method in v1.directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].methods:
         assert needed_right(f"/rightcall.v1.DirectoryService/{method.name}")[0] in {"callers", "reach", "status"}
+    for method in v1.lockout_pb2.DESCRIPTOR.services_by_name["LockoutService"].methods:
+        assert needed_right(f"/rightcall.v1.LockoutService/{method.name}")[0] == "lockouts"
     assert needed_right("/rightcall.v1.DirectoryService/Unheard")[0] == "none"
 
 

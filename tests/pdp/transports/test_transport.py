@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 CHECK = "/rightcall.v1.DecisionService/CheckCall"
-SERVICES = ("", "rightcall.v1.DecisionService", "rightcall.v1.DirectoryService")
+SERVICES = ("", *(f"rightcall.v1.{name}Service" for name in ("Decision", "Directory", "Lockout")))
 REFLECTIONS = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
@@ -125,7 +125,7 @@ def test_health_follows_whether_there_are_rules() -> None:
         running.current.remove(ACME)
         after = [health(running, service) for service in SERVICES]
 
-    assert (before, during, after) == ([NOT_SERVING] * 3, [SERVING] * 3, [NOT_SERVING] * 3)
+    assert (before, during, after) == ([NOT_SERVING] * 4, [SERVING] * 4, [NOT_SERVING] * 4)
 
 
 def test_the_health_of_an_unknown_service_is_not_found(running: Running) -> None:

@@ -52,6 +52,8 @@ COMMANDS = (
     "revisions",
     "rollback",
     "unpin",
+    "lockouts",
+    "unlock",
     "doctor",
     "agi",
     "demo",
