@@ -13,7 +13,7 @@ ENV DEBIAN_FRONTEND=noninteractive \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_COMPILE=1
 RUN apt-get update -qq \
-    && apt-get install -qqy --no-install-recommends ca-certificates cargo-web gcc libc6-dev python3 python3-dev python3-venv rustc-web \
+    && apt-get install -qqy --no-install-recommends ca-certificates cargo-web gcc libc6-dev python3 python3-venv rustc-web \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 

@@ -6,9 +6,8 @@ RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
 PIP = $(BIN)/python -m pip install -q --disable-pip-version-check
 STUBS := rightcall/v1/__init__.py
-# What hatch_build.py makes native code of.
-COMPILED := pdp/rules/snapshot/matcher_native.pyx pdp/rules/compiler/profiles.py \
-    core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs')
+# What hatch_build.py makes the core of.
+COMPILED := core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs')
 # Where rustup puts cargo, if it is not found anyway.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 ARGS ?=
@@ -28,11 +27,10 @@ test: $(INSTALLED) programs tools ## the whole suite (ARGS="-k follower" for a p
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The site's build is not --quiet: warnings that are silenced do not count as warnings to --strict.
-check: $(INSTALLED) programs tools ## buf, ruff, cython-lint, mypy, import-linter, the Helm chart, links of the documentation
+check: $(INSTALLED) programs tools ## buf, ruff, mypy, import-linter, the Helm chart, links of the documentation
 	$(BIN)/buf lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint --no-pycodestyle --max-line-length 120 pdp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@if cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then \
@@ -88,7 +86,7 @@ docs-serve: $(INSTALLED) ## the site on http://127.0.0.1:8000, built again with 
 client: $(INSTALLED) ## make the blocking client from the asynchronous one, after a change to rightcall/aio.py
 	@$(BIN)/python tests/manual/blocking_client.py
 
-stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/, and compile native code
+stubs: $(INSTALLED) ## make rightcall/v1 again after a change to protos/, and build the core
 	@$(BIN)/python hatch_build.py
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
@@ -118,14 +116,14 @@ tools: $(INSTALLED) programs
 clean: ## remove what the other targets made
 	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf core/target
-	rm -f pdp/*.so pdp/rules/*/*.so
+	rm -f pdp/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What runs, and what builds it: a few dozen packages. The developers' lock comes on top where it is asked for.
 $(RUNTIME): requirements.lock requirements-build.lock pyproject.toml hatch_build.py $(COMPILED) $(wildcard protos/rightcall/v1/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Rightcall needs Python 3.11 or later; say which with: make PYTHON=python3.12 …" >&2; exit 1; }
-	@# The core needs Rust; without it, everything but the core transport works.
+	@# The core needs Rust; without it, Python does the same, slower.
 	@command -v cargo >/dev/null || [ "$$RIGHTCALL_NATIVE" = skip ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends rustc-web cargo-web; } \
 	    || echo "There is no Rust compiler here, so the core is not built (rustup has one)." >&2
@@ -133,7 +131,7 @@ $(RUNTIME): requirements.lock requirements-build.lock pyproject.toml hatch_build
 	    || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "[2/3] installing what runs and what builds it ($$(cat requirements.lock requirements-build.lock | grep -c '^[a-z].*==') packages, about 150 MB, once; half a minute on a fast network) …"
 	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
-	@echo "[3/3] building Rightcall (half a minute where there is a C compiler, two where there is Rust) …"
+	@echo "[3/3] building Rightcall (two minutes where there is Rust) …"
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

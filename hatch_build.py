@@ -1,13 +1,11 @@
-"""What is made when the distribution is built or installed: ``rightcall.v1`` from ``protos/``, and native code.
+"""What is made when the distribution is built or installed: ``rightcall.v1`` from ``protos/``, and the core.
 
 The generated code is not committed: the protos are the source, and the compiler's version decides what protobuf it
 needs. ``python hatch_build.py`` makes all of it in place, which is what ``make stubs`` calls.
 
-Native code is what Cython makes of ``NATIVE_SOURCES``: of the matcher, which is written for it, and of
-``profiles.py``, as it stands. That needs a C compiler and Python's headers. Where they are missing, the Python that
-lies beside serves, slower and else the same, and the build says so. The crate in ``core/`` is native code too, and
-needs cargo; without it there is no core transport. RIGHTCALL_NATIVE decides otherwise: ``require`` makes what is
-missing an error, ``skip`` does not try.
+The core is the crate in ``core/``, and needs cargo. Without it Python and grpcio do the same, slower, and the build
+says so. RIGHTCALL_NATIVE decides otherwise: ``require`` makes a core that cannot be built an error, ``skip`` does not
+try.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +24,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 PROTOS = ROOT / "protos"
 PACKAGE = ROOT / "rightcall" / "v1"
-RULES = ROOT / "pdp" / "rules"
-NATIVE_SOURCES = (RULES / "snapshot" / "matcher_native.pyx", RULES / "compiler" / "profiles.py")
 CRATE = ROOT / "core" / "Cargo.toml"
 CORE = ROOT / "pdp" / "_core.abi3.so"
 WANTED = "RIGHTCALL_NATIVE"
@@ -60,34 +55,6 @@ def _exports(proto: Path) -> list[str]:
     return lines
 
 
-def compile_native() -> list[Path]:
-    """Compiles native code, beside its sources; nothing where that is not wanted or not possible.
-
-    Raises:
-        RuntimeError: it is not possible, and RIGHTCALL_NATIVE says that it has to be.
-    """
-    for old in _compiled():
-        old.unlink()
-    wanted = os.environ.get(WANTED, "")
-    if wanted == "skip":
-        return []
-    with tempfile.TemporaryDirectory(prefix="rightcall-build-") as directory:
-        # A process of its own: neither compiler is to be seen by whoever builds, and both write to standard output.
-        command = [sys.executable, __file__, "--compile", directory]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
-    if done.returncode == 0:
-        return _compiled()
-    reason = (done.stderr or done.stdout).strip()
-    if wanted == "require":
-        raise RuntimeError(f"native code cannot be compiled: {reason}")
-    print(  # noqa: T201 - a build tells its user so
-        f"rightcall: built without native code, so deciding and compiling rules take longer; it needs a C compiler and "
-        f"Python's headers (Debian: apt-get install gcc libc6-dev python3-dev). The last words were: {reason[-300:]}",
-        file=sys.stderr,
-    )
-    return []
-
-
 def build_core() -> list[Path]:
     """Builds the crate, and puts its library where Python finds it; nothing where that is not wanted or not possible.
 
@@ -95,6 +62,8 @@ def build_core() -> list[Path]:
         RuntimeError: it is not possible, and RIGHTCALL_NATIVE says that it has to be.
     """
     CORE.unlink(missing_ok=True)
+    for old in ROOT.glob("pdp/rules/*/*.so"):  # what was compiled there before the core did would go first
+        old.unlink()
     wanted = os.environ.get(WANTED, "")
     if wanted == "skip":
         return []
@@ -107,8 +76,9 @@ def build_core() -> list[Path]:
     if wanted == "require":
         raise RuntimeError(f"the core cannot be built: {reason}")
     print(  # noqa: T201 - a build tells its user so
-        "rightcall: built without the core, so there is no --transport core; it needs Rust 1.88 or later (rustup, or "
-        f"Debian: apt-get install rustc-web cargo-web). The last words were: {reason[-300:]}",
+        "rightcall: built without the core, so Python decides, compiles and serves, which takes longer; the core needs "
+        "Rust 1.88 or later (rustup, or Debian: apt-get install rustc-web cargo-web) and a C compiler. "
+        f"The last words were: {reason[-300:]}",
         file=sys.stderr,
     )
     return []
@@ -133,32 +103,6 @@ def _cargo(cargo: str) -> str:
     return ""
 
 
-def _compiled() -> list[Path]:
-    """What was made of the sources."""
-    return [made for source in NATIVE_SOURCES for made in source.parent.glob(f"{source.stem}.*.so")]
-
-
-def _compile(directory: str) -> None:
-    """Compiles native code; what is in between goes to ``directory``. The same source makes the same bytes."""
-    from Cython.Build import cythonize  # noqa: PLC0415 - needed in this process alone
-    from setuptools import Distribution, Extension  # noqa: PLC0415 - likewise
-
-    os.chdir(ROOT)
-    sources = [source.relative_to(ROOT) for source in NATIVE_SOURCES]
-    extensions = [
-        Extension(".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=["-g0"])
-        for source in sources
-    ]
-    modules = cythonize(  # type: ignore[no-untyped-call] # Cython has no types yet
-        extensions, build_dir=directory, language_level=3
-    )
-    built = Distribution({"ext_modules": modules})
-    command = built.get_command_obj("build_ext")
-    command.inplace, command.build_temp = True, directory
-    command.ensure_finalized()
-    command.run()
-
-
 class RightcallHook(BuildHookInterface[Any]):
     """Runs before every build, editable installs included."""
 
@@ -166,14 +110,11 @@ class RightcallHook(BuildHookInterface[Any]):
         """Makes everything; the wheel takes it up as artifacts, and is for this platform alone where it is compiled."""
         del version
         generate()
-        if self.target_name == "wheel" and [*compile_native(), *build_core()]:
+        if self.target_name == "wheel" and build_core():
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--compile"]:
-        _compile(sys.argv[2])
-    else:
-        for made in [*generate(), *compile_native(), *build_core()]:
-            print(made.relative_to(ROOT))  # noqa: T201 - the output of a command
+    for made in [*generate(), *build_core()]:
+        print(made.relative_to(ROOT))  # noqa: T201 - the output of a command

@@ -13,7 +13,7 @@ from pdp.authzen.routes import authzen_routes
 from pdp.authzen.search import Search
 from pdp.challenges.setup import open_challenges
 from pdp.decision_log.ids import DecisionIds
-from pdp.rules.snapshot.matcher import MATCHER
+from pdp.rules.snapshot.matcher import matcher_name
 from pdp.runtime.address import UNIX, unix_path
 from pdp.runtime.http import HttpLimits, HttpServer, Readiness
 from pdp.runtime.http_connections import RESERVE
@@ -206,7 +206,7 @@ class Server:
             grpc=self.address,
             http=self.http_address,
             transport=self._chosen.value,
-            matcher=MATCHER,
+            matcher=matcher_name(),
         )
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod challenge;
+pub mod compiler;
 pub mod counters;
 pub mod current;
 pub mod front;

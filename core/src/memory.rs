@@ -23,33 +23,47 @@ impl Retired {
 }
 
 struct Buffer {
-    buffer: Option<PyBuffer<u8>>,
+    buffer: Option<Held>,
     retired: Arc<Retired>,
 }
 
 impl Memory for Buffer {
     fn bytes(&self) -> &[u8] {
-        let Some(buffer) = &self.buffer else { return &[] };
-        // SAFETY: the buffer is contiguous (`memory_of` has looked) and exported for as long as it is held, so it stays
-        // where it is; and snapshots' blobs are never written to once they are made (`memory.py`).
-        unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes()) }
+        self.buffer.as_ref().map_or(&[], Held::bytes)
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.retired.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+            self.retired.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer.0);
         }
     }
 }
 
-/// A blob, where it lies in Python's memory.
-pub fn memory_of(buffer: PyBuffer<u8>, retired: &Arc<Retired>) -> Result<Box<dyn Memory>, String> {
-    if !buffer.is_c_contiguous() {
-        return Err("a blob has to lie in one piece".to_owned());
+/// A buffer in one piece.
+struct Held(PyBuffer<u8>);
+
+impl Memory for Held {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the buffer is contiguous (`contiguous` has looked) and exported for as long as it is held, so it stays
+        // where it is; and snapshots' blobs are never written to once they are made (`memory.py`).
+        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) }
     }
-    Ok(Box::new(Buffer { buffer: Some(buffer), retired: Arc::clone(retired) }))
+}
+
+fn contiguous(buffer: PyBuffer<u8>) -> Result<Held, String> {
+    if buffer.is_c_contiguous() { Ok(Held(buffer)) } else { Err("a blob has to lie in one piece".to_owned()) }
+}
+
+/// A blob, where it lies in Python's memory, for threads without the interpreter's lock.
+pub fn memory_of(buffer: PyBuffer<u8>, retired: &Arc<Retired>) -> Result<Box<dyn Memory>, String> {
+    Ok(Box::new(Buffer { buffer: Some(contiguous(buffer)?), retired: Arc::clone(retired) }))
+}
+
+/// A blob, where it lies in Python's memory, for threads that have the interpreter's lock.
+pub fn held(buffer: PyBuffer<u8>) -> Result<Box<dyn Memory>, String> {
+    Ok(Box::new(contiguous(buffer)?))
 }
 
 /// An open file that Python has let go of (`socket.detach`).

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 
 import structlog
 
 from pdp.errors import TransportError
+from pdp.rules.core import core
 from pdp.settings import Transport
 
 __all__ = ["Transport", "choose_transport", "core_is_built"]
-
-CORE_MODULE = "pdp._core"
-CORE_API = 2
-"""The value that ``_core.API`` must have."""
 
 
 def choose_transport(wanted: Transport) -> Transport:
@@ -38,15 +34,8 @@ def choose_transport(wanted: Transport) -> Transport:
 @cache
 def core_is_built() -> bool:
     """Whether CORE was compiled at installation, and can be used here."""
-    try:
-        api = getattr(importlib.import_module(CORE_MODULE), "API", 0)
-    except ModuleNotFoundError:
-        return False
-    except ImportError as error:
-        problem = str(error)
-    else:
-        if api == CORE_API:
-            return True
-        problem = f"it was built by another release (interface {api}, and {CORE_API} is needed)"
-    structlog.get_logger().warning("core_unusable", problem=problem, advice="install Rightcall again on this system")
-    return False
+    found = core()
+    if found.problem:
+        advice = "install Rightcall again on this system"
+        structlog.get_logger().warning("core_unusable", problem=found.problem, advice=advice)
+    return found.module is not None

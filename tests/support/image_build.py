@@ -28,9 +28,7 @@ RUNTIME_PACKAGES: Final = "python3,ca-certificates,libstdc++6,libgcc-s1"
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 RIGHTCALL: Final = "/opt/rightcall/bin/rightcall"
 PYTHON: Final = "/opt/rightcall/bin/python"
-NATIVE: Final = (
-    "import pdp.rules.snapshot.matcher_native, pdp.rules.compiler.profiles as it; assert it.__file__.endswith('.so')"
-)
+NATIVE: Final = "from pdp.rules.core import core; assert core().module, core().problem"
 
 
 class Buildah:

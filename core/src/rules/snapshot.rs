@@ -182,6 +182,11 @@ impl Snapshot {
     fn verdict(&self, word: &[u8], roots: Roots) -> Result<u32, Corrupt> {
         let mut symbols = [END; LONGEST_WORD + 1];
         let symbols = self.symbols(word, &mut symbols)?;
+        self.verdict_on(symbols, roots)
+    }
+
+    #[inline]
+    fn verdict_on(&self, symbols: &[u8], roots: Roots) -> Result<u32, Corrupt> {
         for root in [roots.user, roots.outcall].into_iter().flatten() {
             let verdict = self.walk(root, symbols)?;
             if verdict != NO_VERDICT {
@@ -189,6 +194,24 @@ impl Snapshot {
             }
         }
         Ok(NO_VERDICT)
+    }
+
+    /// The verdict on a word of any length, in UTF-8, whoever calls through whatever: as it is, and not as the tenant
+    /// dials.
+    #[inline]
+    pub fn decide_word(&self, caller: &[u8], word: &[u8], outcall: &[u8]) -> Result<u32, Corrupt> {
+        let roots = Roots {
+            user: if caller.is_empty() { None } else { self.user(caller)? },
+            outcall: if outcall.is_empty() { None } else { self.outcall(outcall)? },
+        };
+        if word.len() <= LONGEST_WORD && word.is_ascii() {
+            return self.verdict(word, roots);
+        }
+        // Characters beyond ASCII have one symbol, which is that of a question mark. A byte that goes on is none.
+        let characters = word.iter().filter(|byte| *byte >> 6 != 0b10);
+        let read = characters.map(|&byte| self.symbols[usize::from(if byte.is_ascii() { byte } else { b'?' })]);
+        let symbols: Vec<u8> = read.chain([END]).collect();
+        self.verdict_on(&symbols, roots)
     }
 
     /// The verdict on an extension as the tenant dials: of a reading the best over its words, of two the stricter.

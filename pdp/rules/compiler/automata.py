@@ -29,7 +29,7 @@ Move: TypeAlias = tuple[tuple[int, ...], int]
 State: TypeAlias = tuple[Item, ...]
 """The items that are alive, best first."""
 
-NOTHING = VERDICT + NO_VERDICT
+DEAD = VERDICT + NO_VERDICT
 """The dead state: the value of a walk that no match can follow."""
 
 _WORD = 4

@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.compiler.associations import Associations
-from pdp.rules.compiler.automata import NOTHING, AutomatonBuilder, Limits
+from pdp.rules.compiler.automata import DEAD, Limits
 from pdp.rules.compiler.changes import Changes, changes
 from pdp.rules.compiler.costs import CostLimits, Costs
+from pdp.rules.compiler.engine import make_automata
 from pdp.rules.compiler.slots import Slot
 from pdp.rules.compiler.writer import Tables, encode
 from pdp.rules.dialling import DiallingPlan
@@ -29,6 +30,7 @@ from pdp.rules.precedence import STAGES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pdp.rules.compiler.engine import Automata, MakeAutomata
     from pdp.rules.compiler.slots import Profile
     from pdp.rules.model import CallPermission, Dialling, Group, Outcall, Revision, Tenant, User
 
@@ -43,7 +45,7 @@ class _State:
     Args:
         tenant: the tenant's UUID.
         gaps: whether any pattern holds a range that reaches beyond what patterns can name, or words hold marks.
-        limits: the limits of one profile.
+        automata: the automata to fill.
         cost_limits: the limits of the tenant.
         secret: the deployment's key.
         dialling: the tenant's dialling plan; None: extensions are read unchanged.
@@ -54,7 +56,7 @@ class _State:
         tenant: str,
         *,
         gaps: bool,
-        limits: Limits,
+        automata: Automata,
         cost_limits: CostLimits,
         secret: bytes | None,
         dialling: Dialling | None,
@@ -69,13 +71,13 @@ class _State:
         self.outcalls: dict[str, Outcall] = {}
         self.permissions: dict[int, CallPermission] = {}
         self.patterns: dict[str, Pattern] = {}
-        self.builder = AutomatonBuilder(gaps=gaps, limits=limits)
-        self.tables = Tables(tenant, self.builder, secret)
+        self.automata = automata
+        self.tables = Tables(tenant, automata, secret)
         self.associations = Associations()
         self.size_at_first = -1
         self._slots: dict[Slot, int] = {}
         self._by_index: list[Slot] = []
-        self.costs = Costs(self.builder, cost_limits, self._by_index)
+        self.costs = Costs(automata, cost_limits, self._by_index)
         self._slot_of: dict[int, int] = {}
         self._roots: dict[Profile, int] = {}
         self._group_slots: dict[tuple[str, ...], tuple[int, ...]] = {}
@@ -110,7 +112,7 @@ class _State:
         return section
 
     def _size(self) -> int:
-        return self.tables.size() + self.builder.size()
+        return self.tables.size() + self.automata.size()
 
     def _take_groups(self, groups: Changes[str, Group]) -> None:
         for group in groups.gone:
@@ -186,11 +188,12 @@ class _State:
         return slots
 
     def _slot(self, permission: CallPermission, patterns: Iterable[Pattern]) -> int:
-        numbers = tuple(self.builder.pattern(tokens) for pattern in patterns for tokens in self._tokens(pattern))
+        numbers = tuple(self.automata.pattern(tokens) for pattern in patterns for tokens in self._tokens(pattern))
         slot = Slot(permission.id, permission.mode, permission.password is not None, numbers)
         index = self._slots.setdefault(slot, len(self._by_index))
         if index == len(self._by_index):
             self._by_index.append(slot)
+            self.automata.add_slot(numbers)
         return index
 
     def _tokens(self, pattern: Pattern) -> list[tuple[int, ...]]:
@@ -201,13 +204,13 @@ class _State:
     def _root(self, profile: Profile) -> int:
         root = self._roots.get(profile)
         if root is None:
-            items = [
-                item
+            ranked = [
+                self._by_index[index].ranked(index, stage)
                 for stage, indexes in zip(STAGES, profile, strict=True)
                 for index in indexes
-                for item in self._by_index[index].ranked(index, stage)
             ]
-            root = self._roots[profile] = self.costs.build(profile, items) if items else NOTHING
+            verdicts = [verdict for _, verdict in sorted(ranked)]
+            root = self._roots[profile] = self.costs.build(profile, verdicts) if verdicts else DEAD
         return root
 
 
@@ -252,6 +255,7 @@ class Compiler:
         password_override: where a user's own password replaces a permission's.
         limits: the limits of one profile.
         cost_limits: the limits of the tenant.
+        automata: makes the automata.
     """
 
     def __init__(
@@ -261,11 +265,13 @@ class Compiler:
         password_override: PasswordOverride = PasswordOverride.ALL,
         limits: Limits | None = None,
         cost_limits: CostLimits | None = None,
+        automata: MakeAutomata = make_automata,
     ) -> None:
         self._secret = secret
         self._password_override = password_override
         self._limits = limits or Limits()
         self._cost_limits = cost_limits or CostLimits()
+        self._automata = automata
         self._state: _State | None = None
 
     def compile(
@@ -317,7 +323,7 @@ class Compiler:
         return _State(
             tenant.uuid,
             gaps=gaps,
-            limits=self._limits,
+            automata=self._automata(gaps, self._limits),
             cost_limits=self._cost_limits,
             secret=self._secret,
             dialling=tenant.dialling,

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.compiler.automata import Limits
-from pdp.rules.compiler.profiles import build_profile
 from pdp.rules.errors import CostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.rules.compiler.automata import AutomatonBuilder
+    from pdp.rules.compiler.engine import Automata
     from pdp.rules.compiler.slots import Profile, Slot
     from pdp.rules.model import Tenant
 
@@ -72,13 +70,13 @@ class Costs:
     """Builds profiles, and raises an error before those of one tenant cost too much.
 
     Args:
-        builder: the owner of the automata.
+        automata: the tenant's automata.
         limits: the limits.
         slots: the tenant's slots, by index.
     """
 
-    def __init__(self, builder: AutomatonBuilder, limits: CostLimits, slots: Sequence[Slot]) -> None:
-        self._builder = builder
+    def __init__(self, automata: Automata, limits: CostLimits, slots: Sequence[Slot]) -> None:
+        self._automata = automata
         self._limits = limits
         self._slots = slots
         self._hard: list[frozenset[int]] = []
@@ -107,20 +105,21 @@ class Costs:
         self._allowed = self._limits.seconds + (total + len(tenant.users) + len(tenant.outcalls)) / 1000
         self._until = time.thread_time() + self._allowed
 
-    def build(self, profile: Profile, items: list[tuple[int, int, int]]) -> int:
-        """The root of a profile, given with its items, as of ``build_profile``.
+    def build(self, profile: Profile, verdicts: list[int]) -> int:
+        """The root of a profile, given with its verdicts, as of ``Automata.profile``.
 
         Raises:
             CostError: the profile has too many patterns, or is too hard, or there was no time left.
         """
-        if len(items) > self._limits.caller_patterns:
-            problem = f"one caller or outcall has {len(items)} patterns, more than {self._limits.caller_patterns}"
+        count = sum(len(self._slots[slot].patterns) for slots in profile for slot in slots)
+        if count > self._limits.caller_patterns:
+            problem = f"one caller or outcall has {count} patterns, more than {self._limits.caller_patterns}"
             raise CostError(self._costliest(profile).permission, problem, _FEWER)
-        begun, before = time.thread_time(), len(self._builder.wide)
-        root = self._built(profile, items)
+        begun, before = time.thread_time(), self._automata.wide_size()
+        root = self._built(profile, verdicts)
         ended = time.thread_time()
-        if grown := len(self._builder.wide) - before:
-            self._check_wide(profile, grown * _BITS // (_MASKS + self._builder.width))
+        if grown := self._automata.wide_size() - before:
+            self._check_wide(profile, grown * _BITS // (_MASKS + self._automata.width))
         if ended - begun > _LONG:
             id_ = self._costliest(profile).permission
             self._spent[id_] = self._spent.get(id_, 0.0) + ended - begun
@@ -132,16 +131,9 @@ class Costs:
             raise CostError(most, problem, "use fewer with a . or ! inside, or give them to groups")
         return root
 
-    def _built(self, profile: Profile, items: list[tuple[int, int, int]]) -> int:
-        builder = self._builder
+    def _built(self, profile: Profile, verdicts: list[int]) -> int:
         whole = frozenset(chain(*profile)) if self._hard else frozenset()
-        if not any(hard <= whole for hard in self._hard):
-            return build_profile(builder, items)
-        limits, builder.limits = builder.limits, Limits(rows=0, leaf=builder.limits.leaf)
-        try:
-            return build_profile(builder, items)
-        finally:
-            builder.limits = limits
+        return self._automata.profile(verdicts, hard=any(hard <= whole for hard in self._hard))
 
     def _check_wide(self, profile: Profile, positions: int) -> None:
         """Rejects a wide record that is too large; else remembers the part that made the profile hard, if one did."""
@@ -163,7 +155,7 @@ class Costs:
         return max(parts, key=lambda part: part.positions)
 
     def _part(self, indices: tuple[int, ...]) -> _Part:
-        rest, slots = self._builder.rest, self._slots
+        rest, slots = self._automata.rest, self._slots
         positions = {index: sum(rest(place) + 1 for place in slots[index].patterns) for index in indices}
         most = max(indices, key=positions.__getitem__)
         return _Part(sum(positions.values()), frozenset(indices), self._slots[most].id)

@@ -12,8 +12,6 @@ first, as far as cells can name rows. A long rest of one pattern is a separate b
 A profile has a budget of rows (``Limits``). At the end of the budget, the first digits have excluded most items: the
 items left alive become a leaf that tries one by one, where there are few, and otherwise the whole profile's wide
 record. Either gives exactly the verdicts of rows.
-
-With a C compiler this file is compiled, unchanged (see ``hatch_build``).
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from pdp.rules.compiler.automata import ACCEPTS, ACCEPTS_ALL, State
+from pdp.rules.compiler.automata import ACCEPTS, ACCEPTS_ALL, DEAD, State
 from pdp.rules.patterns.alphabet import END, STAR
 from pdp.rules.snapshot.automaton import LEAF, VERDICT, WIDE
 
@@ -46,14 +44,15 @@ _ITEMS_A_ROW = 32
 _PATTERNS_A_BUDGET = 1024
 
 
-def build_profile(builder: AutomatonBuilder, items: list[tuple[int, int, int]]) -> int:
+def build_profile(builder: AutomatonBuilder, items: State, rows: int) -> int:
     """The root of a profile.
 
     Args:
         builder: the owner of the profile's tables.
-        items: of each pattern the rank (lower is better), verdict (> 0, one to one with the rank), and first position.
+        items: of each pattern the verdict (> 0) and the first position, best first; equal verdicts by position.
+        rows: as of ``Limits``.
     """
-    return _Profile(builder, tuple((verdict, place) for _, verdict, place in sorted(items))).root
+    return _Profile(builder, items, rows).root if items else DEAD
 
 
 @dataclass(slots=True)
@@ -75,10 +74,10 @@ class _Block:
 class _Profile:
     """The construction of one profile's automaton."""
 
-    def __init__(self, builder: AutomatonBuilder, start: State) -> None:
+    def __init__(self, builder: AutomatonBuilder, start: State, rows: int) -> None:
         self._builder = builder
         self._start = start
-        self._budget = builder.limits.rows * (1 + len(start) // _PATTERNS_A_BUDGET)
+        self._budget = rows * (1 + len(start) // _PATTERNS_A_BUDGET)
         self._states: dict[State, int] = {}
         self._queue: deque[tuple[int, _Block]] = deque()
         self._wide: int | None = None

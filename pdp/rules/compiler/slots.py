@@ -8,8 +8,6 @@ from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import verdict_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pdp.rules.model import Mode, Stage
 
 
@@ -21,12 +19,10 @@ class Slot(NamedTuple):
     has_password: bool
     patterns: tuple[int, ...]
 
-    def ranked(self, index: int, stage: Stage) -> Iterable[tuple[int, int, int]]:
-        """Rank, verdict and pattern number of each of the slot's items, if the slot has this index."""
+    def ranked(self, index: int, stage: Stage) -> tuple[int, int]:
+        """Rank and verdict of the slot, if the slot has this index."""
         decision = decision_of(self.mode, has_password=self.has_password)
-        ranked = rank(stage, decision, self.id)
-        verdict = verdict_number(index, decision, stage)
-        return ((ranked, verdict, pattern) for pattern in self.patterns)
+        return rank(stage, decision, self.id), verdict_number(index, decision, stage)
 
 
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]

@@ -30,7 +30,7 @@ from pdp.rules.snapshot.passwords import RECORD_SIZE, hash_password
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pdp.rules.compiler.automata import AutomatonBuilder
+    from pdp.rules.compiler.engine import Automata
     from pdp.rules.model import CallPermission, Group, Outcall, PasswordOverride, Revision, Tenant, User
     from pdp.rules.patterns.parser import Pattern
     from pdp.rules.snapshot.blob import Buffer
@@ -62,15 +62,15 @@ def encode(
         "named": True,
         "patterns": sum(len(permission.extensions) for permission in tenant.call_permissions),
     }
-    builder = tables.builder
+    blocks, leaves, programs, literals, wide = tables.automata.tables()
     sections: dict[Section, Buffer] = {
         Section.META: json.dumps(meta).encode(),
-        Section.SYMBOLS: builder.symbols,
-        Section.BLOCKS: builder.blocks,
-        Section.LEAVES: _bytes(builder.leaves),
-        Section.PROGRAMS: _bytes(builder.programs),
-        Section.LITERALS: builder.literals,
-        Section.WIDE: builder.wide,
+        Section.SYMBOLS: tables.automata.symbols,
+        Section.BLOCKS: blocks,
+        Section.LEAVES: leaves,
+        Section.PROGRAMS: programs,
+        Section.LITERALS: literals,
+        Section.WIDE: wide,
         Section.USERS: tables.users.section(),
         Section.OUTCALLS: tables.outcalls.section(),
         Section.RECORDS: _bytes(tables.records),
@@ -89,12 +89,12 @@ class Tables:
 
     Args:
         tenant: the tenant's UUID.
-        builder: the builder of the automata.
+        automata: the tenant's automata.
         secret: the deployment's key; None: there are no hashes of passwords.
     """
 
-    def __init__(self, tenant: str, builder: AutomatonBuilder, secret: bytes | None) -> None:
-        self.builder = builder
+    def __init__(self, tenant: str, automata: Automata, secret: bytes | None) -> None:
+        self.automata = automata
         self.users = TableBuilder(UUID_LENGTH)
         self.outcalls = TableBuilder()
         self.aliases = TableBuilder()
@@ -203,8 +203,8 @@ class Tables:
         number = self._pattern_numbers.get(pattern.text)
         if number is None:
             number = self._pattern_numbers[pattern.text] = len(self.patterns) // PATTERN_WORDS
-            program = self.builder.patterns[self.builder.pattern(pattern.tokens)]
-            self.patterns.extend((*self._string(pattern.text), program.kind, program.first))
+            first = self.automata.pattern(pattern.tokens)
+            self.patterns.extend((*self._string(pattern.text), self.automata.kind(first), first))
         return number
 
     def _list(self, members: Sequence[int]) -> int:

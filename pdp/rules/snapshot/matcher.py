@@ -1,20 +1,18 @@
-"""Deciding from a snapshot's tables, in Python: the reference, and the fallback where ``matcher_native`` is not built.
+"""Deciding from a snapshot's tables, in Python: the reference, and the fallback where the core is not built.
 
-``matcher_native`` is the same matcher in C; a test compares the two.
+``core/src/python/matcher.rs`` is the same matcher in Rust; a test compares the two.
 """
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 
+from pdp.rules.core import core
 from pdp.rules.snapshot.automaton import NO_VERDICT
 from pdp.rules.snapshot.keytable import MISSING, find_text, find_user
 from pdp.rules.snapshot.verdict import UNRESTRICTED, read_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pdp.rules.snapshot.automaton import Automaton
     from pdp.rules.snapshot.keytable import KeyTable
     from pdp.rules.snapshot.verdict import Verdict
@@ -80,12 +78,15 @@ class Matcher:
         return self.verdict(self.match(caller, extension, outcall))
 
 
-make_matcher: Callable[[KeyTable, KeyTable, Automaton, int, int], Matching] = Matcher
-"""The best matcher of this installation."""
-MATCHER = "python"
-"""The name of that matcher: ``native`` or ``python``."""
-with contextlib.suppress(ModuleNotFoundError):  # there was no compiler when this was installed
-    from pdp.rules.snapshot.matcher_native import NativeMatcher
+def make_matcher(users: KeyTable, outcalls: KeyTable, automaton: Automaton, permissions: int, strings: int) -> Matching:
+    """The best matcher of this installation; arguments as of ``Matcher``."""
+    module = core().module
+    if module is None:
+        return Matcher(users, outcalls, automaton, permissions, strings)
+    made: Matching = module.Matcher(users.blob)
+    return made
 
-    make_matcher = NativeMatcher
-    MATCHER = "native"
+
+def matcher_name() -> str:
+    """The name of that matcher: ``native`` or ``python``."""
+    return "python" if core().module is None else "native"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -29,6 +27,7 @@ from waiting import until
 
 from pdp.errors import TransportError
 from pdp.metrics.counters import BUCKETS
+from pdp.rules.core import core
 from pdp.rules.model import Decision
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.settings import Transport
@@ -419,25 +418,35 @@ def test_auto_is_the_core_wherever_it_is_built(monkeypatch: pytest.MonkeyPatch) 
     assert (built_here, choose_transport(Transport.AUTO)) == (Transport.CORE, Transport.GRPCIO)
 
 
-def test_a_core_that_cannot_be_loaded_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def loading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[str], object]], bool]]:
+    """Whether the core is built, where it is imported so."""
+    forget = (core.cache_clear, choice.core_is_built.cache_clear)
+
+    def built_by(load: Callable[[str], object]) -> bool:
+        monkeypatch.setattr("pdp.rules.core.import_module", load)
+        for each in forget:
+            each()
+        return choice.core_is_built()
+
+    yield built_by
+    for each in forget:
+        each()
+
+
+def test_a_core_that_cannot_be_loaded_is_none(loading: Callable[[Callable[[str], object]], bool]) -> None:
     """The server starts without it, and the log says why."""
-    monkeypatch.setitem(sys.modules, "pdp._core", None)
-    choice.core_is_built.cache_clear()
-    missing = choice.core_is_built()
-    choice.core_is_built.cache_clear()
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
 
     def unusable(name: str) -> None:
         raise ImportError(f"{name}: made for another system")
 
-    monkeypatch.setattr(choice, "importlib", SimpleNamespace(import_module=unusable))
     with capture_logs() as logs:
-        found = choice.core_is_built()
-        choice.core_is_built.cache_clear()
-        monkeypatch.setattr(choice, "importlib", SimpleNamespace(import_module=lambda _name: object()))
-        other = choice.core_is_built()
-    choice.core_is_built.cache_clear()
+        found = [loading(missing), loading(unusable), loading(lambda _name: object())]
 
-    assert (missing, found, other) == (False, False, False)
+    assert found == [False, False, False]
     assert [entry["event"] for entry in logs] == ["core_unusable"] * 2
     assert ["another system" in logs[0]["problem"], "another release" in logs[1]["problem"]] == [True, True]
 

@@ -1,4 +1,4 @@
-"""The matcher for the C compiler: it is the one in Python, and it trusts no value in a blob."""
+"""The matcher in the core: it decides as the one in Python, and it trusts no value in a blob."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import strategies
+from cores import built
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,10 +36,6 @@ RULES = Tenant(
     ),
 )
 BLOB = Compiler().compile(RULES, REVISION, compiled_at=0.0)
-NATIVE = make_matcher is not Matcher
-native = pytest.mark.skipif(
-    not NATIVE, reason="the native matcher was not built: no C compiler, or no headers of Python"
-)
 slow = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -48,7 +45,7 @@ def matchers(snapshot: Snapshot) -> list[Matching]:
     return [Matcher(*tables), make_matcher(*tables)]
 
 
-@native
+@built
 @slow
 @given(strategies.tenants(), strategies.call_lists, st.sampled_from(strategies.LIMITS))
 def test_it_decides_as_the_one_in_python(tenant: Tenant, calls: list[Call], limits: Limits) -> None:
@@ -60,7 +57,7 @@ def test_it_decides_as_the_one_in_python(tenant: Tenant, calls: list[Call], limi
         assert compiled.decide(*call) == readable.decide(*call) == compiled.verdict(compiled.match(*call))
 
 
-@native
+@built
 @pytest.mark.parametrize(
     "caller", ["", ALICE, ALICE.upper(), "x", "é" * 36, "\udc80" * 36, "\0" * 36, "1" * 10_000], ids=ascii
 )
@@ -77,7 +74,7 @@ def test_odd_texts_are_decided_as_by_the_one_in_python(caller: str, extension: s
     assert compiled.decide(caller, extension, outcall) == readable.decide(caller, extension, outcall)
 
 
-@native
+@built
 def test_it_takes_nothing_but_texts() -> None:
     """What a caller of another language's habits might hand over."""
     _, compiled = matchers(decode(BLOB))
@@ -86,7 +83,7 @@ def test_it_takes_nothing_but_texts() -> None:
             compiled.decide(*call)
 
 
-@native
+@built
 @settings(deadline=None, max_examples=400)
 @given(
     section=st.sampled_from([section for section in Section if section is not Section.META]),
