@@ -100,7 +100,8 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
 # The tests start servers of their own; they need the programs, not services. As root on Debian they are installed.
 PROGRAMS := redis-server=redis-server rabbitmq-server=rabbitmq-server erl=erlang-base pg_ctlcluster=postgresql openssl=openssl \
     promtool=prometheus go=golang-go kamailio=kamailio sipp=sip-tester lua5.3=lua5.3 /usr/share/doc/lua-cjson=lua-cjson curl=curl \
-    /usr/lib/*/kamailio/modules/http_client.so=kamailio-utils-modules /usr/lib/*/kamailio/modules/jansson.so=kamailio-extra-modules
+    /usr/lib/*/kamailio/modules/http_client.so=kamailio-utils-modules /usr/lib/*/kamailio/modules/jansson.so=kamailio-extra-modules \
+    /usr/lib/*/kamailio/modules/app_python3.so=kamailio-python3-modules
 programs:
 	@missing=""; for pair in $(PROGRAMS); do \
 	    command -v $${pair%=*} >/dev/null || [ -x /usr/sbin/$${pair%=*} ] || [ -e $${pair%=*} ] || missing="$$missing $${pair#*=}"; done; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from far import Far
 from given import ACME, ALICE
 from programs import Program
 from redis_server import free_port
-from sip import Caller, Kamailio, Taker
+from sip import Caller, Kamailio, PythonKamailio, Taker
 from waiting import until
 
 if TYPE_CHECKING:
@@ -85,6 +86,30 @@ def dialled(proxy: Kamailio, numbers: Sequence[str], *, user: str = "alice", tru
     """The replies to calls of these numbers."""
     with Caller(proxy.address, numbers, user=user, trunk=trunk) as caller:
         return caller.replies()
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Kamailio has Debian's Python, and this one's packages")
+def test_calls_are_decided_by_routing_in_python(tmp_path: Path, trunk: Taker) -> None:
+    """Over gRPC, as over AuthZEN; without a server calls for help alone go on."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    with (
+        Program("serve", "--definitions", str(rules), "--listen", "127.0.0.1:0", "--http", "none") as server,
+        Taker() as desk,
+    ):
+        address = server.wait_for("server_started")["grpc"]
+        with PythonKamailio(address, trunk.address, desk=desk.address) as proxy:
+            replies = dialled(proxy, [LOCAL, PREMIUM, ESCAPED, ABROAD, HELP, "0900x"])
+            forged = dialled(proxy, [PREMIUM], trunk=trunk.address)
+            stranger = dialled(proxy, [LOCAL], user="mallory")
+            assert server.stop() == 0
+            away = dialled(proxy, [PREMIUM, HELP])
+        asked = desk.numbers()
+
+    assert replies == [ALLOWED, DENIED, DENIED, ALLOWED, ALLOWED, (484, "Address Incomplete")]
+    assert forged == [(481, "Call Does Not Exist")]
+    assert (stranger, away) == ([UNDECIDED], [UNDECIDED, ALLOWED])
+    assert (asked, trunk.numbers()) == ([ABROAD], [LOCAL, HELP])
 
 
 def test_calls_are_decided_by_the_rules(server: Deciding, trunk: Taker) -> None:

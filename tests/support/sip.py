@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -47,8 +48,11 @@ class Kamailio:
         seconds: that a response may take.
     """
 
+    _configuration = CONFIGURATION
+
     def __init__(self, rightcall: str, trunk: str, *, desk: str = "", seconds: int = 30) -> None:
         self._binary = _binary("kamailio", "kamailio kamailio-utils-modules kamailio-extra-modules")
+        self._environment: dict[str, str] = {}
         self._directory = tempfile.mkdtemp(prefix="rightcall-kamailio-")
         self._log = Path(self._directory, "log")
         self.address = f"127.0.0.1:{udp_port()}"
@@ -63,10 +67,21 @@ class Kamailio:
 
     def __enter__(self) -> Self:
         """Starts it and waits until it answers."""
-        command = [self._binary, "-DD", "-E", "-f", str(CONFIGURATION), "-l", f"udp:{self.address}", *self._defined]
+        command = [
+            self._binary,
+            "-DD",
+            "-E",
+            "-f",
+            str(self._configuration),
+            "-l",
+            f"udp:{self.address}",
+            *self._defined,
+        ]
         command += ["-Y", self._directory, "-w", self._directory, "-m", "32", "-M", "4"]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self._environment}
+            )
         try:
             self._wait()
         except BaseException:
@@ -98,6 +113,21 @@ class Kamailio:
             return pinger.recv(4096).startswith(b"SIP/2.0 200")
         except OSError:  # it does not listen yet, or does not answer yet
             return False
+
+
+class PythonKamailio(Kamailio):
+    """The example's proxy whose routing is Python; ``rightcall`` is the gRPC address."""
+
+    _configuration = ROOT / "examples" / "kamailio-kemi" / "kamailio.cfg"
+
+    def __init__(self, rightcall: str, trunk: str, *, desk: str = "", seconds: int = 30) -> None:
+        super().__init__(rightcall, trunk)
+        routes = self._configuration.with_name("routes.py")
+        self._defined = ["-A", f'ROUTES="{routes}"']
+        told = {"RIGHTCALL_TARGET": rightcall, "RIGHTCALL_SECONDS": str(seconds), "TRUNK": trunk, "PIN_DESK": desk}
+        # Kamailio has Debian's Python; the packages of this one have the same version.
+        packages = os.pathsep.join((str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))))
+        self._environment = {**told, "PYTHONPATH": packages}
 
 
 class Taker:
