@@ -27,6 +27,7 @@ _SAMPLES = {1 << DIALABLE.index(character): character for character in "12345678
 _SAMPLES |= {1 << FIRST_GAP + gap: run[0] for gap, run in enumerate(GAPS)} | {1 << OTHER: "a"}
 """A sample character of each class, by preference."""
 _SHORTEST_RANGE = 3
+_WILD = {"?": [ANY_MASK], ".": [ANY_MASK, STAR], "!": [STAR]}
 
 
 def text_of(elements: Iterable[int]) -> str:
@@ -44,6 +45,29 @@ def text_of(elements: Iterable[int]) -> str:
             literal = literal and element in _LITERALS
             written.append(class_text(mask) if mask == element else f"{{{class_text(mask)}}}")
     return ("" if literal else "_") + "".join(written)
+
+
+def elements_of(text: str) -> list[int]:
+    """The elements of a set that ``text_of`` wrote.
+
+    Raises:
+        ValueError: the text is none of those.
+    """
+    elements: list[int] = []
+    at = 1 if text.startswith("_") else 0
+    while at < len(text):
+        character = text[at]
+        closing = {"[": "]", "{": "}"}.get(character)
+        end = text.index(closing, at) if closing else at
+        if character == "{":
+            (inner,) = elements_of("_" + text[at + 1 : end])
+            elements.append(inner | LOOP)
+        elif character in _WILD:
+            elements += _WILD[character]
+        else:
+            elements.append(_mask(text[at + 1 : end]) if closing else _named(character))
+        at = end + 1
+    return elements
 
 
 def class_text(mask: int) -> str:
@@ -65,6 +89,28 @@ def sample_of(elements: Iterable[int]) -> str:
 def shortest(elements: Iterable[int]) -> int:
     """Characters of the shortest extension of a set."""
     return sum(element != STAR and not element & LOOP for element in elements)
+
+
+def _named(character: str) -> int:
+    """The mask of one character outside brackets."""
+    for names in (_CLASSES, _LITERALS):
+        for mask, name in names.items():
+            if name == character:
+                return mask
+    raise ValueError(f"'{character}' is no class of characters")
+
+
+def _mask(listed: str) -> int:
+    """The mask of what stands in brackets."""
+    if listed.startswith("^"):
+        return ANY_MASK & ~_mask(listed[1:])
+    found, at = 0, 0
+    while at < len(listed):
+        last = at + 2 if listed[at + 1 : at + 2] == "-" and at + 2 < len(listed) else at
+        low, high = ord(listed[at]), ord(listed[last])
+        found |= sum(bit for bit, run in _MEMBERS.items() if any(low <= ord(member) <= high for member in run))
+        at = last + 1
+    return found
 
 
 def _wildcards(characters: int, *, some: bool) -> str:

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import rich_click as click
 from rich.text import Text
 
-from rightcall.cli.command import command, option
-from rightcall.cli.options.asking import server_options
+from rightcall.cli.command import command, one_of, option
+from rightcall.cli.options.asking import EVERY, group_option, locally, server_options
 from rightcall.cli.options.common import json_option
 from rightcall.cli.output import complain, decision_text, permission_text, print_json, say
 from rightcall.client.directory import REPORT_TIMEOUT
 from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rightcall.cli.options.asking import Asked
     from rightcall.client.directory import CallerDecision, CallerPage
+    from rightcall.programs.groups import PatternPart
+    from rightcall.programs.local import LocalClient
 
 _WIDTH = max(len(decision.name) for decision in Decision)
 
 
-@command("rightcall callers --extension 0033123456789 --outcall 2 --decision allow")
-@option("--extension", required=True, help="What is dialled.")
+@command(
+    "rightcall callers --extension 0033123456789 --outcall 2 --decision allow",
+    "rightcall callers --definitions company.yaml --pattern _0900. --outcall any",
+)
+@option("--extension", help="What is dialled.")
+@option("--pattern", metavar="PATTERN", help="All numbers of a pattern are, such as _0900.; for all of them, exactly.")
+@group_option
 @option(
     "--outcall",
     default="",
-    help="Id of the outgoing call, of definitions also its name; none without it.",
+    help="Id of the outgoing call, of definitions also its name, or any: each of them, and none; none without it.",
 )
 @option("--tenant", default="", help="UUID of the tenant. Without it: the outcall's, else the only one that there is.")
 @option(
@@ -43,10 +51,14 @@ _WIDTH = max(len(decision.name) for decision in Decision)
 @option("--after", default="", metavar="UUID", help="Only callers behind this one, to go on behind an earlier limit.")
 @server_options(REPORT_TIMEOUT)
 @json_option
-def callers(
+@click.pass_context
+def callers(  # noqa: PLR0913 - each is an option
+    ctx: click.Context,
     *,
     asked: Asked,
-    extension: str,
+    extension: str | None,
+    pattern: str | None,
+    group: str,
     outcall: str,
     tenant: str,
     decisions: tuple[str, ...],
@@ -56,17 +68,76 @@ def callers(
 ) -> None:
     """Lists who may dial an extension, who may not, and who is asked for a password.
 
-    Every user of a tenant is listed, sorted by UUID, with what check would answer. The exit code is 0 whatever that is.
+    Every user of a tenant is listed, sorted by UUID, with what check would answer. With --pattern or --outcall any,
+    people with the same answers are told together, and those of callers that are no user besides. The exit code is 0
+    whatever the answers are.
     """
+    if not one_of(ctx, "extension", "pattern"):
+        raise click.UsageError("What is dialled? Give --extension or --pattern.")
     wanted = [Decision[name.upper()] for name in decisions]
     with asked as client:
+        if pattern is not None or outcall == EVERY:
+            _show_together(locally(client), extension, pattern, tenant, group, outcall, wanted, as_json=as_json)
+            return
         pages = client.callers(
-            extension=extension, outcall=outcall, tenant=tenant, decisions=wanted, after=after, limit=limit
+            extension=str(extension), outcall=outcall, tenant=tenant, decisions=wanted, after=after, limit=limit
         )
+        if group:
+            pages = _of_group(pages, locally(client), tenant, group)
         if as_json:
             print_json(_document(list(pages)))
         else:
             _tell(pages, outcall)
+
+
+def _of_group(pages: Iterable[CallerPage], client: LocalClient, tenant: str, group: str) -> Iterator[CallerPage]:
+    """The pages with the members of a group alone."""
+    from rightcall.programs.groups import Calls  # noqa: PLC0415 - who asks a server needs none of this
+
+    users = Calls.chosen(client, tenant=tenant, group=group).users or ()
+    for page in pages:
+        yield replace(page, callers=tuple(each for each in page.callers if each.caller in users))
+
+
+def _show_together(
+    client: LocalClient,
+    extension: str | None,
+    pattern: str | None,
+    tenant: str,
+    group: str,
+    outcall: str,
+    wanted: list[Decision],
+    *,
+    as_json: bool,
+) -> None:
+    """Prints the decisions on an extension, or on all numbers of a pattern, people with the same ones together."""
+    from pdp.rules.analysis.naming import Names  # noqa: PLC0415 - who asks a server needs none of this
+    from rightcall.programs import groups  # noqa: PLC0415 - who asks a server needs none of this
+
+    calls = groups.Calls.chosen(client, tenant=tenant, group=group, outcall=outcall if outcall != EVERY else None)
+    chosen = {decision.name for decision in wanted or Decision}
+    if pattern is not None:
+        found = groups.pattern_callers(calls, pattern)
+    else:
+        found = groups.extension_callers(calls, client, str(extension))
+    rows = [row for row in found if any(part.decision in chosen for part in row.parts)]
+    if as_json:
+        dialled = {"pattern": pattern} if pattern is not None else {"extension": extension}
+        print_json({**dialled, "tenant": calls.tenant.uuid, "callers": rows})
+        return
+    names = Names(calls.tenant)
+    for row in rows:
+        said = "; ".join(map(_part, row.parts))
+        say(Text.assemble((groups.heading(names, row.users, row.ways), "bold"), f": {said}"))
+    if pattern is not None and calls.tenant.dialling is not None:
+        complain(Text("numbers as patterns write them; other notations of a number were not looked at", style="dim"))
+
+
+def _part(part: PatternPart) -> str:
+    if part.every:
+        return part.decision
+    numbers = part.numbers or f"some, such as {part.example},"
+    return f"{numbers} {part.decision}"
 
 
 def _document(pages: list[CallerPage]) -> dict[str, object]:

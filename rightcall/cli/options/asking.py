@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Decorated = Callable[..., Any]
     Asked = AbstractContextManager[Client | LocalClient]
 
+EVERY = "any"
+"""The value of ``--outcall`` that means each outcall, and none."""
 _NO_REVISION = "Redis keeps the revisions; name it with --definitions redis://HOST:PORT/DB."
 
 _TARGET = option("--target", metavar="HOST:PORT", show_default=DEFAULT_TARGET, help="The server to ask.")
@@ -95,6 +97,26 @@ def only_server_options(timeout: float) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
+def group_option(function: Decorated) -> Decorated:
+    """``--group``, for reports that definitions alone can answer."""
+    return option("--group", default="", metavar="ID|NAME", help="The members of this group; with --definitions.")(
+        function
+    )
+
+
+def locally(client: Client | LocalClient) -> LocalClient:
+    """A client of definitions.
+
+    Raises:
+        UsageError: it is that of a server.
+    """
+    if isinstance(client, Client):
+        raise click.UsageError(
+            "--group, --pattern and --outcall any need --definitions: a path, or redis://… where a server's rules are."
+        )
+    return client
+
+
 def revision_option(function: Decorated) -> Decorated:
     """``--revision``, for what ``server_options`` asks."""
     return option(
@@ -120,10 +142,10 @@ def _local(definitions: str, revision: str, options: RulesOptions) -> LocalClien
 def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
     """The options of a command with names of callers, outcalls and tenants replaced by ids.
 
-    Unknown names stay unchanged: the answer reports them.
+    For a command with ``--allow-unknown`` unknown outcalls and tenants stay unchanged: the answer reports them.
 
     Raises:
-        Failure: a caller is unknown, or a name is ambiguous.
+        Failure: a name is unknown or ambiguous; the message has the candidates.
     """
     from pdp.rules.analysis.lookup import UnclearError, UnknownError  # noqa: PLC0415 - only on use
 
@@ -131,11 +153,11 @@ def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
     try:
         for key in {"caller", "forwarded_by"} & params.keys():
             found[key] = lookup.caller(params[key])
-        with suppress(UnknownError):
+        with suppress(UnknownError) if "allow_unknown" in params else nullcontext():
             tenant = _tenant(lookup, found)
             if params.get("tenant") and tenant is not None:
                 found["tenant"] = tenant.uuid
-            if params.get("outcall") and tenant is not None:
+            if params.get("outcall") not in (None, "", EVERY) and tenant is not None:
                 found["outcall"] = lookup.outcall(params["outcall"], tenant)
     except UnclearError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
