@@ -247,6 +247,12 @@ METRICS: dict[str, Description] = {
         more="Of Redis, or of the definitions. It grows while Redis is away; `--max-staleness` bounds it for "
         "readiness.",
     ),
+    "rightcall_source_staleness_seconds": Description(
+        "gauge",
+        "Time for which a change of the definitions may be unknown to this server, at most.",
+        more="Where the server reads definitions itself; as `rightcall_loader_source_staleness_seconds` else. "
+        "`--max-staleness` bounds it for readiness.",
+    ),
     "rightcall_reloads_total": Description(
         "counter",
         "Attempts to take over changed rules, and what came of them.",

@@ -49,6 +49,11 @@ class HeldState(Protocol):
         """The last contact to the source of rules, in Unix time."""
         ...
 
+    @property
+    def unread_seconds(self) -> Callable[[], float] | None:
+        """Gives the seconds for which a change of the source may be unknown; None where a loader reads it."""
+        ...
+
 
 class StateCollector(Collector):
     """Gauges computed at each scrape, so that none can be out of date."""
@@ -71,6 +76,8 @@ class StateCollector(Collector):
         yield _gauge("rightcall_tenants", {(): len(held)})
         yield _gauge("rightcall_closed_tenants", {(): sum(one.snapshot.closed > 0 for one in held)})
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
+        if self._current.unread_seconds is not None:
+            yield _gauge("rightcall_source_staleness_seconds", {(): self._current.unread_seconds()})
         if self.redis_up is not None:
             yield _gauge("rightcall_redis_up", {(): self.redis_up})
         if self.missing_tenants is not None:

@@ -65,6 +65,8 @@ class CurrentSnapshots:
         source_error: error of the last attempt to follow the source; empty after success.
         contacted_at: last successful contact to the source, in seconds of Unix time; before the first contact,
             when this object was made.
+        unread_seconds: gives the seconds for which a change of the source may be unknown here, where this process reads
+            definitions itself; None where it follows a loader.
         missing: tenants that are listed and not here; tenants that no list names are not among those.
         answered_elsewhere: whether calls are decided by threads that do without the interpreter's lock.
     """
@@ -73,6 +75,7 @@ class CurrentSnapshots:
         self.source = source
         self.source_error = ""
         self.contacted_at = time.time()
+        self.unread_seconds: Callable[[], float] | None = None
         self.missing: frozenset[str] = frozenset()
         self.answered_elsewhere = False
         self._awaited = False

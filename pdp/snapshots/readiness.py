@@ -17,7 +17,8 @@ def readiness(current: CurrentSnapshots, *, max_staleness: float, strangers: boo
 
     Args:
         current: the snapshots that answer.
-        max_staleness: seconds without contact to the source after which the server is not ready; 0: no limit.
+        max_staleness: seconds without contact to the source, or for which its edits may be unread, after which the
+            server is not ready; 0: no limit.
         strangers: whether the reader may be unauthenticated: faults name callers, tenants and patterns.
     """
     source, error = _told_of_source(current, strangers=strangers)
@@ -27,6 +28,9 @@ def readiness(current: CurrentSnapshots, *, max_staleness: float, strangers: boo
     stale = time.time() - current.contacted_at
     if 0 < max_staleness < stale:
         return False, f"not ready: no contact to {source} for {stale:.0f} s{error}"
+    unread = current.unread_seconds() if current.unread_seconds is not None else 0.0
+    if 0 < max_staleness < unread:
+        return False, f"not ready: edits of the last {unread:.0f} s may be unread in {source}{error}"
     held = current.held()
     tenants = "1 tenant" if len(held) == 1 else f"{len(held)} tenants"
     if closed := sum(one.snapshot.closed > 0 for one in held):

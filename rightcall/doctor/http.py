@@ -24,6 +24,8 @@ STALE_SECONDS: Final = 60.0
 """Seconds; both kinds of source are checked more often than that."""
 LOST_SECONDS: Final = 900.0
 """As of the alert RightcallSourceLost."""
+UNREAD_SECONDS: Final = 300.0
+"""As of the alert RightcallSourceStale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,22 @@ def check_contact(part: HttpPart) -> Finding:
     verdict = Verdict.FAILURE if age > LOST_SECONDS else Verdict.WARNING
     advice = "calls are decided by the rules it has; see RightcallRedisDown and RightcallSourceLost in the runbook"
     return Finding(verdict, seen, advice)
+
+
+def unread(seconds: float) -> Finding:
+    """The finding for the time for which edits of the source may be unread."""
+    if seconds > UNREAD_SECONDS:
+        seen = f"edits of the last {seconds:.0f} s may be unread"
+        return warning(seen, "see RightcallSourceStale in the runbook")
+    return ok(f"edits of the last {seconds:.0f} s may be unread" if seconds >= 1 else "all edits are read")
+
+
+def check_staleness(part: HttpPart) -> Finding:
+    """Checks for how long edits of the definitions may be unread, where the server reads them itself."""
+    seconds = part.value("rightcall_source_staleness_seconds")
+    if seconds is None:
+        raise NotExamined("a loader reads the definitions")
+    return unread(seconds)
 
 
 def check_unknown(part: HttpPart) -> Finding:

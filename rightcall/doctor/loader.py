@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rightcall.doctor.findings import NotExamined, counted, failure, ok, warning
+from rightcall.doctor.http import unread
 
 if TYPE_CHECKING:
     from rightcall.doctor.findings import Finding
@@ -29,6 +30,11 @@ def check_lead(loader: HttpPart) -> Finding:
     if age > _LATE_SECONDS:
         return failure(f"leads; its last good cycle was {age:.0f} s ago", "see RightcallPublishingFails in the runbook")
     return ok(f"leads; its last good cycle was {max(age, 0):.0f} s ago")
+
+
+def check_staleness(loader: HttpPart) -> Finding:
+    """Checks for how long edits of the source may be unread."""
+    return unread(_while_leading(loader, "rightcall_loader_source_staleness_seconds")[()])
 
 
 def check_definitions(loader: HttpPart) -> Finding:

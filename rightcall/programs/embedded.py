@@ -101,6 +101,7 @@ class EmbeddedLoader:
         synchronizer: Callable[..., Synchronizer] = Synchronizer,
     ) -> None:
         self._current = current
+        current.unread_seconds = source.stale_seconds
         self._metrics = metrics
         key = secret or random_secrets.token_bytes(_SECRET_SIZE)
         self._store = store

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from loader.metrics.registry import LoaderMetrics
     from loader.publishing.lease import Lease
 
-_STALE = 300.0
-"""Seconds on top of those for which a change may be unread; the alert RightcallSourceStale comes before."""
-
 
 class LoaderHealth:
     """The readiness of a loader. A loader that stands by is ready, too.
@@ -26,6 +23,7 @@ class LoaderHealth:
         metrics: the results of the loader's cycles.
         late: seconds after which the last good cycle is too old.
         stale: gives the seconds for which a change of the source may be unknown.
+        max_stale: the most of these with which the loader is ready; 0: no limit.
         foreign: why the loader could never publish, even without the leading one; empty if possible.
     """
 
@@ -36,12 +34,14 @@ class LoaderHealth:
         *,
         late: float,
         stale: Callable[[], float] = lambda: 0.0,
+        max_stale: float = 0.0,
         foreign: Callable[[], str] = lambda: "",
     ) -> None:
         self._lease = lease
         self._metrics = metrics
         self._late = late
         self._stale = stale
+        self._max_stale = max_stale
         self._foreign = foreign
 
     def __call__(self) -> Readiness:
@@ -62,7 +62,8 @@ class LoaderHealth:
             since = f"no good cycle for {age:.0f} s" if self._metrics.last_success else "no good cycle yet"
             return Readiness(ready=False, reason=f"not ready: leading, and {since}{problem and '; ' + problem}")
         stale = self._stale()
-        if stale > self._late + _STALE:
-            reason = f"not ready: leading, and edits of the last {stale:.0f} s may be unread"
-            return Readiness(ready=False, reason=f"{reason}{problem and '; ' + problem}")
-        return Readiness(ready=True, reason=f"ready: leading{problem and '; the last cycle failed: ' + problem}")
+        unread = f"edits of the last {stale:.0f} s may be unread"
+        if 0 < self._max_stale < stale:
+            return Readiness(ready=False, reason=f"not ready: leading, and {unread}{problem and '; ' + problem}")
+        state = f"leading; {unread}" if stale >= 1 else "leading"
+        return Readiness(ready=True, reason=f"ready: {state}{problem and '; the last cycle failed: ' + problem}")

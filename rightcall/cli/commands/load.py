@@ -60,6 +60,9 @@ _log = structlog.get_logger()
 _LATE = 60.0
 """Seconds without a good cycle, on top of three rechecks, after which a leading loader is not ready."""
 
+_STALE = 300.0
+"""Seconds on top of those, by default, for which edits may be unread; the alert RightcallSourceStale comes before."""
+
 
 @command(
     "rightcall load --source file:/etc/rightcall/definitions --redis redis://localhost:6379/0",
@@ -114,6 +117,13 @@ _LATE = 60.0
     help="Look for changes at least this often, even if nobody told of any.",
 )
 @option(
+    "--max-staleness",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    show_default="six minutes and three rechecks",
+    help="Time for which edits may be unread after which /readyz of a leading loader fails; 0: it never does for that.",
+)
+@option(
     "--without-names",
     is_flag=True,
     help="Publish users without their names and extensions, which are for people alone; permissions keep theirs.",
@@ -140,6 +150,7 @@ def load(  # noqa: PLR0913 - each is an option
     name: str | None,
     keep: int,
     recheck: float | None,
+    max_staleness: float | None,
     without_names: bool,
     scope: Scope,
     secrets: tuple[bytes, ...],
@@ -187,7 +198,14 @@ def load(  # noqa: PLR0913 - each is an option
         else:
             metrics = LoaderMetrics(version(), lambda: lease.leading, opened.stale_seconds)
             late = _LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck)
-            health = LoaderHealth(lease, metrics, late=late, stale=opened.stale_seconds, foreign=publisher.foreign)
+            health = LoaderHealth(
+                lease,
+                metrics,
+                late=late,
+                stale=opened.stale_seconds,
+                max_stale=late + _STALE if max_staleness is None else max_staleness,
+                foreign=publisher.foreign,
+            )
             with _served(http, metrics, health) as address:
                 _log.info("loading", version=version(), source=opened.name, redis=redis_name, loader=by, http=address)
                 _load_until_stopped(synchronizer, lease, metrics)

@@ -88,7 +88,7 @@ _SETTINGS = {
     ),
     "max_staleness": (
         "SECONDS",
-        "Time without contact to the source of rules after which /readyz fails; answers go on. 0: it never does.",
+        "Time without contact to the source of rules, or with edits unread, until /readyz fails; 0: it never does.",
     ),
     "emergency": (
         "NUMBERS",

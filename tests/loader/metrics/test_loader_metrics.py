@@ -179,15 +179,18 @@ def test_staleness_is_told_while_it_leads() -> None:
 
 
 def test_a_loader_whose_source_is_not_read_is_not_ready(redis: RedisServer) -> None:
-    """Though its cycles succeed: they publish what it knows, and edits are not in force."""
+    """Though its cycles succeed: they publish what it knows, and edits are not in force; unless that may be."""
     stale = 0.0
     lease = Lease(open_redis(redis.url), "redis", "one")
     metrics = LoaderMetrics("1.2.3", lambda: lease.leading)
-    health = LoaderHealth(lease, metrics, late=150, stale=lambda: stale)
+    health = LoaderHealth(lease, metrics, late=150, stale=lambda: stale, max_stale=450)
     assert lease.claim()
     metrics.note(SyncReport())
-    assert health().ready
+    assert health() == Readiness(ready=True, reason="ready: leading")
+    stale = 449.0
+    assert health() == Readiness(ready=True, reason="ready: leading; edits of the last 449 s may be unread")
     stale = 451.0
+    assert LoaderHealth(lease, metrics, late=150, stale=lambda: stale)().ready
     assert health() == Readiness(ready=False, reason="not ready: leading, and edits of the last 451 s may be unread")
 
 

@@ -31,7 +31,9 @@ PREMIUM = Verdict(Decision.CHALLENGE, Stage.GROUP, 11, "premium")
 
 def complete_metrics() -> Metrics:
     """Metrics that have seen everything."""
-    metrics = Metrics(current_of(denying("1")), "1.2.3")
+    current = current_of(denying("1"))
+    current.unread_seconds = lambda: 1.5
+    metrics = Metrics(current, "1.2.3")
     metrics.decided(Decision.DENY, Stage.USER, 0.0001)
     metrics.refused(ACME, PREMIUM)
     metrics.requested("CheckCall", "OK", 0.0002)

@@ -10,6 +10,7 @@ from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import Outcall, Revision, Tenant, User
 from pdp.rules.snapshot.snapshot import Snapshot, decode
 from pdp.snapshots.current import CurrentSnapshots
+from pdp.snapshots.readiness import readiness
 
 STRANGER = "00000000-0000-4000-8000-000000000000"
 
@@ -119,6 +120,17 @@ def test_an_outcall_that_a_second_tenant_gains_is_no_longer_decided_by_the_first
     current.replace(snapshot(BOLT, BOB, outcalls=("1",), number=2))
     with pytest.raises(AmbiguousOutcall):
         current.resolve("", "1", "")
+
+
+@pytest.mark.parametrize(("most", "ready"), [(0.0, True), (30.0, True), (20.0, False)])
+def test_edits_that_are_unread_for_too_long_end_readiness(
+    current: CurrentSnapshots, most: float, *, ready: bool
+) -> None:
+    """Of a server that reads definitions itself, where that is asked for."""
+    current.unread_seconds = lambda: 25.0
+    now, reason = readiness(current, max_staleness=most, strangers=False)
+    assert now == ready
+    assert ("edits of the last 25 s may be unread" in reason) == (not ready)
 
 
 def test_readiness_is_told_when_it_changes(current: CurrentSnapshots) -> None:

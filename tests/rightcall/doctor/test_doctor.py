@@ -24,9 +24,11 @@ from server import current_of, running_server
 from loader.faults import Fault, Severity
 from loader.metrics.registry import LoaderMetrics
 from loader.report import SyncReport
+from pdp.metrics.registry import Metrics
 from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
 from pdp.security.settings import Auth, SecuritySettings
+from pdp.snapshots.current import CurrentSnapshots
 from rightcall.doctor.checks import CHECKS, Check, Deployment
 from rightcall.doctor.findings import Finding, Verdict, ok
 from rightcall.doctor.http import Page, check_offset, offset
@@ -40,7 +42,7 @@ COMPANY = str(Path(__file__).parents[3] / "examples" / "company.yaml")
 FREE = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
 PASSWORD, SECRET_KEY = "s3cr3t-of-redis", "0123456789abcdef0123456789abcdef"
 TOKEN = "a-token-that-nobody-prints"
-NOT_USED = {"server certificate", "server client certificate", "server token"}
+NOT_USED = {"server certificate", "server client certificate", "server token", "server edits"}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_people_read_a_table_with_a_summary(well: tuple[tuple[str, ...], dict[st
     ran = run_program("doctor", *options[:2], **variables)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "server health" in ran.stdout
-    assert "loader: 6 checks" in ran.stdout
+    assert "loader: 7 checks" in ran.stdout
     assert ran.stdout.splitlines()[-1].startswith("0 failures, 0 warnings, ")
 
 
@@ -340,31 +342,47 @@ def test_rules_from_disk_and_a_source_that_is_lost_are_told() -> None:
     assert found == ["ok", "warning", "failure"]
 
 
-def loader_telling(report: SyncReport, *, leading: bool = True) -> HttpServer:
+def loader_telling(report: SyncReport, *, leading: bool = True, stale: float = 0.0) -> HttpServer:
     """A loader's HTTP port after a cycle that came to this."""
-    metrics = LoaderMetrics("0.1.0", lambda: leading)
+    metrics = LoaderMetrics("0.1.0", lambda: leading, lambda: stale)
     metrics.note(report)
     return HttpServer("127.0.0.1:0", metrics.registry, lambda: Readiness(ready=True, reason="ready: leading"))
 
 
 @pytest.mark.parametrize("leading", [True, False])
 def test_what_a_loader_waits_for_is_told(*, leading: bool) -> None:
-    """Faults, removals held back and pinned tenants are warnings; a loader that stands by knows of none."""
+    """Faults, removals held back, pinned tenants, unread edits; a loader that stands by knows of none."""
     fault = Fault("acme.yaml", 7, "acme", "", "", "it is wrong", "repair it", Severity.ERROR)
     report = SyncReport(faults=(fault,), held_back=("one", "two"), pinned=(ACME, BOLT, "x"), complete=True)
-    server = loader_telling(report, leading=leading)
+    server = loader_telling(report, leading=leading, stale=301.0)
     server.start()
     try:
         found = examined("--target", "none", "--loader-http", server.address)
     finally:
         server.stop()
-    concerned = {"loader definitions", "loader held back", "loader pinned"}
+    concerned = {"loader definitions", "loader held back", "loader pinned", "loader edits"}
     assert found.code == 0
     assert concerned <= found.with_verdict("warning" if leading else "skipped")
     assert found.verdicts["loader lead"] == "ok"
     if leading:
         assert "--accept-removal" in found.told["loader held back"]
         assert "rightcall unpin" in found.told["loader pinned"]
+        assert "edits of the last 301 s may be unread" in found.told["loader edits"]
+
+
+@pytest.mark.parametrize(("stale", "verdict"), [(0.0, "ok"), (301.0, "warning")])
+def test_unread_edits_of_a_server_that_reads_definitions_are_told(stale: float, verdict: str) -> None:
+    """It does what a loader does."""
+    current = CurrentSnapshots("definitions")
+    current.unread_seconds = lambda: stale
+    readiness = Readiness(ready=True, reason="ready: 1 tenant")
+    server = HttpServer("127.0.0.1:0", Metrics(current, "0.1.0").registry, lambda: readiness)
+    server.start()
+    try:
+        found = examined("--target", "none", "--http", server.address)
+    finally:
+        server.stop()
+    assert found.verdicts["server edits"] == verdict
 
 
 def test_a_loader_whose_cycles_fail_is_told() -> None:
