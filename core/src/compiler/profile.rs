@@ -19,6 +19,8 @@ const SHORT_REST: u32 = 3;
 const ITEMS_A_ROW: usize = 32;
 const PATTERNS_A_BUDGET: usize = 1024;
 const SYMBOLS: usize = FULL_WIDTH as usize;
+/// Items of a state whose moves, two each, have a bit of a number.
+const FEW_MOVING: usize = 32;
 
 /// The root of a profile that has these items, best first, and so many rows for every 1,024 of them.
 pub fn build(builder: &mut Builder, start: State, rows: usize) -> u32 {
@@ -211,6 +213,58 @@ impl Profile<'_> {
         {
             return vec![(Target::State([Item { place, ..item }].into()), symbols)];
         }
+        let mut moved: Vec<(Target, u32)> = Vec::with_capacity(SYMBOLS);
+        let mut add = |items: &[Item], symbols: u32| {
+            let same = |target: &Target| matches!(target, Target::State(state) if **state == *items);
+            match moved.iter_mut().find(|(target, _)| same(target)) {
+                Some((_, others)) => *others |= symbols,
+                None => moved.push((Target::State(items.into()), symbols)),
+            }
+        };
+        if state.len() <= FEW_MOVING { self.few_moved(state, &mut add) } else { self.many_moved(state, &mut add) }
+        if let Some(item) = state.iter().find(|item| self.builder.accepts(item.place)) {
+            moved.push((Target::Value(VERDICT + item.verdict), 1 << END));
+        }
+        moved
+    }
+
+    /// What `moved` is made of, for few items: each with the symbols that lead there. A bit stands for a move of an item.
+    fn few_moved(&self, state: &State, add: &mut impl FnMut(&[Item], u32)) {
+        let mut after = [Item { verdict: 0, place: 0 }; 2 * FEW_MOVING];
+        let mut alive = [0_u64; SYMBOLS];
+        let mut order = [0; SYMBOLS];
+        let mut seen = 0;
+        for (number, &item) in state.iter().enumerate() {
+            let (first, second) = self.builder.moves(item.place);
+            for (other, (symbols, place)) in [first, second].into_iter().flatten().enumerate() {
+                let bit = 2 * number + other;
+                after[bit] = Item { place, ..item };
+                for symbol in bits(symbols) {
+                    if alive[symbol] == 0 {
+                        order[seen] = symbol;
+                        seen += 1;
+                    }
+                    alive[symbol] |= 1 << bit;
+                }
+            }
+        }
+        let mut items = Vec::with_capacity(after.len());
+        let order = &order[..seen];
+        for (at, &symbol) in order.iter().enumerate() {
+            let living = alive[symbol];
+            if order[..at].iter().any(|&before| alive[before] == living) {
+                continue;
+            }
+            let alike = order[at..].iter().filter(|&&other| alive[other] == living);
+            let symbols = alike.fold(0, |symbols, other| symbols | 1 << other);
+            items.clear();
+            items.extend((0..after.len()).filter(|bit| living >> bit & 1 == 1).map(|bit| after[bit]));
+            add(&items, symbols);
+        }
+    }
+
+    /// The same for any number of items.
+    fn many_moved(&self, state: &State, add: &mut impl FnMut(&[Item], u32)) {
         let mut alive: [Vec<Item>; SYMBOLS] = Default::default();
         let mut order = Vec::with_capacity(SYMBOLS);
         for &item in &**state {
@@ -224,20 +278,9 @@ impl Profile<'_> {
                 }
             }
         }
-        let mut after: Vec<(Vec<Item>, u32)> = Vec::new();
         for symbol in order {
-            let living = std::mem::take(&mut alive[symbol]);
-            match after.iter_mut().find(|(items, _)| *items == living) {
-                Some((_, symbols)) => *symbols |= 1 << symbol,
-                None => after.push((living, 1 << symbol)),
-            }
+            add(&alive[symbol], 1 << symbol);
         }
-        let mut moved: Vec<_> =
-            after.into_iter().map(|(items, symbols)| (Target::State(items.into()), symbols)).collect();
-        if let Some(item) = state.iter().find(|item| self.builder.accepts(item.place)) {
-            moved.push((Target::Value(VERDICT + item.verdict), 1 << END));
-        }
-        moved
     }
 
     /// The value of a state without a row: a leaf that tries the items, or the whole profile's wide record.

@@ -1,6 +1,7 @@
 //! Automata for Python's compiler: `Automata` does what `AutomatonBuilder` does in Python.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyIndexError;
@@ -23,9 +24,20 @@ pub struct Automata {
 
 struct Growing {
     builder: Builder,
-    /// By a slot's number, the first positions of its patterns in ascending order.
-    slots: Vec<Vec<u32>>,
+    slots: Vec<Slot>,
 }
+
+/// A permission in the form that automata know.
+struct Slot {
+    permission: u64,
+    /// 1 to 3, the stronger the lower.
+    decision: u32,
+    /// The first positions of its patterns, in ascending order.
+    places: Vec<u32>,
+}
+
+/// The slots that apply in the stages USER, GROUP and OUTCALL.
+type Profile = (Vec<u32>, Vec<u32>, Vec<u32>);
 
 #[pymethods]
 impl Automata {
@@ -77,24 +89,31 @@ impl Automata {
         Ok(growing.builder.program(place).kind)
     }
 
-    /// The next slot has patterns with these first positions.
-    fn add_slot(&self, mut places: Vec<u32>) -> PyResult<()> {
+    /// Adds the next slot: a permission's id and decision, and the first positions of its patterns.
+    fn add_slot(&self, permission: u64, decision: u32, mut places: Vec<u32>) -> PyResult<()> {
         let mut growing = self.growing();
         growing.check(&places)?;
         places.sort_unstable();
-        growing.slots.push(places);
+        growing.slots.push(Slot { permission, decision, places });
         Ok(())
     }
 
-    /// The root of a profile, given by the verdicts of its slots, best first; `hard`: no rows are tried.
-    #[pyo3(signature = (verdicts, *, hard=false))]
-    fn profile(&self, verdicts: Vec<u32>, hard: bool) -> PyResult<u32> {
+    /// The root of a profile, given by the slots of each stage; `hard`: no rows are tried.
+    #[pyo3(signature = (slots, *, hard=false))]
+    fn profile(&self, slots: Profile, hard: bool) -> PyResult<u32> {
         let growing = &mut *self.growing();
-        let mut items = Vec::with_capacity(verdicts.len());
-        for verdict in verdicts {
-            let places = growing.slots.get((verdict >> 4) as usize).ok_or_else(nothing)?;
-            items.extend(places.iter().map(|&place| Item { verdict, place }));
+        let mut ranked = Vec::new();
+        for (stage, indices) in [slots.0, slots.1, slots.2].into_iter().enumerate() {
+            for index in indices {
+                let slot = growing.slots.get(index as usize).ok_or_else(nothing)?;
+                // As `precedence.py` and `verdict.py` have it.
+                let verdict = index << 4 | (stage as u32) << 2 | slot.decision;
+                ranked.push(((stage, slot.decision, Reverse(slot.permission)), verdict, &slot.places));
+            }
         }
+        ranked.sort_unstable_by_key(|&(rank, verdict, _)| (rank, verdict));
+        let items = ranked.iter().flat_map(|&(_, verdict, places)| places.iter().map(move |&place| Item { verdict, place }));
+        let items: Vec<Item> = items.collect();
         Ok(growing.builder.profile(items, hard))
     }
 

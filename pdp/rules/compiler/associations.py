@@ -49,6 +49,17 @@ class Associations:
             self.active.discard(old_slot)
         if new is not None and new.enabled and new.extensions:
             self.active.add(new_slot)
+        if old is None and new is not None:
+            for table, touched, ids in (
+                (self.users, self.touched_users, new.users),
+                (self.groups, self.touched_groups, new.groups),
+                (self.outcalls, self.touched_outcalls, new.outcalls),
+            ):
+                if ids:
+                    joined = set(ids)
+                    _add(table, joined, new_slot)
+                    touched.update(joined)
+            return
         for table, touched, before, after in (
             (self.users, self.touched_users, old.users if old else (), new.users if new else ()),
             (self.groups, self.touched_groups, old.groups if old else (), new.groups if new else ()),

@@ -25,7 +25,6 @@ from pdp.rules.dialling import DiallingPlan
 from pdp.rules.model import PasswordOverride
 from pdp.rules.patterns.alphabet import ANY_MASK, GAP_MASK, STAR
 from pdp.rules.patterns.parser import Pattern, parse
-from pdp.rules.precedence import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -193,7 +192,7 @@ class _State:
         index = self._slots.setdefault(slot, len(self._by_index))
         if index == len(self._by_index):
             self._by_index.append(slot)
-            self.automata.add_slot(numbers)
+            self.automata.add_slot(slot.id, slot.decision, numbers)
         return index
 
     def _tokens(self, pattern: Pattern) -> list[tuple[int, ...]]:
@@ -204,13 +203,7 @@ class _State:
     def _root(self, profile: Profile) -> int:
         root = self._roots.get(profile)
         if root is None:
-            ranked = [
-                self._by_index[index].ranked(index, stage)
-                for stage, indexes in zip(STAGES, profile, strict=True)
-                for index in indexes
-            ]
-            verdicts = [verdict for _, verdict in sorted(ranked)]
-            root = self._roots[profile] = self.costs.build(profile, verdicts) if verdicts else DEAD
+            root = self._roots[profile] = self.costs.build(profile) if any(profile) else DEAD
         return root
 
 

@@ -105,8 +105,8 @@ class Costs:
         self._allowed = self._limits.seconds + (total + len(tenant.users) + len(tenant.outcalls)) / 1000
         self._until = time.thread_time() + self._allowed
 
-    def build(self, profile: Profile, verdicts: list[int]) -> int:
-        """The root of a profile, given with its verdicts, as of ``Automata.profile``.
+    def build(self, profile: Profile) -> int:
+        """The root of a profile.
 
         Raises:
             CostError: the profile has too many patterns, or is too hard, or there was no time left.
@@ -116,7 +116,7 @@ class Costs:
             problem = f"one caller or outcall has {count} patterns, more than {self._limits.caller_patterns}"
             raise CostError(self._costliest(profile).permission, problem, _FEWER)
         begun, before = time.thread_time(), self._automata.wide_size()
-        root = self._built(profile, verdicts)
+        root = self._built(profile)
         ended = time.thread_time()
         if grown := self._automata.wide_size() - before:
             self._check_wide(profile, grown * _BITS // (_MASKS + self._automata.width))
@@ -131,9 +131,9 @@ class Costs:
             raise CostError(most, problem, "use fewer with a . or ! inside, or give them to groups")
         return root
 
-    def _built(self, profile: Profile, verdicts: list[int]) -> int:
+    def _built(self, profile: Profile) -> int:
         whole = frozenset(chain(*profile)) if self._hard else frozenset()
-        return self._automata.profile(verdicts, hard=any(hard <= whole for hard in self._hard))
+        return self._automata.profile(profile, hard=any(hard <= whole for hard in self._hard))
 
     def _check_wide(self, profile: Profile, positions: int) -> None:
         """Rejects a wide record that is too large; else remembers the part that made the profile hard, if one did."""

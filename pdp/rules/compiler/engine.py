@@ -8,12 +8,15 @@ from pdp.rules.compiler.automata import AutomatonBuilder, Limits
 from pdp.rules.compiler.profiles import build_profile
 from pdp.rules.core import core
 from pdp.rules.patterns.alphabet import symbol_table
-from pdp.rules.snapshot.verdict import verdict_parts
+from pdp.rules.precedence import STAGES, rank
+from pdp.rules.snapshot.verdict import verdict_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
+    from pdp.rules.compiler.slots import Profile
+    from pdp.rules.model import Decision
     from pdp.rules.snapshot.blob import Buffer
 
     Tables: TypeAlias = tuple[Buffer, Buffer, Buffer, Buffer, Buffer]
@@ -55,15 +58,21 @@ class Automata(Protocol):
         """Kind and length of the program of a pattern, given by its first position."""
         ...
 
-    def add_slot(self, places: Sequence[int]) -> None:
-        """The next slot has patterns with these first positions."""
-        ...
-
-    def profile(self, verdicts: Sequence[int], *, hard: bool = False) -> int:
-        """The root of a profile, given by the verdicts of its slots, best first.
+    def add_slot(self, permission: int, decision: Decision, places: Sequence[int]) -> None:
+        """Adds the next slot.
 
         Args:
-            verdicts: one a slot.
+            permission: the id of the slot's permission.
+            decision: the decision where the permission prevails.
+            places: the first positions of the permission's patterns.
+        """
+        ...
+
+    def profile(self, slots: Profile, *, hard: bool = False) -> int:
+        """The root of a profile.
+
+        Args:
+            slots: by stage.
             hard: no rows are tried, since those of a part of the profile did not fit.
         """
         ...
@@ -83,24 +92,29 @@ class PythonAutomata(AutomatonBuilder):
 
     def __init__(self, *, gaps: bool, limits: Limits) -> None:
         super().__init__(gaps=gaps, limits=limits)
-        self._slots: list[tuple[int, ...]] = []
+        self._slots: list[tuple[int, Decision, tuple[int, ...]]] = []
 
     def kind(self, place: int) -> int:
         """Kind and length of the program of a pattern, given by its first position."""
         return self.patterns[place].kind
 
-    def add_slot(self, places: Sequence[int]) -> None:
-        """The next slot has patterns with these first positions."""
-        self._slots.append(tuple(sorted(places)))
+    def add_slot(self, permission: int, decision: Decision, places: Sequence[int]) -> None:
+        """Adds the next slot, as of ``Automata``."""
+        self._slots.append((permission, decision, tuple(sorted(places))))
 
     def wide_size(self) -> int:
         """Bytes of the wide records."""
         return len(self.wide)
 
-    def profile(self, verdicts: Sequence[int], *, hard: bool = False) -> int:
-        """The root of a profile, given by the verdicts of its slots, best first; ``hard``: no rows are tried."""
-        slots = self._slots
-        items = tuple((verdict, place) for verdict in verdicts for place in slots[verdict_parts(verdict)[0]])
+    def profile(self, slots: Profile, *, hard: bool = False) -> int:
+        """The root of a profile, given by the slots of each stage; ``hard``: no rows are tried."""
+        ranked = sorted(
+            (rank(stage, decision, permission), verdict_number(index, decision, stage), places)
+            for stage, indexes in zip(STAGES, slots, strict=True)
+            for index in indexes
+            for permission, decision, places in (self._slots[index],)
+        )
+        items = tuple((verdict, place) for _, verdict, places in ranked for place in places)
         return build_profile(self, items, rows=0 if hard else self.limits.rows)
 
     def tables(self) -> Tables:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.precedence import decision_of, rank
-from pdp.rules.snapshot.verdict import verdict_number
+from pdp.rules.precedence import decision_of
 
 if TYPE_CHECKING:
-    from pdp.rules.model import Mode, Stage
+    from pdp.rules.model import Decision, Mode
 
 
 class Slot(NamedTuple):
@@ -19,10 +18,10 @@ class Slot(NamedTuple):
     has_password: bool
     patterns: tuple[int, ...]
 
-    def ranked(self, index: int, stage: Stage) -> tuple[int, int]:
-        """Rank and verdict of the slot, if the slot has this index."""
-        decision = decision_of(self.mode, has_password=self.has_password)
-        return rank(stage, decision, self.id), verdict_number(index, decision, stage)
+    @property
+    def decision(self) -> Decision:
+        """The decision where the permission matches and prevails."""
+        return decision_of(self.mode, has_password=self.has_password)
 
 
 Profile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]

@@ -159,12 +159,13 @@ class Tables:
 
     def set_user(self, user: User, root: int, slots: Sequence[int], groups: Iterable[str]) -> None:
         """Writes a user's record, after those of the user's groups."""
+        password = self._password(user_owner(self._tenant, user), user.call_permission_password)
         self.users.set(user.uuid.encode("ascii"), root, len(self.records))
-        self.records.append(self._password(user_owner(self._tenant, user), user.call_permission_password))
-        self._list(slots)
-        self._list([self._groups[group][0] for group in groups])
-        self.records.extend((*self._string(user.name), *self._string(user.extension)))
-        self._set_aliases(user.uuid, user.aliases)
+        starts = [self._groups[group][0] for group in groups]
+        texts = (*self._string(user.name), *self._string(user.extension))
+        self.records.extend((password, len(slots), *slots, len(starts), *starts, *texts))
+        if user.aliases or self._aliases:
+            self._set_aliases(user.uuid, user.aliases)
 
     def remove_user(self, user: User) -> None:
         """Removes a user."""
@@ -215,14 +216,18 @@ class Tables:
         return start
 
     def _string(self, text: str) -> tuple[int, int]:
-        encoded = text.encode()
         start = len(self.strings)
+        if not text:
+            return start, 0
+        encoded = text.encode()
         self.strings += encoded
         return start, len(encoded)
 
     def _password(self, owner: str, password: str | None) -> int:
         """The number of a password's hash, in the owner's last place; without a password that place is wiped."""
         if password is None or self._secret is None:
+            if not self._secret_numbers:
+                return NO_SECRET
             number = self._secret_numbers.pop(owner, NO_SECRET)
             if number != NO_SECRET:
                 self._free_secrets.append(number)

@@ -25,6 +25,14 @@ _CLASSES = {
     "N": mask_of_range("2", "9"),
 }
 _NAMEABLE = frozenset(DIALABLE)
+_TOKENS = {
+    "_": (),
+    ".": (ANY_MASK, STAR),
+    "!": (STAR,),
+    **{character: (mask_of(character),) for character in DIALABLE},
+    **{character: (mask,) for character, mask in _CLASSES.items()},
+}
+"""The tokens of each character that means the same everywhere outside of brackets."""
 _REMEDY = "use 0-9 * # + - X Z N [...] . ! and a leading _"
 
 
@@ -51,7 +59,10 @@ def parse(text: str) -> Pattern:
         raise PatternError(text, 0, "a pattern cannot be empty", _REMEDY)
     if len(text) > MAX_PATTERN_LENGTH:
         raise PatternError(text, MAX_PATTERN_LENGTH, f"longer than {MAX_PATTERN_LENGTH} characters", "shorten it")
-    tokens = _Reader(text).tokens()
+    try:
+        tokens = [token for character in text for token in _TOKENS[character]]
+    except KeyError:  # a bracket, or a fault
+        tokens = _Reader(text).tokens()
     if not tokens:
         raise PatternError(
             text, 0, "'_' only marks a pattern and matches nothing", "write what it shall match behind it"
@@ -61,6 +72,8 @@ def parse(text: str) -> Pattern:
 
 def _normal(tokens: list[int]) -> tuple[int, ...]:
     """The same tokens with every run of STARs and any-characters as the any-characters, then one STAR."""
+    if STAR not in tokens:
+        return tuple(tokens)
     out: list[int] = []
     for token in tokens:
         if out and out[-1] == STAR and token in (STAR, ANY_MASK):
@@ -84,16 +97,10 @@ class _Reader:
         tokens: list[int] = []
         while self._left:
             position, character = self._left.pop()
-            if character in _NAMEABLE:
-                tokens.append(mask_of(character))
-            elif character in _CLASSES:
-                tokens.append(_CLASSES[character])
-            elif character == "[":
+            if character == "[":
                 tokens.append(self._bracket(position))
-            elif character == ".":
-                tokens += (ANY_MASK, STAR)
-            elif character == "!":
-                tokens.append(STAR)
+            elif character in _TOKENS:
+                tokens += _TOKENS[character]
             else:
                 self._refuse(position, character)
         return tokens

@@ -186,7 +186,6 @@ def test_a_call_gets_the_bytes_of_the_service(call: v1.CheckCallRequest, both: B
         (STRICT, v1.CheckCallRequest(tenant="unknown", extension="999")),
         (EMPTY, v1.CheckCallRequest(extension="112")),
     ],
-    ids=str,
 )
 def test_the_core_answers_by_itself(both: Both, call: v1.CheckCallRequest) -> None:
     """Or all the others would hold for a core that answers nothing."""

@@ -68,8 +68,8 @@ def test_hard_profiles_are_the_same(patterns: tuple[str, ...], limits: Limits) -
 def test_what_is_no_pattern_or_slot_is_an_error(make: MakeAutomata) -> None:
     """A compiler at fault ends with an exception, not with other rules."""
     automata = make(False, Limits())  # noqa: FBT003 - as of MakeAutomata
-    assert automata.profile([]) == DEAD
+    assert automata.profile(((), (), ())) == DEAD
     with pytest.raises(IndexError):
-        automata.profile([1 << 4])
+        automata.profile(((1,), (), ()))
     with pytest.raises(IndexError):
         automata.kind(0)
