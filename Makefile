@@ -14,7 +14,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve client stubs lock programs tools clean
+.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve client stubs lock sbom programs tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,7 @@ check: $(INSTALLED) programs tools ## buf, ruff, mypy, import-linter, the Helm c
 	    cargo fmt --manifest-path core/Cargo.toml --check && cargo clippy -q --manifest-path core/Cargo.toml --locked -- -D warnings \
 	    && cargo test -q --manifest-path core/Cargo.toml --locked --no-default-features; \
 	else echo "core/ was not looked at: that needs cargo with rustfmt and clippy" >&2; fi
+	$(BIN)/python tests/support/audit.py
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/helm/test_helm.py tests/helm/test_helm_options.py tests/helm/test_helm_schemas.py
 	$(BIN)/properdocs build --strict
 
@@ -96,6 +97,9 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml again
 	    --custom-compile-command "make lock" --group pyproject.toml:build -c requirements.lock -o requirements-build.lock $(ARGS)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock $(ARGS)
+
+sbom: $(INSTALLED) ## what is built in, in CycloneDX, and the licences: dist/sbom/
+	@$(BIN)/python tests/support/sbom.py
 
 # The tests start servers of their own; they need the programs, not services. As root on Debian they are installed.
 PROGRAMS := redis-server=redis-server rabbitmq-server=rabbitmq-server erl=erlang-base pg_ctlcluster=postgresql openssl=openssl \

@@ -22,6 +22,7 @@ _ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
     "examples/README.md": "examples/index.md",
     "helm/rightcall/README.md": "chart.md",
     **{
