@@ -13,6 +13,10 @@ use crate::rules::automaton::NO_VERDICT;
 
 const ID: usize = 16;
 const POOL: usize = 4096;
+/// Characters of each text of a call that are logged.
+const LONGEST: usize = 128;
+/// Bytes of a line that may wait, on average: twice those of a usual one.
+const LINE: usize = 1024;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const MASK: u8 = b'x';
 const DECISIONS: [&str; 4] = ["", "ALLOW", "DENY", "CHALLENGE"];
@@ -61,7 +65,7 @@ impl Log {
 
     fn put(&self, line: &[u8]) {
         let mut waiting = self.lock();
-        if waiting.lines >= self.most {
+        if waiting.lines >= self.most || waiting.text.len() + line.len() > self.most.saturating_mul(LINE) {
             waiting.dropped += 1;
             return;
         }
@@ -153,7 +157,7 @@ impl Pen {
             ("outcall", call.outcall),
             ("forwarded_by", call.forwarded_by),
         ] {
-            member(name, text, line);
+            member(name, cut(text), line);
         }
         let (decision, stage) = outcome.decided();
         drop(write!(
@@ -208,6 +212,12 @@ impl Pen {
         self.pool.truncate(self.pool.len() - COUNT);
         found
     }
+}
+
+/// The first characters of a text: a call to an emergency number is decided with texts of any length.
+fn cut(text: &[u8]) -> &[u8] {
+    let starts = text.iter().enumerate().filter(|(_, byte)| **byte & 0xC0 != 0x80);
+    starts.map(|(at, _)| at).nth(LONGEST).map_or(text, |end| &text[..end])
 }
 
 fn member(name: &str, text: &[u8], line: &mut Vec<u8>) {

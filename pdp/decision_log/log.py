@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import structlog
 
 from pdp.decision_log.ids import decision_id
-from pdp.rules.model import Decision
+from pdp.rules.model import MAX_CALLER_LENGTH, MAX_EXTENSION_LENGTH, MAX_OUTCALL_LENGTH, Call, Decision
 from pdp.security.identity import ASKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pdp.metrics.registry import Metrics
-    from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.rules.snapshot.verdict import Outcome
 
 _log = structlog.get_logger()
 
 MASK: Final = "x"
+_LONGEST: Final = max(MAX_CALLER_LENGTH, MAX_EXTENSION_LENGTH, MAX_OUTCALL_LENGTH)
+"""Characters of each text of a call that are logged."""
 _BATCH: Final = 500
 """Entries that are written together."""
 _POLL_SECONDS: Final = 0.2
@@ -147,7 +148,7 @@ class DecisionLog:
             return
         client = ASKING.get()
         who = client.name if client is not None else ""
-        self._queue.put(_Entry(time.time(), name, who, call, snapshot, outcome, seconds, challenge))
+        self._queue.put(_Entry(time.time(), name, who, _shortened(call), snapshot, outcome, seconds, challenge))
 
     def follow(self, source: Callable[[float], tuple[bytes, int, int]]) -> None:
         """Writes entries recorded outside of Python as well, with the same settings.
@@ -255,6 +256,13 @@ def document(entry: _Entry, mask: int) -> dict[str, Any]:
     if entry.challenge:
         written["challenge"] = entry.challenge
     return written
+
+
+def _shortened(call: Call) -> Call:
+    """A call with long texts cut: emergency calls are decided with texts of any length, and many may wait."""
+    if all(len(text) <= _LONGEST for text in call):
+        return call
+    return Call(*(text[:_LONGEST] for text in call))
 
 
 def masked(extension: str, last: int) -> str:

@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+    from typing import TextIO
 
 MAX_SMALL_FILE: Final = 1024 * 1024
 """Bytes of a file that holds keys, a password or a token."""
+MAX_TABLE: Final = 64 * 1024 * 1024
+"""Bytes of a table that people write."""
+MAX_LINE: Final = 1024 * 1024
+"""Characters of a line of records."""
 
 
 class UnsuitableFile(OSError):
     """A file that is not regular, or far too large; ``strerror`` says which."""
 
 
-def read_regular(path: str | Path, most: int = MAX_SMALL_FILE) -> bytes:
-    """A whole file. A device or a pipe could have no end, or never begin.
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """A file, to be read. A device or a pipe could have no end, or never begin.
+
+    Raises:
+        OSError: the file cannot be read, or is not regular.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UnsuitableFile(0, "it is not a regular file", os.fspath(path))
+    return file
+
+
+def open_text(path: str | os.PathLike[str], *, errors: str = "strict") -> TextIO:
+    """A text file with or without a byte order mark, as ``open_regular``."""
+    return io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", errors=errors, newline="")
+
+
+def lines_of(file: TextIO, path: str | os.PathLike[str]) -> Iterator[str]:
+    """The lines of a text file.
+
+    Raises:
+        OSError: a line has more than ``MAX_LINE`` characters.
+    """
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise UnsuitableFile(0, f"it has a line of more than {MAX_LINE:,} characters", os.fspath(path))
+        yield line
+
+
+def read_regular(path: str | os.PathLike[str], most: int = MAX_SMALL_FILE) -> bytes:
+    """A whole file.
 
     Raises:
         OSError: the file cannot be read, is not regular, or has more than ``most`` bytes.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnsuitableFile(0, "it is not a regular file", str(path))
+    with open_regular(path) as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise UnsuitableFile(0, f"it has more than {most:,} bytes", str(path))
+        raise UnsuitableFile(0, f"it has more than {most:,} bytes", os.fspath(path))
     return data

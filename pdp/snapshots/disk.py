@@ -24,6 +24,7 @@ from pdp.errors import ServerError
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
+from pdp.runtime.files import MAX_TABLE, read_regular
 from pdp.snapshots.memory import read
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SnapshotStore:
             tenant = path.name.removesuffix(_POINTER)
             pointer = Pointer.to_nothing(tenant, 1)
             try:
-                pointer = Pointer.load(tenant, path.read_bytes(), self._secrets)
+                pointer = Pointer.load(tenant, read_regular(path), self._secrets)
                 yield pointer, None if pointer.removed else self._open(pointer), None
             except SnapshotError as error:
                 yield pointer, None, error
@@ -111,7 +112,7 @@ class SnapshotStore:
     def load_manifest(self) -> bytes | None:
         """The manifest that was followed last, unread; None where there is none that could be read."""
         try:
-            return (self._directory / _MANIFEST).read_bytes()
+            return read_regular(self._directory / _MANIFEST, MAX_TABLE)
         except OSError:
             return None
 

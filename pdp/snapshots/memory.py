@@ -6,6 +6,8 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
+from pdp.runtime.files import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -35,9 +37,9 @@ def read(path: Path) -> Blob:
     """The blob in a file, not mapped: a file that is cut short or written to would end the process or its trust.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is not regular.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size < LARGE:
             return file.read()

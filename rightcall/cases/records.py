@@ -6,6 +6,7 @@ import csv
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pdp.runtime.files import lines_of, open_text
 from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def read_records(path: Path, columns: dict[str, str]) -> Iterator[Record]:
         Failure: the file cannot be read, or has no column for the extension.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            first = file.readline()
+        with open_text(path, errors="replace") as file:
+            first = next(lines_of(file, path), "")
             file.seek(0)
             if first.lstrip().startswith("{"):
-                yield from _decisions(file)
+                yield from _decisions(lines_of(file, path))
             else:
-                yield from _table(path, file, columns)
+                yield from _table(path, lines_of(file, path), columns)
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}", ExitCode.USAGE) from error
 

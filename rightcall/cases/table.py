@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pdp.runtime.files import MAX_TABLE, read_regular
 from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def read_cases(paths: Iterable[Path]) -> list[Case]:
 
 def _read(path: Path) -> list[Case]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path, MAX_TABLE).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{path} cannot be read: {error}", ExitCode.USAGE) from error
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
+
+from pdp.runtime.files import read_regular
 
 if TYPE_CHECKING:
     import os
@@ -142,4 +143,4 @@ class _Bearer(grpc.AuthMetadataPlugin):
 
 
 def _read(path: str | os.PathLike[str] | None) -> bytes | None:
-    return Path(path).read_bytes() if path is not None else None
+    return read_regular(path) if path is not None else None

@@ -8,12 +8,12 @@ import socket
 import ssl
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography import x509
 
 from pdp.runtime.address import UNIX, parse_address
+from pdp.runtime.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,7 +200,7 @@ def certificates_in(path: str) -> Iterator[x509.Certificate]:
         OSError: the file cannot be read.
         ValueError: the file is not PEM with certificates.
     """
-    yield from x509.load_pem_x509_certificates(Path(path).read_bytes())
+    yield from x509.load_pem_x509_certificates(read_regular(path))
 
 
 def _context(files: TlsFiles, protocol: str, *, trusting: bool = False) -> ssl.SSLContext:

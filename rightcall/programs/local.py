@@ -17,6 +17,7 @@ from pdp.metrics.registry import Metrics
 from pdp.rules.analysis.lookup import Lookup
 from pdp.rules.model import PasswordOverride
 from pdp.rules.snapshot.contents import tenant_of
+from pdp.runtime.files import read_regular
 from pdp.runtime.version import version
 from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
@@ -59,7 +60,7 @@ def kept_secret(directory: Path) -> bytes:
             with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:  # of mode 0600
                 file.write(random_secrets.token_bytes(_SECRET_SIZE))
             Path(file.name).replace(path)
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise StateError(
             f"state directory {directory} cannot be used ({error.strerror}); make it writable for this user"

@@ -13,6 +13,7 @@ from rich.text import Text
 from pdp.rules.analysis.diff import WIDTH
 from pdp.rules.analysis.naming import Names
 from pdp.rules.analysis.walk import TooManyStatesError
+from pdp.runtime.files import lines_of, open_text
 from rightcall.cases.records import FIELDS, read_records
 from rightcall.cases.replay import Replay
 from rightcall.cli.command import command, option
@@ -117,8 +118,8 @@ def _told(records: Iterable[Record]) -> Iterator[Record]:
 
 def _prices(path: Path) -> dict[str, float]:
     found = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.reader(file):
+    with open_text(path) as file:
+        for row in csv.reader(lines_of(file, path)):
             try:
                 found[row[0].strip()] = float(row[1])
             except (IndexError, ValueError) as error:

@@ -260,6 +260,17 @@ def test_the_client_is_named() -> None:
     assert (entry["tenant"], entry["revision"], entry["permission"]) == ("", "", None)
 
 
+def test_long_texts_are_cut() -> None:
+    """A call to an emergency number is decided whatever else it says, and many such calls may wait to be logged."""
+    sink = Kept()
+    with running_server(denying("0900"), emergency="112", decision_log=logging_to(sink)) as server:
+        call = v1.CheckCallRequest(caller="c" * 5000, extension="1 1 2", outcall="o" * 5000)
+        assert server.decisions.CheckCall(call, timeout=DEADLINE).decision == v1.Decision.DECISION_ALLOW
+        until(lambda: bool(sink.entries), "the entry")
+    (entry,) = sink.entries
+    assert (len(entry["caller"]), len(entry["outcall"])) == (128, 128)
+
+
 def test_answers_do_not_wait_for_a_log_that_hangs() -> None:
     """What does not fit into the queue is dropped and counted, and what fits is written once it goes on."""
     sink = Kept()
