@@ -118,7 +118,13 @@ class Wazo:
         self.variables = {"RIGHTCALL_WAZO_PASSWORD": behaviour.password}
         options = WazoOptions(username=behaviour.username, password=behaviour.password)
         self._reader = WazoSource(settings_from(simulator.url, options))
-        self.breakers: dict[str, Callable[[], None]] = {"bus": self._break_bus, "stack": lambda: _restart(simulator)}
+        self._behaviour = behaviour
+        self.breakers: dict[str, Callable[[], None]] = {
+            "bus": self._break_bus,
+            "stack": lambda: _restart(simulator),
+            "requests": self._break_requests,
+            "a list": self._break_list,
+        }
         self.digests: set[str] = set()
         self.tenant: Tenant
         self._note()
@@ -131,16 +137,20 @@ class Wazo:
         members: list[tuple[str, str | int]] = [("users", ALICE), ("users", BOB)]
         members += [("groups", self._group), ("outcalls", int(self.outcall))]
         kind, member = rng.choice(members)
-        match rng.randrange(5):
-            case 0:
-                platform.associate(number, kind, member)
-            case 1:
-                platform.dissociate(number, kind, member)
-            case 2:
-                platform.edit_group(self._group, enabled=rng.random() < 0.8)
-            case _:
-                extensions = rng.sample(PATTERNS, rng.randint(1, 3))
-                platform.edit_permission(number, mode=rng.choice(["allow", "deny"]), extensions=extensions)
+        user = rng.choice([ALICE, BOB])
+        extensions = rng.sample(PATTERNS, rng.randint(1, 3))
+        edits: list[Callable[[], object]] = [
+            partial(platform.associate, number, kind, member),
+            partial(platform.dissociate, number, kind, member),
+            partial(platform.edit_group, self._group, enabled=rng.random() < 0.8),
+            partial(platform.set_members, self._group, rng.sample([ALICE, BOB], rng.randint(0, 2))),
+            partial(platform.set_groups, user, rng.sample([self._group], rng.randint(0, 1))),
+            partial(platform.end_line, user),
+            partial(platform.edit_user, user, call_permission_password=rng.choice([None, "42"])),
+            partial(platform.edit_permission, number, password=rng.choice([None, "4711"])),
+            partial(platform.edit_permission, number, mode=rng.choice(["allow", "deny"]), extensions=extensions),
+        ]
+        rng.choice(edits)()
         self._note()
 
     def close(self) -> None:
@@ -156,6 +166,20 @@ class Wazo:
         """As Wazo does: an event that its bus does not take is lost."""
         with contextlib.suppress(pika.exceptions.AMQPError, OSError):
             self._broker.publish(event)
+
+    def _break_requests(self) -> None:
+        """The next ones fail, each in another way, whoever makes them."""
+        self._behaviour.failures += self._rng.sample(["500", "503", "truncate", "drop"], 3)
+        self.edit()
+
+    def _break_list(self) -> None:
+        """wazo-confd fails at a list for a while, as a row whose user is gone makes it."""
+        number = self._rng.choice(self._permissions)
+        self._platform.dangle_permission(number)
+        self._platform.edit_permission(number, description="edited while it cannot be read")
+        time.sleep(0.3)
+        self._platform.dangle_permission(number, mended=True)
+        self._note()
 
     def _break_bus(self) -> None:
         self._broker.kill()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+import urllib3
 from given import ACME, ALICE, BOLT
 from rabbitmq_server import RabbitmqServer, running_rabbitmq
 from structlog.testing import capture_logs
@@ -253,16 +254,20 @@ def test_a_storm_of_events_leads_to_few_requests(simulator: WazoSimulator, rabbi
 
 
 def test_after_a_lost_connection_everything_is_read(simulator: WazoSimulator) -> None:
-    """Nobody tells of what happened while nobody listened."""
+    """Nobody tells of what happened while nobody listened, and Wazo does it though it answers 500."""
+    number = simulator.platform.add_permission(ACME, "no", ["118"])
+    simulator.platform.associate(number, "outcalls", simulator.platform.add_outcall(ACME, "world"))
     with RabbitmqServer() as broker, capture_logs() as logs, watching(simulator, broker) as watcher:
+        simulator.platform.publish = broker.publish
         broker.kill()
         until(lambda: not watcher.connected(), "the loss is noticed")
-        simulator.platform.add_user(BOLT)
+        token = simulator.behaviour.live()[0]
+        url = f"{simulator.base}/api/confd/1.1/users/{ALICE}/callpermissions/{number}"
+        assert urllib3.request("PUT", url, headers={"X-Auth-Token": token}).status == 500
         broker.start()
-        until(lambda: watcher.users(BOLT) == 1, "the edit is read", deadline=60)
-        simulator.platform.publish = broker.publish
+        until(lambda: watcher.readings[-1].tenants[0].call_permissions[0].users == (ALICE,), "it is read", deadline=60)
         simulator.platform.add_user(BOLT)
-        until(lambda: watcher.users(BOLT) == 2, "events arrive again")
+        until(lambda: watcher.users(BOLT) == 1, "events arrive again")
     events = [entry["event"] for entry in logs]
     assert {"wazo_bus_connected", "wazo_bus_lost", "wazo_bus_unreachable"} <= set(events)
     assert "guest" not in str(logs)
