@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "diff": "rightcall.cli.commands.diff",
     "test": "rightcall.cli.commands.test",
     "replay": "rightcall.cli.commands.replay",
+    "decisions": "rightcall.cli.commands.decisions",
     "check": "rightcall.cli.commands.ask",
     "explain": "rightcall.cli.commands.ask",
     "callers": "rightcall.cli.commands.callers",

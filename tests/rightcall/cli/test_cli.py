@@ -42,6 +42,7 @@ COMMANDS = (
     "diff",
     "test",
     "replay",
+    "decisions",
     "check",
     "explain",
     "callers",
