@@ -52,6 +52,8 @@ class Authenticator(Protocol):
         """The object that headers are checked against; replaced whenever the credentials change."""
 
 
+_BY_ADDRESS = "address:"
+"""The beginning of the names of clients that are known by nothing else; for the limits all of HTTP is one of them."""
 ORIGIN: ContextVar[str] = ContextVar("origin", default="")
 """The address that the current call comes from, where no client is known."""
 ASKING: ContextVar[Client | None] = ContextVar("asking", default=None)
@@ -60,8 +62,10 @@ ASKING: ContextVar[Client | None] = ContextVar("asking", default=None)
 
 def client_name() -> str:
     """The name of the current call's client: the known one, else the address."""
-    client = ASKING.get()
-    return client.name if client is not None else f"address:{ORIGIN.get()}"
+    client, origin = ASKING.get(), ORIGIN.get()
+    if client is None or (origin and client.name.startswith(_BY_ADDRESS)):
+        return f"{_BY_ADDRESS}{origin}"
+    return client.name
 
 
 def host_of(peer: str) -> str:

@@ -15,6 +15,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCKS: Final = ("requirements.lock", "requirements-build.lock")
 _SECONDS: Final = 300
+_AWAY: Final = ("failed to fetch", "failed to download")
+"""What cargo-deny says where it cannot reach something."""
 
 
 def python_findings(report: str) -> list[str] | None:
@@ -49,13 +51,12 @@ def audit_crates() -> list[str]:
         return []
     deny = ["cargo", "deny", "--manifest-path=core/Cargo.toml"]
     found = []
-    if (done := _run([*deny, "check", "licenses", "bans", "sources"])) is not None and done.returncode:
-        found.append(done.stderr)
-    done = _run([*deny, "check", "advisories"])
-    if done is None or "failed to fetch advisory database" in done.stderr:
-        print("vulnerabilities of crates were not looked at: their list cannot be reached", file=sys.stderr)
-    elif done.returncode:
-        found.append(done.stderr)
+    for what, checks in (("licences", ("licenses", "bans", "sources")), ("vulnerabilities", ("advisories",))):
+        done = _run([*deny, "check", *checks])
+        if done is None or any(away in done.stderr for away in _AWAY):
+            print(f"{what} of crates were not looked at: the crates or their list cannot be reached", file=sys.stderr)
+        elif done.returncode:
+            found.append(done.stderr)
     return found
 
 

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from clock import Clock
 from definitions import conformance_suites, tenant_from
 from given import ACME, ALICE, BOB, KEY
 from hypothesis import given
@@ -41,17 +42,6 @@ if TYPE_CHECKING:
 RIGHT, WRONG = "1234", "9999"
 DENY, ALLOW, CHALLENGE = v1.Decision.DECISION_DENY, v1.Decision.DECISION_ALLOW, v1.Decision.DECISION_CHALLENGE
 STRANGER = "00000000-0000-4000-8000-000000000000"
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
 
 
 class Desk(NamedTuple):

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from clock import Clock
 from given import ACME, BOLT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,17 +30,6 @@ if TYPE_CHECKING:
 HOUR = 3600
 CALLERS = 3400
 RIGHT = "4321"
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
 
 
 @pytest.fixture(scope="module")
