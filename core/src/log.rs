@@ -41,8 +41,8 @@ pub struct Log {
     arrived: Condvar,
 }
 
-/// The text of lines, how many there are, and how many were dropped since the last time.
-pub type Taken = (Vec<u8>, usize, u64);
+/// The text of lines, and how many there are.
+pub type Taken = (Vec<u8>, usize);
 
 impl Log {
     /// `shares` is by decision from ALLOW on; `mask`: last characters of an extension that are hidden; `most`: entries
@@ -59,8 +59,12 @@ impl Log {
             let waited = self.arrived.wait_timeout(waiting, patience);
             waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let taken = std::mem::take(&mut *waiting);
-        (taken.text, taken.lines, taken.dropped)
+        (std::mem::take(&mut waiting.text), std::mem::take(&mut waiting.lines))
+    }
+
+    /// How many entries were dropped since the last time.
+    pub fn take_dropped(&self) -> u64 {
+        std::mem::take(&mut self.lock().dropped)
     }
 
     fn put(&self, line: &[u8]) {

@@ -150,12 +150,11 @@ class DecisionLog:
         who = client.name if client is not None else ""
         self._queue.put(_Entry(time.time(), name, who, _shortened(call), snapshot, outcome, seconds, challenge))
 
-    def follow(self, source: Callable[[float], tuple[bytes, int, int]]) -> None:
+    def follow(self, source: Callable[[float], tuple[bytes, int]]) -> None:
         """Writes entries recorded outside of Python as well, with the same settings.
 
         Args:
-            source: waits up to a number of seconds for lines; returns the lines with line ends, their number, and the
-                number of lines dropped.
+            source: waits up to a number of seconds for lines; returns the lines with line ends, and their number.
         """
         name = f"decision-log-{len(self._followed) + 1}"
         self._followed.append(threading.Thread(target=self._run_source, args=(source,), name=name, daemon=True))
@@ -197,12 +196,10 @@ class DecisionLog:
                     break
         return batch
 
-    def _run_source(self, source: Callable[[float], tuple[bytes, int, int]]) -> None:
+    def _run_source(self, source: Callable[[float], tuple[bytes, int]]) -> None:
         while True:
             last = self._stopping.is_set()
-            text, count, dropped = source(_POLL_SECONDS)
-            if dropped:
-                self._logged("dropped", dropped)
+            text, count = source(_POLL_SECONDS)
             if count:
                 self._write_lines(text.decode().split("\n")[:count])
                 self._stopping.wait(_GATHER_SECONDS)

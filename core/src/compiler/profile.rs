@@ -221,7 +221,11 @@ impl Profile<'_> {
                 None => moved.push((Target::State(items.into()), symbols)),
             }
         };
-        if state.len() <= FEW_MOVING { self.few_moved(state, &mut add) } else { self.many_moved(state, &mut add) }
+        if state.len() <= FEW_MOVING {
+            self.few_moved(state, &mut add)
+        } else {
+            self.many_moved(state, &mut add)
+        }
         if let Some(item) = state.iter().find(|item| self.builder.accepts(item.place)) {
             moved.push((Target::Value(VERDICT + item.verdict), 1 << END));
         }

@@ -112,7 +112,8 @@ impl Automata {
             }
         }
         ranked.sort_unstable_by_key(|&(rank, verdict, _)| (rank, verdict));
-        let items = ranked.iter().flat_map(|&(_, verdict, places)| places.iter().map(move |&place| Item { verdict, place }));
+        let items =
+            ranked.iter().flat_map(|&(_, verdict, places)| places.iter().map(move |&place| Item { verdict, place }));
         let items: Vec<Item> = items.collect();
         Ok(growing.builder.profile(items, hard))
     }

@@ -217,13 +217,17 @@ impl Front {
         found
     }
 
-    /// Lines of the decision log that have to be written, how many there are, and how many more were dropped since the
-    /// last time; waits for some for so many seconds.
-    fn logged(&self, py: Python<'_>, seconds: f64) -> (Cow<'static, [u8]>, usize, u64) {
-        let Some(log) = &self.shared.log else { return (Cow::Borrowed(&[]), 0, 0) };
+    /// Lines of the decision log that have to be written, and how many there are; waits for some for so many seconds.
+    fn logged(&self, py: Python<'_>, seconds: f64) -> (Cow<'static, [u8]>, usize) {
+        let Some(log) = &self.shared.log else { return (Cow::Borrowed(&[]), 0) };
         let patience = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        let (text, lines, dropped) = py.detach(|| log.take(patience));
-        (Cow::Owned(text), lines, dropped)
+        let (text, lines) = py.detach(|| log.take(patience));
+        (Cow::Owned(text), lines)
+    }
+
+    /// How many lines were dropped since the last time.
+    fn dropped(&self) -> u64 {
+        self.shared.log.as_ref().map_or(0, Log::take_dropped)
     }
 
     /// Credentials that have to be judged: digest, header and certificate; waits for some for so many seconds.

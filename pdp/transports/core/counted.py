@@ -9,10 +9,14 @@ from pdp.metrics.counters import CHECK_CALL, CHECK_CALLS, MAX_NAME_LENGTH, Durat
 from pdp.rules.model import Decision
 
 if TYPE_CHECKING:
-    from pdp._core import Front
-    from pdp.metrics.counters import Tallies
+    from collections.abc import Iterator
+
+    from pdp._core import Counts, Front
+    from pdp.metrics.registry import Metrics
 
 STREAM = "StreamCheckCalls"
+_PARTS = ("caller", "outcall")
+"""The parts of a call that may not be known, in the core's order."""
 _ENDED = ("OK", "CANCELLED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "INTERNAL")
 """The ends of streams, in the core's order."""
 
@@ -22,38 +26,48 @@ class Counted:
 
     Args:
         front: counts.
-        tallies: choose the permissions with separate counts.
+        metrics: choose the permissions with separate counts, and count entries of the decision log.
     """
 
-    def __init__(self, front: Front, tallies: Tallies) -> None:
+    def __init__(self, front: Front, metrics: Metrics) -> None:
         self._front = front
-        self._denied = Tally(tallies.admit)
+        self._logged = metrics.logged
+        self._denied = Tally(metrics.tallies.admit)
         """The permissions that denied calls since the last read, which clears the front's record."""
 
     def tally(self) -> Tally:
         """All counts since the start."""
+        # At each scrape, and not with the lines: those are not taken while the log cannot be written.
+        if dropped := self._front.dropped():
+            self._logged("dropped", dropped)
         counts = self._front.counted()
+        tally = Tally()
+        tally.decisions = counts.decisions
+        tally.plain, tally.deciding = Durations.of(*counts.plain), Durations.of(*counts.deciding)
+        for method, times in ((CHECK_CALLS, counts.batches), (STREAM, counts.streamed)):
+            if sum(times[0]):
+                tally.answering[method] = Durations.of(*times)
+        for method, code, count in _requests(counts):
+            if count:
+                tally.requested(method, code, count)
+        tally.handed = dict(zip((CHECK_CALL, CHECK_CALLS, STREAM), counts.handed, strict=True))
+        tally.strangers = {part: count for part, count in zip(_PARTS, counts.strange, strict=True) if count}
+        tally.refusals = self._refusals()
+        return tally
+
+    def _refusals(self) -> dict[Refusal, int]:
+        """The calls that permissions denied or challenged since the start."""
         for tenant, permission, name, decision, count in self._front.denying():
             verdict = Decision(decision).name.lower()
             known = Refusal(tenant, str(permission), name[:MAX_NAME_LENGTH], verdict)
             self._denied.refused(known if tenant else Refusal("", "", "", verdict), count)
-        tally = Tally()
-        tally.decisions = counts.decisions
-        tally.plain, tally.deciding = Durations.of(*counts.plain), Durations.of(*counts.deciding)
-        if answered := sum(counts.batches[0]):
-            tally.requested(CHECK_CALLS, "OK", answered)
-            tally.answering[CHECK_CALLS] = Durations.of(*counts.batches)
-        for method, count in zip((CHECK_CALL, CHECK_CALLS), counts.too_large, strict=True):
-            if count:
-                tally.requested(method, TooLarge.code.name, count)
-        if sum(counts.streamed[0]):
-            tally.answering[STREAM] = Durations.of(*counts.streamed)
-        for code, count in zip(_ENDED, counts.ended, strict=True):
-            if count:
-                tally.requested(STREAM, code, count)
-        tally.handed = dict(zip((CHECK_CALL, CHECK_CALLS, STREAM), counts.handed, strict=True))
-        for part, count in zip(("caller", "outcall"), counts.strange, strict=True):
-            if count:
-                tally.unknown(part, count)
-        tally.refusals = dict(self._denied.refusals)
-        return tally
+        return dict(self._denied.refusals)
+
+
+def _requests(counts: Counts) -> Iterator[tuple[str, str, int]]:
+    """Requests answered, by method and code."""
+    yield CHECK_CALLS, "OK", sum(counts.batches[0])
+    for method, count in zip((CHECK_CALL, CHECK_CALLS), counts.too_large, strict=True):
+        yield method, TooLarge.code.name, count
+    for code, count in zip(_ENDED, counts.ended, strict=True):
+        yield STREAM, code, count

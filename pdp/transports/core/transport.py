@@ -117,7 +117,7 @@ class CoreTransport:
         if plain is not None and plain.decision_log is not None:
             plain.decision_log.follow(self._front.logged)
         self._upkeep = Upkeep(self._front, security)
-        metrics.tallies.add_source(Counted(self._front, metrics.tallies).tally)
+        metrics.tallies.add_source(Counted(self._front, metrics).tally)
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, the only argument
         """Sets the status of health checks; without effect once stopping."""

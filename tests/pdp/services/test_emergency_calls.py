@@ -158,9 +158,12 @@ class Stuck(CurrentSnapshots):
 
 
 def test_no_overload_keeps_an_emergency_call_back() -> None:
-    """All threads are busy and as many calls wait as may; others are refused, and a call for help is answered."""
-    stuck = Stuck()
-    with running_server(current=stuck, threads=1, max_waiting=1, emergency="112") as running:
+    """All threads are busy and as many calls wait as may; others are refused, and a call for help is answered.
+
+    Calls that the core decides wait for no thread.
+    """
+    stuck, grpcio = Stuck(), Transport.GRPCIO
+    with running_server(current=stuck, threads=1, max_waiting=1, emergency="112", transport=grpcio) as running:
         waiting = [running.decisions.CheckCall.future(call("0900"), timeout=DEADLINE) for _ in range(10)]
 
         def refused() -> float:
