@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.analysis.lookup import Lookup, UnclearError
-from pdp.rules.analysis.proving import emergency_texts, rule_texts
+from pdp.rules.analysis.proving import asked_of
 from pdp.rules.analysis.regions import Regions
 from pdp.rules.analysis.rulings import NOBODY, Rulings
 
@@ -50,9 +50,9 @@ class Replay:
     """
 
     def __init__(self, old: Tenant, new: Tenant) -> None:
-        versions = [(each, emergency_texts(each, ())) for each in (old, new)]
-        self._regions = Regions(text for each, numbers in versions for text in (*rule_texts(each), *numbers))
-        self._rulings = [Rulings(each, self._regions, self._regions.any_of(numbers)) for each, numbers in versions]
+        both = Regions.of_versions([asked_of(each, ()) for each in (old, new)])
+        self._regions = both[0]
+        self._rulings = [Rulings(each, regions) for each, regions in zip((old, new), both, strict=True)]
         self._lookup = Lookup((new, old) if new.uuid != old.uuid else (new,))
         self._old_lookup = Lookup((old,))
         self._tenants = (new, old)
@@ -80,7 +80,7 @@ class Replay:
                 outcall = outcalls[record.outcall] = self._outcall(record.outcall)
             number = numbers.get(record.extension)
             if number is None:
-                number = numbers[record.extension] = self._regions.number_of(record.extension)
+                number = numbers[record.extension] = self._regions.region_of(record.extension)
             alike = caller, number, outcall
             both = decided.get(alike)
             if both is None:
@@ -97,7 +97,7 @@ class Replay:
 
     def _decide(self, caller: str, number: int, outcall: str) -> tuple[Decision, Decision]:
         old, new = (
-            rulings.decide(rulings.rights.get(caller, NOBODY), outcall or None, 1 << number).decision
+            rulings.decide(rulings.rights.get(caller, NOBODY), outcall or None, number).decision
             for rulings in self._rulings
         )
         return old, new

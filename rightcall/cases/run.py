@@ -134,7 +134,7 @@ class CaseRun:
         if tenant.uuid not in self._regions:
             texts = [text for each in tenant.call_permissions for text in each.extensions]
             try:
-                self._regions[tenant.uuid] = Regions(texts)
+                self._regions[tenant.uuid] = Regions(texts, dialling=tenant.dialling)
             except TooManyStatesError:
                 self._regions[tenant.uuid] = None
         regions = self._regions[tenant.uuid]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pdp.rules.analysis.counterexample import Pair
 from pdp.rules.analysis.lookup import UnclearError
 from pdp.rules.analysis.naming import Names, numbers_text, together
-from pdp.rules.analysis.proving import emergency_texts, rule_texts
+from pdp.rules.analysis.proving import asked_of
 from pdp.rules.analysis.reachable import shares
 from pdp.rules.analysis.regions import Regions
 from pdp.rules.analysis.rulings import Rulings, active_permissions, rights_of
@@ -137,14 +137,14 @@ def pattern_callers(calls: Calls, pattern: str) -> Iterator[PatternCallers]:
         Failure: the pattern is invalid, or the tenant has too many patterns to tell apart.
     """
     tenant = calls.tenant
-    emergency = emergency_texts(tenant, ())
+    asked = asked_of(tenant, ())
     try:
-        regions = Regions([pattern, *rule_texts(tenant), *emergency])
+        (regions,) = Regions.of_versions([asked._replace(texts=(pattern, *asked.texts))])
     except PatternError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
     except TooManyStatesError as error:
         raise Failure(f"the numbers of a pattern cannot be told apart: {error}", ExitCode.FAULTY) from error
-    rulings, numbers = Rulings(tenant, regions, regions.any_of(emergency)), regions.numbers(pattern)
+    rulings, numbers = Rulings(tenant, regions), regions.extensions(regions.numbers(pattern))
     pairs: dict[tuple[tuple[Decision, int], ...], list[Pair]] = {}
     for way in calls.ways:
         for row in shares(rulings, numbers, way, calls.users, nobody=calls.users is None):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.analysis.diff import WIDTH, Change, Difference
+from pdp.rules.analysis.diff import Change, Difference
 from pdp.rules.analysis.naming import together
-from pdp.rules.analysis.proving import emergency_texts, rule_texts
+from pdp.rules.analysis.proving import asked_of
 from pdp.rules.analysis.regions import MAX_STATES, Regions
-from pdp.rules.analysis.rulings import Policy, Rulings
+from pdp.rules.analysis.rulings import LENIENCY, Policy, Rulings
 from pdp.rules.model import PasswordOverride
 
 if TYPE_CHECKING:
@@ -91,10 +91,9 @@ class Comparison:
     ) -> None:
         self.old = old
         self.new = new
-        versions = [(each, emergency_texts(each, emergency)) for each in (old, new)]
-        texts = [text for each, numbers in versions for text in (*rule_texts(each), *numbers)]
-        self.regions = Regions(texts, max_states=max_states)
-        before, now = (Rulings(each, self.regions, self.regions.any_of(numbers)) for each, numbers in versions)
+        both = Regions.of_versions([asked_of(each, emergency) for each in (old, new)], max_states=max_states)
+        self.regions = both[1]
+        before, now = (Rulings(each, regions) for each, regions in zip((old, new), both, strict=True))
         self._difference = Difference(before, now, policy, override)
         self.lines = tuple(sorted(self._lines(), key=_order))
         self.passwords = tuple(self._password_lines())
@@ -129,5 +128,5 @@ class Comparison:
 
 def _order(line: ChangeLine) -> tuple[object, ...]:
     change = line.change
-    opening = WIDTH[change.new] - WIDTH[change.old]
+    opening = LENIENCY[change.new] - LENIENCY[change.old]
     return not change.widens, -abs(opening), -len(line.users), change.old, change.new, line.example

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.analysis.counterexample import Pair
 from pdp.rules.analysis.passwords import Passwords
-from pdp.rules.analysis.rulings import NOBODY, SILENT, Policy, Ruling
+from pdp.rules.analysis.rulings import LENIENCY, NOBODY, SILENT, Policy, Ruling
 from pdp.rules.model import Decision, PasswordOverride
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pdp.rules.analysis.rulings import Decided, Rulings
-
-WIDTH = {Decision.DENY: 0, Decision.CHALLENGE: 1, Decision.ALLOW: 2}
-"""The width to which a decision opens a line."""
 
 
 class Change(NamedTuple):
@@ -40,7 +37,7 @@ class Change(NamedTuple):
     @property
     def widens(self) -> bool:
         """Whether the new decision opens the line wider than the old one."""
-        return WIDTH[self.new] > WIDTH[self.old]
+        return LENIENCY[self.new] > LENIENCY[self.old]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +149,9 @@ class Difference:
     def _final(rulings: Rulings, ruling: Ruling, out: Ruling | None) -> tuple[int, int]:
         """The sets of extensions that are denied and challenged in the end."""
         if out is None:
-            return rulings.universe & ~rulings.emergency, 0
-        left = ~(ruling.allow | ruling.deny | ruling.challenge)
-        return ruling.deny | out.deny & left, ruling.challenge | out.challenge & left
+            return rulings.regions.universe & ~rulings.emergency, 0
+        final = rulings.final(ruling.then(out))
+        return final.deny, final.challenge
 
     @staticmethod
     def _changes(before: tuple[int, int], now: tuple[int, int]) -> tuple[Change, ...]:
@@ -196,6 +193,8 @@ class Difference:
         self, old: Passwords, new: Passwords, caller: str
     ) -> Iterator[tuple[str | None, tuple[int, str, str]]]:
         """The extensions for which a caller is asked for another password, with both passwords; by outcall."""
+        # Which of two passwords a call to two numbers needs is not worked out.
+        within = self.old.regions.of_one_reading & self.new.regions.of_one_reading
         (before, left_before), (now, left_now) = old.of_caller(caller), new.of_caller(caller)
         for outcall in self.outcalls:
             out_before, out_now = (
@@ -207,8 +206,8 @@ class Difference:
             rows: dict[tuple[str, str], int] = {}
             for one, numbers in (*before, *out_before):
                 for other, others in (*now, *out_now):
-                    if one != other and numbers & others:
-                        rows[one, other] = rows.get((one, other), 0) | numbers & others
+                    if one != other and numbers & others & within:
+                        rows[one, other] = rows.get((one, other), 0) | numbers & others & within
             for (one, other), numbers in rows.items():
                 yield outcall, (numbers, one, other)
 

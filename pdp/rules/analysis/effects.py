@@ -149,17 +149,18 @@ class Effects:
                 less = Rights(_without(rights.own, id_), _without(rights.groups, id_))
                 if self._differs(rulings.of_caller(rights), rulings.of_caller(less), outs):
                     needed.add(id_)
+        # No stage stands before the outcall's for callers that are no user; only a second reading is beside it.
+        callers = [rulings.of_caller(rights) for rights in (before if rulings.regions.has_two_readings else [NOBODY])]
         for ids in dict.fromkeys(rulings.outcalls.values()):
             for id_ in set(ids) - needed:
-                less_out = rulings.stage(_without(ids, id_))
-                nobody = rulings.of_caller(NOBODY)
-                if _final(nobody, rulings.stage(ids)) != _final(nobody, less_out):
+                one, less_out = rulings.stage(ids), rulings.stage(_without(ids, id_))
+                if any(rulings.final(caller.then(one)) != rulings.final(caller.then(less_out)) for caller in callers):
                     needed.add(id_)
         return sorted(taking_part - needed)
 
-    @staticmethod
-    def _differs(one: Ruling, other: Ruling, outs: Iterable[Ruling]) -> bool:
-        return one != other and any(_final(one, out) != _final(other, out) for out in outs)
+    def _differs(self, one: Ruling, other: Ruling, outs: Iterable[Ruling]) -> bool:
+        final = self._rulings.final
+        return one != other and any(final(one.then(out)) != final(other.then(out)) for out in outs)
 
     def _places(self, *, nobody_only: bool) -> Iterator[Place]:
         """The places of permissions; the stage OUTCALL only for callers that are no user, or for all."""
@@ -247,12 +248,6 @@ def _rank(permission: CallPermission) -> tuple[int, int]:
 
 def _without(ids: Ids, id_: int) -> Ids:
     return tuple(other for other in ids if other != id_)
-
-
-def _final(ruling: Ruling, out: Ruling) -> tuple[int, int]:
-    """The sets of extensions that are denied and challenged in the end."""
-    together = ruling.then(out)
-    return together.deny, together.challenge
 
 
 def _structural(permission: CallPermission, tenant: Tenant) -> tuple[Cause, ...]:

@@ -16,8 +16,9 @@ from pdp.rules.analysis.rulings import NOBODY, SILENT, Policy, Ruling
 from pdp.rules.model import Chosen, Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
+    from pdp.rules.analysis.regions import Regions
     from pdp.rules.analysis.rulings import Rulings
     from pdp.rules.model import Expectation, Tenant, Who
 
@@ -28,7 +29,12 @@ class Truth(StrEnum):
     HOLDS = "holds"
     BROKEN = "broken"
     NOT_PROVEN = "not proven"
-    """The patterns take too many states to tell apart; the expectation may hold or not."""
+    """The expectation was not looked at for all numbers, and may hold or not."""
+
+
+LEFT_OUT = (
+    "it holds for all numbers, but texts that may be two numbers were left out where several international prefixes fit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +93,28 @@ def prove(rulings: Rulings, expectation: Expectation, policy: Policy | None = No
     """
     classes, callers = _callers(rulings, expectation, policy or Policy())
     outcalls = ways_through(expectation, rulings.tenant)
-    numbers = rulings.regions.any_of(expectation.dial)
-    after = [_wrong(rulings.of_outcall(outcall), numbers, expectation, last=True) for outcall in outcalls]
+    regions = rulings.regions
+    # A call to two numbers is one to a number of the expectation if either is.
+    numbers = regions.readings(regions.extensions(regions.any_of(expectation.dial)))
+    wrong_in = _WrongParts(regions, numbers, expectation.must)
+    after = [wrong_in.of(rulings.of_outcall(outcall), last=True) for outcall in outcalls]
     alike: dict[tuple[Ruling, int], list[str]] = {}
     for ruling, members in classes:
-        key = _wrong(ruling, numbers, expectation, last=False), numbers & ~ruling.decided
+        key = wrong_in.of(ruling, last=False), numbers & ~ruling.decided
         alike.setdefault(key, []).extend(members)
     found: dict[tuple[int, tuple[Decision, ...]], list[Pair]] = {}
     for (wrong, left), users in alike.items():
         callers_alike = tuple(users)
-        for at, broken in _broken(wrong, left, after):
+        for at, broken in wrong_in.together(wrong, left, after):
             row = broken.decided, tuple(decision for decision, part in zip(_ORDER, broken, strict=True) if part)
             found.setdefault(row, []).append(Pair(callers_alike, outcalls[at]))
-    regions = rulings.regions
     violations = tuple(Violation(*row, tuple(pairs), regions) for row, pairs in found.items())
-    truth = Truth.BROKEN if violations else Truth.HOLDS
+    truth = Truth.BROKEN if violations else Truth.NOT_PROVEN if regions.leaves_out else Truth.HOLDS
+    problem = LEFT_OUT if truth is Truth.NOT_PROVEN else ""
     example = None
     if violations:
         example = counterexample(rulings, violations, policy or Policy(), expectation.must)
-    return Proof(expectation, truth, callers, violations, example)
+    return Proof(expectation, truth, callers, violations, example, problem)
 
 
 _ORDER = (Decision.ALLOW, Decision.DENY, Decision.CHALLENGE)
@@ -126,23 +135,46 @@ def _callers(
     return [(ruling, tuple(members)) for ruling, members in rulings.classes(chosen).items()], len(chosen)
 
 
-def _wrong(ruling: Ruling, numbers: int, expectation: Expectation, *, last: bool) -> Ruling:
-    """The part of these extensions that is decided wrongly; for the last stage, the part left open too."""
-    must = expectation.must
-    allow = ruling.allow | (~ruling.decided if last else 0)
-    return Ruling(
-        0 if Decision.ALLOW in must else allow & numbers,
-        0 if Decision.DENY in must else ruling.deny & numbers,
-        0 if Decision.CHALLENGE in must else ruling.challenge & numbers,
-    )
+class _WrongParts:
+    """The extensions of an expectation that are decided wrongly.
 
+    Args:
+        regions: the regions.
+        numbers: the extensions of the expectation, with all their readings.
+        must: the right decisions.
+    """
 
-def _broken(wrong: Ruling, left: int, after: list[Ruling]) -> list[tuple[int, Ruling]]:
-    """The wrong extensions for each outcall that breaks the expectation."""
-    found = []
-    for at, later in enumerate(after):
-        allow, deny, challenge = later
-        together = Ruling(wrong.allow | allow & left, wrong.deny | deny & left, wrong.challenge | challenge & left)
-        if together != SILENT:
-            found.append((at, together))
-    return found
+    def __init__(self, regions: Regions, numbers: int, must: Collection[Decision]) -> None:
+        self._regions = regions
+        self._must = must
+        # Where an extension has two readings, a right decision on one may prevail over a wrong one on the other.
+        both = regions.of_two_readings & numbers
+        self._within = {decision: both if decision in must else numbers for decision in Decision}
+
+    def of(self, ruling: Ruling, *, last: bool) -> Ruling:
+        """The part of a ruling that is or may be wrong; for the last stage, the part left open too."""
+        within = self._within
+        allow = ruling.allow | (~ruling.decided if last else 0)
+        return Ruling(
+            allow & within[Decision.ALLOW],
+            ruling.deny & within[Decision.DENY],
+            ruling.challenge & within[Decision.CHALLENGE],
+        )
+
+    def together(self, wrong: Ruling, left: int, after: list[Ruling]) -> list[tuple[int, Ruling]]:
+        """The wrong extensions for each outcall that breaks the expectation."""
+        found = []
+        for at, later in enumerate(after):
+            allow, deny, challenge = later
+            both = Ruling(wrong.allow | allow & left, wrong.deny | deny & left, wrong.challenge | challenge & left)
+            if both != SILENT and (broken := self._standing(both)) != SILENT:
+                found.append((at, broken))
+        return found
+
+    def _standing(self, parts: Ruling) -> Ruling:
+        """The wrong extensions among readings: of two readings of an extension the stricter decision stands."""
+        if not self._regions.has_two_readings:
+            return parts
+        allow, deny, challenge = map(self._regions.extensions, parts)
+        standing = Ruling(allow & ~(deny | challenge), deny, challenge & ~deny)
+        return Ruling(*(0 if each in self._must else part for each, part in zip(_ORDER, standing, strict=True)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.closest import Closest, closest
 from pdp.rules.analysis.forms import readings_of
+from pdp.rules.analysis.rulings import LENIENCY
 from pdp.rules.model import Decision, Mode, Reason, Stage
 from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import UNRESTRICTED, Verdict
@@ -111,7 +112,7 @@ def explain(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Ex
         Undiallable: the extension cannot be dialled in the tenant.
     """
     readings = [_explain(snapshot, caller, reading, outcall) for reading in readings_of(snapshot, extension)]
-    explanation = min(readings, key=lambda one: _LENIENCY[one.verdict.decision])
+    explanation = min(readings, key=lambda one: LENIENCY[one.verdict.decision])
     if snapshot.dialling is None:
         return explanation
     summary = explanation.summary
@@ -119,9 +120,6 @@ def explain(snapshot: Snapshot, caller: str, extension: str, outcall: str) -> Ex
         other = next(one for one in readings if one is not explanation)
         summary += f" What was dialled may be another number as well, which would be {other.verdict.decision.name}."
     return replace(explanation, summary=summary)
-
-
-_LENIENCY = {Decision.DENY: 0, Decision.CHALLENGE: 1, Decision.ALLOW: 2}
 
 
 def _explain(snapshot: Snapshot, caller: str, reading: Reading, outcall: str) -> Explanation:

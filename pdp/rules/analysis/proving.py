@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.counterexample import Pair
 from pdp.rules.analysis.expectations import Proof, Truth, chosen_users, prove, ways_through
-from pdp.rules.analysis.regions import MAX_STATES, Regions
+from pdp.rules.analysis.regions import MAX_STATES, Asked, Regions
 from pdp.rules.analysis.rulings import NOBODY, Policy, Rights, Rulings, active_permissions, outcalls_of, rights_of
 from pdp.rules.analysis.walk import TooManyStatesError
+from pdp.rules.dialling import Emergency
+from pdp.rules.dialling.numbering import NumberingTable
 from pdp.rules.model import Chosen, Group, Outcall, User, Who
 
 if TYPE_CHECKING:
@@ -46,21 +48,22 @@ def emergency_texts(tenant: Tenant, numbers: Iterable[str]) -> tuple[str, ...]:
     Such an extension is the number, also behind the outside line, behind a prefix that hides the caller's number, and
     with one ``#`` at the end.
     """
-    hidden = ("", "*31#", "#31#")
-    line = tenant.dialling.outside_line if tenant.dialling else ""
-    return tuple(
-        f"{prefix}{outside}{number}{end}"
-        for number in dict.fromkeys((*tenant.emergency, *numbers))
-        for outside in dict.fromkeys(("", line))
-        for prefix in hidden
-        for end in ("", "#")
-    )
+    listed, dialling = dict.fromkeys((*tenant.emergency, *numbers)), tenant.dialling
+    if dialling is None:
+        return tuple(sorted(Emergency(listed).texts))
+    hides_caller = NumberingTable(memoryview(dialling.table)).hides_caller
+    return tuple(sorted(Emergency(listed, dialling.outside_line, hides_caller).texts))
 
 
 def rule_texts(tenant: Tenant) -> list[str]:
     """The patterns of a tenant's permissions, and of its expectations."""
     rules = [text for permission in tenant.call_permissions for text in permission.extensions]
     return [*rules, *(text for expectation in tenant.expectations for text in expectation.dial)]
+
+
+def asked_of(tenant: Tenant, emergency: Iterable[str]) -> Asked:
+    """The patterns of a tenant; with emergency numbers of the server."""
+    return Asked(tuple(rule_texts(tenant)), emergency_texts(tenant, emergency), tenant.dialling)
 
 
 class Prover:
@@ -78,28 +81,30 @@ class Prover:
         self._emergency = tuple(emergency)
         self._policy = policy or Policy()
         self._bounds = bounds or Bounds()
+        self._asked = Asked(())
         self._regions: Regions | None = None
 
     def prove(self, tenant: Tenant) -> tuple[Proof, ...]:
         """The proof of each expectation, in the order of the definitions."""
         if not tenant.expectations:
             return ()
-        emergency = emergency_texts(tenant, self._emergency)
         try:
-            regions = self._divided((*rule_texts(tenant), *emergency))
+            regions = self._divided(asked_of(tenant, self._emergency))
         except TooManyStatesError:
-            return tuple(self._in_parts(tenant, expectation, emergency) for expectation in tenant.expectations)
-        rulings = Rulings(tenant, regions, regions.any_of(emergency))
+            return tuple(self._in_parts(tenant, expectation) for expectation in tenant.expectations)
+        rulings = Rulings(tenant, regions)
         return tuple(prove(rulings, expectation, self._policy) for expectation in tenant.expectations)
 
-    def _divided(self, texts: tuple[str, ...]) -> Regions:
+    def _divided(self, asked: Asked) -> Regions:
         """The regions of some patterns; those of the last call if all patterns are among those."""
-        if self._regions is None or not self._regions.covers(texts):
+        is_same = asked[1:] == self._asked[1:]
+        if self._regions is None or not is_same or not self._regions.covers(asked.texts):
             self._regions = None  # the walk needs the room
-            self._regions = Regions(texts, max_states=self._bounds.states)
+            self._regions = Regions.of_versions([asked], max_states=self._bounds.states)[0]
+            self._asked = asked
         return self._regions
 
-    def _in_parts(self, tenant: Tenant, expectation: Expectation, emergency: tuple[str, ...]) -> Proof:
+    def _in_parts(self, tenant: Tenant, expectation: Expectation) -> Proof:
         """One expectation, for each class of callers and each outcall, with the patterns of both alone."""
         parts = _Parts(tenant, expectation)
         whole = Proof(expectation, Truth.HOLDS, parts.callers)
@@ -111,11 +116,12 @@ class Prover:
         counterexample: Counterexample | None = None
         for part, users in parts:
             try:
-                regions = Regions((*rule_texts(part), *emergency), max_states=self._bounds.states)
+                regions = Regions.of_versions([asked_of(part, self._emergency)], max_states=self._bounds.states)[0]
             except TooManyStatesError as error:
                 problem = str(error)
                 break
-            proof = prove(Rulings(part, regions, regions.any_of(emergency)), part.expectations[0], self._policy)
+            proof = prove(Rulings(part, regions), part.expectations[0], self._policy)
+            problem = problem or proof.problem
             for violation in proof.violations:
                 pairs = tuple(Pair(users, pair.outcall) for pair in violation.pairs)
                 violations.append(replace(violation, pairs=pairs))

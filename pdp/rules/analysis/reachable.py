@@ -52,14 +52,14 @@ def shares(
         users: only these; None: all.
         nobody: whether callers that are no user are included.
     """
-    out = rulings.of_outcall(outcall)
+    out, numbers = rulings.of_outcall(outcall), rulings.regions.extensions(numbers)
     found: dict[tuple[int, ...], list[str]] = {}
     for ruling, members in rulings.classes(users).items():
-        final = ruling.then(out)
-        key = tuple(final.of(decision, rulings.universe) & numbers for decision in Decision)
+        final = rulings.final(ruling.then(out))
+        key = tuple(final.of(decision) & numbers for decision in Decision)
         found.setdefault(key, []).extend(members)
     rows = [Shares(tuple(members), dict(zip(Decision, key, strict=True))) for key, members in found.items()]
     if nobody:
-        final = rulings.of_caller(NOBODY).then(out)
-        rows.append(Shares((), {decision: final.of(decision, rulings.universe) & numbers for decision in Decision}))
+        final = rulings.final(rulings.of_caller(NOBODY).then(out))
+        rows.append(Shares((), {decision: final.of(decision) & numbers for decision in Decision}))
     return rows

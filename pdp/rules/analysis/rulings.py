@@ -42,16 +42,16 @@ class Ruling(NamedTuple):
             self.allow | later.allow & left, self.deny | later.deny & left, self.challenge | later.challenge & left
         )
 
-    def of(self, decision: Decision, universe: int) -> int:
-        """The extensions with this decision if no stage follows: open extensions are allowed."""
+    def of(self, decision: Decision) -> int:
+        """The extensions with this decision."""
         if decision is Decision.DENY:
             return self.deny
-        if decision is Decision.CHALLENGE:
-            return self.challenge
-        return universe & ~(self.deny | self.challenge)
+        return self.challenge if decision is Decision.CHALLENGE else self.allow
 
 
 SILENT = Ruling(0, 0, 0)
+LENIENCY = {Decision.DENY: 0, Decision.CHALLENGE: 1, Decision.ALLOW: 2}
+"""Decisions from the strictest on; of two readings of an extension the stricter decision stands."""
 
 
 class Decided(NamedTuple):
@@ -96,19 +96,21 @@ class Rulings:
     Args:
         tenant: the tenant with its rules.
         regions: made from the tenant's patterns, and maybe others.
-        emergency: the extensions that are allowed before any rule.
+        emergency: the extensions that are allowed before any rule, as a set of readings; None: those of the regions.
 
     Attributes:
+        emergency: the extensions that are allowed before any rule, as a set of readings.
+        universe: every extension, as a set of readings.
         permissions: those that are active (enabled, and with a pattern), by id.
         rights: the rights of each user, by UUID.
         outcalls: the active permissions of each outcall, by id.
     """
 
-    def __init__(self, tenant: Tenant, regions: Regions, emergency: int = 0) -> None:
+    def __init__(self, tenant: Tenant, regions: Regions, emergency: int | None = None) -> None:
         self.tenant = tenant
         self.regions = regions
-        self.emergency = emergency
-        self.universe = regions.universe
+        self.emergency = emergency = regions.emergency if emergency is None else emergency
+        self.universe = regions.every_reading
         self.permissions = active_permissions(tenant)
         self._sets = {id_: regions.any_of(permission.extensions) for id_, permission in self.permissions.items()}
         self._stages: dict[Ids, Ruling] = {}
@@ -118,7 +120,7 @@ class Rulings:
         self.outcalls = outcalls_of(tenant, self.permissions)
 
     def set_of(self, permission: int) -> int:
-        """The extensions that an active permission matches."""
+        """The readings that an active permission matches."""
         return self._sets[permission]
 
     def stage(self, ids: Ids) -> Ruling:
@@ -174,8 +176,39 @@ class Rulings:
         yield Stage.GROUP, rights.groups
         yield Stage.OUTCALL, self.outcalls.get(outcall, ()) if outcall is not None else ()
 
+    def final(self, ruling: Ruling) -> Ruling:
+        """The decisions on all extensions if no stage follows: open ones are allowed.
+
+        Of two readings of an extension the stricter decision stands.
+
+        Args:
+            ruling: sets of readings.
+
+        Returns:
+            sets of extensions.
+        """
+        extensions = self.regions.extensions
+        deny = extensions(ruling.deny)
+        challenge = extensions(ruling.challenge) & ~deny
+        return Ruling(self.regions.universe & ~(deny | challenge), deny, challenge)
+
     def decide(self, rights: Rights, outcall: str | None, region: int) -> Decided:
-        """The decision on extensions of one region, and the permissions that decide."""
+        """The decision on extensions of one region, and the permissions that decide.
+
+        Args:
+            rights: the rights of the caller.
+            outcall: the outcall's id; None: without an outcall.
+            region: the region, as a set of extensions or of readings.
+        """
+        first = region & self.regions.universe
+        decided = self._decide(rights, outcall, first)
+        if self.regions.readings(first) == first:
+            return decided
+        other = self._decide(rights, outcall, first << self.regions.count)
+        return min(decided, other, key=lambda one: LENIENCY[one.decision])
+
+    def _decide(self, rights: Rights, outcall: str | None, region: int) -> Decided:
+        """The decision on one reading of a region."""
         if region & self.emergency:
             return Decided(Decision.ALLOW, None, ())
         for stage, ids in self.stages(rights, outcall):

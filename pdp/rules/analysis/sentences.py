@@ -33,8 +33,6 @@ class ProofSentences:
     def __init__(self, tenant: Tenant, names: Names) -> None:
         self._permissions = {each.id: each for each in tenant.call_permissions}
         self._names = names
-        numbered = tenant.dialling is not None and bool(tenant.dialling.country)
-        self._over = ", as patterns write numbers (other notations of a number were not looked at)" if numbered else ""
 
     def headline(self, proof: Proof) -> tuple[str, str]:
         """The result and the expectation: ``no-premium is broken``, ``_0900. must be denied``."""
@@ -44,9 +42,9 @@ class ProofSentences:
         if not proof.callers:
             return f"{expectation.name} holds", "it speaks of no caller"
         if proof.truth is Truth.HOLDS:
-            return f"{expectation.name} holds", self._spoken_of(proof) + self._over
+            return f"{expectation.name} holds", self._spoken_of(proof)
         must = f"{', '.join(expectation.dial)} must be {_must(expectation.must)}"
-        return f"{expectation.name} is broken", must + self._over
+        return f"{expectation.name} is broken", must
 
     def details(self, proof: Proof) -> Iterator[str]:
         """The violations, most callers first; then an example, and a remedy."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from pdp.rules.analysis.positions import SYMBOLS, Positions
 from pdp.rules.model import MAX_EXTENSION_LENGTH
-from pdp.rules.patterns.alphabet import DIALABLE, FIRST_GAP, FULL_WIDTH, GAPS, OTHER, STAR, columns
+from pdp.rules.patterns.alphabet import DIALABLE, FIRST_GAP, FULL_WIDTH, GAPS, OTHER
+from pdp.rules.patterns.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from pdp.rules.analysis.positions import Tokens
 
 MAX_BITS = 4 << 30
 """States times positions: the limit of a walk's memory, half a gigabyte."""
@@ -17,12 +20,9 @@ MAX_BITS = 4 << 30
 _DIGITS = 10
 _DIALLED = 13
 """The number of symbols that are digits, ``*``, ``#`` and ``+``: those below."""
-_CHARACTERS = dict(enumerate(DIALABLE))
-_CHARACTERS |= {FIRST_GAP + gap: run[0] for gap, run in enumerate(GAPS)} | {OTHER: "A"}
-_SYMBOLS = {character: symbol for symbol, character in enumerate(DIALABLE)}
-_SYMBOLS |= {character: FIRST_GAP + gap for gap, run in enumerate(GAPS) for character in run}
-
-Tokens = tuple[int, ...]
+CHARACTERS = dict(enumerate(DIALABLE))
+CHARACTERS |= {FIRST_GAP + gap: run[0] for gap, run in enumerate(GAPS)} | {OTHER: "A"}
+"""A character of each symbol."""
 
 
 class TooManyStatesError(Exception):
@@ -45,75 +45,71 @@ class Class(NamedTuple):
     Attributes:
         symbol: the lowest of these symbols.
         dialled: those that can be dialled, lowest first.
-        step: the positions that move on with these symbols.
     """
 
     symbol: int
     dialled: tuple[int, ...]
-    step: int
 
 
-class Walk:
+Signature = tuple[int, ...]
+"""For each number that a text may be, one or two, the positions where the patterns end that match the number."""
+
+
+class Graph:
     """All states that characters lead to, from state 0 before the first character.
 
-    Attributes:
+    Args:
+        positions: the positions in all patterns.
         rows: for each state and each class of symbols, the next state.
         classes: the classes.
-        parents: by phase (digits, dialable, any): for each state how a shortest word reaches that state first.
+        of_symbol: the class of each symbol.
+
+    Attributes:
+        positions: the same.
+        rows: the same.
+        classes: the same.
+        of_symbol: the same.
+        numbers: the patterns by text, as numbers in ``positions``.
+        emergency_numbers: the emergency extensions, as well.
+        leaves_out: whether some texts that can be dialled have no signature.
+        orders: by phase (digits, dialable, any): the states, those with the shortest words first.
+        parents: by phase: for each state how a shortest word reaches that state first.
     """
 
-    def __init__(self, patterns: Sequence[Tokens], max_states: int) -> None:
-        self._ends: dict[int, int] = {}
-        step = [0] * FULL_WIDTH
-        self._loop = start = place = 0
-        for index, tokens in enumerate(patterns):
-            start |= 1 << place
-            for token in tokens:
-                if token == STAR:
-                    self._loop |= 1 << place
-                    continue
-                for symbol in columns(token):
-                    step[symbol] |= 1 << place
-                place += 1
-            self._ends[place] = index
-            place += 1
-        self._patterns = len(patterns)
-        self.classes = _classes(step)
-        self._of_symbol = {symbol: at for at, symbols in self._members(step).items() for symbol in symbols}
-        self.rows, self._places = self._build(start, min(max_states, MAX_BITS // max(place, 1)))
+    numbers: dict[str, int]
+    emergency_numbers: dict[str, int]
+    leaves_out = False
+
+    def __init__(
+        self,
+        positions: Positions,
+        rows: Sequence[Sequence[int]],
+        classes: Sequence[Class],
+        of_symbol: dict[int, int],
+    ) -> None:
+        self.positions = positions
+        self.rows = rows
+        self.classes = classes
+        self.of_symbol = of_symbol
         self.parents: list[list[tuple[int, int]]] = []
         self.orders: list[list[int]] = []
         for below in (_DIGITS, _DIALLED, FULL_WIDTH):
-            order, parents = self._reach([at for at, class_ in enumerate(self.classes) if class_.symbol < below])
+            order, parents = self._reach([at for at, class_ in enumerate(classes) if class_.symbol < below])
             self.orders.append(order)
             self.parents.append(parents)
 
-    def _members(self, step: Sequence[int]) -> dict[int, list[int]]:
-        at_step = {class_.step: at for at, class_ in enumerate(self.classes)}
-        members: dict[int, list[int]] = {}
-        for symbol in _CHARACTERS:
-            members.setdefault(at_step[step[symbol]], []).append(symbol)
-        return members
+    @property
+    def patterns(self) -> int:
+        """The number of patterns."""
+        return len(self.positions.first)
 
-    def _build(self, start: int, limit: int) -> tuple[list[tuple[int, ...]], list[int]]:
-        numbers = {start: 0}
-        places = [start]
-        rows: list[tuple[int, ...]] = []
-        loop, steps = self._loop, [class_.step for class_ in self.classes]
-        for place in places:  # ``places`` grows in this loop
-            stays = place & loop
-            row = []
-            for step in steps:
-                to = (place & step) << 1 | stays
-                number = numbers.get(to)
-                if number is None:
-                    number = numbers[to] = len(places)
-                    places.append(to)
-                row.append(number)
-            rows.append(tuple(row))
-            if len(places) > limit:
-                raise TooManyStatesError(limit, self._patterns)
-        return rows, places
+    def signature(self, state: int) -> Hashable | None:
+        """The signature of the texts that lead to a state; None: no such text can be dialled."""
+        raise NotImplementedError
+
+    def signature_in(self, walk: Graph, state: int) -> Signature:
+        """The signature, if there is one, in a walk that the graph is made of."""
+        raise NotImplementedError
 
     def _reach(self, classes: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
         """The states that these classes lead to, shortest words first, and how: the state before and the class."""
@@ -142,7 +138,7 @@ class Walk:
         characters: list[str] = []
         while True:
             state, at = parents[state]
-            characters.append(_CHARACTERS[self.classes[at].symbol])
+            characters.append(CHARACTERS[self.classes[at].symbol])
             if state == 0:
                 return "".join(reversed(characters))
 
@@ -150,27 +146,8 @@ class Walk:
         """The state that an extension leads to."""
         state = 0
         for character in extension:
-            state = self.rows[state][self._of_symbol[_SYMBOLS.get(character, OTHER)]]
+            state = self.rows[state][self.of_symbol[SYMBOLS.get(character, OTHER)]]
         return state
-
-    def accepts(self, state: int) -> int:
-        """The positions of a state where patterns end, as bits."""
-        return self._places[state] & self._accept
-
-    @cached_property
-    def _accept(self) -> int:
-        accept = 0
-        for place in self._ends:
-            accept |= 1 << place
-        return accept
-
-    def languages(self, order: Sequence[tuple[int, int]]) -> list[int]:
-        """The set of regions that each pattern matches, given a state of each region."""
-        found: list[list[int]] = [[] for _ in range(self._patterns)]
-        for region, (_, state) in enumerate(order):
-            for place in bits_of(self.accepts(state)):
-                found[self._ends[place]].append(region)
-        return [set_of(regions, len(order)) for regions in found]
 
     def further(self, ways: dict[int, int]) -> dict[int, int]:
         """The number of words by state, after one more dialable character."""
@@ -199,38 +176,72 @@ class Walk:
                 continue
             left = alive[length - len(word) - 1]
             ways += [
-                (self.rows[state][at], word + _CHARACTERS[symbol])
+                (self.rows[state][at], word + CHARACTERS[symbol])
                 for symbol, at in reversed(by_symbol)
                 if self.rows[state][at] in left
             ]
         return words
 
 
-def _classes(step: Sequence[int]) -> list[Class]:
-    members: dict[int, list[int]] = {}
-    for symbol in sorted(_CHARACTERS, key=lambda symbol: (symbol == OTHER, symbol)):
-        members.setdefault(step[symbol], []).append(symbol)
-    return [
-        Class(symbols[0], tuple(symbol for symbol in symbols if symbol < _DIALLED), moved)
-        for moved, symbols in members.items()
-    ]
+class Walk(Graph):
+    """The walk over some patterns, which are matched against texts as these are.
+
+    Args:
+        texts: the patterns.
+        emergency: the emergency extensions.
+        max_states: the limit of states.
+
+    Raises:
+        TooManyStatesError: the walk has more states.
+        PatternError: a pattern is invalid.
+    """
+
+    def __init__(self, texts: Iterable[str], emergency: Iterable[str], max_states: int) -> None:
+        by_tokens: dict[Tokens, int] = {}
+        self.numbers, self.emergency_numbers = (
+            {text: by_tokens.setdefault(parse(text).tokens, len(by_tokens)) for text in each}
+            for each in (texts, emergency)
+        )
+        positions = Positions(tuple(by_tokens))
+        members: dict[int, list[int]] = {}
+        for symbol in sorted(CHARACTERS, key=lambda symbol: (symbol == OTHER, symbol)):
+            members.setdefault(positions.moves[symbol], []).append(symbol)
+        classes = [
+            Class(symbols[0], tuple(each for each in symbols if each < _DIALLED)) for symbols in members.values()
+        ]
+        of_symbol = {symbol: at for at, symbols in enumerate(members.values()) for symbol in symbols}
+        limit = min(max_states, MAX_BITS // max(positions.count, 1))
+        rows, self._places = _rows(positions, tuple(members), limit, len(by_tokens))
+        super().__init__(positions, rows, classes, of_symbol)
+
+    def signature(self, state: int) -> Signature:
+        """The positions of a state where patterns end."""
+        return (self.positions.accepted(self._places[state]),)
+
+    def signature_in(self, walk: Graph, state: int) -> Signature:  # noqa: ARG002 - the only walk
+        """The same."""
+        return self.signature(state)
 
 
-def bits_of(number: int) -> list[int]:
-    """The indices of the bits that are set, lowest first."""
-    found = []
-    for at, byte in enumerate(number.to_bytes((number.bit_length() + 7) // 8, "little")):
-        left = byte
-        while left:
-            low = left & -left
-            found.append(at * 8 + low.bit_length() - 1)
-            left ^= low
-    return found
-
-
-def set_of(regions: Iterable[int], count: int) -> int:
-    """The number with these bits, given the number of bits."""
-    row = bytearray((count + 7) // 8)
-    for region in regions:
-        row[region >> 3] |= 1 << (region & 7)
-    return int.from_bytes(row, "little")
+def _rows(
+    positions: Positions, steps: Sequence[int], limit: int, patterns: int
+) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The next state for each state and class, and the positions of each state."""
+    numbers = {positions.start: 0}
+    places = [positions.start]
+    rows: list[tuple[int, ...]] = []
+    loop = positions.loop
+    for place in places:  # ``places`` grows in this loop
+        stays = place & loop
+        row = []
+        for step in steps:
+            to = (place & step) << 1 | stays
+            number = numbers.get(to)
+            if number is None:
+                number = numbers[to] = len(places)
+                places.append(to)
+            row.append(number)
+        rows.append(tuple(row))
+        if len(places) > limit:
+            raise TooManyStatesError(limit, patterns)
+    return rows, places

@@ -53,6 +53,8 @@ class Dialling:
         numbering: the table of the tenant's country.
         outside_line: digits, or nothing.
         hides_caller: codes that may stand before a number.
+        prefix_groups: the prefixes of foreign numbers, in groups that no pattern divides.
+        spelled_prefixes: the prefixes of own numbers that some pattern spells out.
 
     Raises:
         ValueError: the section is none of this release's format.
@@ -68,11 +70,11 @@ class Dialling:
         at = PLAN.size + size
         (count,) = COUNT.unpack_from(section, at)
         at += COUNT.size
-        self._groups: list[tuple[Prefix, ...]] = []
+        self.prefix_groups: list[tuple[Prefix, ...]] = []
         for _ in range(count):
             group, at = _read_prefixes(section, at)
-            self._groups.append(group)
-        self._spelled, _ = _read_prefixes(section, at)
+            self.prefix_groups.append(group)
+        self.spelled_prefixes, _ = _read_prefixes(section, at)
         # Each request needs the readings twice: to check that the extension can be dialled, and to decide.
         self._last: tuple[str | None, tuple[Words, ...]] = (None, ())
         # Codes that plain digits may begin with.
@@ -97,9 +99,25 @@ class Dialling:
             self._last = (extension, readings)
         return readings
 
+    def numbers(self, extension: str) -> tuple[str, ...]:
+        """The numbers that an extension may be, one or two; an empty text for no number.
+
+        Raises:
+            Undiallable: the extension cannot be dialled.
+        """
+        _, head = self._unread(extension)
+        return tuple(number for number, _ in self._numbers(head)) if self.numbering.has_country else (NO_NUMBER,)
+
     def _read(self, extension: str) -> tuple[Words, ...]:
+        unread, head = self._unread(extension)
+        if not self.numbering.has_country:
+            return (unread,)
+        return tuple([self._words(number, dialled) if number else unread for number, dialled in self._numbers(head)])
+
+    def _unread(self, extension: str) -> tuple[Words, str]:
+        """The forms of an extension that is no number, and the head, which may be one."""
         head = text = extension
-        unread: tuple[str, ...]
+        unread: Words
         if extension.isascii() and extension.isdigit() and not extension.startswith(self._digits_hide):
             unread = (extension,)
         else:
@@ -108,9 +126,7 @@ class Dialling:
             key = _FEATURE_KEY.search(shown)
             head = shown[: key.start()] if key else shown
             unread = tuple(dict.fromkeys((text, shown, head) if head else (text, shown)))
-        if not self.numbering.has_country:
-            return (unread,)
-        return tuple([self._words(number, dialled) if number else unread for number, dialled in self._numbers(head)])
+        return unread, head
 
     def _numbers(self, head: str) -> Iterator[tuple[str, _Dialled]]:
         """The numbers that a head may be, or NO_NUMBER, each with the dialled text that was read."""
@@ -139,10 +155,10 @@ class Dialling:
     def _words(self, number: str, dialled: _Dialled) -> Words:
         """The forms of a number that a pattern of the tenant can tell apart, as words."""
         if number[0] == PLUS:
-            words = [word for group in self._groups if (word := self._foreign(number, group, dialled))]
+            words = [word for group in self.prefix_groups if (word := self._foreign(number, group, dialled))]
         else:
             words = self._own(number, dialled)
-            if self._spelled:
+            if self.spelled_prefixes:
                 words += self._marked(number, dialled)
         return tuple(words)
 
@@ -182,7 +198,7 @@ class Dialling:
         """The marked forms of an own number that some pattern spells out."""
         code = self.numbering.code
         words = []
-        for prefix in self._spelled:
+        for prefix in self.spelled_prefixes:
             text = prefix.text + code + number
             if self._reads_as(number, text, dialled, behind_line=prefix.behind_line):
                 words.append(f"{MARK}{self.spelled(prefix)}{MARK}{number}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.rules.dialling.layout import LEAST_DIGITS
+from pdp.rules.dialling.layout import BARE, LEAST_DIGITS
 from pdp.rules.dialling.numbering import PLUS, NumberingTable
 from pdp.rules.patterns.alphabet import STAR, mask_of
 from pdp.rules.patterns.places import first_places, next_places, places_behind
@@ -95,18 +95,18 @@ class DialledPatterns:
     def _takes_bare(self, tokens: Sequence[int], places: set[int], line: str) -> bool:
         """Whether a number that is dialled bare, and does not begin with a line, can be the whole rest of a pattern."""
         seen = set()
-        waiting = [(self._numbering.own_start, frozenset(places), line or None)]
+        waiting = [(self._numbering.starts.own, frozenset(places), line or None)]
         while waiting:
             state, now, left = waiting.pop()
             if not state or not now or left == "" or (state, now, left) in seen:
                 continue
             seen.add((state, now, left))
-            if len(tokens) in now and self._numbering.is_bare_end(state):
+            if len(tokens) in now and self._numbering.ends(state, BARE):
                 return True
             for digit in _DIGITS:
                 after = frozenset(next_places(tokens, now, mask_of(digit)))
                 still = left[1:] if left and left[0] == digit else None
-                waiting.append((self._numbering.next_own(state, digit), after, still))
+                waiting.append((self._numbering.next_state(state, digit), after, still))
         return False
 
 

@@ -6,7 +6,7 @@ the empty text. Equal numbers are equal texts, however dialled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.dialling.layout import (
     BARE,
@@ -31,6 +31,18 @@ NO_NUMBER = ""
 PLUS = "+"
 _UP_TO = tuple((2 << max(0, code - ord("0"))) - 1 for code in range(ord("9") + 1))
 """The bits of a state's header to count for the index of a transition, by the digit's ASCII code."""
+
+
+class Starts(NamedTuple):
+    """The states in which walks of own numbers, international prefixes, national ones and foreign numbers begin.
+
+    State 0 is the dead state.
+    """
+
+    own: int
+    prefixes: int
+    trunk: int
+    foreign: int
 
 
 class NumberingTable:
@@ -74,7 +86,7 @@ class NumberingTable:
         """
         if text[:1] == PLUS:
             return self._international(text[1:])
-        ends = self._prefix_ends(text)
+        ends = self.prefix_ends(text)
         if ends:
             behind = text[ends[0] if len(ends) == 1 else self._chosen(text, ends) :]
             if not behind or behind[0] == "0":
@@ -109,20 +121,27 @@ class NumberingTable:
         return label
 
     @property
-    def own_start(self) -> int:
-        """The state in which own numbers are entered; 0 is the dead state."""
-        own: int = self._own
-        return own
+    def starts(self) -> Starts:
+        """The states in which walks begin."""
+        return Starts(self._own, self._prefixes, self._trunk, self._foreign)
 
-    def next_own(self, state: int, digit: str) -> int:
-        """The state behind a digit of an own number."""
+    def next_state(self, state: int, digit: str) -> int:
+        """The state behind a digit, in any of the automata."""
         words, counted = self._words, _UP_TO[ord(digit)]
         following: int = words[state + (words[state] & counted).bit_count()]
         return following
 
-    def is_bare_end(self, state: int) -> bool:
-        """Whether an own number that is dialled without the national prefix ends in a state."""
-        return bool(self._words[state] & BARE)
+    def ends(self, state: int, label: int) -> bool:
+        """Whether a text that ends in a state has a label: VALID, BARE, MATCH or MATCH_AT_END."""
+        return bool(self._words[state] & label)
+
+    def replacement(self, state: int, label: int) -> tuple[str, int, int] | None:
+        """The replacement at a state with one of these labels: a literal, and the start and end of a part of the text.
+
+        None: the text in front of the national number is dropped.
+        """
+        action = self._words[state - (1 if label == MATCH else 2)]
+        return (self._literal, action >> 5 & 31, action & 31) if action & TRANSFORMS else None
 
     def _label(self, state: int, text: str) -> int:
         """The label of a text in the automaton that is entered in a state."""
@@ -133,7 +152,7 @@ class NumberingTable:
                 return 0
         return words[state]
 
-    def _prefix_ends(self, text: str) -> list[int]:
+    def prefix_ends(self, text: str) -> list[int]:
         """The ends of international prefixes in front of a text, the shortest first."""
         words, up_to, state, ends = self._words, _UP_TO, self._prefixes, []
         for at, code in enumerate(text.encode(), 1):
@@ -143,6 +162,13 @@ class NumberingTable:
             if words[state] & VALID:
                 ends.append(at)
         return ends
+
+    def begins_prefix(self, text: str) -> bool:
+        """Whether a longer international prefix begins with a text."""
+        state = self._prefixes
+        for digit in text:
+            state = self.next_state(state, digit)
+        return any(self.next_state(state, digit) for digit in "0123456789")
 
     def _chosen(self, text: str, ends: list[int]) -> int:
         """The end that is meant, of several international prefixes, given by their ends."""

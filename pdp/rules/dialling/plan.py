@@ -56,7 +56,7 @@ class DiallingPlan:
         groups = [[prefix] for prefix in written]
         if patterns is not None:
             listed = list(patterns)
-            found = {text for pattern, _ in listed for text in self._spelled_out(pattern)}
+            found = {text for pattern, _ in listed for text in self.spelled_out(pattern)}
             spelled = [prefix for text, prefix in self._spelled.items() if text in found]
             if len(written) > _FEW:
                 groups = self._grouped(written, {tokens for _, tokens in listed})
@@ -78,10 +78,10 @@ class DiallingPlan:
         """
         return [
             (MARK_MASK, *map(mask_of, spelled), MARK_MASK, *tokens[len(spelled) :])
-            for spelled in self._spelled_out(text)
+            for spelled in self.spelled_out(text)
         ]
 
-    def _spelled_out(self, pattern: str) -> list[str]:
+    def spelled_out(self, pattern: str) -> list[str]:
         """The starts of a pattern that forms may require to be spelt out."""
         plain = pattern.replace("_", "")
         return [plain[:length] for length in self._lengths if plain[:length] in self._spelled]

@@ -10,8 +10,8 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from pdp.rules.analysis.diff import WIDTH
 from pdp.rules.analysis.naming import Names
+from pdp.rules.analysis.rulings import LENIENCY
 from pdp.rules.analysis.walk import TooManyStatesError
 from pdp.runtime.files import lines_of, open_text
 from rightcall.cases.records import FIELDS, read_records
@@ -136,7 +136,7 @@ def _price(extension: str, prices: dict[str, float]) -> float:
 
 def _show(run: Replay, found: list[Changed], names: Names, prices: dict[str, float], rows: int) -> None:
     for each in found[:rows]:
-        wider = WIDTH[each.new] > WIDTH[each.old]
+        wider = LENIENCY[each.new] > LENIENCY[each.old]
         word, style = ("wider", "bold red") if wider else ("narrower", "bold yellow")
         cost = f", {_price(each.extension, prices) * each.calls:,.2f} in all" if prices else ""
         call = f"{names.user(each.caller)} to {each.extension} {names.ways([each.outcall or None])}"

@@ -9,7 +9,7 @@ from analysis_vectors import NUMBERS, Vector
 from strategies import TENANT, USERS
 
 from pdp.rules.analysis.expectations import Proof, Truth
-from pdp.rules.analysis.proving import Bounds, Prover, emergency_texts
+from pdp.rules.analysis.proving import Bounds, Prover
 from pdp.rules.model import CallPermission, Chosen, Decision, Expectation, Mode, Tenant, User, Who
 
 WILD = tuple(f"_!{number}.{number // 2}!" for number in range(100, 140))
@@ -30,9 +30,9 @@ def violations(proof: Proof) -> dict[object, object]:
 def test_looking_at_classes_singly_comes_to_the_same(number: int) -> None:
     """Truths, pairs and extensions."""
     read = Vector(number)
-    prover, emergency = Prover(emergency=read.emergency), emergency_texts(read.tenant, read.emergency)
+    prover = Prover(emergency=read.emergency)
     whole = prover.prove(read.tenant)
-    parts = [prover._in_parts(read.tenant, expectation, emergency) for expectation in read.tenant.expectations]
+    parts = [prover._in_parts(read.tenant, expectation) for expectation in read.tenant.expectations]
     for one, other in zip(whole, parts, strict=True):
         assert (one.truth, one.callers) == (other.truth, other.callers)
         assert violations(one) == violations(other)

@@ -37,7 +37,7 @@ def denied_emergency(subject: Subject) -> Iterator[Mistake]:
     tenant, regions = subject.tenant, subject.rulings.regions
     if not tenant.emergency:
         return
-    alone = Rulings(tenant, regions, 0)
+    alone = Rulings(tenant, regions, emergency=0)
     denied: dict[int, str] = {}
     for number in tenant.emergency:
         region = regions.region_of(number)

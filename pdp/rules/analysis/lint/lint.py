@@ -18,7 +18,7 @@ from pdp.rules.analysis.lint.stages import (
     passwords,
 )
 from pdp.rules.analysis.lint.subject import Subject
-from pdp.rules.analysis.proving import emergency_texts, rule_texts
+from pdp.rules.analysis.proving import asked_of
 from pdp.rules.analysis.regions import MAX_STATES, Regions
 from pdp.rules.analysis.rulings import Rulings
 
@@ -59,9 +59,9 @@ def lint(tenant: Tenant, *, emergency_numbers: Iterable[str] = (), max_states: i
     Raises:
         TooManyStatesError: the patterns take more.
     """
-    numbers = emergency_texts(tenant, emergency_numbers)
-    others = counterparts(tenant).values()
-    regions = Regions((*rule_texts(tenant), *others, *numbers), max_states=max_states)
-    subject = Subject(Rulings(tenant, regions, regions.any_of(numbers)))
+    asked = asked_of(tenant, emergency_numbers)
+    asked = asked._replace(texts=(*asked.texts, *counterparts(tenant).values()))
+    (regions,) = Regions.of_versions([asked], max_states=max_states)
+    subject = Subject(Rulings(tenant, regions))
     found = [mistake for check in _CHECKS for mistake in check(subject)]
     return sorted(found, key=lambda mistake: (mistake.rank, mistake.code, mistake.permissions, mistake.pattern))

@@ -9,7 +9,7 @@ from pdp.rules.analysis.effects import Effects
 from pdp.rules.analysis.lint.finding import Call
 from pdp.rules.analysis.naming import Names
 from pdp.rules.analysis.rulings import NOBODY
-from pdp.rules.model import Decision, Mode
+from pdp.rules.model import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,6 +93,6 @@ class Subject:
         return f"{self.names.user(call.caller)} dials {call.extension}{way} → {call.decision.name}"
 
     def allowed(self, rights: Rights, outcall: str | None, numbers: int) -> int:
-        """The part of a set that is allowed to such a caller."""
-        final = self.rulings.of_caller(rights).then(self.rulings.of_outcall(outcall))
-        return final.of(Decision.ALLOW, self.rulings.universe) & numbers
+        """The extensions of a set that are allowed to such a caller."""
+        final = self.rulings.final(self.rulings.of_caller(rights).then(self.rulings.of_outcall(outcall)))
+        return final.allow & self.rulings.regions.extensions(numbers)
