@@ -111,7 +111,7 @@ class Costs:
         Raises:
             CostError: the profile has too many patterns, or is too hard, or there was no time left.
         """
-        count = sum(len(self._slots[slot].patterns) for slots in profile for slot in slots)
+        count = sum([len(self._slots[slot].patterns) for slot in chain(*profile)])
         if count > self._limits.caller_patterns:
             problem = f"one caller or outcall has {count} patterns, more than {self._limits.caller_patterns}"
             raise CostError(self._costliest(profile).permission, problem, _FEWER)
@@ -132,7 +132,9 @@ class Costs:
         return root
 
     def _built(self, profile: Profile) -> int:
-        whole = frozenset(chain(*profile)) if self._hard else frozenset()
+        if not self._hard:
+            return self._automata.profile(profile)
+        whole = frozenset(chain(*profile))
         return self._automata.profile(profile, hard=any(hard <= whole for hard in self._hard))
 
     def _check_wide(self, profile: Profile, positions: int) -> None:
