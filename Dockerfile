@@ -1,6 +1,6 @@
 # One image for both programs: `rightcall serve` and `rightcall load`.
 #
-#   docker build -t rightcall:0.1.0 .
+#   docker build -t rightcall:0.2.0 .
 #
 # What is built and where it runs are Debian 12 with the same Python 3.11: the second image is Debian's Python and nothing
 # else, no shell and no package manager. For a build that can be repeated bit by bit, name both images by digest.
@@ -44,7 +44,7 @@ RUN SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} RIGHTCALL_NATIVE=require \
     && find /opt/rightcall -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${RUNTIME_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="rightcall" \
       org.opencontainers.image.description="Policy decision point for telephone calls, and its loader" \

@@ -14,7 +14,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-check soak load image helm-server chaos fuzz demo-wazo docs docs-serve client stubs lock sbom programs tools clean
+.PHONY: help run test check format bench bench-check soak load image release-dry-run helm-server chaos fuzz demo-wazo docs docs-serve client stubs lock sbom programs tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ load: $(INSTALLED) tools ## load tests with ghz and an open loop (ARGS=--quick)
 
 image: $(INSTALLED) ## build the image without a Docker engine, twice, and look inside (root; Debian's buildah, mmdebstrap)
 	@$(BIN)/python tests/support/image_build.py $(ARGS)
+
+release-dry-run: $(INSTALLED) tools ## all that a release is made of, into dist/: sdist, wheel, chart, checksums; sends nothing (ARGS=--install)
+	@$(BIN)/python tests/support/release.py $(ARGS)
 
 helm-server: PROGRAMS += etcd=etcd-server
 helm-server: $(INSTALLED) programs ## the chart against a real kube-apiserver; building it takes ten minutes, once

@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,9 @@ class RightcallHook(BuildHookInterface[Any]):
         generate()
         if self.target_name == "wheel" and build_core():
             build_data["pure_python"] = False
-            build_data["infer_tag"] = True
+            # The core keeps to Python's stable interface, so one wheel is for this Python and all later ones.
+            platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
+            build_data["tag"] = f"cp311-abi3-{platform}"
 
 
 if __name__ == "__main__":

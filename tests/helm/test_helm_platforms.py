@@ -39,7 +39,7 @@ def test_a_parent_chart_names_the_registry_and_its_secrets(tmp_path: Path) -> No
     """`global.imageRegistry` and `global.imagePullSecrets` reach every pod."""
     for spec in pods(_parent(tmp_path)).values():
         assert spec["imagePullSecrets"] == [{"name": "mirror"}]
-        assert {one["image"] for one in spec["containers"]} == {"registry.example.com/mirror/rightcall/rightcall:0.1.0"}
+        assert {one["image"] for one in spec["containers"]} == {"registry.example.com/mirror/rightcall/rightcall:0.2.0"}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_further_objects_are_filled_in() -> None:
     """As objects and as texts."""
     names = {one["metadata"]["name"] for one in rendered(EVERYTHING) if one["kind"] == "ConfigMap"}
     assert {"everything-extra", "trial-text"} <= names
-    assert the(rendered(GITOPS), "ConfigMap", "trial-rightcall-release")["data"] == {"chart": "0.1.0"}
+    assert the(rendered(GITOPS), "ConfigMap", "trial-rightcall-release")["data"] == {"chart": "0.2.0"}
 
 
 def test_another_name_leaves_the_labels_as_they_are() -> None:

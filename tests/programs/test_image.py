@@ -7,10 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
 from typing import TYPE_CHECKING
 
+import release
 import yaml
 from charts import CHART, ROOT, pods, rendered
 
@@ -75,12 +75,19 @@ def test_it_runs_as_a_numbered_user_without_a_shell() -> None:
         assert spec["securityContext"]["runAsUser"] == int(uid)
 
 
-def test_versions_agree() -> None:
-    """The image, the chart and the distribution are of one version."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["appVersion"] == project
-    assert f"VERSION={project}" in _all("ARG")
+def test_all_that_is_released_has_one_version_and_a_section_of_the_changes() -> None:
+    """Distribution, core, chart and image; `make release-dry-run` would say where they differ."""
+    assert release.notes(release.versions()).startswith("### ")
+
+
+def test_a_tag_releases_what_the_dry_run_makes() -> None:
+    """By the same command, and nothing is published without the repository's variables."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert any("make release-dry-run" in step.get("run", "") for step in steps)
+    for step in steps:
+        if "push" in step.get("run", "") or "pypi" in step.get("uses", ""):
+            assert "REGISTRY" in step["if"] or "RELEASE_PYPI" in step["if"]
 
 
 def test_dependencies_come_from_the_locks() -> None:
