@@ -48,10 +48,11 @@ def _open_file(url: str, recheck: float, _: WazoOptions | None) -> Source:
     return FileSource(_path(_local(url.partition(":")[2])), recheck=recheck)
 
 
-def _open_database(url: str, recheck: float, _: WazoOptions | None) -> Source:
+def _open_database(url: str, recheck: float, wazo: WazoOptions | None) -> Source:
     from loader.sources.wazo.database.source import PostgresqlSource  # noqa: PLC0415 - files need no client
 
-    return PostgresqlSource(url, recheck=recheck)
+    given = wazo or WazoOptions()
+    return PostgresqlSource(url, recheck=recheck, bus_url=given.bus_url, ca_file=given.ca_file)
 
 
 def _open_wazo(url: str, recheck: float, wazo: WazoOptions | None) -> Source:

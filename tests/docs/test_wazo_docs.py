@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loader.sources.wazo.rest.events import EVENTS
-from loader.sources.wazo.rest.picture import Kind
+from loader.sources.wazo.events import EVENTS, Kind
 
 DOCS = Path(__file__).parents[2] / "docs" / "wazo.md"
 

@@ -1,10 +1,15 @@
-"""The source: one transaction that sees one state of the database, and a watch over sums of the rows."""
+"""The source: one transaction that sees one state of the database, and a watch over sums of the rows.
+
+With Wazo's message bus an event makes the watch look at once. Edits by SQL send none, so it looks without events, too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from loader.definitions.findings import permission_label, tenant_label
@@ -13,6 +18,7 @@ from loader.definitions.text.tokens import printable
 from loader.errors import SourceError
 from loader.faults import Fault, Severity
 from loader.sources.values import PlainDefinitions
+from loader.sources.wazo.bus import Bus
 from loader.sources.wazo.database.client import FAILURES, connect, explain
 from loader.sources.wazo.database.rows import HAS_NAMES, fetch
 from loader.sources.wazo.database.url import parse_url
@@ -20,7 +26,6 @@ from loader.sources.wazo.database.watching import Lookout, sums
 from loader.sources.wazo.references import OwnReferences
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator
 
     from loader.sources.base import Reading
@@ -31,6 +36,11 @@ RECHECK_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 1.0
 _LOOK_SHARE: Final = 20
 """Comparisons take at most one part in so many of the time, for any number of rows."""
+
+_NEWS_SECONDS: Final = 0.1
+"""How long an event waits for further ones."""
+_NEWS_SHARE: Final = 4
+"""The pause after a comparison, however many events come, is this many times as long as the comparison."""
 
 _STEP_SECONDS: Final = 30.0
 _READ_SECONDS: Final = 300.0
@@ -46,17 +56,29 @@ class PostgresqlSource:
             read, ``tenant``: UUID or name; none: all.
         recheck: seconds after which a watch yields without a noticed change.
         step_seconds: timeout of connecting, and of each step of a reading.
+        bus_url: Wazo's message bus, ``amqp://USER:PASSWORD@HOST:5672/`` or ``amqps://…``; empty: none.
+        ca_file: certificates of authorities to trust for the bus, PEM; empty: those of the system.
 
     Raises:
-        SourceError: the URL is not a database's.
+        SourceError: the URL is not a database's, or that of the bus cannot be read.
     """
 
-    def __init__(self, url: str, *, recheck: float = RECHECK_SECONDS, step_seconds: float = _STEP_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        recheck: float = RECHECK_SECONDS,
+        step_seconds: float = _STEP_SECONDS,
+        bus_url: str = "",
+        ca_file: str = "",
+    ) -> None:
         self._location = parse_url(url)
         self.name = self._location.name
         self._recheck = recheck
         self._step_seconds = step_seconds
         self._definitions = PlainDefinitions(self.name)
+        self._news = _News()
+        self._bus = Bus(bus_url, ca_file, self._news) if bus_url else None
         self._seen: str | None = None
         self._rest_until = 0.0
         self._true_at = time.monotonic()
@@ -97,16 +119,20 @@ class PostgresqlSource:
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Yields soon after a change, and every ``recheck`` seconds or a little sooner. Returns soon after ``stop``."""
         due = self._due()
-        with Lookout(self._location, self._step_seconds) as lookout:
-            while not stop.wait(_jittered(min(max(_LOOK_SECONDS, _LOOK_SHARE * lookout.seconds), self._recheck))):
+        with ExitStack() as stack:
+            if self._bus is not None:
+                stack.enter_context(self._bus)
+            lookout = stack.enter_context(Lookout(self._location, self._step_seconds))
+            while self._goes_on(stop, lookout.seconds, due):
                 begun = time.monotonic()
                 now = lookout.look(stop)
                 if stop.is_set():
                     return
                 if now is not None and now == self._seen:
                     self._true_at = begun
-                changed = now is not None and now != self._seen and time.monotonic() >= self._rest_until
-                if not changed and time.monotonic() < due:
+                if now is not None and now != self._seen:
+                    due = min(due, self._rest_until)
+                if time.monotonic() < due:
                     continue
                 yield
                 due = self._due()
@@ -129,6 +155,13 @@ class PostgresqlSource:
             finally:
                 database.terminate()  # at once: a polite end would wait for a server that does not answer
 
+    def _goes_on(self, stop: threading.Event, took: float, due: float) -> bool:
+        """Waits until it is time for a comparison or a reading; False if ``stop`` was set."""
+        seconds = min(_jittered(max(_LOOK_SECONDS, _LOOK_SHARE * took)), max(0.0, due - time.monotonic()))
+        if self._bus is None:
+            return not stop.wait(seconds)
+        return self._news.wait(stop, max(_NEWS_SECONDS, _NEWS_SHARE * took), seconds)
+
     def _due(self) -> float:
         return time.monotonic() + _jittered(self._recheck)
 
@@ -148,6 +181,31 @@ class PostgresqlSource:
         problem = f"the source's URL asks for the tenant '{printable(wanted)}', which is not there"
         remedy = "check its UUID or name; names are known only where the user may read auth_tenant"
         return Fault(self.name, None, printable(wanted), "", "", problem, remedy)
+
+
+class _News:
+    """Listens to the bus: whether anything was heard since the last wait."""
+
+    def __init__(self) -> None:
+        self._heard = threading.Event()
+
+    def connected(self) -> None:
+        """Something may have changed."""
+        self._heard.set()
+
+    def heard(self, name: str, tenant: str, body: bytes) -> None:
+        """Something may have changed."""
+        del name, tenant, body
+        self._heard.set()
+
+    def wait(self, stop: threading.Event, least: float, most: float) -> bool:
+        """Waits for news, at least and at most for these seconds; False if ``stop`` was set."""
+        end = time.monotonic() + most
+        goes_on = not stop.wait(least)
+        while goes_on and not self._heard.is_set() and (rest := end - time.monotonic()) > 0:
+            goes_on = not stop.wait(min(rest, _NEWS_SECONDS))
+        self._heard.clear()
+        return goes_on
 
 
 def _jittered(seconds: float) -> float:

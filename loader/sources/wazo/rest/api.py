@@ -12,9 +12,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from loader.errors import SourceError
+from loader.sources.wazo.events import Kind
 from loader.sources.wazo.rest.client import Query, RefusedError, parsed
 from loader.sources.wazo.rest.mapping import seen, tenant_of
-from loader.sources.wazo.rest.picture import Kind, Seen
+from loader.sources.wazo.rest.picture import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

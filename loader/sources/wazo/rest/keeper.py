@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from loader.errors import SourceError
+from loader.sources.wazo.events import Kind, Part
 from loader.sources.wazo.rest.api import Api, explained
 from loader.sources.wazo.rest.client import CONNECTIONS, RefusedError
 from loader.sources.wazo.rest.crew import Crew
-from loader.sources.wazo.rest.events import Part
 from loader.sources.wazo.rest.marks import Marks
-from loader.sources.wazo.rest.picture import Kind, Picture, Seen
+from loader.sources.wazo.rest.picture import Picture, Seen
 from loader.sources.wazo.rest.retries import Retries
 from loader.sources.wazo.rest.sweep import Answer, Memory, Sweep
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from loader.errors import SourceError
-from loader.sources.wazo.rest.picture import Kind, Seen, Thing
+from loader.sources.wazo.events import Kind
+from loader.sources.wazo.rest.picture import Seen, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

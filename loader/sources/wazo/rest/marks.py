@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from loader.sources.wazo.rest.events import Part
+    from loader.sources.wazo.events import Part
     from loader.sources.wazo.rest.pending import Wanted
 
 _PARTS_AT_ONCE: Final = 20

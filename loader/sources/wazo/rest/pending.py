@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loader.sources.wazo.events import TENANT_EVENTS, part_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loader.sources.wazo.rest.events import Part
+    from loader.sources.wazo.events import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Wanted:
 
 
 class Pending:
-    """Collects marks until there is silence, with a time limit.
+    """Collects marks until there is silence, with a time limit. Listens to a bus.
 
     Args:
         silence: seconds without a mark after which marks are due.
@@ -49,6 +51,19 @@ class Pending:
         self._first: float | None = None
         self._last = 0.0
         self._rung = False
+
+    def connected(self) -> None:
+        """Marks everything: earlier events may have been missed."""
+        self.mark_everything()
+
+    def heard(self, name: str, tenant: str, body: bytes) -> None:
+        """Marks what an event names."""
+        if name in TENANT_EVENTS:
+            self.mark_tenants()
+        elif not tenant:
+            self.mark_everything()
+        else:
+            self.mark(tenant, part_of(name, body))
 
     def mark(self, tenant: str, part: Part | None) -> None:
         """Marks a changed part of a tenant; None: the whole tenant."""

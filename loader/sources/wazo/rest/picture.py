@@ -10,23 +10,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from loader.sources.wazo.events import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Thing: TypeAlias = dict[str, Any]
 """An item of wazo-confd, reduced to the fields that the rules need."""
-
-
-class Kind(StrEnum):
-    """The kinds of items that are read, each with the name of wazo-confd's resource."""
-
-    USERS = "users"
-    GROUPS = "groups"
-    OUTCALLS = "outcalls"
-    PERMISSIONS = "callpermissions"
 
 
 class Seen(NamedTuple):

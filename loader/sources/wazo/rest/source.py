@@ -12,8 +12,8 @@ from loader.definitions.shapes import canonical_uuid
 from loader.definitions.text.tokens import printable
 from loader.faults import Fault
 from loader.sources.values import PlainDefinitions, RawTenant
+from loader.sources.wazo.bus import Bus
 from loader.sources.wazo.references import OwnReferences
-from loader.sources.wazo.rest.bus import Bus
 from loader.sources.wazo.rest.client import Client
 from loader.sources.wazo.rest.keeper import Keeper
 from loader.sources.wazo.rest.pending import Pending
@@ -60,7 +60,7 @@ class WazoSource:
         self._client = Client(settings)
         self._session = Session(self._client, settings)
         self._pending = Pending(settings.debounce_seconds, settings.debounce_most_seconds)
-        self._bus = Bus(settings, self._pending) if settings.bus_url else None
+        self._bus = Bus(settings.bus_url, settings.ca_file, self._pending) if settings.bus_url else None
         self._keeper = Keeper(settings, self._client, self._session, self._pending, self._concerns)
         self._definitions = PlainDefinitions(self.name)
         self._own = OwnReferences(self.name)

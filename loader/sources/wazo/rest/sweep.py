@@ -20,9 +20,10 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from loader.errors import SourceError
+from loader.sources.wazo.events import Kind
 from loader.sources.wazo.rest.api import USERS_AT_ONCE
 from loader.sources.wazo.rest.client import RefusedError, ServerFailedError
-from loader.sources.wazo.rest.picture import Kind, Seen
+from loader.sources.wazo.rest.picture import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator

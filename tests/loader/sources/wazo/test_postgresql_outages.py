@@ -6,15 +6,17 @@ import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from given import ACME, ALICE, BOB
 from postgres_server import PASSWORD, PostgresServer, make_certificate, running_postgres
 from postgres_tables import WazoDatabase
+from rabbitmq_server import RabbitmqServer
 from waiting import until
 
 from loader.errors import SourceError
-from loader.sources import open_source
+from loader.sources import WazoOptions, open_source
 from loader.sources.wazo.database.source import PostgresqlSource
 from loader.sources.wazo.database.url import parse_url
 from loader.sources.wazo.database.watching import Lookout
@@ -106,6 +108,22 @@ def _watched(source: PostgresqlSource) -> Iterator[list[None]]:
         stop.set()
         thread.join(5)
         assert not thread.is_alive(), "the watch did not end"
+
+
+def test_an_event_of_the_bus_makes_the_watch_look(wazo: WazoDatabase) -> None:
+    """Long before it would look by itself."""
+    usual = "loader.sources.wazo.database.source._LOOK_SECONDS"
+    with RabbitmqServer() as broker, patch(usual, 1000.0):
+        source = open_source(wazo.url, recheck=1000, wazo=WazoOptions(bus_url=broker.url))
+        assert isinstance(source, PostgresqlSource)
+        source.read()
+        read = source._true_at
+        with _watched(source) as yields:
+            until(lambda: source._true_at > read, "it looks, since the bus is connected")
+            wazo.execute("UPDATE rightcall SET name = 'edited'")
+            assert not yields
+            broker.publish({"name": "call_permission_edited", "tenant_uuid": ACME, "data": {"id": 12}})
+            until(lambda: yields, "the watch yields")
 
 
 def test_a_reading_sees_one_state_of_the_database(wazo: WazoDatabase) -> None:

@@ -20,7 +20,7 @@ from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.errors import SourceError
-from loader.sources.wazo.rest.bus import Bus
+from loader.sources.wazo.bus import Bus
 from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 from loader.sources.wazo.rest.source import WazoSource
 from pdp.rules.compiler.digest import content_digest

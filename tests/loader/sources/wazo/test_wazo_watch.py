@@ -20,10 +20,9 @@ from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
 from loader.errors import SourceError
-from loader.sources.wazo.rest.bus import Bus
-from loader.sources.wazo.rest.events import PART_EVENTS, TENANT_EVENTS, Part
+from loader.sources.wazo.bus import Bus
+from loader.sources.wazo.events import PART_EVENTS, TENANT_EVENTS, Kind, Part
 from loader.sources.wazo.rest.pending import Pending
-from loader.sources.wazo.rest.picture import Kind
 from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 from loader.sources.wazo.rest.source import WazoSource
 
@@ -373,7 +372,7 @@ def test_each_event_marks_what_it_names(simulator: WazoSimulator, rabbitmq: Rabb
             data = {key: data}
         events.append({"name": name, "tenant_uuid": tenant, "data": data})
         expected[tenant] = {Part(named.kind, str(value))}
-    with Bus(settings, pending) as bus:
+    with Bus(settings.bus_url, settings.ca_file, pending) as bus:
         until(lambda: bus.connected, "the bus is connected")
         assert pending.take().everything is not None
         rabbitmq.publish({"name": "line_edited", "tenant_uuid": str(uuid4())}, *events)
@@ -387,7 +386,7 @@ def test_events_that_name_nothing_mark_more(simulator: WazoSimulator, rabbitmq: 
     """A tenant, the list of tenants, or everything: what is not understood is no reason to miss a change."""
     pending = Pending(0.0, 0.0)
     settings = settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=rabbitmq.url))
-    with Bus(settings, pending) as bus:
+    with Bus(settings.bus_url, settings.ca_file, pending) as bus:
         until(lambda: bus.connected, "the bus is connected")
         pending.take()
         rabbitmq.publish({"name": "user_edited", "tenant_uuid": ACME, "data": {"uuid": "not one"}})
@@ -402,7 +401,7 @@ def test_events_that_name_nothing_mark_more(simulator: WazoSimulator, rabbitmq: 
         until(lambda: pending._everything, "it has arrived")
 
 
-def test_the_documented_rights_on_the_bus_suffice(simulator: WazoSimulator, rabbitmq: RabbitmqServer) -> None:
+def test_the_documented_rights_on_the_bus_suffice(rabbitmq: RabbitmqServer) -> None:
     """The user of docs/wazo.md can listen."""
     text = (Path(__file__).parents[4] / "docs" / "wazo.md").read_text(encoding="utf-8")
     rights = re.search(r"set_permissions rightcall '(.*)' '(.*)' '(.*)'", text)
@@ -411,7 +410,7 @@ def test_the_documented_rights_on_the_bus_suffice(simulator: WazoSimulator, rabb
     rabbitmq.control("set_permissions", "rightcall", *rights.groups())
     pending = Pending(0.0, 0.0)
     bus_url = rabbitmq.url.replace("guest:guest", "rightcall:s3cret")
-    with Bus(settings_from(simulator.url, WazoOptions(username="u", password="p", bus_url=bus_url)), pending) as bus:
+    with Bus(bus_url, "", pending) as bus:
         until(lambda: bus.connected, "the bus is connected")
         rabbitmq.publish({"name": "user_edited", "tenant_uuid": ACME})
         until(lambda: ACME in pending._whole, "the event has arrived")

@@ -1,7 +1,7 @@
 """Wazo's message bus: immediate notice of changes.
 
-Events are hints: without state, and lost unnoticed while the connection is down. So an event only marks the named item,
-and a new connection marks everything.
+Events are hints: without state, and lost unnoticed while the connection is down. So a new connection is told like an
+event: anything may have changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 from uuid import uuid4
 
 import pika
@@ -21,15 +21,13 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker, ProbableAccessDeni
 
 from loader.definitions.shapes import canonical_uuid
 from loader.errors import SourceError
-from loader.sources.wazo.rest.events import EVENTS, TENANT_EVENTS, part_of
+from loader.sources.wazo.events import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from loader.sources.wazo.rest.pending import Pending
-    from loader.sources.wazo.rest.settings import WazoSettings
 
 _log = structlog.get_logger()
 
@@ -43,21 +41,40 @@ _HEARTBEAT_SECONDS: Final = 10
 _JOIN_SECONDS: Final = 0.5
 
 
+class Listener(Protocol):
+    """Takes what a bus tells, in the bus's thread."""
+
+    def connected(self) -> None:
+        """The bus was connected: from here on no event is missed, and earlier ones may have been."""
+        ...
+
+    def heard(self, name: str, tenant: str, body: bytes) -> None:
+        """An event has arrived.
+
+        Args:
+            name: one of ``EVENTS``.
+            tenant: the UUID of the tenant that it names; empty without one.
+            body: JSON.
+        """
+        ...
+
+
 class Bus:
     """Listens in a separate thread from ``start`` to ``stop``, and reconnects after a loss of the connection.
 
     Args:
-        settings: the URL of the bus.
-        pending: receives the marks of changes.
+        url: ``amqp://USER:PASSWORD@HOST:5672/`` or ``amqps://…``.
+        ca_file: certificates of authorities to trust, PEM; empty: those of the system.
+        listener: is told.
 
     Raises:
         SourceError: the bus's URL, or the file of certificates, cannot be read.
     """
 
-    def __init__(self, settings: WazoSettings, pending: Pending) -> None:
-        self._parameters = _parameters(settings)
+    def __init__(self, url: str, ca_file: str, listener: Listener) -> None:
+        self._parameters = _parameters(url, ca_file)
         self._place = f"{self._parameters.host}:{self._parameters.port}"
-        self._pending = pending
+        self._listener = listener
         self._stop = threading.Event()
         self._connected = threading.Event()
         self._tried = threading.Event()
@@ -128,14 +145,14 @@ class Bus:
             stop.wait(_SHORTEST_WAIT)
 
     def _listen(self, connection: pika.BlockingConnection, stop: threading.Event, connected: threading.Event) -> None:
-        """Marks the parts that events name, until the connection or the consumer ends."""
+        """Tells of events, until the connection or the consumer ends."""
         channel = connection.channel()
         self._subscribe(channel)
         _log.info("wazo_bus_connected", bus=self._place)
         # in this order: from here on no event is missed, and what came before is read
         self._since = time.monotonic()
         connected.set()
-        self._pending.mark_everything()
+        self._listener.connected()
         self._tried.set()
         while not stop.is_set() and channel.is_open and channel.consumer_tags:
             connection.process_data_events(_LOOK_SECONDS)
@@ -155,12 +172,7 @@ class Bus:
         headers: Mapping[str, object] = properties.headers or {}
         name, tenant = headers.get("name"), headers.get("tenant_uuid")
         uuid = canonical_uuid(tenant) if isinstance(tenant, str) else None
-        if name in TENANT_EVENTS:
-            self._pending.mark_tenants()
-        elif uuid is None:
-            self._pending.mark_everything()
-        else:
-            self._pending.mark(uuid, part_of(str(name), body))
+        self._listener.heard(str(name), uuid or "", body)
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         self._tried.set()
@@ -173,18 +185,18 @@ class Bus:
         )
 
 
-def _parameters(settings: WazoSettings) -> pika.URLParameters:
+def _parameters(url: str, ca_file: str) -> pika.URLParameters:
     try:
-        if not settings.bus_url.startswith(("amqp://", "amqps://")):
+        if not url.startswith(("amqp://", "amqps://")):
             raise ValueError  # noqa: TRY301 - the library takes other schemes for amqps
-        parameters = pika.URLParameters(settings.bus_url)
+        parameters = pika.URLParameters(url)
     except Exception:  # noqa: BLE001 - any error of the library may repeat the URL, which holds a password
         raise SourceError("the bus's URL cannot be read; write it as amqp://USER:PASSWORD@HOST:5672/") from None
-    if parameters.ssl_options is not None and settings.ca_file:
+    if parameters.ssl_options is not None and ca_file:
         try:
-            context = ssl.create_default_context(cafile=settings.ca_file)
+            context = ssl.create_default_context(cafile=ca_file)
         except (OSError, ValueError):
-            raise SourceError(f"{settings.ca_file} holds no certificates that can be read; check ca_file") from None
+            raise SourceError(f"{ca_file} holds no certificates that can be read; check ca_file") from None
         parameters.ssl_options = pika.SSLOptions(context, parameters.host)
     parameters.heartbeat = _HEARTBEAT_SECONDS
     parameters.socket_timeout = _CONNECT_SECONDS

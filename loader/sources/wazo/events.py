@@ -8,13 +8,22 @@ the table for people.
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from loader.definitions.shapes import canonical_uuid
-from loader.sources.wazo.rest.picture import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Kind(StrEnum):
+    """The kinds of items that are read, each with the name of wazo-confd's resource."""
+
+    USERS = "users"
+    GROUPS = "groups"
+    OUTCALLS = "outcalls"
+    PERMISSIONS = "callpermissions"
 
 
 class Part(NamedTuple):
