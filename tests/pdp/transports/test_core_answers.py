@@ -10,8 +10,9 @@ import pytest
 import strategies
 from cores import built, front_of, hand_over
 from definitions import conformance_suites
-from dialling_cases import FILES, ReferenceReader, dialled_tenant
+from dialling_cases import COUNTRIES, FILES, LINES, Numbers, ReferenceReader, dialled_tenant
 from dialling_cases import suite as dialling_suite
+from dialling_reference import Country
 from fuzz.mutations import NUMBERS, nearly
 from given import ACME, ALICE, BOB, BOLT, KEY, denying
 from hypothesis import HealthCheck, given, settings
@@ -323,6 +324,22 @@ def test_the_core_reads_extensions_as_tenants_dial(path: Path) -> None:
             "outcall_known": response.outcall_known,
         } == {name: value for name, value in case["expected"].items() if name != "password"}
     assert isolates or answers > len(cases) // 2
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from(COUNTRIES), st.sampled_from(LINES), st.integers(0, 2**32))
+def test_numbers_of_any_country_are_read_as_in_python(country: str, line: str, seed: int) -> None:
+    """As people dial them, rightly or wrongly, by rules that tell forms apart."""
+    reference, numbers = Country(country, line), Numbers(seed)
+    texts = (f"_{line}00[1-9].", f"_{line}0[1-9].", f"_+{reference.cc}9.", f"_{line}00{reference.cc}[1-5]!", "_1XXX")
+    permissions = [
+        CallPermission(at, "", Mode.ALLOW if at & seed else Mode.DENY, extensions=(text,), users=(ALICE,))
+        for at, text in enumerate(texts, 1)
+    ]
+    plan = Dialling(country, line, numbering_table(country, line))
+    both = Both(current_of(Tenant(ACME, users=(User(ALICE),), call_permissions=tuple(permissions), dialling=plan)))
+    for _ in range(25):
+        both.agree(v1.CheckCallRequest(caller=ALICE, extension=numbers.dialled(reference), tenant=ACME))
 
 
 def dialled_case_tenant(deciding: Suite, raw: dict[str, Any]) -> Tenant:
