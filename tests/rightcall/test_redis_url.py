@@ -18,12 +18,18 @@ from loader.publishing.lease import Lease
 from loader.publishing.publish import RedisPublisher
 from loader.publishing.revisions import Revisions
 from loader.report import SyncReport
+from pdp.challenges.attempts import Limits
+from pdp.challenges.attempts_redis import RedisAttempts
+from pdp.challenges.delays import Guess, Paces
+from pdp.challenges.delays_redis import RedisDelays
 from pdp.rules.model import PasswordOverride
 from pdp.rules.publication.keys import without_credentials
 from rightcall.redis_url import RedisUrlError, open_redis
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from redis import Redis
 
 
 class Loader:
@@ -46,7 +52,7 @@ class Loader:
 
 
 def test_a_cluster_is_published_to_and_followed() -> None:
-    """Every step: lease, publication, pruning, notification, rollback."""
+    """Every step: lease, publication, pruning, notification, rollback; and PINs are counted."""
     with ClusterSet() as cluster:
         loader = Loader(cluster.url)
         assert loader.load("118").error == ""
@@ -60,6 +66,28 @@ def test_a_cluster_is_published_to_and_followed() -> None:
             assert len(kept) == 2
             revisions.roll_back(kept[1].tenant, str(kept[1].revision))
             until(lambda: server.denies("116"), "it has followed the rollback")
+        _pins_are_counted(open_redis(cluster.url))
+
+
+def _pins_are_counted(client: Redis) -> None:
+    """Attempts and delays of tenants whose keys are on different nodes; listed and lifted over all nodes."""
+    attempts, delays = RedisAttempts(client, Limits()), RedisDelays(client, Paces())
+    tenants = ["acme", "bolt", "corp", "dyne"]
+    for tenant in tenants:
+        known = Guess(tenant, "12", "alice", "client", "right")
+        delays.succeed(known, delays.take(known))
+        for number in range(20):
+            delays.take(Guess(tenant, "12", f"user {number}", "client", f"wrong {number}"))
+        for _ in range(3):
+            attempts.take(f"{tenant}/user/alice", "12", "nonce")
+
+    assert sorted(one.subject for one in attempts.lockouts()) == [f"{tenant}/user/alice" for tenant in tenants]
+    assert {(one.tenant, one.lane) for one in delays.delayed()} == {
+        (tenant, lane) for tenant in tenants for lane in ("known", "common")
+    }
+    assert attempts.unlock("acme/user/alice")
+    assert delays.end("acme", "12")
+    assert {one.tenant for one in delays.delayed()} == set(tenants[1:])
 
 
 def test_a_failover_of_sentinels_is_followed() -> None:
