@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pdp.challenges.delays import Delays, Look
 
-    Make = Callable[["Clock"], Delays]
+    Make = Callable[..., Delays]
 
 HOUR = 3600
 CALLERS = 3400
@@ -43,10 +43,10 @@ def redis() -> Iterator[Redis]:
 def make(request: pytest.FixtureRequest) -> Make:
     """Makes delays of either kind."""
     if request.param == "memory":
-        return lambda clock: MemoryDelays(Paces(), now=clock)
+        return lambda clock, guesses=100: MemoryDelays(Paces(guesses), now=clock)
     client = request.getfixturevalue("redis")
     client.flushall()
-    return lambda clock: RedisDelays(client, Paces(), prefix="test:", now=clock)
+    return lambda clock, guesses=100: RedisDelays(client, Paces(guesses), prefix="test:", now=clock)
 
 
 class Line:
@@ -71,6 +71,10 @@ class Line:
     def opens(self, caller: str, client: str = "pbx") -> bool:
         """Whether the right PIN would be looked at."""
         return not self.dial(caller, RIGHT, client=client).wait
+
+    def looked_at_now(self, caller: str) -> int:
+        """How many wrong PINs of a caller are looked at before the first that is not."""
+        return next(number for number in count() if self.dial(caller).wait)
 
     def attack(self, clients: list[str], *, seconds: int = HOUR, step: int = 60) -> int:
         """How many guesses of clients that walk through all callers are looked at; each asks until it is refused."""
@@ -201,15 +205,24 @@ def test_a_pin_that_many_still_dial_after_it_was_changed_is_counted_once(make: M
 
 
 def test_a_right_pin_is_not_taken_for_a_wrong_one_again(make: Make) -> None:
-    """What was in flight while it was right is forgotten; so are all, beyond some number."""
+    """What was in flight while it was right is forgotten."""
     line = Line(make)
-    assert line.opens("alice")
-    assert line.opens("alice")
-    for number in range(MOST_REPEATED + 5):
-        line.dial("alice", f"wrong {number}")
-        line.clock.now += HOUR
+    for _ in range(2):
+        assert line.opens("alice")
 
     assert line.dial("alice", RIGHT).charges
+
+
+def test_the_wrong_pins_that_are_remembered_are_bounded(make: Make) -> None:
+    """Beyond some number it begins afresh, and the first one counts again."""
+    line = Line(lambda clock: make(clock, 100_000))
+    assert line.opens("alice")
+    assert line.dial("alice", "the old one").charges
+    assert not line.dial("alice", "the old one").charges
+    for number in range(MOST_REPEATED):
+        line.dial("alice", f"another {number}")
+
+    assert line.dial("alice", "the old one").charges
 
 
 def test_delays_are_listed_and_ended(make: Make) -> None:
@@ -248,12 +261,25 @@ def test_unknown_callers_have_no_record_and_take_nothing_back(make: Make) -> Non
     """They are all one, so the right PIN of one must not excuse the guesses of another."""
     line = Line(make)
     line.opens("")
-    looked = sum(not line.dial("").wait for _ in range(50))
-    line.clock.now += 900
-    line.opens("")
+    before = [line.dial("").wait for _ in range(7)]
+    assert line.opens("")
 
-    assert looked <= 18 + 10
-    assert line.dial("").wait or line.dial("").wait or line.dial("").wait
+    assert before == [0] * 7
+    assert line.looked_at_now("") == 1 + 3
+
+
+def test_a_right_pin_takes_only_the_typing_errors_of_the_last_quarter_of_an_hour_back(make: Make) -> None:
+    """Those before stay until they are forgotten, one in a quarter of an hour."""
+    line = Line(make)
+    line.opens("bob")
+    for _ in range(3):
+        line.dial("alice")
+    line.clock.now += 880
+    assert line.opens("bob")
+    line.clock.now += 21
+    assert line.opens("alice")
+
+    assert line.looked_at_now("carol") == 6 + 3
 
 
 def test_memory_forgets() -> None:
