@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,11 @@ _FILES: Final = "files"
 _LINK: Final = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")
 _CELL_CODE: Final = re.compile(r"(?<=^\|).*`[^`\n]*\\\|[^`\n]*`.*$", re.MULTILINE)
 """A row of a table that has such code."""
+_TABLE: Final = re.compile(r"<table>.*?</table>", re.DOTALL)
+_ROW: Final = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+_HEADING: Final = re.compile(r"<th[^>]*>(.*?)</th>", re.DOTALL)
+_CELL: Final = re.compile(r"<td([ >])")
+_TAG: Final = re.compile(r"<[^>]*>")
 _SOURCES: Final = {name: path for path, name in PAGES.items()}
 
 
@@ -69,6 +75,22 @@ def on_page_markdown(markdown: str, *, page: Page, config: ProperDocsConfig, fil
         return match[0]
 
     return _CELL_CODE.sub(lambda code: code[0].replace("\\|", "|"), _LINK.sub(moved, markdown))
+
+
+def on_page_content(html: str, *, page: Page, config: ProperDocsConfig, files: Files) -> str:
+    """Gives each cell of a table the heading of its column, which narrow screens show beside it."""
+    del page, config, files
+    return _TABLE.sub(_labelled, html)
+
+
+def _labelled(table: re.Match[str]) -> str:
+    headings = [_TAG.sub("", heading) for heading in _HEADING.findall(table[0])]
+
+    def row(cells: re.Match[str]) -> str:
+        left = iter(headings)
+        return _CELL.sub(lambda cell: f'<td data-label="{escape(next(left, ""))}"{cell[1]}', cells[0])
+
+    return _ROW.sub(row, table[0])
 
 
 def _in_repository(page: str, link: str) -> str:
