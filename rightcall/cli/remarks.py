@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from loader.faults import Severity
+from loader.numbering import cost_ranges
 from loader.sources.file import FileSource, Place
 from pdp.rules.analysis.lint.finding import CODES, Mistake, Rank
 from pdp.rules.analysis.lint.lint import lint
@@ -15,7 +16,7 @@ from pdp.rules.analysis.walk import TooManyStatesError
 from pdp.runtime.version import version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from loader.faults import Fault
     from loader.sources import Source
@@ -100,7 +101,7 @@ def remarks(source: Source, tenants: Sequence[Tenant], emergency: Iterable[str])
 
 def _of_tenant(source: Source, tenant: Tenant, emergency: tuple[str, ...]) -> list[Remark]:
     try:
-        mistakes = lint(tenant, emergency_numbers=emergency)
+        mistakes = lint(tenant, emergency_numbers=emergency, ranges=_ranges(tenant))
     except TooManyStatesError as error:
         mistakes = [Mistake("not-looked-at", str(error), "use fewer patterns with . or ! inside")]
     wanted = {_subject(each) for each in mistakes}
@@ -110,6 +111,12 @@ def _of_tenant(source: Source, tenant: Tenant, emergency: tuple[str, ...]) -> li
         Remark(tenant.name or tenant.uuid, places.get(_subject(each), nowhere), each, _reason(each, tenant.lint))
         for each in mistakes
     ]
+
+
+def _ranges(tenant: Tenant) -> Mapping[str, Sequence[str]]:
+    """The numbers that cost more, where it is known in which country the tenant dials."""
+    plan = tenant.dialling
+    return cost_ranges(plan.country, plan.outside_line) if plan is not None and plan.country else {}
 
 
 def _subject(mistake: Mistake) -> tuple[str, str | int]:

@@ -61,6 +61,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "other-notation-open": Code(Rank.MEDIUM, "What is denied with 00 in front is open with +, or the other way round."),
     "other-outcall-open": Code(Rank.MEDIUM, "What an outcall denies is allowed through another one."),
+    "costly-range-open": Code(Rank.MEDIUM, "No permission speaks of numbers that cost more than others."),
     "only-a-disabled-group": Code(Rank.MEDIUM, "Only disabled groups have the permission, so it never applies."),
     "group-without-members": Code(Rank.MEDIUM, "Only groups without members have the permission, so it never applies."),
     "one-permission-on-user-and-outcall": Code(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pdp.rules.analysis.lint.costly import costly
 from pdp.rules.analysis.lint.dialling import dialled, unread
 from pdp.rules.analysis.lint.emergency import denied_emergency, emergency, no_list
 from pdp.rules.analysis.lint.idle import idle, idle_patterns
@@ -23,7 +24,7 @@ from pdp.rules.analysis.regions import MAX_STATES, Regions
 from pdp.rules.analysis.rulings import Rulings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pdp.rules.analysis.lint.finding import Mistake
     from pdp.rules.model import Tenant
@@ -48,20 +49,29 @@ _CHECKS = (
 )
 
 
-def lint(tenant: Tenant, *, emergency_numbers: Iterable[str] = (), max_states: int = MAX_STATES) -> list[Mistake]:
+def lint(
+    tenant: Tenant,
+    *,
+    emergency_numbers: Iterable[str] = (),
+    ranges: Mapping[str, Sequence[str]] | None = None,
+    max_states: int = MAX_STATES,
+) -> list[Mistake]:
     """The mistakes of a tenant, worst first.
 
     Args:
         tenant: the tenant with its rules.
         emergency_numbers: those of the server.
+        ranges: patterns of numbers that cost more than others, by kind; None: they are not known.
         max_states: the limit of states for telling the patterns apart.
 
     Raises:
         TooManyStatesError: the patterns take more.
     """
     asked = asked_of(tenant, emergency_numbers)
-    asked = asked._replace(texts=(*asked.texts, *counterparts(tenant).values()))
+    costs = [text for patterns in (ranges or {}).values() for text in patterns]
+    asked = asked._replace(texts=(*asked.texts, *counterparts(tenant).values(), *costs))
     (regions,) = Regions.of_versions([asked], max_states=max_states)
     subject = Subject(Rulings(tenant, regions))
     found = [mistake for check in _CHECKS for mistake in check(subject)]
+    found += costly(subject, ranges or {})
     return sorted(found, key=lambda mistake: (mistake.rank, mistake.code, mistake.permissions, mistake.pattern))
