@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis_server import RedisServer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "walk.md").read_text(encoding="utf-8")
-CALLS = "caller,extension,outcall\n201,000442079460958,1\n203,0 01 42 00 00 00,1\n202,000442079460958,1\n"
+CALLS = "caller,extension,outcall\n201,00442079460958,1\n203,01 42 00 00 00,1\n202,00442079460958,1\n"
 PEOPLE = "".join(f"Person {at},{200 + at},,{'support' if at % 3 else 'sales'}\n" for at in range(3, 121))
 
 
@@ -72,7 +72,7 @@ class Walk:
         code = ExitCode.FAULTY if broken else ExitCode.NOT_ALLOWED if arguments[0] == "diff" else ExitCode.DONE
         assert result.exit_code == code, result.output
         for line in shown:
-            assert line in result.output
+            assert line.removesuffix("…") in result.output
 
 
 def test_the_walk_goes_as_the_page_says(redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

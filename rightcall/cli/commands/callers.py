@@ -129,8 +129,6 @@ def _show_together(
     for row in rows:
         said = "; ".join(map(_part, row.parts))
         say(Text.assemble((groups.heading(names, row.users, row.ways), "bold"), f": {said}"))
-    if pattern is not None and calls.tenant.dialling is not None:
-        complain(Text("numbers as patterns write them; other notations of a number were not looked at", style="dim"))
 
 
 def _part(part: PatternPart) -> str:
