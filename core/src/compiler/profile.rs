@@ -222,9 +222,9 @@ impl Profile<'_> {
             }
         };
         if state.len() <= FEW_MOVING {
-            self.few_moved(state, &mut add)
+            self.few_moved(state, &mut add);
         } else {
-            self.many_moved(state, &mut add)
+            self.many_moved(state, &mut add);
         }
         if let Some(item) = state.iter().find(|item| self.builder.accepts(item.place)) {
             moved.push((Target::Value(VERDICT + item.verdict), 1 << END));
@@ -259,8 +259,8 @@ impl Profile<'_> {
             if order[..at].iter().any(|&before| alive[before] == living) {
                 continue;
             }
-            let alike = order[at..].iter().filter(|&&other| alive[other] == living);
-            let symbols = alike.fold(0, |symbols, other| symbols | 1 << other);
+            let same = order[at..].iter().filter(|&&other| alive[other] == living);
+            let symbols = same.fold(0, |symbols, other| symbols | 1 << other);
             items.clear();
             items.extend((0..after.len()).filter(|bit| living >> bit & 1 == 1).map(|bit| after[bit]));
             add(&items, symbols);
