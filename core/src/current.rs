@@ -18,7 +18,7 @@ pub struct State {
     /// Tenants whose rules are for Python to read. While there are any, so are all calls: one may be theirs.
     others: HashSet<String>,
     /// There may be tenants that are not here, so a call that nobody here claims may be theirs.
-    incomplete: bool,
+    pub incomplete: bool,
     /// Tells this state from every other.
     number: u64,
 }

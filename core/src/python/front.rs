@@ -113,7 +113,9 @@ impl Front {
 
     /// Whether there may be tenants that are not here.
     fn set_incomplete(&self, incomplete: bool) {
-        self.shared.state.rcu(|state| state.with(incomplete));
+        if self.shared.state.load().incomplete != incomplete {
+            self.shared.state.rcu(|state| state.with(incomplete));
+        }
     }
 
     /// What health checks are told.
