@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pdp.rules.analysis.reach_dialled import divide_dialled
+from pdp.rules.analysis.rulings import LENIENCY
 from pdp.rules.model import Decision, Stage
 from pdp.rules.patterns.notation import sample_of, text_of
 from pdp.rules.patterns.parser import parse
@@ -16,8 +18,10 @@ from pdp.rules.precedence import decision_of, rank
 from pdp.rules.snapshot.verdict import EMERGENCY, UNRESTRICTED, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pdp.rules.analysis.reach_dialled import Ranks
+    from pdp.rules.dialling import Dialling
     from pdp.rules.patterns.partition import Part
     from pdp.rules.snapshot.snapshot import Snapshot
 
@@ -71,14 +75,19 @@ def reach(
         Disjoint reaches that together are every extension, sorted. The last one is without a decision where there would
         be too many patterns, or too much work to divide further.
     """
-    ranked = [(EMERGENCY, text) for text in sorted(emergency)]
-    ranked += _ranked(snapshot, caller, outcall) if snapshot else []
+    shown = [(EMERGENCY, text) for text in sorted(emergency)]
+    rules = list(_ranked(snapshot, caller, outcall)) if snapshot else []
+    ranked = [*shown, *rules]
     # Numbers rise in the order of reaches, so that sorting by label is enough below.
     verdicts = sorted({verdict for verdict, _ in ranked} | {UNRESTRICTED}, key=_told)
     labels = {verdict: number if by_permission else int(verdict.decision) for number, verdict in enumerate(verdicts)}
-    items = [(labels[verdict], parse(text).tokens) for verdict, text in ranked]
+    if snapshot is not None and snapshot.dialling is not None:
+        found = _dialled(snapshot.dialling, rules, [text for _, text in shown], labels, max_patterns)
+    else:
+        items = [(labels[verdict], parse(text).tokens) for verdict, text in ranked]
+        found = divide(items, labels[UNRESTRICTED], max_parts=max_patterns, max_work=MAX_WORK)
     parts: dict[int, list[Part]] = {}
-    for part in divide(items, labels[UNRESTRICTED], max_parts=max_patterns, max_work=MAX_WORK):
+    for part in found:
         parts.setdefault(part.label, []).append(part)
     undivided = parts.pop(UNDIVIDED, [])
     reaches = [
@@ -88,6 +97,22 @@ def reach(
         for label in sorted(parts)
     ]
     return [*reaches, _reach(None, None, undivided)] if undivided else reaches
+
+
+def _dialled(
+    dialling: Dialling,
+    rules: Sequence[tuple[Verdict, str]],
+    emergency: Sequence[str],
+    labels: Mapping[Verdict, int],
+    max_patterns: int,
+) -> list[Part]:
+    """All texts that can be dialled, by the label of the verdict: of two numbers the stricter one's, or the first's."""
+    verdicts = [*(verdict for verdict, _ in rules), UNRESTRICTED, EMERGENCY]  # at rank -1
+
+    def label(ranks: Ranks) -> int:
+        return labels[min((verdicts[rank] for rank in ranks), key=lambda verdict: LENIENCY[verdict.decision])]
+
+    return divide_dialled(dialling, [text for _, text in rules], emergency, label, max_parts=max_patterns)
 
 
 def _reach(decision: Decision | None, verdict: Verdict | None, parts: Iterable[Part]) -> Reach:

@@ -19,13 +19,15 @@ from pdp.rules.analysis.dialled.walk import DialledWalk
 from pdp.rules.analysis.joint import JointGraph
 from pdp.rules.analysis.positions import bits_of, set_of
 from pdp.rules.analysis.walk import Walk
+from pdp.rules.dialling import Dialling, DiallingPlan
 from pdp.rules.model import MAX_EXTENSION_LENGTH
+from pdp.rules.patterns.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+    from pdp.rules import model
     from pdp.rules.analysis.walk import Graph
-    from pdp.rules.model import Dialling
 
 MAX_STATES = 200_000
 """The limit of a walk's states; beyond, patterns with a ``.`` or ``!`` inside would take seconds, and then minutes."""
@@ -64,7 +66,7 @@ class Asked(NamedTuple):
 
     texts: tuple[str, ...]
     emergency: tuple[str, ...] = ()
-    dialling: Dialling | None = None
+    dialling: model.Dialling | None = None
 
 
 class Regions:
@@ -99,7 +101,7 @@ class Regions:
         *,
         max_states: int = MAX_STATES,
         emergency: Iterable[str] = (),
-        dialling: Dialling | None = None,
+        dialling: model.Dialling | None = None,
     ) -> None:
         asked = Asked(tuple(dict.fromkeys(texts)), tuple(emergency), dialling)
         walk = _walk(asked, max_states)
@@ -291,4 +293,7 @@ def _walk(asked: Asked, max_states: int) -> Graph:
     dialling = asked.dialling
     if dialling is None:
         return Walk(asked.texts, asked.emergency, max_states)
-    return DialledWalk(dialling.table, asked.texts, asked.emergency, min(max_states, MAX_DIALLED_STATES))
+    plan = DiallingPlan(dialling.table, [(text, parse(text).tokens) for text in asked.texts])
+    return DialledWalk(
+        Dialling(memoryview(plan.section)), asked.texts, asked.emergency, min(max_states, MAX_DIALLED_STATES)
+    )

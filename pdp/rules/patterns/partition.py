@@ -23,7 +23,7 @@ from pdp.rules.patterns.alphabet import ANY_MASK, STAR, columns
 from pdp.rules.patterns.notation import LOOP, shortest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 UNDIVIDED = -1
 """The label of a set of which some extensions have one label and some another."""
@@ -248,6 +248,23 @@ def _joined(number: int, node: _Node, became: dict[int, int], joined: list[_Node
     if node.empty != UNDIVIDED and ends <= {node.empty}:
         return node.empty
     return _Split(node.front, node.empty, tuple(sorted((mask, to) for to, mask in masks.items())), loop)
+
+
+def expand(states: Sequence[tuple[int, Mapping[int, int]]], root: int, max_parts: int) -> list[Part]:
+    """The parts that an automaton divides extensions into.
+
+    Args:
+        states: of each the label, and the next state with the mask of symbols that lead there; symbols that lead
+            nowhere lead to extensions with the same label.
+        root: the state before the first character.
+        max_parts: the limit of parts, at least 1.
+    """
+    nodes: list[_Node] = []
+    for at, (label, branches) in enumerate(states):
+        loop = branches.get(at, 0)
+        others = tuple(sorted((mask, to) for to, mask in branches.items() if to != at))
+        nodes.append(_Split(front=True, empty=label, branches=others, loop=loop) if others else label)
+    return _merged(_expand(nodes, {}, root, max_parts))
 
 
 class _Way(NamedTuple):

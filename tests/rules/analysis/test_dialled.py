@@ -11,12 +11,14 @@ from dialling_cases import Numbers, TableReader
 from dialling_reference import Country
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reaches import saying
 
 from loader.numbering import numbering_table
 from pdp.rules.analysis.comparison import Comparison
 from pdp.rules.analysis.effects import Effects
 from pdp.rules.analysis.expectations import Proof, Truth
 from pdp.rules.analysis.proving import Prover, asked_of
+from pdp.rules.analysis.reach import reach
 from pdp.rules.analysis.regions import Regions
 from pdp.rules.analysis.rulings import Rulings
 from pdp.rules.compiler.compiler import Compiler
@@ -201,6 +203,26 @@ def test_a_comparison_is_every_call_that_is_decided_otherwise(dials: tuple[str, 
         if line.users:
             got = tuple(decide(line.example, line.outcalls[0] or "") for decide in both)
             assert got == (line.change.old, line.change.new), line
+
+
+@pytest.mark.parametrize("dials", [("", "0"), ("FR", ""), ("ES", "9")], ids="".join)
+@settings(max_examples=3, deadline=None)
+@given(data=st.data())
+def test_a_reach_says_of_each_number_how_it_is_decided(dials: tuple[str, str], data: st.DataObject) -> None:
+    """By one pattern, unless there are too many; samples can be dialled."""
+    tenant = data.draw(tenants(dials))
+    decide, snapshot = deciding(tenant), decode(Compiler().compile(tenant, Revision(1, "0" * 64), compiled_at=0.0))
+    outcall = data.draw(st.sampled_from(["1", ""]))
+    emergency = Emergency(tenant.emergency, dials[1], opened(tenant).hides_caller).texts
+    reaches = reach(snapshot, ALICE, outcall, emergency=emergency, max_patterns=1000)
+    for extension in dialled(dials, data.draw(st.integers(0, 10**6)), 150):
+        if any(key in extension[1:] for key in "*#+") or extension == "+" or not set(extension) <= set("0123456789*#+"):
+            continue
+        (one,) = saying(reaches, extension)
+        assert one.decision in (None, decide(extension, outcall)), extension
+    for each in reaches:
+        for pattern in each.patterns:
+            assert each.decision in (None, decide(pattern.sample, outcall)), pattern
 
 
 def test_switching_dialling_on_shows_what_is_closed() -> None:

@@ -17,7 +17,7 @@ from pdp.rules.analysis.dialled.numeral import NOTHING, Numeral, Numerals, candi
 from pdp.rules.analysis.dialled.patterns import Patterns
 from pdp.rules.analysis.positions import SYMBOLS
 from pdp.rules.analysis.walk import Class, Graph, Signature, TooManyStatesError
-from pdp.rules.dialling import Dialling, DiallingPlan, Undiallable, form_of
+from pdp.rules.dialling import Undiallable, form_of
 from pdp.rules.dialling.folding import fold_diallable
 from pdp.rules.dialling.numbering import PLUS
 from pdp.rules.patterns.alphabet import FULL_WIDTH, OTHER
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pdp.rules.analysis.positions import Tokens
+    from pdp.rules.dialling import Dialling
 
 _CHARACTERS = "0123456789*#+A"
 """B, C and D are dialled like A, and no pattern names any of these."""
@@ -84,38 +85,42 @@ class DialledWalk(Graph):
     """The walk over dialled texts, of which forms are matched by some patterns.
 
     Args:
-        table: the numbering table of the tenant.
+        dialling: a dialling plan, made for these patterns at least.
         texts: the patterns.
         emergency: texts that are compared with the dialled text, not with forms.
         max_states: the limit of states.
 
     Attributes:
-        dialling: the dialling plan.
+        dialling: the same.
+        codes: the codes that hide the caller, also behind the outside line, each with that line or nothing.
+        repeated: the states of texts with a number and more, which are decided as the number alone.
+        left_out: the states of texts that are not told apart.
 
     Raises:
         TooManyStatesError: the walk has more states.
         PatternError: a pattern is invalid.
     """
 
-    def __init__(self, table: bytes, texts: Iterable[str], emergency: Iterable[str], max_states: int) -> None:
-        patterns = {text: parse(text).tokens for text in texts}
-        plan = DiallingPlan(table, patterns.items())
-        self.dialling = Dialling(memoryview(plan.section))
+    def __init__(self, dialling: Dialling, texts: Iterable[str], emergency: Iterable[str], max_states: int) -> None:
+        self.dialling = dialling
+        starts = [dialling.spelled(prefix) for prefix in dialling.spelled_prefixes]
         alike: dict[tuple[Tokens, tuple[str, ...]], int] = {}
-        self.numbers = {
-            text: alike.setdefault((tokens, tuple(plan.spelled_out(text))), len(alike))
-            for text, tokens in patterns.items()
-        }
+        self.numbers: dict[str, int] = {}
+        for text in texts:
+            plain = text.replace("_", "")
+            spelled = tuple(start for start in starts if plain.startswith(start))
+            self.numbers[text] = alike.setdefault((parse(text).tokens, spelled), len(alike))
         self.emergency_numbers = {text: at for at, text in enumerate(dict.fromkeys(emergency), len(alike))}
         shown = [parse(text).tokens for text in self.emergency_numbers]
         self._patterns = Patterns([*(tokens for tokens, _ in alike), *shown], [spelled for _, spelled in alike])
         self._forms = Forms(self.dialling, self._patterns)
         self._numerals = Numerals(self.dialling.numbering, self._forms, alone=False)
         line = self.dialling.outside_line
-        self._codes = {
+        self.codes = {
             before + code: before for before in dict.fromkeys(("", line)) for code in self.dialling.hides_caller
         }
         self._signatures: list[Signature | None] = []
+        self.repeated: set[int] = set()
         rows = self._rows(max_states)
         classes = [Class(SYMBOLS.get(each, OTHER), (SYMBOLS[each],) if each in SYMBOLS else ()) for each in _CHARACTERS]
         of_symbol = dict.fromkeys(range(FULL_WIDTH), len(_CHARACTERS) - 1)
@@ -159,6 +164,8 @@ class DialledWalk(Graph):
         for state in states:  # ``states`` grows in this loop
             text = texts[len(rows)]
             self._signatures.append(self._signature(state, text))
+            if isinstance(state, _Tail) and state.is_number:
+                self.repeated.add(len(rows))
             row = []
             for character in _CHARACTERS:
                 to = self._step(state, text, character)
@@ -173,6 +180,7 @@ class DialledWalk(Graph):
                 raise TooManyStatesError(max_states, len(self.numbers))
         self._known = {state: numbers[state] for state in _Other if state in numbers}
         self.leaves_out = _Other.LEFT_OUT in self._known
+        self.left_out = {number for state, number in self._known.items() if state is not _Other.UNDIALLABLE}
         return rows
 
     def _first(self, code: str | None, used: int) -> _Head:
@@ -196,7 +204,7 @@ class DialledWalk(Graph):
             return _Other.UNDIALLABLE
         code = None if state.code is None else state.code + character
         used = self._patterns.step(state.used, character)
-        before = self._codes.get(state.code) if state.code is not None else None
+        before = self.codes.get(state.code) if state.code is not None else None
         if before is not None:
             shown = self._first(None, self._patterns.rules)
             for each in before:
@@ -204,7 +212,7 @@ class DialledWalk(Graph):
             state = shown
             used |= self._patterns.step(shown.used, character)
             code = None
-        elif code is not None and code != PLUS and not any(each.startswith(code) for each in self._codes):
+        elif code is not None and code != PLUS and not any(each.startswith(code) for each in self.codes):
             code = None  # a lone + is no text yet, and so a state of its own
         if isinstance(state, _Tail):
             return state._replace(code=code, used=used)
