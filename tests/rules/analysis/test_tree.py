@@ -45,7 +45,7 @@ def no_vain_twigs(twig: Twig[int]) -> bool:
     return all(each.outcome != twig.outcome and no_vain_twigs(each) for each in twig.twigs)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tenants(), st.sampled_from(USERS), st.sampled_from(OUTCALLS), st.lists(extensions, max_size=12))
 def test_a_tree_tells_what_the_partition_tells(tenant: Tenant, caller: str, outcall: str, dialled: list[str]) -> None:
     """For any rules that have a tree: by the samples of the partition, and by other extensions."""

@@ -62,7 +62,7 @@ def _with_members(tenant: Tenant) -> set[str]:
     return {group.id for group in tenant.groups if group.users}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tenants(), st.booleans())
 def test_a_restored_tenant_decides_the_same(tenant: Tenant, keyed: bool) -> None:  # noqa: FBT001 - drawn
     """Each caller, outcall and number; with the key, PINs are the same as well."""
@@ -73,7 +73,7 @@ def test_a_restored_tenant_decides_the_same(tenant: Tenant, keyed: bool) -> None
     assert told or not keyed
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tenants(), tenants())
 def test_a_restored_tenant_without_pins_has_the_same_digest(before: Tenant, tenant: Tenant) -> None:
     """Names, aliases, dialling and emergency numbers included, also after an edit."""
