@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pdp.rules.analysis.reach_dialled import divide_dialled
+from pdp.rules.analysis.reach_dialled import divide_dialled, sample_dialled
 from pdp.rules.analysis.rulings import LENIENCY
 from pdp.rules.model import Decision, Stage
 from pdp.rules.patterns.notation import sample_of, text_of
@@ -86,17 +86,18 @@ def reach(
     else:
         items = [(labels[verdict], parse(text).tokens) for verdict, text in ranked]
         found = divide(items, labels[UNRESTRICTED], max_parts=max_patterns, max_work=MAX_WORK)
+    dialled = snapshot is not None and snapshot.dialling is not None
     parts: dict[int, list[Part]] = {}
     for part in found:
         parts.setdefault(part.label, []).append(part)
     undivided = parts.pop(UNDIVIDED, [])
     reaches = [
-        _reach(Decision(label), None, parts[label])
+        _reach(Decision(label), None, parts[label], dialled=dialled)
         if not by_permission
-        else _reach(verdicts[label].decision, verdicts[label], parts[label])
+        else _reach(verdicts[label].decision, verdicts[label], parts[label], dialled=dialled)
         for label in sorted(parts)
     ]
-    return [*reaches, _reach(None, None, undivided)] if undivided else reaches
+    return [*reaches, _reach(None, None, undivided, dialled=dialled)] if undivided else reaches
 
 
 def _dialled(
@@ -115,8 +116,9 @@ def _dialled(
     return divide_dialled(dialling, [text for _, text in rules], emergency, label, max_parts=max_patterns)
 
 
-def _reach(decision: Decision | None, verdict: Verdict | None, parts: Iterable[Part]) -> Reach:
-    patterns = [ReachPattern(text_of(part.elements), sample_of(part.elements)) for part in parts]
+def _reach(decision: Decision | None, verdict: Verdict | None, parts: Iterable[Part], *, dialled: bool) -> Reach:
+    sample = sample_dialled if dialled else sample_of
+    patterns = [ReachPattern(text_of(part.elements), sample(part.elements)) for part in parts]
     return Reach(decision, verdict, tuple(sorted(patterns, key=lambda pattern: pattern.pattern.lstrip("_"))))
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.dialled.walk import DialledWalk
 from pdp.rules.analysis.walk import TooManyStatesError
+from pdp.rules.dialling.numbering import PLUS
 from pdp.rules.patterns.alphabet import ANY_MASK, OTHER, STAR
+from pdp.rules.patterns.notation import sample_of
 from pdp.rules.patterns.partition import UNDIVIDED, Part, expand
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_STATES = 10_000
 """The limit of states for one response: about two seconds at most, on the threads for reports."""
+_LETTERS = str.maketrans(dict.fromkeys("+-$,./a", "A"))
 _UNNAMED = -2
 """The label of texts that are left out or cannot be dialled."""
 
@@ -62,6 +65,13 @@ def divide_dialled(
         labels.append(found[signature])
     parts = expand(*_split(_transitions(walk), labels), max_parts)
     return [part for part in parts if part.label != _UNNAMED]
+
+
+def sample_dialled(elements: Iterable[int]) -> str:
+    """One of the shortest texts of a set that can be dialled: a letter for what stands with letters."""
+    sample = sample_of(elements)
+    plus = PLUS if sample.startswith(PLUS) else ""
+    return plus + sample[len(plus) :].translate(_LETTERS)
 
 
 def _rank(walk: DialledWalk, accepted: int, ranks: Mapping[int, int], default: int) -> int:
