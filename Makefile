@@ -79,8 +79,9 @@ fuzz: $(INSTALLED) ## a minute of mutated input for each thing that reads it (AR
 demo-wazo: $(INSTALLED) ## a simulated Wazo Platform to load from
 	@$(BIN)/python tests/support/wazo_simulator.py $(ARGS)
 
-docs: $(INSTALLED) ## write the pages that come from the code, and build the site of docs/ in site/
+docs: $(INSTALLED) programs ## write the pages that come from the code, and build the site of docs/ in site/
 	@$(BIN)/python tests/manual/run.py
+	@$(BIN)/python tests/manual/console_pictures.py
 	@$(BIN)/properdocs build --strict
 	@echo "site/index.html"
 
@@ -106,7 +107,7 @@ sbom: $(INSTALLED) ## what is built in, in CycloneDX, and the licences: dist/sbo
 
 # The tests start servers of their own; they need the programs, not services. As root on Debian they are installed.
 PROGRAMS := redis-server=redis-server rabbitmq-server=rabbitmq-server erl=erlang-base pg_ctlcluster=postgresql openssl=openssl \
-    promtool=prometheus go=golang-go kamailio=kamailio sipp=sip-tester lua5.3=lua5.3 /usr/share/doc/lua-cjson=lua-cjson curl=curl \
+    promtool=prometheus go=golang-go chromium=chromium kamailio=kamailio sipp=sip-tester lua5.3=lua5.3 /usr/share/doc/lua-cjson=lua-cjson curl=curl \
     /usr/lib/*/kamailio/modules/http_client.so=kamailio-utils-modules /usr/lib/*/kamailio/modules/jansson.so=kamailio-extra-modules \
     /usr/lib/*/kamailio/modules/app_python3.so=kamailio-python3-modules
 programs:

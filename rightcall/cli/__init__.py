@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "doctor": "rightcall.cli.commands.doctor",
     "agi": "rightcall.cli.commands.agi",
     "demo": "rightcall.cli.commands.demo",
+    "playground": "rightcall.cli.commands.playground",
 }
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from loader.report import SyncReport
+    from loader.sources import Reading
     from pdp.rules.model import Tenant
     from rightcall.client.directory import CallerPage, Reaches
     from rightcall.client.values import Answer, Decision, Explanation
@@ -117,9 +118,13 @@ class Local:
             raise Failure(report.error, ExitCode.USAGE)
         return report
 
-    def tenants(self) -> tuple[Tenant, ...]:
-        """The current content of the source."""
-        return self._source.read().tenants
+    def reading(self) -> Reading:
+        """The current content of the source.
+
+        Raises:
+            SourceError: the source cannot be read.
+        """
+        return self._source.read()
 
     def close(self) -> None:
         """Stops following the source, and closes that. Loaded rules stay."""
@@ -221,7 +226,7 @@ def _defined(path: str, options: RulesOptions) -> tuple[CurrentSnapshots, tuple[
     local = Local(path, synchronizer=partial(Synchronizer, prove=False), options=options)
     with closing(local):  # read once, and never again
         errors = local.load().errors
-        tenants = local.tenants()
+        tenants = local.reading().tenants
     if errors:
         message = f"{path} has faults, shown above; repair them, then ask again"
         raise Failure(message, ExitCode.FAULTY, tuple(map(str, errors)))

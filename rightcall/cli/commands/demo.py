@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,8 @@ from rightcall.cli.output import Grid, decision_text, draw, say
 from rightcall.client.blocking import Client
 from rightcall.client.channel import DEFAULT_TARGET
 from rightcall.client.values import Answer, Call
+from rightcall.console.rules import Rules
+from rightcall.console.server import ConsoleServer
 from rightcall.programs import logs
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.local import Local
@@ -79,18 +81,28 @@ def demo(*, once: bool) -> None:
         say(*_next_steps(server))
         if once or not _watched():
             return
-        say("Serving until Ctrl-C …", "")
-        logs.configure("human", "info")  # from here on, edits and their faults are of interest
-        local.loader.start(tell)
-        try:
-            stopping.wait()
-        finally:
-            local.close()
+        with closing(Rules(str(EXAMPLE))) as rules, _console(rules) as console:
+            say(Text.assemble("See the rules, ask and try an edit in a browser: ", (console.url, "bold")))
+            say("Serving until Ctrl-C …", "")
+            logs.configure("human", "info")  # from here on, edits and their faults are of interest
+            local.loader.start(tell)
+            try:
+                stopping.wait()
+            finally:
+                local.close()
 
 
 def _watched() -> bool:
     """Whether standard input is a terminal; a closed one is None."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def _console(rules: Rules) -> ConsoleServer:
+    """The console on the default port, or on a free one where that is taken."""
+    try:
+        return ConsoleServer(rules)
+    except ListenError:
+        return ConsoleServer(rules, "localhost:0")
 
 
 @contextmanager

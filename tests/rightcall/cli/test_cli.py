@@ -58,6 +58,7 @@ COMMANDS = (
     "doctor",
     "agi",
     "demo",
+    "playground",
 )
 CAROL = "ca401000-0000-4000-8000-000000000003"
 PREMIUM = ("--caller", CAROL, "--extension", "0900123456", "--outcall", "1")

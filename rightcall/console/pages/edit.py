@@ -1,0 +1,96 @@
+"""Try an edit: a text of definitions, its faults and mistakes, and what it would change. Nothing is published."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.responses import Response
+
+from loader.sources.file import FileSource
+from pdp.rules.model import Tenant
+from rightcall.console.findings import difference, expectations, mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loader.faults import Fault
+    from pdp.rules.analysis.lint.finding import Mistake
+    from rightcall.console.findings import Difference, Proven
+    from rightcall.console.pages.page import Asked
+
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+class Tried(NamedTuple):
+    """The findings about a text."""
+
+    faults: Sequence[Fault]
+    mistakes: list[tuple[str, Mistake, int | None]]
+    """Each with the tenant's name and the line."""
+    expectations: list[tuple[str, Proven]]
+    differences: list[Difference]
+
+
+def show(asked: Asked) -> Response:
+    """The editor; of a submitted text, the findings as well."""
+    files = _files(Path(asked.site.rules.name))
+    chosen = asked.text("file")
+    file = next((each for each in files if each.name == chosen), files[0] if files else None)
+    if asked.form is None:
+        text = file.read_text(errors="replace") if file else ""
+        return asked.page("edit.html", "edit", files=files, file=file, text=text, tried=None)
+    text = asked.form.get("text", "")
+    if asked.form.get("do") == "download":
+        name = file.name if file else "definitions.yaml"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(text, headers=headers, media_type="text/plain; charset=utf-8")
+    tried = _tried(text, file, asked.book.tenants)
+    template = "findings.html" if asked.partial else "edit.html"
+    return asked.page(template, "edit", files=files, file=file, text=text, tried=tried)
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of definitions at a path."""
+    if path.is_dir():
+        return sorted(each for each in path.iterdir() if each.suffix in _ENDINGS and not each.name.startswith("."))
+    return [path] if path.is_file() else []
+
+
+def _tried(text: str, file: Path | None, live: Sequence[Tenant]) -> Tried:
+    name = file.name if file else "definitions.yaml"
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory, name)
+        place.write_text(text, encoding="utf-8", newline="")
+        with closing(FileSource(str(place))) as source:
+            reading = source.read()
+            found = [
+                (tenant.name or tenant.uuid, mistake, _line(source, tenant, mistake))
+                for tenant in reading.tenants
+                for mistake in mistakes(tenant)
+            ]
+    proven = [(tenant.name or tenant.uuid, each) for tenant in reading.tenants for each in expectations(tenant)]
+    return Tried(reading.faults, found, proven, _differences(live, reading.tenants))
+
+
+def _differences(live: Sequence[Tenant], tried: Sequence[Tenant]) -> list[Difference]:
+    """The effects on each tenant of the text; tenants of other files are not touched."""
+    before = {tenant.uuid: tenant for tenant in live}
+    return [
+        difference(before.get(tenant.uuid, Tenant(tenant.uuid, tenant.name)), tenant)
+        for tenant in tried
+        if before.get(tenant.uuid) != tenant
+    ]
+
+
+def _line(source: FileSource, tenant: Tenant, mistake: Mistake) -> int | None:
+    """The line of the permission or user at fault."""
+    subject: tuple[str, str | int] = ("", "")
+    if mistake.permissions:
+        subject = "call_permissions", mistake.permissions[0]
+    elif mistake.users:
+        subject = "users", mistake.users[0]
+    place = source.places(tenant.uuid, {subject}).get(subject)
+    return place.line if place else None

@@ -1,0 +1,77 @@
+"""Numbers: who may dial one, who may not, and who needs a PIN."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from pdp.rules.analysis.lookup import UnclearError
+from rightcall.client.values import Decision
+from rightcall.console.rules import CannotTellError
+
+if TYPE_CHECKING:
+    from rightcall.client.directory import CallerDecision
+    from rightcall.console.pages.page import Asked
+    from rightcall.console.rules import TenantIndex
+
+_SHOWN = 100
+"""Callers of each decision on the page; the download has all."""
+_ORDER = (Decision.ALLOW, Decision.CHALLENGE, Decision.DENY)
+
+
+def show(asked: Asked) -> Response:
+    """The form; with a number, the users by decision."""
+    index = asked.index
+    if index is None:
+        return asked.nothing("numbers")
+    number, outcall = asked.text("number"), asked.text("outcall")
+    by_decision: dict[Decision, list[CallerDecision]] = {}
+    problem = ""
+    if number:
+        try:
+            found = _found(asked, index)
+            by_decision = {decision: [each for each in found if each.decision is decision] for decision in _ORDER}
+        except (UnclearError, CannotTellError) as error:
+            problem = str(error)
+    return asked.page(
+        "numbers.html",
+        "numbers",
+        number=number,
+        outcall=outcall,
+        by_decision=by_decision,
+        problem=problem,
+        shown=_SHOWN,
+    )
+
+
+def download(asked: Asked) -> Response:
+    """All users with their decisions, as CSV."""
+    if asked.index is None:
+        return asked.nothing("numbers")
+    try:
+        found = _found(asked, asked.index)
+    except (UnclearError, CannotTellError) as error:
+        return Response(f"{error}\n", 400, media_type="text/plain")
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(("caller", "name", "extension", "decision", "stage", "permission"))
+    for each in found:
+        user = asked.index.users[each.caller]
+        permission = each.permission.name or each.permission.id if each.permission else ""
+        values = (each.caller, user.name, user.extension, each.decision.name, each.stage.name, permission)
+        rows.writerow(map(_literal, values))
+    headers = {"Content-Disposition": 'attachment; filename="callers.csv"'}
+    return Response(text.getvalue(), headers=headers, media_type="text/csv")
+
+
+def _found(asked: Asked, index: TenantIndex) -> list[CallerDecision]:
+    outcall = asked.book.lookup.outcall(asked.text("outcall"), index.tenant)
+    return asked.site.rules.callers(index.tenant.uuid, asked.text("number"), outcall)
+
+
+def _literal(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,97 @@
+"""People: who there is, and what a person may dial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.exceptions import HTTPException
+
+from rightcall.client.values import Decision
+from rightcall.console.rules import CannotTellError
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from pdp.rules.model import CallPermission
+    from rightcall.client.directory import Reach
+    from rightcall.console.pages.page import Asked
+    from rightcall.console.rules import TenantIndex
+
+PAGE_SIZE = 50
+
+
+class Right(NamedTuple):
+    """A permission that applies to a person.
+
+    Attributes:
+        permission: the permission.
+        through: the association: the user's own, or the name of a group.
+        applies: whether the permission, and the group, are enabled.
+    """
+
+    permission: CallPermission
+    through: str
+    applies: bool
+
+
+def search(asked: Asked) -> Response:
+    """The users whose names hold the words, a page of them."""
+    index = asked.index
+    if index is None:
+        return asked.nothing("people")
+    words = asked.text("q")
+    found = index.found(words)
+    last = max(1, -(-len(found) // PAGE_SIZE))
+    number = min(max(_whole(asked.text("page")), 1), last)
+    users = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    rows = [(user, [group.name or group.id for group in index.groups_of(user.uuid)]) for user in users]
+    return asked.page("people.html", "people", words=words, rows=rows, count=len(found), number=number, last=last)
+
+
+def show(asked: Asked) -> Response:
+    """One user: groups, permissions, and the extensions that the user may dial through an outcall."""
+    index, uuid = asked.index, asked.path["uuid"]
+    user = index.users.get(uuid) if index else None
+    if index is None or user is None:
+        raise HTTPException(404, "There is no such user.")
+    outcall, problem = asked.text("outcall"), ""
+    reaches: tuple[Reach, ...] = ()
+    if outcall and outcall not in index.outcalls:
+        raise HTTPException(404, "There is no such outcall.")
+    try:
+        reaches = asked.site.rules.reach(index.tenant.uuid, uuid, outcall).reaches
+    except CannotTellError as error:
+        problem = str(error)
+    return asked.page(
+        "person.html",
+        "people",
+        user=user,
+        groups=index.groups_of(uuid),
+        rights=_rights(index, uuid),
+        outcall=outcall,
+        reaches=sorted(reaches, key=_order),
+        problem=problem,
+    )
+
+
+def _order(reach: Reach) -> tuple[int, int]:
+    """Denied extensions first, then challenged, then allowed ones; those without a permission last."""
+    order = (Decision.DENY, Decision.CHALLENGE, Decision.ALLOW, None)
+    return order.index(reach.decision), reach.permission is None
+
+
+def _rights(index: TenantIndex, user: str) -> list[Right]:
+    rights = []
+    for permission in index.tenant.call_permissions:
+        if user in permission.users:
+            rights.append(Right(permission, "their own", permission.enabled))
+        rights += [
+            Right(permission, group.name or group.id, permission.enabled and group.enabled)
+            for group in index.groups_of(user)
+            if group.id in permission.groups
+        ]
+    return rights
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 1  # noqa: PLR2004 - no giant
