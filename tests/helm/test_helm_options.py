@@ -26,6 +26,9 @@ WITHOUT_A_VALUE: Final = {
     "load": {
         "--help": "ends the program",
         "--once": "ends the program, which Kubernetes would start again",
+        "--dry-run": "publishes nothing",
+        "--author": "goes with --once",
+        "--message": "goes with --once",
         "--accept-removal": "confirms one removal and must not stay; loader.extraArgs has it for one upgrade",
         "--name": "host and process, which is the default, is the name of the pod",
     },

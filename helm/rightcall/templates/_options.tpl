@@ -138,7 +138,13 @@
 {{- range .defaultEmergency }}
 - {{ printf "--default-emergency=%s" . | quote }}
 {{- end }}
+{{- if .withoutNames }}
+- "--without-names"
+{{- end }}
 - "--http={{ .listenHost }}:9465"
+{{- if not (kindIs "invalid" .maxStaleness) }}
+- "--max-staleness={{ .maxStaleness | toJson }}"
+{{- end }}
 - "--keep={{ .keep | toJson }}"
 - "--max-removal={{ .maxRemoval | toJson }}"
 - "--recheck={{ .recheck | toJson }}"

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FREE = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+PIN = "80935712468"
+"""Such as no timestamp has."""
 RULES = f"""
 tenants:
   - uuid: 54eb71f8-1f4b-4ae4-8730-638062fbe521
     users: [{{uuid: {ALICE}}}]
     call_permissions:
       - {{id: 1, name: "no", extensions: ["118"], users: [{ALICE}]}}
-      - {{id: 2, name: "pin", extensions: ["_00."], users: [{ALICE}], password: "4321"}}
+      - {{id: 2, name: "pin", extensions: ["_00."], users: [{ALICE}], password: "{PIN}"}}
 """
 
 
@@ -71,13 +73,13 @@ def test_the_adapter_decides_by_a_servers_rules(rules: str) -> None:
         target = str(server.wait_for("server_started")["grpc"])
         with Program("agi", *FREE, "--target", target, "--deadline", "5") as agi:
             address = str(agi.wait_for("agi_started")["agi"])
-            verdicts = [dial(address, "200"), dial(address, "118"), dial(address, "0033", "99", "4321")]
+            verdicts = [dial(address, "200"), dial(address, "118"), dial(address, "0033", "99", PIN)]
             code = agi.stop(signal.SIGINT)
         server.stop()
 
     assert verdicts == ["ALLOW", "DENY", "ALLOW"]
     assert code == 0
-    assert "4321" not in json.dumps([agi.events, server.events])
+    assert PIN not in json.dumps([agi.events, server.events])
 
 
 def test_variables_say_what_options_say() -> None:
