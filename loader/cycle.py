@@ -13,7 +13,7 @@ from loader.compiling import Compilations, Job
 from loader.definitions.closed import without_rules
 from loader.errors import PublishError, SourceError
 from loader.proofs import Proofs
-from loader.publishing.publish import Standing
+from loader.publishing.publish import PublishedState
 from loader.report import Cycle, Published, SyncReport
 from loader.sources.base import FaultyTenant
 from loader.too_costly import cost_fault
@@ -122,7 +122,7 @@ class Synchronizer:
         return cycle.report()
 
     def _publish_all(
-        self, reading: Reading, standing: Mapping[str, Standing], cycle: Cycle, patience: float | None
+        self, reading: Reading, standing: Mapping[str, PublishedState], cycle: Cycle, patience: float | None
     ) -> None:
         """Publishes the differences between a reading and the published state."""
         listed = {tenant.uuid: int(tenant.uuid in self._rejected) for tenant in reading.tenants}
@@ -133,17 +133,17 @@ class Synchronizer:
         waiting: dict[str, Tenant | FaultyTenant] = {tenant.uuid: tenant for tenant in reading.tenants}
         waiting |= {faulty.closed.uuid: faulty for faulty in reading.shut}
         for uuid, one in waiting.items():
-            self._advance(one, standing.get(uuid, Standing()), cycle)
+            self._advance(one, standing.get(uuid, PublishedState()), cycle)
         for job in self._compilations.done(patience):
             uuid = job.tenant.uuid
             if uuid in waiting:
                 self._compiled[uuid] = job
-                self._advance(waiting[uuid], standing.get(uuid, Standing()), cycle)
+                self._advance(waiting[uuid], standing.get(uuid, PublishedState()), cycle)
         self._remove_gone(reading, standing, cycle)
         listed |= {uuid: int(uuid in cycle.too_costly) for uuid in self._rejected if uuid in listed}
         self._publisher.list_tenants(listed, complete=reading.complete)
 
-    def _advance(self, one: Tenant | FaultyTenant, standing: Standing, cycle: Cycle) -> None:
+    def _advance(self, one: Tenant | FaultyTenant, standing: PublishedState, cycle: Cycle) -> None:
         """Does what can be done for a tenant without waiting."""
         if isinstance(one, FaultyTenant):
             self._shut(one, standing, cycle)
@@ -192,7 +192,7 @@ class Synchronizer:
             on_report(report)
             delay = min(delay * 2, _RETRY[1]) if report.problems else _RETRY[0]
 
-    def _shut(self, faulty: FaultyTenant, standing: Standing, cycle: Cycle) -> None:
+    def _shut(self, faulty: FaultyTenant, standing: PublishedState, cycle: Cycle) -> None:
         """Publishes a tenant with faults: the sound permissions, or a closed tenant where no good rules stand."""
         current = standing.current
         if self._isolate_faults and faulty.isolated is not None:
@@ -202,7 +202,7 @@ class Synchronizer:
             self._publish(faulty.closed, standing, cycle)
             cycle.closed.add(faulty.closed.uuid)
 
-    def _publish(self, tenant: Tenant, standing: Standing, cycle: Cycle) -> None:
+    def _publish(self, tenant: Tenant, standing: PublishedState, cycle: Cycle) -> None:
         digest, current = self._digest(tenant), standing.current
         if current is not None and current.pinned:
             cycle.pinned.append(tenant.uuid)
@@ -230,7 +230,7 @@ class Synchronizer:
             Published(tenant.uuid, tenant.name, job.revision, permissions, len(job.blob), job.seconds, seconds)
         )
 
-    def _job(self, tenant: Tenant, digest: str, standing: Standing) -> Job | None:
+    def _job(self, tenant: Tenant, digest: str, standing: PublishedState) -> Job | None:
         """The job that compiled a tenant; None while there is none, which is begun if none runs.
 
         Raises:
@@ -266,7 +266,7 @@ class Synchronizer:
             checkpoint=checkpoint,
         )
 
-    def _remove_gone(self, reading: Reading, standing: Mapping[str, Standing], cycle: Cycle) -> None:
+    def _remove_gone(self, reading: Reading, standing: Mapping[str, PublishedState], cycle: Cycle) -> None:
         """Removes the tenants that are gone from the source, unless ``guard`` holds the removals back."""
         there = {uuid for uuid, stands in standing.items() if stands.current or stands.listed}
         gone = sorted(there - {tenant.uuid for tenant in reading.tenants} - reading.faulty) if reading.complete else []
@@ -309,5 +309,5 @@ class Synchronizer:
         return lambda done, total: progress(tenant.name or tenant.uuid, done, total)
 
 
-def _pinned(standing: Standing) -> bool:
+def _pinned(standing: PublishedState) -> bool:
     return standing.current is not None and standing.current.pinned

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from loader.compiling import Job
-    from loader.publishing.publish import Publisher, Standing
+    from loader.publishing.publish import PublishedState, Publisher
     from loader.report import SyncReport
     from loader.sources.base import Reading, Source
     from pdp.rules.model import Tenant
@@ -70,7 +70,7 @@ class TracedSynchronizer(Synchronizer):
         self._digested = begun, time.time_ns()
         return digest
 
-    def _job(self, tenant: Tenant, digest: str, standing: Standing) -> Job | None:
+    def _job(self, tenant: Tenant, digest: str, standing: PublishedState) -> Job | None:
         job = super()._job(tenant, digest, standing)
         # Only now the tenant is known to have changed; spans of thousands of unchanged ones would be of no use.
         if job is not None:
@@ -134,7 +134,7 @@ class _TracedPublisher:
         self._publisher = publisher
         self._tracer = tracer
 
-    def standing(self) -> Mapping[str, Standing]:
+    def standing(self) -> Mapping[str, PublishedState]:
         """Asks what stands."""
         with _step(self._tracer, "standing"):
             return self._publisher.standing()
@@ -144,13 +144,13 @@ class _TracedPublisher:
         with _step(self._tracer, "list", **{"rightcall.tenants": len(expected)}):
             self._publisher.list_tenants(expected, complete=complete)
 
-    def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
+    def publish(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         """Publishes."""
         about = {"rightcall.tenant": pointer.tenant, "rightcall.revision": str(pointer.revision)}
         with _step(self._tracer, "publish", **about, **{"rightcall.size": len(blob)}):
             self._publisher.publish(pointer, blob, standing)
 
-    def remove(self, pointer: Pointer, standing: Standing) -> None:
+    def remove(self, pointer: Pointer, standing: PublishedState) -> None:
         """Removes."""
         with _step(self._tracer, "remove", **{"rightcall.tenant": pointer.tenant}):
             self._publisher.remove(pointer, standing)

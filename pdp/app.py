@@ -27,7 +27,7 @@ from pdp.services.lockouts import LockoutService
 from pdp.services.methods import methods
 from pdp.settings import ServerSettings
 from pdp.snapshots.emergency import EmergencyCalls
-from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.freshness import RevisionWaiter
 from pdp.snapshots.readiness import readiness
 from pdp.snapshots.scoped import ScopedSnapshots
 from pdp.transports.choice import Transport, choose_transport
@@ -102,7 +102,7 @@ class Server:
             settings.security, [settings.listen, settings.http], metrics, make_limits=_limits_of(chosen)
         )
         seen = ScopedSnapshots(current, self._security.denied_tenant) if self._security.tells_clients_apart else current
-        rules = FreshRules(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
+        rules = RevisionWaiter(seen.resolve, seconds=settings.freshness_wait, waiters=settings.threads // 2)
         emergency = EmergencyCalls(seen, settings.emergency_numbers)
         challenges = open_challenges(
             settings, rules, secrets, emergency=emergency, metrics=metrics, counters=(attempts, delays), record=told

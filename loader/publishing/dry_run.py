@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loader.publishing.publish import RedisPublisher, Standing
+    from loader.publishing.publish import PublishedState, RedisPublisher
     from pdp.rules.publication.pointer import Pointer
 
 
@@ -28,19 +28,19 @@ class DryRun:
         self.removed: list[str] = []
         self._publisher = publisher
 
-    def standing(self) -> Mapping[str, Standing]:
+    def standing(self) -> Mapping[str, PublishedState]:
         """The published states."""
         return self._publisher.standing()
 
     def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
         """Does nothing."""
 
-    def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
+    def publish(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         """Remembers the snapshot."""
         del standing
         self.blobs[pointer.tenant] = blob
 
-    def remove(self, pointer: Pointer, standing: Standing) -> None:
+    def remove(self, pointer: Pointer, standing: PublishedState) -> None:
         """Remembers the tenant."""
         del standing
         self.removed.append(pointer.tenant)

@@ -48,7 +48,7 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PublishedState:
     """The published state of a tenant.
 
     Attributes:
@@ -97,7 +97,7 @@ class Publisher(Protocol):
     name: str
     """The name in messages; without credentials."""
 
-    def standing(self) -> Mapping[str, Standing]:
+    def standing(self) -> Mapping[str, PublishedState]:
         """The published states, by tenant.
 
         Raises:
@@ -115,14 +115,14 @@ class Publisher(Protocol):
             PublishError: the list was not written.
         """
 
-    def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
+    def publish(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         """Makes ``blob`` the current revision of the tenant, replacing the published one.
 
         Raises:
             PublishError: the blob did not become current; the previous revision still is.
         """
 
-    def remove(self, pointer: Pointer, standing: Standing) -> None:
+    def remove(self, pointer: Pointer, standing: PublishedState) -> None:
         """Publishes that a tenant is removed.
 
         Raises:
@@ -168,11 +168,11 @@ class RedisPublisher:
         self._least = 0
         self._behind = False
         """Whether servers have followed higher numbers than any in Redis."""
-        self._standing: dict[str, Standing] = {}
+        self._standing: dict[str, PublishedState] = {}
         """The last result of ``standing``."""
         self._shipper = Shipper(client, self._keys)
 
-    def standing(self) -> dict[str, Standing]:
+    def standing(self) -> dict[str, PublishedState]:
         """The content of the pointers, by tenant, and the presence of the blobs."""
         with translated(self.name):
             raws = self._look()
@@ -228,7 +228,7 @@ class RedisPublisher:
             with translated(self.name):
                 self._list.write({tenant: 0}, self._pointers, complete=False, least=self._least)
 
-    def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
+    def publish(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         """Ships the blob, then moves the pointer, then drops blobs older than the revisions to keep."""
         tenant, revision = pointer.tenant, pointer.revision
         about = {
@@ -245,12 +245,12 @@ class RedisPublisher:
             self.move(pointer, standing)
             self._prune(tenant)
 
-    def remove(self, pointer: Pointer, standing: Standing) -> None:
+    def remove(self, pointer: Pointer, standing: PublishedState) -> None:
         """Moves the pointer to nowhere. The last revisions stay, to roll back to."""
         self._shipper.forget(pointer.tenant)
         self.move(pointer, standing)
 
-    def move(self, pointer: Pointer, standing: Standing) -> None:
+    def move(self, pointer: Pointer, standing: PublishedState) -> None:
         """Replaces the published pointer, and notifies the servers.
 
         Raises:
@@ -294,12 +294,12 @@ class RedisPublisher:
             pass
         return clocks
 
-    def _nothing(self, tenant: str, raw: bytes = b"", serial: int = 0) -> Standing:
+    def _nothing(self, tenant: str, raw: bytes = b"", serial: int = 0) -> PublishedState:
         """The published state of a tenant whose pointer is missing or untrusted."""
         listed = self._list.tenants.get(tenant)
-        return Standing(raw, max(serial, listed.serial if listed else 0), None, self._least, listed is not None)
+        return PublishedState(raw, max(serial, listed.serial if listed else 0), None, self._least, listed is not None)
 
-    def _read(self, tenant: str, raw: bytes) -> Standing:
+    def _read(self, tenant: str, raw: bytes) -> PublishedState:
         """Parses a pointer. An untrusted one is replaced, with a serial above the claimed one."""
         try:
             pointer = Pointer.load(tenant, raw, (self._secret,) if self._secret else (), self._scope)
@@ -311,7 +311,7 @@ class RedisPublisher:
             return replace(stands, serial=max(stands.serial, known.serial if known else 0))
         return replace(stands, pointer=pointer)
 
-    def _bind(self, stands: Standing, pointer: Pointer) -> Standing:
+    def _bind(self, stands: PublishedState, pointer: Pointer) -> PublishedState:
         """Publishes a pointer again, for this deployment and prefix, with a serial of its own."""
         bound = replace(pointer, serial=stands.next_serial(), bound=True)
         self.move(bound, stands)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 from loader.errors import PublishError
-from loader.publishing.publish import Origin, RedisPublisher, Standing
+from loader.publishing.publish import Origin, PublishedState, RedisPublisher
 from loader.publishing.redis_errors import translated
 from pdp.rules.errors import SnapshotError
 from pdp.rules.model import Revision
@@ -198,7 +198,7 @@ class Revisions:
         self._publisher.list_again(tenant)
         self._publisher.move(pointer, standing)
 
-    def _of(self, tenant: str, standing: Standing) -> list[KeptRevision]:
+    def _of(self, tenant: str, standing: PublishedState) -> list[KeptRevision]:
         with translated(self._name):
             found = cast("list[bytes]", self._client.zrange(self._keys.revisions(tenant), 0, -1, desc=True))
         pointer = standing.current

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.rules.snapshot.verdict import Outcome, Verdict
     from pdp.snapshots.emergency import EmergencyCalls
-    from pdp.snapshots.freshness import FreshRules
+    from pdp.snapshots.freshness import RevisionWaiter
 
 _log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class Challenges:
         self,
         seal: ChallengeSeal,
         attempts: Attempts,
-        rules: FreshRules,
+        rules: RevisionWaiter,
         *,
         secrets: Sequence[bytes],
         emergency: EmergencyCalls,

@@ -207,11 +207,11 @@ class MemoryAttempts:
         self._records: dict[str, _Record] = {}
         self._used: dict[str, float] = {}
         self._sweep_at = 0.0
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def take(self, subject: str, what: str, nonce: str) -> Turn:
         """See ``Attempts``."""
-        with self._guard:
+        with self._lock:
             now = self._now()
             self._sweep(now)
             if self._used.get(nonce, 0.0) > now:
@@ -227,7 +227,7 @@ class MemoryAttempts:
     def give_back(self, subject: str, what: str, nonce: str, turn: Turn) -> None:
         """See ``Attempts``."""
         del nonce
-        with self._guard:
+        with self._lock:
             record = self._records.get(subject)
             if record is None:
                 return
@@ -237,7 +237,7 @@ class MemoryAttempts:
 
     def succeed(self, subject: str, what: str, nonce: str, turn: Turn, seconds: float) -> bool:
         """See ``Attempts``."""
-        with self._guard:
+        with self._lock:
             now = self._now()
             if self._used.get(nonce, 0.0) > now:
                 return False
@@ -251,7 +251,7 @@ class MemoryAttempts:
 
     def lockouts(self) -> Iterator[Lockout]:
         """See ``Attempts``."""
-        with self._guard:
+        with self._lock:
             now = self._now()
             return iter(
                 [
@@ -263,7 +263,7 @@ class MemoryAttempts:
 
     def unlock(self, subject: str) -> bool:
         """See ``Attempts``."""
-        with self._guard:
+        with self._lock:
             return self._records.pop(subject, None) is not None
 
     def _count(self, record: _Record, what: str, now: float) -> Turn:

@@ -91,11 +91,11 @@ class MemoryDelays:
         self._counts: dict[tuple[str, str], _Count] = {}
         self._records: dict[tuple[str, str, str], _Record] = {}
         self._sweep_at = 0.0
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def take(self, guess: Guess) -> Look:
         """See ``Delays``."""
-        with self._guard:
+        with self._lock:
             now, meters = self._now(), self._paces.meters(guess)
             self._sweep(now)
             record = self._records.get((guess.tenant, guess.permission, guess.client), _Record())
@@ -111,7 +111,7 @@ class MemoryDelays:
 
     def succeed(self, guess: Guess, look: Look) -> None:
         """See ``Delays``."""
-        with self._guard:
+        with self._lock:
             now, meters = self._now(), self._paces.meters(guess)
             record = self._records.setdefault((guess.tenant, guess.permission, guess.client), _Record())
             owed = record.owed.pop(guess.caller, _Owed())
@@ -129,14 +129,14 @@ class MemoryDelays:
 
     def delayed(self) -> Iterator[Delayed]:
         """See ``Delays``."""
-        with self._guard:
+        with self._lock:
             now = self._now()
             return iter([Delayed(*key, one.until - now) for key, one in self._counts.items() if one.until > now])
 
     def end(self, tenant: str, permission: str) -> bool:
         """See ``Delays``."""
         ended = permission_scope(permission), TENANT_SCOPE
-        with self._guard:
+        with self._lock:
             kept = {key: one for key, one in self._counts.items() if key[0] != tenant or not key[1].startswith(ended)}
             found, self._counts = len(self._counts) > len(kept), kept
             return found

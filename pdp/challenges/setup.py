@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pdp.metrics.registry import Metrics
     from pdp.settings import ServerSettings
     from pdp.snapshots.emergency import EmergencyCalls
-    from pdp.snapshots.freshness import FreshRules
+    from pdp.snapshots.freshness import RevisionWaiter
 
 
 def open_challenges(
     settings: ServerSettings,
-    rules: FreshRules,
+    rules: RevisionWaiter,
     secrets: Sequence[bytes],
     *,
     emergency: EmergencyCalls,

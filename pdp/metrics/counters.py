@@ -34,7 +34,7 @@ _OUTCOMES = 32
 
 
 def outcome(decision: Decision, stage: Stage) -> int:
-    """The index in ``Tally.decisions`` of a decision in a stage."""
+    """The index in ``ThreadCounters.decisions`` of a decision in a stage."""
     return decision << 3 | stage
 
 
@@ -96,7 +96,7 @@ class Durations:
         return durations
 
 
-class Tally:
+class ThreadCounters:
     """The counts of one thread, the only writer; a reader may miss the last call.
 
     Args:
@@ -176,7 +176,7 @@ class Tally:
         """Calls had a ``caller`` or an ``outcall`` that is not known."""
         self.strangers[part] = self.strangers.get(part, 0) + count
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: ThreadCounters) -> None:
         """Adds the counts of another thread, which may be adding keys meanwhile: keys are copied first."""
         self.decisions = [mine + theirs for mine, theirs in zip(self.decisions, other.decisions, strict=True)]
         self.deciding.add(other.deciding)
@@ -203,39 +203,39 @@ class Tally:
         self.plain = Durations()
 
 
-class Tallies:
+class Counters:
     """The tallies of all threads, and of counters outside of Python."""
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._threads: dict[threading.Thread, Tally] = {}
-        self._sources: list[Callable[[], Tally]] = []
-        self._retired = Tally()
-        self._guard = threading.Lock()
+        self._threads: dict[threading.Thread, ThreadCounters] = {}
+        self._sources: list[Callable[[], ThreadCounters]] = []
+        self._retired = ThreadCounters()
+        self._lock = threading.Lock()
         self._admitted: set[Refusal] = set()
         self._admitting = threading.Lock()
 
-    def mine(self) -> Tally:
+    def mine(self) -> ThreadCounters:
         """The calling thread's counters; no other thread may write there."""
         try:
-            tally: Tally = self._local.tally
+            tally: ThreadCounters = self._local.tally
         except AttributeError:
-            tally = self._local.tally = Tally(self.admit)
-            with self._guard:
+            tally = self._local.tally = ThreadCounters(self.admit)
+            with self._lock:
                 self._threads[threading.current_thread()] = tally
         return tally
 
-    def add_source(self, count: Callable[[], Tally]) -> None:
+    def add_source(self, count: Callable[[], ThreadCounters]) -> None:
         """Adds a counter outside of Python, which is read whenever the sum is computed."""
-        with self._guard:
+        with self._lock:
             self._sources.append(count)
 
-    def total(self) -> Tally:
+    def total(self) -> ThreadCounters:
         """The sum of all counters."""
-        with self._guard:
+        with self._lock:
             for thread in [thread for thread in self._threads if not thread.is_alive()]:
                 self._retired.add(self._threads.pop(thread))
-            total = Tally(self.admit)
+            total = ThreadCounters(self.admit)
             for tally in (self._retired, *self._threads.values()):
                 total.add(tally)
             for count in self._sources:

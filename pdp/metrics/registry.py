@@ -24,14 +24,14 @@ from pdp.metrics.catalog import (
     REJECTIONS,
     STRANGERS,
 )
-from pdp.metrics.counters import BUCKETS, Durations, Refusal, Tallies, outcome
+from pdp.metrics.counters import BUCKETS, Counters, Durations, Refusal, outcome
 from pdp.metrics.state import StateCollector
 from pdp.rules.model import Decision, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pdp.metrics.state import HeldState
+    from pdp.metrics.state import ServerState
     from pdp.rules.snapshot.verdict import Verdict
 
 _ONLY = {Stage.NONE: Decision.ALLOW, Stage.EMERGENCY: Decision.ALLOW, Stage.POLICY: Decision.DENY}
@@ -53,7 +53,7 @@ class Metrics:
         tallies: the counters of calls, separate for each thread.
     """
 
-    def __init__(self, current: HeldState, version: str) -> None:
+    def __init__(self, current: ServerState, version: str) -> None:
         # When a counter was made, a second series for each counter: that of the process is enough.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
@@ -61,7 +61,7 @@ class Metrics:
         self._state = StateCollector(current, version)
         self.registry.register(self._state)
         self.registry.register(ProcessCollector(registry=None))
-        self.tallies = Tallies()
+        self.tallies = Counters()
         self.registry.register(_TallyCollector(self.tallies))
         self._reloads = self._counter("rightcall_reloads_total")
         fetched = self._counter("rightcall_fetched_bytes_total")
@@ -200,7 +200,7 @@ class Metrics:
 class _TallyCollector(Collector):
     """The counters of calls, added up at each scrape."""
 
-    def __init__(self, tallies: Tallies) -> None:
+    def __init__(self, tallies: Counters) -> None:
         self._tallies = tallies
 
     def collect(self) -> Iterable[CounterMetricFamily | HistogramMetricFamily]:

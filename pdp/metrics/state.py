@@ -23,7 +23,7 @@ MAX_TENANT_SERIES = 50
 """Largest number of tenants with separate series; beyond, snapshots are reported together, to bound a scrape."""
 
 
-class Held(Protocol):
+class LoadedSnapshot(Protocol):
     """One tenant's loaded snapshot; ``pdp.snapshots.current`` describes the attributes."""
 
     @property
@@ -37,10 +37,10 @@ class Held(Protocol):
         ...
 
 
-class HeldState(Protocol):
+class ServerState(Protocol):
     """The state of a server."""
 
-    def held(self) -> Sequence[Held]:
+    def held(self) -> Sequence[LoadedSnapshot]:
         """The snapshots, one a tenant."""
         ...
 
@@ -58,7 +58,7 @@ class HeldState(Protocol):
 class StateCollector(Collector):
     """Gauges computed at each scrape, so that none can be out of date."""
 
-    def __init__(self, current: HeldState, version: str) -> None:
+    def __init__(self, current: ServerState, version: str) -> None:
         self._current = current
         self._version = version
         self.http_connections: Callable[[], int] = int
@@ -87,7 +87,7 @@ class StateCollector(Collector):
         yield from _by_tenant(held) if len(held) <= MAX_TENANT_SERIES else _together(held)
 
 
-def _by_tenant(held: Sequence[Held]) -> Iterable[GaugeMetricFamily]:
+def _by_tenant(held: Sequence[LoadedSnapshot]) -> Iterable[GaugeMetricFamily]:
     now = time.time()
     snapshots = {(one.snapshot.tenant,): one.snapshot for one in held}
     yield _gauge(
@@ -102,7 +102,7 @@ def _by_tenant(held: Sequence[Held]) -> Iterable[GaugeMetricFamily]:
     yield _gauge("rightcall_snapshot_permissions", {key: one.counts.permissions for key, one in snapshots.items()})
 
 
-def _together(held: Sequence[Held]) -> Iterable[GaugeMetricFamily]:
+def _together(held: Sequence[LoadedSnapshot]) -> Iterable[GaugeMetricFamily]:
     """The age of the oldest and the sums of the others; revisions of different tenants have nothing to say together."""
     snapshots = [one.snapshot for one in held]
     oldest = min(snapshot.compiled_at for snapshot in snapshots)

@@ -69,7 +69,7 @@ class Limits:
         self._concurrency = concurrency
         self._clock = clock
         self._clients: dict[str, _State] = {}
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def enter(self, client: str, cost: int = 1) -> None:
         """Enters a call of a client; ``leave`` must follow.
@@ -77,7 +77,7 @@ class Limits:
         Raises:
             TooManyCalls: the client is over a limit; ``leave`` must not follow.
         """
-        with self._guard:
+        with self._lock:
             state = self._state(client)
             if self._concurrency and state.active >= self._concurrency:
                 raise TooManyCalls("concurrency", _BUSY_SECONDS)
@@ -87,12 +87,12 @@ class Limits:
 
     def charge(self, client: str, cost: int) -> None:
         """Charges a client for requests beyond those counted when the call entered."""
-        with self._guard:
+        with self._lock:
             self._state(client).tokens -= cost
 
     def leave(self, client: str) -> None:
         """Ends a call of a client."""
-        with self._guard:
+        with self._lock:
             state = self._clients.get(client)
             if state is not None:
                 state.active -= 1
@@ -103,7 +103,7 @@ class Limits:
         Returns:
             0, or the seconds after which to try again; nothing is taken then.
         """
-        with self._guard:
+        with self._lock:
             return self._take(self._state(client), 1)
 
     def _take(self, state: _State, cost: int) -> float:

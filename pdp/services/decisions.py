@@ -29,7 +29,7 @@ from pdp.services.messages import (
     response_of,
 )
 from pdp.snapshots.emergency import EmergencyCalls
-from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.freshness import RevisionWaiter
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class DecisionService:
         *,
         policy: Policy = AS_WAZO,
         emergency: EmergencyCalls | None = None,
-        rules: FreshRules | None = None,
+        rules: RevisionWaiter | None = None,
         challenges: Challenges | None = None,
         max_calls: int = MAX_CALLS,
         decision_log: Recorder | None = None,
@@ -87,7 +87,7 @@ class DecisionService:
         self._snapshots = current
         self._policy = policy
         self._emergency = emergency or EmergencyCalls(current)
-        self._fresh = rules or FreshRules(current.resolve)
+        self._fresh = rules or RevisionWaiter(current.resolve)
         self._metrics = metrics
         self._challenges = challenges
         self._max_calls = max_calls

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pdp.rules.analysis.reach import Reach
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.rules.snapshot.verdict import Verdict
-    from pdp.snapshots.current import CurrentSnapshots, Held
+    from pdp.snapshots.current import CurrentSnapshots, LoadedSnapshot
 
 PAGE_SIZE = 1000
 MAX_PAGE_SIZE = 10_000
@@ -130,7 +130,7 @@ class DirectoryService:
         except Undiallable as error:
             raise InvalidCall(f"{error}; send what is dialled, without it") from None
 
-    def _held(self, tenant: str) -> list[Held]:
+    def _held(self, tenant: str) -> list[LoadedSnapshot]:
         if not tenant:
             return self._current.held()
         held = self._current.get(tenant)
@@ -197,7 +197,7 @@ def _reach(one: Reach) -> v1.Reach:
     )
 
 
-def _tenant_status(held: Held) -> v1.TenantStatus:
+def _tenant_status(held: LoadedSnapshot) -> v1.TenantStatus:
     snapshot = held.snapshot
     status = v1.TenantStatus(
         tenant=snapshot.tenant,

@@ -26,7 +26,7 @@ _LOADING = "the rules are not all loaded yet"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LoadedSnapshot:
     """A snapshot in use.
 
     Attributes:
@@ -44,7 +44,7 @@ class Held:
 class _State:
     """All tenants at one moment, with indexes that hold for this state alone."""
 
-    held: Mapping[str, Held] = field(default_factory=dict)
+    held: Mapping[str, LoadedSnapshot] = field(default_factory=dict)
     strangers: set[str] = field(default_factory=set)
     """Callers that no tenant knows."""
     outcalls: dict[str, Snapshot | None] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class CurrentSnapshots:
         self._tenant_of: dict[str, str] = {}
         self._writing = threading.RLock()
         self._on_ready: list[Callable[[bool], None]] = []
-        self._on_change: list[Callable[[Mapping[str, Held], str], None]] = []
+        self._on_change: list[Callable[[Mapping[str, LoadedSnapshot], str], None]] = []
 
     @property
     def ready(self) -> bool:
@@ -129,7 +129,7 @@ class CurrentSnapshots:
             self._on_ready.append(callback)
             callback(self.ready)
 
-    def on_change(self, callback: Callable[[Mapping[str, Held], str], None]) -> None:
+    def on_change(self, callback: Callable[[Mapping[str, LoadedSnapshot], str], None]) -> None:
         """Calls back with the snapshots by tenant and ``incomplete``, now and before each change takes effect."""
         with self._writing:
             self._on_change.append(callback)
@@ -140,22 +140,22 @@ class CurrentSnapshots:
 
         Args:
             snapshot: the rules.
-            origin: as in ``Held``.
+            origin: as in ``LoadedSnapshot``.
         """
         with self._writing:
-            self._assign({**self._state.held, snapshot.tenant: Held(snapshot, time.time(), origin)})
+            self._assign({**self._state.held, snapshot.tenant: LoadedSnapshot(snapshot, time.time(), origin)})
 
     def remove(self, tenant: str) -> None:
         """Makes the tenant unknown from the next call on."""
         with self._writing:
             self._assign({uuid: held for uuid, held in self._state.held.items() if uuid != tenant})
 
-    def get(self, tenant: str) -> Held | None:
+    def get(self, tenant: str) -> LoadedSnapshot | None:
         """The snapshot of a tenant, by UUID in either case."""
         held = self._state.held
         return held.get(tenant) or held.get(tenant.lower())
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[LoadedSnapshot]:
         """Every snapshot, sorted by tenant."""
         return [held for _, held in sorted(self._state.held.items())]
 
@@ -217,7 +217,7 @@ class CurrentSnapshots:
             state.strangers.add(caller)
         return None
 
-    def _assign(self, held: Mapping[str, Held], incomplete: str | None = None) -> None:
+    def _assign(self, held: Mapping[str, LoadedSnapshot], incomplete: str | None = None) -> None:
         was_ready = self.ready
         why = self._state.incomplete if incomplete is None else incomplete
         for told in self._on_change:

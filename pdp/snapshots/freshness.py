@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.005
 
 
-class FreshRules:
+class RevisionWaiter:
     """Finds the snapshot that decides a call, no older than the request demands.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.identity import Client
-    from pdp.snapshots.current import Held
+    from pdp.snapshots.current import LoadedSnapshot
 
 
 def _of_whole(name: str, hidden: object) -> Any:
@@ -61,7 +61,7 @@ class ScopedSnapshots(CurrentSnapshots):
         """Calls back now, and whenever ``ready`` changes."""
         self.whole.on_ready(callback)
 
-    def get(self, tenant: str) -> Held | None:
+    def get(self, tenant: str) -> LoadedSnapshot | None:
         """The snapshot of a tenant.
 
         Raises:
@@ -72,7 +72,7 @@ class ScopedSnapshots(CurrentSnapshots):
             raise self._not_allowed()
         return self.whole.get(tenant)
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[LoadedSnapshot]:
         """The snapshots of the client's tenants."""
         tenants = self._tenants()
         if tenants is None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pdp.rules.publication.keys import Scope
     from pdp.rules.snapshot.blob import Blob
     from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.snapshots.current import CurrentSnapshots, Held
+    from pdp.snapshots.current import CurrentSnapshots, LoadedSnapshot
     from pdp.snapshots.disk import SnapshotStore
     from pdp.snapshots.fetch import Fetcher
     from pdp.snapshots.listing import Listing
@@ -83,7 +83,7 @@ class Uptake:
         """The tenants that pointers say are gone, with the serials of these."""
         self.rolled_back = False
         """Whether, since the last round began, any pointer was refused as older than the one followed."""
-        self._leaving: list[Held] = []
+        self._leaving: list[LoadedSnapshot] = []
         """The snapshot just replaced, kept so that a call being decided does not have to free the memory."""
 
     @property
@@ -191,7 +191,7 @@ class Uptake:
         if self._store:
             self._store.save(pointer, raw, blob)
 
-    def _keeps(self, pointer: Pointer, held: Held | None, known: int) -> bool:
+    def _keeps(self, pointer: Pointer, held: LoadedSnapshot | None, known: int) -> bool:
         """Whether the loaded rules stay: good ones stay when the pointer says that the tenant is closed."""
         if not pointer.closed or held is None or held.snapshot.closed or pointer.serial < known:
             return False
@@ -207,7 +207,7 @@ class Uptake:
             self._metrics.reload("redis", "success")
             _log.info("tenant_removed", tenant=tenant, last_revision=str(has))
 
-    def _load(self, pointer: Pointer, held: Held | None) -> Blob:
+    def _load(self, pointer: Pointer, held: LoadedSnapshot | None) -> Blob:
         """Makes a revision current that is not the one held."""
         begun = time.perf_counter()
         tenant, revision = pointer.tenant, pointer.revision

@@ -61,7 +61,7 @@ class Streams:
         self._most = most
         self._open: set[Stream] = set()
         self._ended = False
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def enter(self, context: grpc.ServicerContext) -> Stream:
         """Adds a stream until the end of the call.
@@ -71,7 +71,7 @@ class Streams:
             Stopping: the server stops.
         """
         stream = Stream(context)
-        with self._guard:
+        with self._lock:
             if self._ended:
                 raise Stopping
             if len(self._open) >= self._most:
@@ -92,7 +92,7 @@ class Streams:
 
     def end(self) -> None:
         """Ends every stream: one that is answering after the response, the others now."""
-        with self._guard:
+        with self._lock:
             self._ended = True
             waiting = [stream for stream in self._open if stream.idle]
         if waiting:
@@ -107,7 +107,7 @@ class Streams:
 
     def _forgetting(self, stream: Stream) -> Callable[[], None]:
         def forget() -> None:
-            with self._guard:
+            with self._lock:
                 self._open.discard(stream)
 
         return forget

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from loader.cycle import Synchronizer
-from loader.publishing.publish import Standing
+from loader.publishing.publish import PublishedState
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.priority import stand_back
@@ -50,14 +50,14 @@ class CurrentPublisher:
         self._secret = secret
         self._store = store
 
-    def standing(self) -> Mapping[str, Standing]:
+    def standing(self) -> Mapping[str, PublishedState]:
         """The published states in this process."""
         return {held.snapshot.tenant: _standing(held.snapshot) for held in self._current.held()}
 
     def list_tenants(self, expected: Mapping[str, int], *, complete: bool) -> None:
         """Does nothing: no tenant can be lost between loader and server in one process."""
 
-    def publish(self, pointer: Pointer, blob: bytes, standing: Standing) -> None:
+    def publish(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         """Opens the snapshot and makes that current."""
         del standing
         snapshot = decode(blob)
@@ -66,7 +66,7 @@ class CurrentPublisher:
         if self._store is not None and not snapshot.closed:  # closed tenants are closed anew at each start
             self._store.save(pointer, pointer.dump(self._secret), blob)
 
-    def remove(self, pointer: Pointer, standing: Standing) -> None:
+    def remove(self, pointer: Pointer, standing: PublishedState) -> None:
         """Forgets a tenant."""
         del standing
         self._current.remove(pointer.tenant)
@@ -177,6 +177,6 @@ class EmbeddedLoader:
         return news
 
 
-def _standing(snapshot: Snapshot) -> Standing:
+def _standing(snapshot: Snapshot) -> PublishedState:
     pointer = Pointer.to(snapshot.tenant, snapshot.revision, snapshot.counts.permissions, snapshot.closed)
-    return Standing(serial=pointer.serial, pointer=pointer)
+    return PublishedState(serial=pointer.serial, pointer=pointer)

@@ -13,7 +13,7 @@ from load.prepare import SECRET, prepared
 from redis_server import free_port
 
 from bench.workload import TENANT
-from loader.publishing.publish import RedisPublisher, Standing
+from loader.publishing.publish import PublishedState, RedisPublisher
 from pdp.rules.model import Decision
 from pdp.rules.publication.keys import without_credentials
 from pdp.rules.publication.pointer import Pointer
@@ -118,5 +118,5 @@ class Published:
         """Lets go of Redis."""
         self._client.close()
 
-    def _standing(self) -> Standing:
-        return self._publisher.standing().get(TENANT, Standing())
+    def _standing(self) -> PublishedState:
+        return self._publisher.standing().get(TENANT, PublishedState())

@@ -52,7 +52,7 @@ from pdp.services.lockouts import LockoutService
 from pdp.services.methods import Kind, methods
 from pdp.snapshots.current import CurrentSnapshots
 from pdp.snapshots.emergency import EmergencyCalls
-from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.freshness import RevisionWaiter
 from rightcall import Answer, ChallengeAnswer, Decision, Stage, v1
 from rightcall.agi.channel import MAX_LINE, Channel
 from rightcall.agi.errors import AgiError
@@ -100,7 +100,7 @@ class _Server:
         self.current = CurrentSnapshots("fuzz")
         self.current.replace(decode(self.blob, secrets=(KEY,)))
         metrics = Metrics(self.current, "")
-        rules = FreshRules(self.current.resolve)
+        rules = RevisionWaiter(self.current.resolve)
         self.seal = ChallengeSeal((KEY,), seconds=1e9)
         attempts = MemoryAttempts(Limits(3, 900.0))
         challenges = Challenges(

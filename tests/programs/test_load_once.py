@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from loader.publishing.publish import Standing
+    from loader.publishing.publish import PublishedState
     from loader.sources.base import Reading
     from pdp.rules.publication.pointer import Pointer
 
@@ -62,7 +62,7 @@ def test_a_lease_that_lapsed_in_a_pause_is_claimed_again(tmp_path: Path, *, riva
     """All tenants are published, unless another loader leads now, which publishes them."""
     path, move, tenants = written(tmp_path), RedisPublisher.move, list[str]()
 
-    def paused(publisher: RedisPublisher, pointer: Pointer, standing: Standing) -> None:
+    def paused(publisher: RedisPublisher, pointer: Pointer, standing: PublishedState) -> None:
         tenants.append(pointer.tenant)
         if len(tenants) == 2:
             with redis.client() as client:

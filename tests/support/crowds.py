@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from given import ACME, ALICE, KEY
 
-from loader.publishing.publish import RedisPublisher, Standing
+from loader.publishing.publish import PublishedState, RedisPublisher
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Revision, Tenant, User
 from pdp.rules.publication.keys import Keys
@@ -39,7 +39,7 @@ class Line:
 
     def compile(self, extension: str) -> tuple[Pointer, bytes]:
         """The next revision, not published."""
-        number = self.publisher.standing().get(ACME, Standing()).next_serial()
+        number = self.publisher.standing().get(ACME, PublishedState()).next_serial()
         revision = Revision(number, f"{number:064x}")
         blob = self._compiler.compile(crowd(extension), revision, compiled_at=1.5)
         return Pointer.to(ACME, revision, CROWD), blob
@@ -52,7 +52,7 @@ class Line:
 
     def put(self, pointer: Pointer, blob: bytes) -> None:
         """Publishes a blob."""
-        self.publisher.publish(pointer, blob, self.publisher.standing().get(ACME, Standing()))
+        self.publisher.publish(pointer, blob, self.publisher.standing().get(ACME, PublishedState()))
         self.blobs[pointer.revision.number] = blob
 
     def in_redis(self, pointer: Pointer) -> tuple[object, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdp.errors import TooLarge
-from pdp.metrics.counters import CHECK_CALL, CHECK_CALLS, MAX_NAME_LENGTH, Durations, Refusal, Tally
+from pdp.metrics.counters import CHECK_CALL, CHECK_CALLS, MAX_NAME_LENGTH, Durations, Refusal, ThreadCounters
 from pdp.rules.model import Decision
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ class Counted:
     def __init__(self, front: Front, metrics: Metrics) -> None:
         self._front = front
         self._logged = metrics.logged
-        self._denied = Tally(metrics.tallies.admit)
+        self._denied = ThreadCounters(metrics.tallies.admit)
         """The permissions that denied calls since the last read, which clears the front's record."""
 
-    def tally(self) -> Tally:
+    def tally(self) -> ThreadCounters:
         """All counts since the start."""
         # At each scrape, and not with the lines: those are not taken while the log cannot be written.
         if dropped := self._front.dropped():
             self._logged("dropped", dropped)
         counts = self._front.counted()
-        tally = Tally()
+        tally = ThreadCounters()
         tally.decisions = counts.decisions
         tally.plain, tally.deciding = Durations.of(*counts.plain), Durations.of(*counts.deciding)
         for method, times in ((CHECK_CALLS, counts.batches), (STREAM, counts.streamed)):

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pdp.security.setup import Security
     from pdp.services.methods import Method
     from pdp.settings import ServerSettings
-    from pdp.snapshots.current import CurrentSnapshots, Held
+    from pdp.snapshots.current import CurrentSnapshots, LoadedSnapshot
 
 __all__ = ["CoreTransport", "PlainCalls"]
 
@@ -179,7 +179,7 @@ class CoreTransport:
         self._front.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _take_over(self, held: Mapping[str, Held], incomplete: str) -> None:
+    def _take_over(self, held: Mapping[str, LoadedSnapshot], incomplete: str) -> None:
         """Hands changed snapshots to the front."""
         if not self._serving:
             return

@@ -10,7 +10,7 @@ from given import ACME, ALICE, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 
 from loader.errors import PublishError
-from loader.publishing.publish import RedisPublisher, Standing
+from loader.publishing.publish import PublishedState, RedisPublisher
 from pdp.rules.model import Revision
 from pdp.rules.publication.keys import Keys, without_credentials
 from pdp.rules.publication.pointer import Pointer
@@ -145,9 +145,9 @@ def test_a_pointer_that_another_loader_moved_meanwhile_is_not_moved_back(redis: 
     """Two loaders that publish at the same time: one of them is told, and nothing of the other's is lost."""
     publisher = publisher_to(redis)
     first, second = (Pointer.to(ACME, Revision(number, "a" * 64), 1) for number in (1, 2))
-    publisher.publish(second, b"blob", Standing())
+    publisher.publish(second, b"blob", PublishedState())
     with pytest.raises(PublishError, match="somebody else at the same time"):
-        publisher.publish(first, b"blob", Standing())
+        publisher.publish(first, b"blob", PublishedState())
     assert pointer_in(redis) == second
 
 

@@ -9,7 +9,7 @@ from crowds import CROWD, KEYS, Line
 from followers import publisher_to
 from given import ACME, KEY
 
-from loader.publishing.publish import Standing
+from loader.publishing.publish import PublishedState
 from pdp.rules.model import Revision
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.blob import Section, seal, unseal
@@ -155,6 +155,8 @@ def test_small_tenants_are_sent_whole(redis: RedisServer) -> None:
     publisher = publisher_to(redis)
     for number in (1, 2):
         pointer = Pointer.to(ACME, Revision(number, "a" * 64), 1)
-        publisher.publish(pointer, seal(dict.fromkeys(Section, b"{}"), KEY), publisher.standing().get(ACME, Standing()))
+        publisher.publish(
+            pointer, seal(dict.fromkeys(Section, b"{}"), KEY), publisher.standing().get(ACME, PublishedState())
+        )
     with redis.client() as client:
         assert not list(client.scan_iter("rightcall:delta:*"))

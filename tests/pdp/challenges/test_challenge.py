@@ -29,7 +29,7 @@ from pdp.rules.model import Call, Decision, PasswordOverride, Revision
 from pdp.rules.snapshot.snapshot import decode
 from pdp.services.decisions import DecisionService
 from pdp.snapshots.emergency import EmergencyCalls
-from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.freshness import RevisionWaiter
 from rightcall import v1
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def desk(
 ) -> Desk:
     """A service over these rules; without ``guesses`` there are no delays."""
     current = current_of(*snapshots or (snapshot(acme()),))
-    metrics, clock, rules = Metrics(current, ""), Clock(), FreshRules(current.resolve)
+    metrics, clock, rules = Metrics(current, ""), Clock(), RevisionWaiter(current.resolve)
     seal = ChallengeSeal(secrets, seconds=60, now=clock)
     counted = MemoryAttempts(Limits(attempts, 900), now=clock)
     challenges = Challenges(

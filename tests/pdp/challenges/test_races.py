@@ -18,7 +18,7 @@ from pdp.rules.model import Revision
 from pdp.rules.snapshot.snapshot import decode
 from pdp.services.decisions import DecisionService
 from pdp.snapshots.emergency import EmergencyCalls
-from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.freshness import RevisionWaiter
 from rightcall import v1
 
 RIGHT = "1234"
@@ -42,7 +42,7 @@ def test_a_challenge_opens_one_call_however_close_two_answers_are() -> None:
     compiled = Compiler(secret=KEY).compile(denying("0033", password=RIGHT), Revision(1, "ab" * 32), compiled_at=1.5e9)
     current = current_of(decode(compiled))
     metrics = Metrics(current, "")
-    rules = FreshRules(current.resolve)
+    rules = RevisionWaiter(current.resolve)
     challenges = Challenges(
         ChallengeSeal((KEY,), seconds=60),
         MeetingAttempts(),

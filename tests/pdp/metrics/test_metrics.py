@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from server import current_of, snapshot_of
 
 from pdp.metrics.catalog import METHODS, METRICS
-from pdp.metrics.counters import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, Tally
+from pdp.metrics.counters import BUCKETS, MAX_NAME_LENGTH, MAX_REFUSALS, ThreadCounters
 from pdp.metrics.registry import Metrics
 from pdp.metrics.state import MAX_TENANT_SERIES
 from pdp.rules.model import Decision, Stage
@@ -138,7 +138,7 @@ def test_each_method_has_a_histogram_of_its_own() -> None:
 def test_plain_calls_are_counted_once_and_told_as_decision_and_request() -> None:
     """They take a short way through the tally, which is the core's."""
     metrics = Metrics(current_of(), "")
-    core = Tally()
+    core = ThreadCounters()
     core.plain.took(0.0002, 3)
     core.answered("CheckCall", 0.003)
     metrics.tallies.add_source(lambda: core)

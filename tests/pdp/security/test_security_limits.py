@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.snapshots.current import Held
+    from pdp.snapshots.current import LoadedSnapshot
 
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -196,7 +196,7 @@ class Slow(CurrentSnapshots):
         self.go = threading.Event()
         self.decided = 0
 
-    def on_change(self, callback: Callable[[Mapping[str, Held], str], None]) -> None:
+    def on_change(self, callback: Callable[[Mapping[str, LoadedSnapshot], str], None]) -> None:
         """Nobody else decides either."""
         callback({}, "")
 

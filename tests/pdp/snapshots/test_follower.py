@@ -8,7 +8,7 @@ from given import ACME, BOB, BOLT, KEY, GivenSource, denying
 from redis_server import RedisServer
 from waiting import until
 
-from loader.publishing.publish import RedisPublisher, Standing
+from loader.publishing.publish import PublishedState, RedisPublisher
 from pdp.rules.model import Revision
 from pdp.rules.publication.keys import Keys
 from pdp.rules.publication.pointer import Pointer
@@ -21,7 +21,7 @@ NEVER = 3600.0
 def overwrite_blob(server: RedisServer, blob: bytes, tenant: str = ACME) -> None:
     """Puts other bytes where the current revision's blob is, and announces a newer revision of the same bytes."""
     publisher = RedisPublisher(server.client(), "redis", secret=KEY)
-    standing = publisher.standing().get(tenant, Standing())
+    standing = publisher.standing().get(tenant, PublishedState())
     publisher.publish(Pointer.to(tenant, Revision(standing.next_serial(), "f" * 64), 1), blob, standing)
 
 

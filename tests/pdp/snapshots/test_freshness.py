@@ -14,27 +14,27 @@ from waiting import until
 
 from pdp.errors import InvalidCall, NotReady, RulesBehind, UnknownTenant
 from pdp.snapshots.current import CurrentSnapshots
-from pdp.snapshots.freshness import FreshRules
+from pdp.snapshots.freshness import RevisionWaiter
 from rightcall import v1
 
 NEW = denying("_0!")
 
 
-def resolve(rules: FreshRules, at_least: int, *, caller: str = ALICE, tenant: str = "") -> int:
+def resolve(rules: RevisionWaiter, at_least: int, *, caller: str = ALICE, tenant: str = "") -> int:
     """The number of the revision that a question is answered by."""
     return rules.resolve(caller, "", tenant, at_least, rules.deadline()).revision.number
 
 
 def test_rules_that_are_new_enough_answer_at_once() -> None:
     """That very revision, or a later one."""
-    rules = FreshRules(current_of(snapshot_of(NEW, number=5)).resolve)
+    rules = RevisionWaiter(current_of(snapshot_of(NEW, number=5)).resolve)
 
     assert [resolve(rules, at_least) for at_least in (1, 5)] == [5, 5]
 
 
 def test_rules_that_are_older_do_not_answer() -> None:
     """At once, where nothing else is set; the message names both numbers."""
-    rules = FreshRules(current_of(snapshot_of(NEW, number=5)).resolve)
+    rules = RevisionWaiter(current_of(snapshot_of(NEW, number=5)).resolve)
 
     with pytest.raises(RulesBehind, match="at revision 5 here, and revision 6 is asked for"):
         resolve(rules, 6)
@@ -42,7 +42,7 @@ def test_rules_that_are_older_do_not_answer() -> None:
 
 def test_a_caller_that_is_not_known_yet_is_behind_as_well() -> None:
     """Who has just been added must not be taken for somebody without rules."""
-    rules = FreshRules(current_of(NEW).resolve)
+    rules = RevisionWaiter(current_of(NEW).resolve)
 
     with pytest.raises(RulesBehind, match="unknown here"):
         resolve(rules, 1, caller=BOB)
@@ -51,16 +51,16 @@ def test_a_caller_that_is_not_known_yet_is_behind_as_well() -> None:
 def test_a_tenant_that_stays_unknown_and_a_server_without_rules_say_what_they_always_say() -> None:
     """NOT_FOUND and UNAVAILABLE."""
     with pytest.raises(UnknownTenant):
-        resolve(FreshRules(current_of(NEW).resolve), 1, tenant=BOLT)
+        resolve(RevisionWaiter(current_of(NEW).resolve), 1, tenant=BOLT)
     with pytest.raises(NotReady):
-        resolve(FreshRules(CurrentSnapshots("").resolve), 1)
+        resolve(RevisionWaiter(CurrentSnapshots("").resolve), 1)
 
 
 @pytest.mark.parametrize("tenant", ["", ACME])
 def test_a_question_waits_for_rules_that_are_on_their_way(tenant: str) -> None:
     """As long as it may, and no longer than it takes."""
     current = current_of(denying("1", tenant=BOLT, user=BOB))
-    rules = FreshRules(current.resolve, seconds=DEADLINE, waiters=1)
+    rules = RevisionWaiter(current.resolve, seconds=DEADLINE, waiters=1)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(resolve, rules, 2, tenant=tenant)
         time.sleep(0.05)
@@ -75,7 +75,7 @@ def test_a_question_waits_for_rules_that_are_on_their_way(tenant: str) -> None:
 
 def test_waiting_ends() -> None:
     """With the same error as at once."""
-    rules = FreshRules(current_of(NEW).resolve, seconds=0.05, waiters=1)
+    rules = RevisionWaiter(current_of(NEW).resolve, seconds=0.05, waiters=1)
 
     with pytest.raises(RulesBehind):
         resolve(rules, 2)
@@ -84,7 +84,7 @@ def test_waiting_ends() -> None:
 def test_no_more_questions_wait_than_may() -> None:
     """So that threads are left for others; a place that is free again is taken again."""
     current = current_of(NEW)
-    rules = FreshRules(current.resolve, seconds=DEADLINE, waiters=1)
+    rules = RevisionWaiter(current.resolve, seconds=DEADLINE, waiters=1)
     waiting = threading.Thread(target=resolve, args=(rules, 2))
     waiting.start()
 
