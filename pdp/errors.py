@@ -16,6 +16,7 @@ ServerError                   the server cannot do its work
     │   ├── TooManyCalls      one client, or all together, are over a limit
     │   └── PinsDelayed       there were too many wrong PINs for the permission or the tenant
     ├── TooLarge              RESOURCE_EXHAUSTED: the request has too many bytes
+    ├── TooMuchWork           RESOURCE_EXHAUSTED: the response takes too long to make
     ├── UnknownTenant         NOT_FOUND: the named tenant is not known here
     ├── UnknownService        NOT_FOUND: a health check of a service that is not here
     ├── TooManyStreams        RESOURCE_EXHAUSTED: no further stream can be served
@@ -208,6 +209,18 @@ class TooLarge(CallError):
 
     def __init__(self, size: int, most: int) -> None:
         super().__init__(f"the request has {size} bytes, and at most {most} are taken; send it in smaller ones")
+
+
+class TooMuchWork(CallError):
+    """The response takes too long to make."""
+
+    code = Code.RESOURCE_EXHAUSTED
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the response takes more than {seconds:.0f} s of processor time; ask about fewer, or ask the definitions "
+            "with rightcall explain, reach or callers --definitions"
+        )
 
 
 class UnknownTenant(CallError):

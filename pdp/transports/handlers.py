@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import grpc
@@ -12,6 +13,7 @@ from google.protobuf.message import DecodeError
 from pdp.errors import CallError, Code, InvalidCall, TooManyCalls
 from pdp.security.identity import ORIGIN, host_of
 from pdp.services.methods import CALLS, Kind, count_calls
+from pdp.transports.effort import ClientGone, Efforts
 from pdp.transports.guard_interceptor import refuse
 from pdp.transports.reception import Reception
 from rightcall import v1
@@ -76,6 +78,7 @@ class Handlers:
         self._sparing = sparing
         self._max_calls = settings.max_calls
         self._charge = charge
+        self._efforts = Efforts(charge)
 
         def reception(threads: int, most: int) -> Reception:
             return receptions.add(
@@ -143,7 +146,7 @@ class Handlers:
         self, method: Method, answer: Callable[[bytes], bytes]
     ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
         name, take, spares = method.name, self._take(method), method.spares
-        waits = method.kind is Kind.WAITING
+        waits, reports = method.kind is Kind.WAITING, method.kind is Kind.REPORT
 
         def call(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             started = None
@@ -152,7 +155,7 @@ class Handlers:
                 if waits:
                     ORIGIN.set(host_of(self._peer(context)))
                 started = time.perf_counter()
-                response = answer(data)
+                response = self._efforts.run(lambda: answer(data), context.is_active) if reports else answer(data)
             except grpc.RpcError:  # the client went away, or its message did not come
                 self._metrics.requested(name, "CANCELLED")
                 raise
@@ -182,7 +185,10 @@ class Handlers:
                 else:
                     stream.idle = False
                     asked = read(take(asked, context))
-                for response in method.answer(asked):
+                responses = iter(method.answer(asked))
+                if method.kind is Kind.ONE_TO_MANY:  # most of the work is done before the first
+                    responses = chain((self._efforts.run(lambda: next(responses), context.is_active),), responses)
+                for response in responses:
                     if method.kind is Kind.MANY_TO_MANY:  # it lasts as long as its client likes; each answer is timed
                         self._metrics.answered(name, time.perf_counter() - stream.since)
                     yield response
@@ -210,6 +216,9 @@ class Handlers:
                 self._metrics.rejected(error.reason)
             self._metrics.requested(name, error.code.name, seconds)
             refuse(context, error)
+        if isinstance(error, ClientGone):
+            self._metrics.requested(name, "CANCELLED", seconds)
+            context.abort(grpc.StatusCode.CANCELLED, "the client has gone")
         _log.error("call_failed", method=name, exc_info=True)
         self._metrics.requested(name, Code.INTERNAL.name, seconds)
         context.abort(grpc.StatusCode.INTERNAL, "internal error")

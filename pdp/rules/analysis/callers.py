@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pdp.rules.effort import CHECKPOINT
+
 if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.rules.snapshot.verdict import Verdict
@@ -19,6 +21,7 @@ def verdicts(snapshot: Snapshot, extension: str, outcall: str, *, after: str = "
         after: only users whose UUIDs come behind this one.
     """
     after = after.lower()
+    checkpoint = CHECKPOINT.get()
     of_profile: dict[int, Verdict] = {}
     found: list[tuple[str, Verdict]] = []
     for caller, profile in snapshot.profiles():
@@ -26,6 +29,7 @@ def verdicts(snapshot: Snapshot, extension: str, outcall: str, *, after: str = "
             continue
         verdict = of_profile.get(profile)
         if verdict is None:
+            checkpoint()
             verdict = of_profile[profile] = snapshot.decide(caller, extension, outcall)
         found.append((caller, verdict))
     found.sort(key=_caller)

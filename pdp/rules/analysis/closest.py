@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.patterns.alphabet import ANY_MASK, STAR
 from pdp.rules.patterns.notation import class_text
 from pdp.rules.patterns.places import first_places, next_places
@@ -50,7 +51,9 @@ def closest(snapshot: Snapshot, patterns: Sequence[int], forms: Sequence[str]) -
         forms: the forms of the extension that the patterns could have matched.
     """
     best: tuple[int, int, int, str] | None = None
+    checkpoint = CHECKPOINT.get()
     for number in patterns:
+        checkpoint()
         tokens = snapshot.pattern_tokens(number)
         for form in forms:
             reach, accepted = _reach(tokens, snapshot.symbols_of(form))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.dialling import form_of
+from pdp.rules.effort import CHECKPOINT
 
 if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -40,6 +41,7 @@ class Reading(NamedTuple):
 
     def matching(self, snapshot: Snapshot, pattern: int) -> str:
         """The first form that a pattern, given by its number, matches; empty where there is none."""
+        CHECKPOINT.get()()
         plain = snapshot.pattern(pattern).replace("_", "")
         for text, spelled in self.forms:
             if plain.startswith(text[:spelled]) and snapshot.pattern_matches(pattern, text):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.reach_dialled import divide_dialled, sample_dialled
 from pdp.rules.analysis.rulings import LENIENCY
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.model import Decision, Stage
 from pdp.rules.patterns.notation import sample_of, text_of
 from pdp.rules.patterns.parser import parse
@@ -128,6 +129,7 @@ def _told(verdict: Verdict) -> tuple[Decision, Stage, int]:
 
 def _ranked(snapshot: Snapshot, caller: str, outcall: str) -> Iterator[tuple[Verdict, str]]:
     """The patterns of all permissions that apply with the verdict of each, in order of precedence."""
+    checkpoint = CHECKPOINT.get()
     groups = (group for group in snapshot.user_groups(caller) if group.enabled)
     for stage, slots in (
         (Stage.USER, set(snapshot.user_permissions(caller))),
@@ -139,4 +141,5 @@ def _ranked(snapshot: Snapshot, caller: str, outcall: str) -> Iterator[tuple[Ver
         for decision, permission in sorted(decided, key=lambda pair: rank(stage, pair[0], pair[1].id)):
             verdict = Verdict(decision, stage, permission.id, permission.name)
             for pattern in permission.patterns:
+                checkpoint()
                 yield verdict, snapshot.pattern(pattern)

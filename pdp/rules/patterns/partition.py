@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.model import MAX_EXTENSION_LENGTH
 from pdp.rules.patterns.alphabet import ANY_MASK, STAR, columns
 from pdp.rules.patterns.notation import LOOP, shortest
@@ -145,8 +146,10 @@ class _Graph:
         self._work = max_work
         pairs = [(label, self._rests.number(tokens)) for label, tokens in items]
         self._number(self._pruned([*pairs, (default, self._all)]))
+        checkpoint = CHECKPOINT.get()
         while self._queue:
             number, state = self._queue.popleft()
+            checkpoint()
             if self._work > 0:
                 self.nodes[number] = self._split(state)
 
