@@ -83,6 +83,11 @@ class GrpcTransport:
         self._server = grpc.server(
             self._pool, interceptors=[*interceptors, *guards, self._admission], options=_options(settings)
         )
+
+        def peer(context: grpc.ServicerContext) -> str:
+            address: str = (connection or connection_of)(context)["peer"]
+            return address
+
         handlers = Handlers(
             settings,
             metrics,
@@ -92,7 +97,7 @@ class GrpcTransport:
             sparing=self._sparing,
             receptions=self._receptions,
             charge=guard.charge if guard is not None else None,
-            peer=lambda context: (connection or connection_of)(context)["peer"],
+            peer=peer,
         )
         self._server.add_generic_rpc_handlers((_Methods(methods, handlers),))
         self._admission.spared = {
@@ -101,7 +106,7 @@ class GrpcTransport:
             if method.spares is not None
         }
         services = sorted({method.service for method in methods})
-        self._standard = StandardServices(self._server, services, self._receptions, metrics)
+        self._standard = StandardServices(self._server, services, self._receptions, metrics, peer)
         self._watchdog = Watchdog(self._pool, _THREADS, lambda: handlers.awaiting() >= settings.threads)
         metrics.watch_threads(lambda: self._watchdog.stuck)
         self.set_serving = self._standard.set_serving

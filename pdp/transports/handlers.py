@@ -82,7 +82,12 @@ class Handlers:
 
         def reception(threads: int, most: int) -> Reception:
             return receptions.add(
-                Reception(threads=threads, most=min(most, settings.max_message_size), seconds=settings.message_timeout)
+                Reception(
+                    threads=threads,
+                    most=min(most, settings.max_message_size),
+                    seconds=settings.message_timeout,
+                    peer=peer,
+                )
             )
 
         self._small = reception(settings.threads, MAX_SINGLE_BYTES)

@@ -85,15 +85,19 @@ class Health:
     Args:
         services: full names of the services; the empty name, of the server, is known besides.
         metrics: where rejected requests are counted.
+        peer: returns the address that a call comes from, in gRPC's form.
 
     Attributes:
         reception: receives the requests.
         pool: the threads that requests wait on.
     """
 
-    def __init__(self, services: Sequence[str], metrics: Metrics) -> None:
+    def __init__(self, services: Sequence[str], metrics: Metrics, peer: Callable[[grpc.ServicerContext], str]) -> None:
         self._metrics = metrics
-        self.reception = Reception(threads=_THREADS, most=MAX_BYTES, seconds=_MESSAGE_SECONDS, per_peer=_PER_PEER)
+        self._peer = peer
+        self.reception = Reception(
+            threads=_THREADS, most=MAX_BYTES, seconds=_MESSAGE_SECONDS, per_peer=_PER_PEER, peer=peer
+        )
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="health")
         self._names = frozenset(("", *services))
         self._serving = True
@@ -180,7 +184,7 @@ class Health:
             raise UnknownService
 
     def _watch(self, context: grpc.ServicerContext, send: _Send) -> None:
-        watcher = _Watcher(host(context.peer()), send, self._watch_pool)
+        watcher = _Watcher(host(self._peer(context)), send, self._watch_pool)
         with self._lock:
             peers = sum(1 for other in self._watchers if watcher.peer and other.peer == watcher.peer)
             if peers >= _WATCHES_PER_PEER or len(self._watchers) >= _MAX_WATCHES:

@@ -8,7 +8,7 @@ from pdp.transports.health import HEALTH, Health
 from pdp.transports.reflection import Reflection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import grpc
 
@@ -24,10 +24,18 @@ class StandardServices:
         services: the full names of the services reported.
         receptions: limits the time and size of requests.
         metrics: where rejected requests are counted.
+        peer: returns the address that a call comes from, in gRPC's form.
     """
 
-    def __init__(self, server: grpc.Server, services: Sequence[str], receptions: Receptions, metrics: Metrics) -> None:
-        self._health = Health(services, metrics)
+    def __init__(
+        self,
+        server: grpc.Server,
+        services: Sequence[str],
+        receptions: Receptions,
+        metrics: Metrics,
+        peer: Callable[[grpc.ServicerContext], str],
+    ) -> None:
+        self._health = Health(services, metrics, peer)
         self._reflection = Reflection([*services, HEALTH])
         receptions.add(self._health.reception)
         self._health.add_to(server)

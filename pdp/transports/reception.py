@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pdp.errors import InvalidCall, TooLarge, TooManyCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import grpc
 
@@ -37,13 +37,23 @@ class Reception:
         seconds: time for a message.
         per_peer: messages of one address that may be awaited at the same time; 0: any number. Only for calls that need
             no credentials.
+        peer: returns the address that a call comes from, in gRPC's form.
     """
 
-    def __init__(self, *, threads: int, most: int, seconds: float, per_peer: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int,
+        most: int,
+        seconds: float,
+        per_peer: int = 0,
+        peer: Callable[[grpc.ServicerContext], str],
+    ) -> None:
         self._threads = threads
         self._most = most
         self._seconds = seconds
         self._per_peer = per_peer
+        self._peer = peer
         self._awaited: dict[grpc.ServicerContext, float] = {}
         self._rejected: dict[str, float] = {}
         """Addresses from which nothing is taken, with the end of that time."""
@@ -86,17 +96,17 @@ class Reception:
         for since, context in late:
             if scarce or now - since > self._seconds:
                 context.cancel()
-            if scarce and (peer := host(context.peer())):
+            if scarce and (peer := host(self._peer(context))):
                 self._rejected[peer] = now + _REJECTED_SECONDS
         for peer, until in list(self._rejected.items()):
             if until < now:
                 del self._rejected[peer]
 
     def _check_peer(self, context: grpc.ServicerContext) -> None:
-        peer = host(context.peer())
+        peer = host(self._peer(context))
         if not peer:
             return
-        awaited = sum(1 for other in list(self._awaited) if host(other.peer()) == peer) if self._per_peer else -1
+        awaited = sum(1 for other in list(self._awaited) if host(self._peer(other)) == peer) if self._per_peer else -1
         if awaited >= self._per_peer or peer in self._rejected:
             raise TooManyCalls("unfinished", _RETRY_SECONDS)
 

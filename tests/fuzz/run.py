@@ -26,7 +26,7 @@ from fuzz.mutations import smallest  # noqa: E402 - found by the line above
 from fuzz.targets import make_targets  # noqa: E402 - found by the line above
 
 if TYPE_CHECKING:
-    from fuzz.targets import Target
+    from fuzz.target import Target
 
 _CRASHES = Path(".fuzz")
 _ROUND = 500

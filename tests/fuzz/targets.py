@@ -12,7 +12,7 @@ import json
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,15 @@ from pki import AUDIENCE, ISSUER, Authority, Issuer
 from security import client_of
 from strategies import STRANGER
 
+from fuzz.doors import batches, http
 from fuzz.mutations import nearly
+from fuzz.published import followed, manifests, pointers
+from fuzz.target import Target
 from loader.definitions.document import check_document
 from loader.numbering import numbering_table
 from pdp.authzen.documents import read
 from pdp.authzen.evaluator import Evaluator
+from pdp.authzen.search import Search
 from pdp.challenges.answers import Challenges
 from pdp.challenges.attempts import Limits, MemoryAttempts
 from pdp.challenges.tokens import ChallengeSeal
@@ -61,7 +65,7 @@ from rightcall.agi.rights import CallRights
 from rightcall.agi.settings import AgiSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from pdp.services.methods import Method
 
@@ -79,19 +83,6 @@ _TENANT = {
 _QUESTION = v1.CheckCallRequest(caller=ALICE, extension="0033", outcall="1", tenant=ACME)
 
 
-@dataclass(frozen=True)
-class Target:
-    """Something that reads.
-
-    Attributes:
-        run: reads.
-        make: what it is given, from a number.
-    """
-
-    run: Callable[[bytes], None]
-    make: Callable[[int], bytes]
-
-
 class _Server:
     """The services as ``pdp.app`` puts them together."""
 
@@ -107,7 +98,8 @@ class _Server:
             self.seal, attempts, rules, secrets=(KEY,), emergency=EmergencyCalls(self.current), metrics=metrics
         )
         self.decisions = DecisionService(self.current, metrics, rules=rules, challenges=challenges)
-        self.methods = methods(self.decisions, DirectoryService(self.current, ""), LockoutService(self.current, None))
+        self.directory = DirectoryService(self.current, "")
+        self.methods = methods(self.decisions, self.directory, LockoutService(self.current, None))
 
 
 def _requests(server: _Server) -> Target:
@@ -525,6 +517,11 @@ def make_targets(directory: Path) -> dict[str, Target]:
         "snapshots": _snapshots(server),
         "sealed_snapshots": _sealed_snapshots(server),
         "deltas": _deltas(),
+        "manifests": manifests(),
+        "pointers": pointers(),
+        "followed_numbers": followed(),
+        "batches": batches(),
+        "http": http(Evaluator(server.decisions, 1000), Search(server.directory, server.decisions)),
         "definitions": _definitions(),
         "challenges": _challenges(server),
         "agi": _agi(),

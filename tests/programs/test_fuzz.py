@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 FUZZ = Path(__file__).parents[1] / "fuzz"
 if TYPE_CHECKING:
-    from fuzz.targets import Target
+    from fuzz.target import Target
 
 NAMES = (
     *(("core_requests", "core_snapshots") if CORE_IS_BUILT else ()),
@@ -21,6 +21,11 @@ NAMES = (
     "snapshots",
     "sealed_snapshots",
     "deltas",
+    "manifests",
+    "pointers",
+    "followed_numbers",
+    "batches",
+    "http",
     "definitions",
     "challenges",
     "agi",
