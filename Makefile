@@ -14,7 +14,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-check soak load image release-dry-run helm-server chaos fuzz demo-wazo docs docs-serve client stubs lock sbom programs tools clean
+.PHONY: help run test check format bench bench-check soak load image release-dry-run helm-server chaos fuzz sanitize demo-wazo docs docs-serve client stubs lock sbom programs tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ chaos: $(INSTALLED) programs ## two minutes of edits while loaders, servers and 
 
 fuzz: $(INSTALLED) ## a minute of mutated input for each thing that reads it (ARGS="--seconds 5")
 	@$(BIN)/python tests/fuzz/run.py $(ARGS)
+
+sanitize: $(INSTALLED) ## the same for the core, built with the address sanitizer in some minutes (ARGS="--seconds 600"); needs gcc
+	@$(BIN)/python tests/fuzz/sanitized.py $(ARGS)
 
 demo-wazo: $(INSTALLED) ## a simulated Wazo Platform to load from
 	@$(BIN)/python tests/support/wazo_simulator.py $(ARGS)
