@@ -200,7 +200,7 @@ METRICS: dict[str, Description] = {
     ),
     "rightcall_threads_stuck": Description(
         "gauge",
-        "1 while no thread that decides has got round to a new call for four seconds, else 0.",
+        "1 while no thread of Python's, or one of the core's, has got round to a new call for four seconds, else 0.",
         more="`/healthz` fails meanwhile, so that an orchestrator starts the server again; the log says what they do.",
     ),
     "rightcall_http_connections": Description("gauge", "Connections of the HTTP port that are open."),

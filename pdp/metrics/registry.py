@@ -145,8 +145,9 @@ class Metrics:
         self._http_closed[reason].inc()
 
     def watch_threads(self, stuck: Callable[[], bool]) -> None:
-        """Adds the metric of stuck threads."""
-        self._state.threads_stuck = stuck
+        """Watches over further threads that decide; any of them may be stuck."""
+        others = self._state.threads_stuck
+        self._state.threads_stuck = lambda: stuck() or others()
 
     @property
     def alive(self) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 STUCK_SECONDS = 4.0
 """A call that has waited for so long for a thread, while none finished one, waits for threads that are stuck."""
 _FRAMES = 8
@@ -58,9 +58,9 @@ class Watchdog:
     def _run(self) -> None:
         asked: Future[None] | None = None
         since = looked = time.monotonic()
-        while not self._stopped.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(LOOK_SECONDS):
             now = time.monotonic()
-            since += max(0.0, now - looked - 2 * _LOOK_SECONDS)  # this thread was kept waiting as well: a busy machine
+            since += max(0.0, now - looked - 2 * LOOK_SECONDS)  # this thread was kept waiting as well: a busy machine
             looked = now
             if asked is None or asked.done():
                 self._tell(stuck=False)

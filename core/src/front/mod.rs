@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod backend;
+pub mod beats;
 pub mod body;
 pub mod forward;
 pub mod hot;

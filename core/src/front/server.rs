@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::backend::Backend;
+use super::beats::{Beat, give};
 use super::io::{Io, Socket, Wire};
 use super::reply::Room;
 use super::session::{Changes, Peer, Session};
@@ -79,6 +80,7 @@ pub struct Front {
     pub shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
+    beats: Vec<Beat>,
     short: Arc<AtomicUsize>,
 }
 
@@ -94,13 +96,17 @@ impl Front {
         let phase = watch::Sender::new(Phase::Serving);
         let short = Arc::new(AtomicUsize::new(0));
         let (mut serving, mut started) = (Vec::new(), Vec::new());
+        // One for each thread that serves, and one for that which accepts.
+        let beats: Vec<Beat> = (0..=threads.max(1)).map(|_| Beat::default()).collect();
         for number in 0..threads.max(1) {
+            let beat = Arc::clone(&beats[number]);
             let (sender, receiver) = mpsc::unbounded_channel();
             let connections = Arc::new(AtomicUsize::new(0));
             serving.push(Serving { accepted: sender, connections: Arc::clone(&connections) });
             let (shared, phases, short) = (Arc::clone(&shared), phase.subscribe(), Arc::clone(&short));
             let run = move || {
                 run_local(async move {
+                    spawn_local(give(beat));
                     let backend = Backend::new(shared.settings.behind.clone());
                     let counters = shared.counters();
                     let thread = Rc::new(Thread {
@@ -119,8 +125,10 @@ impl Front {
             started.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(run)?);
         }
         let (own, phases) = (Arc::clone(&shared), phase.subscribe());
+        let beat = beats.last().map(Arc::clone).unwrap_or_default();
         let run = move || {
             run_local(async move {
+                spawn_local(give(beat));
                 let serving = Rc::new(serving);
                 let accepting = listening.into_iter().map(|listening| {
                     spawn_local(accept(Arc::clone(&own), listening, Rc::clone(&serving), phases.clone()))
@@ -132,12 +140,17 @@ impl Front {
             });
         };
         started.push(std::thread::Builder::new().name("core-accept".to_owned()).spawn(run)?);
-        Ok(Self { shared, phase, threads: started, short })
+        Ok(Self { shared, phase, threads: started, beats, short })
     }
 
     /// Enters another phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);
+    }
+
+    /// How often each thread has given a sign of life: those that serve, then that which accepts, until it is draining.
+    pub fn beats(&self) -> Vec<u64> {
+        self.beats.iter().map(|beat| beat.load(Relaxed)).collect()
     }
 
     /// Calls in flight that are expected to end soon.

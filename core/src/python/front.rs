@@ -163,6 +163,11 @@ impl Front {
         self.retired.release();
     }
 
+    /// How often each thread has given a sign of life; none before the start and after the end.
+    fn beats(&self) -> Vec<u64> {
+        locked(&self.running).as_ref().map(Running::beats).unwrap_or_default()
+    }
+
     /// Connections that are open, and calls in flight that are expected to end soon.
     fn load(&self) -> (usize, usize) {
         let short = locked(&self.running).as_ref().map_or(0, Running::short);

@@ -25,6 +25,7 @@ from pdp.runtime.cores import available_cores
 from pdp.snapshots.emergency import EmergencyCalls
 from pdp.transports.core.counted import Counted
 from pdp.transports.core.limits import CoreLimits
+from pdp.transports.core.pulse import Pulse
 from pdp.transports.core.sockets import listening_sockets, remove_socket_file
 from pdp.transports.core.upkeep import Upkeep, connection, telling
 from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
@@ -117,6 +118,8 @@ class CoreTransport:
         if plain is not None and plain.decision_log is not None:
             plain.decision_log.follow(self._front.logged)
         self._upkeep = Upkeep(self._front, security)
+        self._pulse = Pulse(self._front.beats)
+        metrics.watch_threads(lambda: self._pulse.stuck)
         metrics.tallies.add_source(Counted(self._front, metrics).tally)
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, the only argument
@@ -139,6 +142,7 @@ class CoreTransport:
         self._current.on_change(self._take_over)
         self._behind.start()
         self._upkeep.start()
+        self._pulse.start()
         self._front.start([(one.detach(), _is_unix(one)) for one in sockets])
 
     def stop(self) -> None:
@@ -148,6 +152,7 @@ class CoreTransport:
         the time for draining.
         """
         self._stopping = True
+        self._pulse.stop()
         self._front.set_serving(False)
         self._behind.announce_stop()
         time.sleep(max(self._settings.drain_delay, SETTLE_SECONDS))
@@ -175,6 +180,7 @@ class CoreTransport:
             time.sleep(_LOOK_SECONDS)
 
     def _release(self) -> None:
+        self._pulse.stop()
         self._upkeep.stop()
         self._front.close()
         shutil.rmtree(self._directory, ignore_errors=True)
