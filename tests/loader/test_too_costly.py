@@ -10,6 +10,7 @@ from given import ACME, ALICE, BOLT, KEY, GivenSource, denying
 from loader.cycle import Synchronizer
 from loader.definitions.document import check_document
 from loader.sources import open_source
+from loader.too_costly import with_costs
 from pdp.rules.compiler.costs import CostLimits
 from pdp.rules.model import MAX_PERMISSION_PATTERNS, PasswordOverride
 
@@ -89,6 +90,15 @@ def test_the_fault_names_the_line(redis: RedisServer, tmp_path: Path) -> None:
     )
     (fault,) = loader_of(redis, open_source(f"file:{path}")).sync().errors
     assert str(fault).startswith(f"{path}:6: tenant {ACME}, permission 12: ")
+
+
+def test_definitions_can_be_checked_for_costs_without_publishing() -> None:
+    """As ``rightcall validate`` does."""
+    source = GivenSource(denying(*COSTLY), denying("119", tenant=BOLT, user=BOB))
+    reading = with_costs(source, source.read(), LIMITS)
+    assert reading.faulty == frozenset({ACME})
+    assert [tenant.uuid for tenant in reading.tenants] == [BOLT]
+    assert "4 patterns, more than 3" in str(reading.faults[0])
 
 
 def test_a_permission_has_a_limit_of_its_own() -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from loader.errors import SourceError
 from loader.faults import Severity
+from loader.too_costly import with_costs
 from rightcall.cli.command import command, option
 from rightcall.cli.options.common import json_option
 from rightcall.cli.options.rules import SOURCES, rules_options
@@ -64,7 +65,7 @@ def validate(
     numbers = [number for number in (each.strip() for each in emergency.split(",")) if number]
     try:
         with closing(opened_rules(path, reading())) as source:
-            content = source.read()
+            content = with_costs(source, source.read())
             found = remarks(source, content.tenants, numbers) if strictness != "off" else []
     except SourceError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
