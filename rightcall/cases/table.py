@@ -80,7 +80,9 @@ def read_cases(paths: Iterable[Path]) -> list[Case]:
 def _read(path: Path) -> list[Case]:
     try:
         lines = read_regular(path, MAX_TABLE).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}", ExitCode.USAGE) from error
+    except UnicodeDecodeError as error:
         raise Failure(f"{path} cannot be read: {error}", ExitCode.USAGE) from error
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     reader = csv.DictReader((line for _, line in numbered), skipinitialspace=True)

@@ -68,6 +68,21 @@ def kept_secret(directory: Path) -> bytes:
         ) from error
 
 
+def _kept(directory: Path | None, secret: bytes | None) -> tuple[bytes, SnapshotStore | None]:
+    """The key, by default that of the state directory, and the store in that directory.
+
+    Raises:
+        Failure: the directory cannot be used.
+    """
+    if directory is None:
+        return secret or random_secrets.token_bytes(_SECRET_SIZE), None
+    try:
+        key = secret or kept_secret(directory)
+        return key, SnapshotStore(directory, (key,))
+    except StateError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+
+
 class Local:
     """Current snapshots with the loader that fills them from a definitions path.
 
@@ -94,8 +109,7 @@ class Local:
         self._source = source = opened_source(path, recheck, options.wazo, options.defaults)
         self.current = CurrentSnapshots(f"definitions {source.name}")
         self.metrics = Metrics(self.current, version())
-        self.secret = secret or (kept_secret(state_dir) if state_dir else random_secrets.token_bytes(_SECRET_SIZE))
-        store = SnapshotStore(state_dir, (self.secret,)) if state_dir else None
+        self.secret, store = _kept(state_dir, secret)
         self.loader = EmbeddedLoader(
             source,
             self.current,
