@@ -14,6 +14,8 @@ from pdp.metrics.registry import Metrics
 from pdp.rules.model import PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
 from rightcall.programs.embedded import EmbeddedLoader
+from rightcall.programs.exits import Failure
+from rightcall.programs.local import Local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,3 +133,9 @@ def test_the_same_faults_are_told_once(path: Path) -> None:
         path.write_text(rules("117"))
         until(lambda: embedded.denies("117"), "the repair is loaded")
         assert sum(bool(report.errors) for report in embedded.reports) == 1
+
+
+def test_a_state_directory_that_cannot_be_used_is_an_error_that_says_so(path: Path) -> None:
+    """And not a defect: a file, or a device."""
+    with pytest.raises(Failure, match="make it writable for this user"):
+        Local(str(path), state_dir=path)
