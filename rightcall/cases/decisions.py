@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.rules.dialling import fold
+from pdp.runtime.files import lines_of, open_text
 from rightcall.programs.exits import ExitCode, Failure
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def file_entries(path: Path) -> Iterator[Entry]:
         Failure: the file cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            yield from _entries(lines)
+        with open_text(path, errors="replace") as file:
+            yield from _entries(lines_of(file, path))
     except OSError as error:
         raise Failure(f"{path} cannot be read ({error.strerror})", ExitCode.USAGE) from error
 
