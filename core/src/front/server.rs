@@ -98,8 +98,8 @@ impl Front {
         let (mut serving, mut started) = (Vec::new(), Vec::new());
         // One for each thread that serves, and one for that which accepts.
         let beats: Vec<Beat> = (0..=threads.max(1)).map(|_| Beat::default()).collect();
-        for number in 0..threads.max(1) {
-            let beat = Arc::clone(&beats[number]);
+        for (number, beat) in beats.iter().enumerate().take(threads.max(1)) {
+            let beat = Arc::clone(beat);
             let (sender, receiver) = mpsc::unbounded_channel();
             let connections = Arc::new(AtomicUsize::new(0));
             serving.push(Serving { accepted: sender, connections: Arc::clone(&connections) });
