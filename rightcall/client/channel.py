@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from pdp.runtime.files import read_regular
-
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
@@ -143,4 +141,8 @@ class _Bearer(grpc.AuthMetadataPlugin):
 
 
 def _read(path: str | os.PathLike[str] | None) -> bytes | None:
-    return read_regular(path) if path is not None else None
+    if path is None:
+        return None
+    from pdp.runtime.files import read_regular  # noqa: PLC0415 - of the server's packages only what a client uses
+
+    return read_regular(path)

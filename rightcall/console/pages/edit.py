@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from loader.sources.file import FileSource
 from pdp.rules.model import Tenant
+from pdp.runtime.files import read_regular
 from rightcall.console.findings import difference, expectations, mistakes
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rightcall.console.findings import Difference, Proven
     from rightcall.console.pages.page import Asked
 
+_MAX_TEXT = 2 * 1024 * 1024
+"""Bytes of the largest file to edit; as a form it takes up to twice as many."""
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -40,7 +43,10 @@ def show(asked: Asked) -> Response:
     chosen = asked.text("file")
     file = next((each for each in files if each.name == chosen), files[0] if files else None)
     if asked.form is None:
-        text = file.read_text(errors="replace") if file else ""
+        try:
+            text = read_regular(file, _MAX_TEXT).decode(errors="replace") if file else ""
+        except OSError as error:
+            return asked.page("problem.html", "edit", problem=f"{file} cannot be edited here: {error.strerror}")
         return asked.page("edit.html", "edit", files=files, file=file, text=text, tried=None)
     text = asked.form.get("text", "")
     if asked.form.get("do") == "download":

@@ -175,11 +175,11 @@ def test_a_client_may_stop_after_any_page(running: Running) -> None:
 
 
 def test_the_command_shows_a_reach() -> None:
-    """As a table, brackets and all."""
+    """As a tree, by permission."""
     result = run("reach", "--definitions", COMPANY, "--caller", DAVE, "--outcall", "2")
     assert result.exit_code == ExitCode.DONE
-    assert "DENY     │ _0900.       │ 09001" in result.stdout
-    assert "_[^0]!" in result.stdout
+    assert "_0190X!, _0900.  DENY  permission 11 (premium) in stage OUTCALL" in result.stdout
+    assert "anything else  ALLOW  no permission matches" in result.stdout
     assert "revision 1" in result.stderr
 
 
@@ -189,7 +189,7 @@ def test_the_command_says_what_it_does_not_know() -> None:
     assert f"caller {BOB} is unknown" in result.stderr
     assert "permission 10 (international) in stage OUTCALL" in result.stdout
     result = run("callers", "--definitions", COMPANY, "--extension", "001", "--outcall", "nine")
-    assert "outcall nine is unknown" in result.stderr
+    assert "there is no outcall 'nine'" in result.stderr
     result = run("reach", "--definitions", COMPANY, "--caller", DAVE, "--outcall", "2", "--max-patterns", "3")
     assert "larger --max-patterns" in result.stderr
     assert "varies" in result.stdout
