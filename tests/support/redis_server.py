@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -24,17 +25,23 @@ _START_SECONDS = 10
 
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment, each another one."""
-    with ExitStack() as probes:
-        bound = [probes.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in bound]
+    """Ports that nobody listens on at the moment, each another one.
+
+    Not of those that the system gives to outgoing connections, of which one might take the port while a slow server is
+    starting.
+    """
+    chosen: list[int] = []
+    while len(chosen) < count:
+        port = random.randrange(10_240, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in chosen:
+                chosen.append(port)
+    return chosen
 
 
 class RedisServer:
