@@ -26,14 +26,9 @@ def read(body: bytes) -> object:
         raise InvalidCall("the body is no JSON document; send one in UTF-8, as docs/authzen.md shows") from None
 
 
-def status(error: CallError) -> int:
-    """The HTTP status that corresponds to the gRPC status of an error."""
-    return error.code.http_status
-
-
 def problem(error: CallError) -> dict[str, Any]:
     """An error document, for a program (the statuses of HTTP and gRPC) and for a person."""
-    return {"error": {"status": status(error), "code": error.code.name, "message": error.message}}
+    return {"error": {"status": error.code.http_status, "code": error.code.name, "message": error.message}}
 
 
 def entity_of(evaluation: Mapping[str, Any], part: str) -> str:

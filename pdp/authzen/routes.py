@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pdp.authzen.documents import problem, read, status
+from pdp.authzen.documents import problem, read
 from pdp.authzen.evaluator import CHALLENGE, CONFIGURATION, EVALUATION, EVALUATIONS, configuration, questions
 from pdp.authzen.search import ACTIONS, RESOURCES, SUBJECTS
 from pdp.decision_log.ids import begin
@@ -134,7 +134,7 @@ def _json(document: dict[str, Any], code: int = HTTPStatus.OK, headers: dict[str
 
 
 def _refused(error: CallError) -> Response:
-    code = status(error)
+    code = error.code.http_status
     headers = {}
     if code == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

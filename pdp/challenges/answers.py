@@ -97,13 +97,13 @@ class Challenges:
         decision_log: Recorder | None = None,
     ) -> None:
         self._seal = seal
-        self.attempts = self._attempts = attempts
+        self.attempts = attempts
         """The counter of attempts."""
         self._rules = rules
         self._secrets = tuple(secrets)
         self._emergency = emergency
         self._metrics = metrics
-        self.delays = self._delays = delays
+        self.delays = delays
         """The counter of all callers' wrong passwords; None: there are no delays."""
         self._told: dict[tuple[str, str], float] = {}
         self._record = decision_log.record if decision_log is not None else None
@@ -173,7 +173,7 @@ class Challenges:
         if verdict.decision is not Decision.CHALLENGE:
             result = "allowed" if verdict.decision is Decision.ALLOW else "denied"
             return result, ChallengeAnswer(verdict.decision, str(snapshot.revision))
-        turn = self._attempts.take(challenge.subject, str(verdict.permission_id), challenge.nonce)
+        turn = self.attempts.take(challenge.subject, str(verdict.permission_id), challenge.nonce)
         if turn.state is TurnState.USED:
             raise _used()
         if turn.state is TurnState.LOCKED:
@@ -194,12 +194,12 @@ class Challenges:
         Raises:
             PinsDelayed: there is none now; the caller's attempt does not count.
         """
-        if self._delays is None:
+        if self.delays is None:
             return Look(0.0)
-        look = self._delays.take(guess)
+        look = self.delays.take(guess)
         if not look.wait:
             return look
-        self._attempts.give_back(challenge.subject, guess.permission, challenge.nonce, turn)
+        self.attempts.give_back(challenge.subject, guess.permission, challenge.nonce, turn)
         now, whose = monotonic(), (guess.tenant, guess.permission)
         if now >= self._told.get(whose, 0.0):
             self._told = {one: until for one, until in self._told.items() if until > now}
@@ -215,13 +215,13 @@ class Challenges:
         raise PinsDelayed(look.wait)
 
     def _pass(self, snapshot: Snapshot, challenge: Challenge, guess: Guess, turn: Turn, look: Look) -> ChallengeAnswer:
-        if not self._attempts.succeed(
+        if not self.attempts.succeed(
             challenge.subject, guess.permission, challenge.nonce, turn, max(0.0, self._seal.left(challenge))
         ):
             raise _used()
-        if self._delays is not None:
+        if self.delays is not None:
             with suppress(AttemptsUnavailable):  # the call is open; at worst its look counts as a wrong one
-                self._delays.succeed(guess, look)
+                self.delays.succeed(guess, look)
         return ChallengeAnswer(Decision.ALLOW, str(snapshot.revision))
 
     def _tell_lockout(self, challenge: Challenge, turn: Turn) -> None:

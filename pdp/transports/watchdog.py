@@ -27,24 +27,18 @@ _FRAMES = 8
 """Frames of each stack that are logged."""
 
 
-class Watchdog:
-    """Gives a pool something to do every second, and notices where that is not done.
+class Watch:
+    """Looks every second whether something is stuck, and tells when that changes.
 
     Args:
-        pool: the threads.
-        prefix: prefix of the threads' names.
-        excused: whether every thread waits for a client's message. Such waits have an end of their own, and clients
-            must not be able to make a server look stuck.
+        name: the name of the thread that looks.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, prefix: str, excused: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, name: str) -> None:
         self.stuck = False
-        """Whether no thread has got round to a new call for some seconds."""
-        self._pool = pool
-        self._prefix = prefix
-        self._excused = excused
+        """Whether something has been stuck for some seconds."""
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begins to look."""
@@ -56,31 +50,60 @@ class Watchdog:
         self.stuck = False
 
     def _run(self) -> None:
-        asked: Future[None] | None = None
-        since = looked = time.monotonic()
+        looked = time.monotonic()
         while not self._stopped.wait(LOOK_SECONDS):
             now = time.monotonic()
-            since += max(0.0, now - looked - 2 * LOOK_SECONDS)  # this thread was kept waiting as well: a busy machine
+            late = max(0.0, now - looked - 2 * LOOK_SECONDS)  # this thread was kept waiting as well: a busy machine
             looked = now
-            if asked is None or asked.done():
-                self._tell(stuck=False)
-                try:
-                    asked, since = self._pool.submit(_nothing), now
-                except RuntimeError:  # the server has stopped
-                    return
-            elif self._excused():
-                since = now
-            elif now - since >= STUCK_SECONDS:
-                self._tell(stuck=True)
+            found = self._look(now, late)
+            if found is not None and bool(found) != self.stuck and not self._stopped.is_set():
+                self.stuck = bool(found)
+                if found:
+                    _log.error("threads_stuck", **found, advice="please report this; restart the server")
+                else:
+                    _log.info("threads_recovered")
 
-    def _tell(self, *, stuck: bool) -> None:
-        if stuck == self.stuck or self._stopped.is_set():
-            return
-        self.stuck = stuck
-        if stuck:
-            _log.error("threads_stuck", threads=self._stacks(), advice="please report this; restart the server")
-        else:
-            _log.info("threads_recovered")
+    def _look(self, now: float, late: float) -> dict[str, object] | None:
+        """What the log says of stuck threads; empty: there are none; None: nothing new is known.
+
+        Args:
+            now: the time, as of ``time.monotonic``.
+            late: the seconds by which this look is late.
+        """
+        raise NotImplementedError
+
+
+class Watchdog(Watch):
+    """Gives a pool something to do every second, and notices where that is not done.
+
+    Args:
+        pool: the threads.
+        prefix: prefix of the threads' names.
+        excused: whether every thread waits for a client's message. Such waits have an end of their own, and clients
+            must not be able to make a server look stuck.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, prefix: str, excused: Callable[[], bool] = lambda: False) -> None:
+        super().__init__("watchdog")
+        self._pool = pool
+        self._prefix = prefix
+        self._excused = excused
+        self._asked: Future[None] | None = None
+        self._since = 0.0
+
+    def _look(self, now: float, late: float) -> dict[str, object] | None:
+        self._since += late
+        if self._asked is None or self._asked.done():
+            try:
+                self._asked, self._since = self._pool.submit(_nothing), now
+            except RuntimeError:  # the server has stopped
+                self.stop()
+            return {}
+        if self._excused():
+            self._since = now
+        elif now - self._since >= STUCK_SECONDS and not self.stuck:
+            return {"threads": self._stacks()}
+        return None
 
     def _stacks(self) -> dict[str, str]:
         """The stack of each thread of the pool; places in the code alone, no values."""

@@ -104,8 +104,8 @@ class CaseRun:
     def _case(self, case: Case) -> Result:
         place = f"{case.file}:{case.line}"
         try:
-            tenant = self._tenant_of(case)
             caller = self._lookup.caller(case.caller)
+            tenant = self._lookup.chosen_tenant(case.tenant, caller)
             outcall = self._lookup.outcall(case.outcall, tenant) if tenant else case.outcall
             answer = self._client.check(
                 extension=case.extension, caller=caller, outcall=outcall, tenant=tenant.uuid if tenant else ""
@@ -121,13 +121,6 @@ class CaseRun:
         elif case.permission and case.permission != decided:
             problems.append(f"is decided {_by(answer)}, and must be by permission {case.permission}")
         return Result(case.name, place, tuple(problems))
-
-    def _tenant_of(self, case: Case) -> Tenant | None:
-        """The tenant that is named, else the caller's, else the only one."""
-        if case.tenant:
-            return self._lookup.tenant(case.tenant)
-        owner = self._lookup.tenant_of(self._lookup.caller(case.caller))
-        return owner or (next(iter(self._tenants.values())) if len(self._tenants) == 1 else None)
 
     def _cover(self, tenant: Tenant, permission: int, extension: str) -> None:
         self.coverage.permissions[tenant.uuid, permission] = True

@@ -56,7 +56,7 @@ class Calls:
         """
         lookup = client.lookup
         try:
-            found = lookup.tenant(tenant) if tenant else lookup.tenant_of(caller) or lookup.only_tenant()
+            found = lookup.chosen_tenant(tenant, caller)
             if found is None:
                 raise Failure("there are several tenants; name one with --tenant", ExitCode.USAGE)
             users = lookup.group(group, found).users if group else (caller,) if caller else None
@@ -169,11 +169,12 @@ def extension_callers(calls: Calls, client: LocalClient, extension: str) -> Iter
         extension: what is dialled.
     """
     pairs: dict[str, list[Pair]] = {}
+    chosen = None if calls.users is None else set(calls.users)
     for way in calls.ways:
         users: dict[str, list[str]] = {}
         for page in client.callers(extension=extension, outcall=way or "", tenant=calls.tenant.uuid):
             for each in page.callers:
-                if calls.users is None or each.caller in calls.users:
+                if chosen is None or each.caller in chosen:
                     users.setdefault(each.decision.name, []).append(each.caller)
         for decision, found in users.items():
             pairs.setdefault(decision, []).append(Pair(tuple(found), way))

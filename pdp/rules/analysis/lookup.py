@@ -94,13 +94,19 @@ class Lookup:
         known = [_Known(each, each.uuid, (each.name,), each.name or each.uuid) for each in self._tenants]
         return _found("tenant", text.lower() if _UUID.fullmatch(text) else text, known)
 
-    def tenant_of(self, caller: str) -> Tenant | None:
-        """The tenant that a user belongs to, by UUID; None for an unknown user."""
-        return self._owners.get(caller)
+    def chosen_tenant(self, text: str, caller: str) -> Tenant | None:
+        """The tenant that a text names, else the one that a user belongs to, else the only one.
 
-    def only_tenant(self) -> Tenant | None:
-        """The tenant, if there is only one."""
-        return self._tenants[0] if len(self._tenants) == 1 else None
+        Args:
+            text: UUID or name of a tenant; empty: none is named.
+            caller: the UUID of a user; empty: none.
+
+        Raises:
+            UnclearError: there is no such tenant, or there are several.
+        """
+        if text:
+            return self.tenant(text)
+        return self._owners.get(caller) or (self._tenants[0] if len(self._tenants) == 1 else None)
 
 
 def _user(user: User) -> _Known[User]:

@@ -94,7 +94,7 @@ def _of_group(pages: Iterable[CallerPage], client: LocalClient, tenant: str, gro
     """The pages with the members of a group alone."""
     from rightcall.programs.groups import Calls  # noqa: PLC0415 - who asks a server needs none of this
 
-    users = Calls.chosen(client, tenant=tenant, group=group).users or ()
+    users = set(Calls.chosen(client, tenant=tenant, group=group).users or ())
     for page in pages:
         yield replace(page, callers=tuple(each for each in page.callers if each.caller in users))
 

@@ -129,7 +129,7 @@ def _wanted(known: LocalClient | None, given: dict[str, Any]) -> Wanted:
         lookup = known.lookup
         try:
             caller = lookup.caller(caller)
-            of = lookup.tenant(tenant) if tenant else lookup.tenant_of(caller) or lookup.only_tenant()
+            of = lookup.chosen_tenant(tenant, caller)
             tenant = of.uuid if tenant and of else ""
             outcall = lookup.outcall(outcall, of) if of else outcall
         except UnclearError as error:

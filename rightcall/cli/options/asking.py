@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pdp.rules.analysis.lookup import Lookup
-    from pdp.rules.model import Tenant
     from rightcall.programs.local import LocalClient
     from rightcall.programs.sources import RulesOptions
 
@@ -154,7 +153,8 @@ def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
         for key in {"caller", "forwarded_by"} & params.keys():
             found[key] = lookup.caller(params[key])
         with suppress(UnknownError) if "allow_unknown" in params else nullcontext():
-            tenant = _tenant(lookup, found)
+            asker = found.get("forwarded_by") or found.get("caller") or ""
+            tenant = lookup.chosen_tenant(found.get("tenant") or "", asker)
             if params.get("tenant") and tenant is not None:
                 found["tenant"] = tenant.uuid
             if params.get("outcall") not in (None, "", EVERY) and tenant is not None:
@@ -162,14 +162,6 @@ def _by_ids(lookup: Lookup, params: dict[str, Any]) -> dict[str, Any]:
     except UnclearError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
     return found
-
-
-def _tenant(lookup: Lookup, params: dict[str, Any]) -> Tenant | None:
-    """The named tenant, else the caller's, else the only one."""
-    if params.get("tenant"):
-        return lookup.tenant(params["tenant"])
-    asker = params.get("forwarded_by") or params.get("caller") or ""
-    return lookup.tenant_of(asker) or lookup.only_tenant()
 
 
 def _timeout_option(timeout: float) -> Callable[[Decorated], Decorated]:
