@@ -11,6 +11,7 @@ from server import running_server
 from structlog.testing import capture_logs
 from waiting import until
 
+from pdp.transports import watchdog
 from pdp.transports.choice import Transport
 from pdp.transports.core import pulse
 from pdp.transports.core.pulse import Pulse
@@ -36,7 +37,7 @@ def test_every_thread_of_the_core_gives_signs_of_life() -> None:
 
 def test_a_thread_without_a_sign_of_life_is_noticed_and_so_is_its_return(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the log, and where the liveness probe asks."""
-    monkeypatch.setattr(pulse, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(pulse, "STUCK_SECONDS", 0.2)
     beating, stands = count(), [True]
     watch = Pulse(lambda: [next(beating), 7 if stands[0] else next(beating)])
