@@ -1,4 +1,4 @@
-"""What analysis finds in a tenant: mistakes of meaning, and the proofs of expectations, in sentences."""
+"""What analysis finds in a tenant: the proofs of expectations and the effects of an edit, in sentences."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.analysis.comparison import Comparison
 from pdp.rules.analysis.comparison_sentences import ComparisonSentences, without_effect
-from pdp.rules.analysis.lint.finding import Mistake
-from pdp.rules.analysis.lint.lint import lint
 from pdp.rules.analysis.naming import Names
 from pdp.rules.analysis.proving import Prover
 from pdp.rules.analysis.sentences import ProofSentences
@@ -59,21 +57,6 @@ class Difference(NamedTuple):
     changes: list[Change]
     without_effect: list[str]
     problem: str = ""
-
-
-def mistakes(tenant: Tenant) -> list[Mistake]:
-    """The mistakes of meaning in a tenant's rules, worst first; those that are meant are left out."""
-    try:
-        found = lint(tenant)
-    except TooManyStatesError as error:
-        return [Mistake("not-looked-at", str(error), "use fewer patterns with . or ! inside")]
-    meant = [(each.code, set(each.permissions)) for each in tenant.lint]
-    open_ = [
-        each
-        for each in found
-        if not any(code == each.code and (not ids or ids & set(each.permissions)) for code, ids in meant)
-    ]
-    return sorted(open_, key=lambda each: each.rank)
 
 
 def expectations(tenant: Tenant) -> list[Proven]:

@@ -17,8 +17,9 @@ from pdp.services.directory import DirectoryService
 from rightcall import v1
 from rightcall.client import directory
 from rightcall.client import messages as wire
-from rightcall.console.findings import expectations, mistakes
+from rightcall.console.findings import expectations
 from rightcall.programs.local import Local
+from rightcall.programs.remarks import tenant_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ class TenantIndex:
     @cached_property
     def mistakes(self) -> list[Mistake]:
         """The mistakes of meaning in the rules, worst first."""
-        return mistakes(self.tenant)
+        return [remark.mistake for remark in tenant_remarks(None, self.tenant) if not remark.reason]
 
     @cached_property
     def expectations(self) -> list[Proven]:

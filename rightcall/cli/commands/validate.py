@@ -15,8 +15,9 @@ from rightcall.cli.command import command, option
 from rightcall.cli.options.common import json_option
 from rightcall.cli.options.rules import SOURCES, rules_options
 from rightcall.cli.output import print_json, say
-from rightcall.cli.remarks import github_annotations, remarks, sarif
+from rightcall.cli.remarks import github_annotations, line_of, sarif
 from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.remarks import remarks
 from rightcall.programs.sources import opened_rules
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from loader.faults import Fault
     from loader.sources import Reading
-    from rightcall.cli.remarks import Remark
+    from rightcall.programs.remarks import Remark
     from rightcall.programs.sources import RulesOptions
 
 FORMATS = ("human", "json", "sarif", "github")
@@ -88,7 +89,7 @@ def _print(form: str, reading: Reading, errors: int, found: Sequence[Remark]) ->
         for fault in reading.faults:
             say(_line(fault))
         for remark in shown:
-            say(remark.line())
+            say(line_of(remark))
         say(_summary(reading, errors, shown, sum(bool(remark.reason) for remark in found)))
 
 

@@ -12,15 +12,16 @@ from starlette.responses import Response
 from loader.sources.file import FileSource
 from pdp.rules.model import Tenant
 from pdp.runtime.files import read_regular
-from rightcall.console.findings import difference, expectations, mistakes
+from rightcall.console.findings import difference, expectations
+from rightcall.programs.remarks import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loader.faults import Fault
-    from pdp.rules.analysis.lint.finding import Mistake
     from rightcall.console.findings import Difference, Proven
     from rightcall.console.pages.page import Asked
+    from rightcall.programs.remarks import Remark
 
 _MAX_TEXT = 2 * 1024 * 1024
 """Bytes of the largest file to edit; as a form it takes up to twice as many."""
@@ -31,8 +32,7 @@ class Tried(NamedTuple):
     """The findings about a text."""
 
     faults: Sequence[Fault]
-    mistakes: list[tuple[str, Mistake, int | None]]
-    """Each with the tenant's name and the line."""
+    remarks: list[Remark]
     expectations: list[tuple[str, Proven]]
     differences: list[Difference]
 
@@ -72,11 +72,7 @@ def _tried(text: str, file: Path | None, live: Sequence[Tenant]) -> Tried:
         place.write_text(text, encoding="utf-8", newline="")
         with closing(FileSource(str(place))) as source:
             reading = source.read()
-            found = [
-                (tenant.name or tenant.uuid, mistake, _line(source, tenant, mistake))
-                for tenant in reading.tenants
-                for mistake in mistakes(tenant)
-            ]
+            found = [remark for remark in remarks(source, reading.tenants, ()) if not remark.reason]
     proven = [(tenant.name or tenant.uuid, each) for tenant in reading.tenants for each in expectations(tenant)]
     return Tried(reading.faults, found, proven, _differences(live, reading.tenants))
 
@@ -89,14 +85,3 @@ def _differences(live: Sequence[Tenant], tried: Sequence[Tenant]) -> list[Differ
         for tenant in tried
         if before.get(tenant.uuid) != tenant
     ]
-
-
-def _line(source: FileSource, tenant: Tenant, mistake: Mistake) -> int | None:
-    """The line of the permission or user at fault."""
-    subject: tuple[str, str | int] = ("", "")
-    if mistake.permissions:
-        subject = "call_permissions", mistake.permissions[0]
-    elif mistake.users:
-        subject = "users", mistake.users[0]
-    place = source.places(tenant.uuid, {subject}).get(subject)
-    return place.line if place else None
