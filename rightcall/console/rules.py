@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 
 from loader.cycle import Synchronizer
 from loader.errors import SourceError
-from pdp.errors import CallError
-from pdp.metrics.registry import Metrics
 from pdp.rules.analysis.lookup import Lookup
-from pdp.runtime.version import version
-from pdp.services.decisions import DecisionService
-from pdp.services.directory import DirectoryService
-from rightcall import v1
-from rightcall.client import directory
-from rightcall.client import messages as wire
 from rightcall.console.findings import expectations
-from rightcall.programs.local import Local
+from rightcall.programs.local import Engine, Local
 from rightcall.programs.remarks import tenant_remarks
 
 if TYPE_CHECKING:
@@ -27,13 +19,7 @@ if TYPE_CHECKING:
     from loader.sources import Reading
     from pdp.rules.analysis.lint.finding import Mistake
     from pdp.rules.model import Group, Outcall, Tenant, User
-    from rightcall.client.directory import CallerDecision, Reaches
-    from rightcall.client.values import Call, Explanation
     from rightcall.console.findings import Proven
-
-
-class CannotTellError(Exception):
-    """A request that the rules cannot answer; the message is for people, and says what to do."""
 
 
 class TenantIndex:
@@ -115,6 +101,10 @@ class Rules:
     Args:
         path: a file or a directory of definitions.
 
+    Attributes:
+        engine: decides by the rules as they were when the book was asked for last.
+        name: the path.
+
     Raises:
         Failure: nothing at all could be read.
     """
@@ -125,9 +115,7 @@ class Rules:
         self._lock = threading.Lock()
         self._local.load()
         self._book = Book(self._local.reading())
-        current = self._local.current
-        self._decisions = DecisionService(current, Metrics(current, version()))
-        self._directory = DirectoryService(current, version())
+        self.engine = Engine(self._local.current)
         self.name = path
 
     def book(self) -> Book:
@@ -142,47 +130,6 @@ class Rules:
                 self._book = Book(reading)
             return self._book
 
-    def explain(self, call: Call) -> Explanation:
-        """The decision on a call, with the derivation.
-
-        Raises:
-            CannotTellError: the call is at fault, or the tenant has no rules.
-        """
-        try:
-            response = self._decisions.explain_call(v1.ExplainCallRequest(call=wire.to_request(call)))
-        except (CallError, ValueError) as error:
-            raise CannotTellError(str(error)) from error
-        return wire.to_explanation(response)
-
-    def callers(self, tenant: str, extension: str, outcall: str) -> list[CallerDecision]:
-        """The decision for each user of a tenant who dials an extension.
-
-        Raises:
-            CannotTellError: the call is at fault, or the tenant has no rules.
-        """
-        request = directory.callers_request(extension, outcall, tenant, (), "", 0)
-        try:
-            return [
-                caller for page in self._directory.list_callers(request) for caller in directory.to_page(page).callers
-            ]
-        except CallError as error:
-            raise CannotTellError(str(error)) from error
-
-    def reach(self, tenant: str, caller: str, outcall: str) -> Reaches:
-        """The extensions that a caller may dial.
-
-        Raises:
-            CannotTellError: the call is at fault, or the tenant has no rules.
-        """
-        request = directory.reach_request(caller, outcall, tenant, _MOST_PATTERNS, by_permission=True)
-        try:
-            return directory.to_reaches(self._directory.list_reach(request))
-        except CallError as error:
-            raise CannotTellError(str(error)) from error
-
     def close(self) -> None:
         """Closes the source."""
         self._local.close()
-
-
-_MOST_PATTERNS = 400

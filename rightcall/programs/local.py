@@ -146,21 +146,14 @@ class Local:
         self._source.close()
 
 
-class LocalClient:
-    """Decides by definitions like ``rightcall.Client`` by a server; faults are reported instead of an answer.
+class Engine:
+    """Decides by snapshots of this process like ``rightcall.Client`` by a server.
 
     Args:
-        url: of definitions, or of published rules in Redis, which decide as they were published.
-        options: the options for reading rules.
-
-    Attributes:
-        tenants: the rules.
-        lookup: finds users, outcalls and tenants by name.
+        current: the snapshots.
     """
 
-    def __init__(self, url: str, options: RulesOptions = _NO_OPTIONS) -> None:
-        current, self.tenants = _published(url, options) if names_redis(url) else _defined(url, options)
-        self.lookup = Lookup(self.tenants)
+    def __init__(self, current: CurrentSnapshots) -> None:
         self._target = current.source
         self._service = DecisionService(current, Metrics(current, version()))
         self._directory = DirectoryService(current, version())
@@ -221,6 +214,24 @@ class LocalClient:
             yield
         except CallError as error:
             raise wire.to_error(self._target, error.code, error.message, 0) from error
+
+
+class LocalClient(Engine):
+    """Decides by definitions like ``rightcall.Client`` by a server; faults are reported instead of an answer.
+
+    Args:
+        url: of definitions, or of published rules in Redis, which decide as they were published.
+        options: the options for reading rules.
+
+    Attributes:
+        tenants: the rules.
+        lookup: finds users, outcalls and tenants by name.
+    """
+
+    def __init__(self, url: str, options: RulesOptions = _NO_OPTIONS) -> None:
+        current, self.tenants = _published(url, options) if names_redis(url) else _defined(url, options)
+        self.lookup = Lookup(self.tenants)
+        super().__init__(current)
 
     def __enter__(self) -> Self:
         """The client itself."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.lookup import UnclearError
-from rightcall.client.values import Call
-from rightcall.console.rules import CannotTellError
+from rightcall.client.errors import RightcallError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -27,8 +26,8 @@ def show(asked: Asked) -> Response:
     explanation, problem = None, ""
     if number:
         try:
-            explanation = asked.site.rules.explain(_call(asked, index, caller, number, outcall))
-        except (UnclearError, CannotTellError) as error:
+            explanation = asked.site.rules.engine.explain(**_call(asked, index, caller, number, outcall))
+        except (UnclearError, RightcallError) as error:
             problem = str(error)
     return asked.page(
         "ask.html",
@@ -43,14 +42,15 @@ def show(asked: Asked) -> Response:
     )
 
 
-def _call(asked: Asked, index: TenantIndex, caller: str, number: str, outcall: str) -> Call:
+def _call(asked: Asked, index: TenantIndex, caller: str, number: str, outcall: str) -> dict[str, str]:
+    """The call with ids for names."""
     lookup = asked.book.lookup
-    return Call(
-        extension=number,
-        caller=lookup.caller(caller),
-        outcall=lookup.outcall(outcall, index.tenant),
-        tenant=index.tenant.uuid,
-    )
+    return {
+        "extension": number,
+        "caller": lookup.caller(caller),
+        "outcall": lookup.outcall(outcall, index.tenant),
+        "tenant": index.tenant.uuid,
+    }
 
 
 def _who(asked: Asked, caller: str) -> str:

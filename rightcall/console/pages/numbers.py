@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from pdp.rules.analysis.lookup import UnclearError
+from rightcall.client.errors import RightcallError
 from rightcall.client.values import Decision
-from rightcall.console.rules import CannotTellError
 
 if TYPE_CHECKING:
     from rightcall.client.directory import CallerDecision
@@ -34,7 +34,7 @@ def show(asked: Asked) -> Response:
         try:
             found = _found(asked, index)
             by_decision = {decision: [each for each in found if each.decision is decision] for decision in _ORDER}
-        except (UnclearError, CannotTellError) as error:
+        except (UnclearError, RightcallError) as error:
             problem = str(error)
     return asked.page(
         "numbers.html",
@@ -53,7 +53,7 @@ def download(asked: Asked) -> Response:
         return asked.nothing("numbers")
     try:
         found = _found(asked, asked.index)
-    except (UnclearError, CannotTellError) as error:
+    except (UnclearError, RightcallError) as error:
         return Response(f"{error}\n", 400, media_type="text/plain")
     text = io.StringIO()
     rows = csv.writer(text)
@@ -69,7 +69,8 @@ def download(asked: Asked) -> Response:
 
 def _found(asked: Asked, index: TenantIndex) -> list[CallerDecision]:
     outcall = asked.book.lookup.outcall(asked.text("outcall"), index.tenant)
-    return asked.site.rules.callers(index.tenant.uuid, asked.text("number"), outcall)
+    pages = asked.site.rules.engine.callers(extension=asked.text("number"), outcall=outcall, tenant=index.tenant.uuid)
+    return [caller for page in pages for caller in page.callers]
 
 
 def _literal(text: str) -> str:

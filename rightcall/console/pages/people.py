@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.exceptions import HTTPException
 
+from rightcall.client.errors import RightcallError
 from rightcall.client.values import Decision
-from rightcall.console.rules import CannotTellError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rightcall.console.rules import TenantIndex
 
 PAGE_SIZE = 50
+_MOST_PATTERNS = 400
 
 
 class Right(NamedTuple):
@@ -59,8 +60,10 @@ def show(asked: Asked) -> Response:
     if outcall and outcall not in index.outcalls:
         raise HTTPException(404, "There is no such outcall.")
     try:
-        reaches = asked.site.rules.reach(index.tenant.uuid, uuid, outcall).reaches
-    except CannotTellError as error:
+        reaches = asked.site.rules.engine.reach(
+            caller=uuid, outcall=outcall, tenant=index.tenant.uuid, by_permission=True, max_patterns=_MOST_PATTERNS
+        ).reaches
+    except RightcallError as error:
         problem = str(error)
     return asked.page(
         "person.html",
