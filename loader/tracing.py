@@ -14,9 +14,9 @@ from opentelemetry.trace import StatusCode
 
 from loader.cycle import Synchronizer
 from loader.errors import LoaderError
+from loader.sources.base import WrappedSource
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.trace import Span, Tracer
@@ -88,22 +88,17 @@ class TracedSynchronizer(Synchronizer):
             return blob
 
 
-class _TracedSource:
+class _TracedSource(WrappedSource):
     """A source whose readings are spans ``fetch``."""
 
     def __init__(self, source: Source, tracer: Tracer) -> None:
-        self._source = source
+        super().__init__(source)
         self._tracer = tracer
-
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
 
     def read(self) -> Reading:
         """Reads."""
         with _step(self._tracer, "fetch", **{"rightcall.source": self.name}) as span:
-            reading = self._source.read()
+            reading = super().read()
             span.set_attributes(
                 {
                     "rightcall.tenants": len(reading.tenants),
@@ -112,18 +107,6 @@ class _TracedSource:
                 }
             )
             return reading
-
-    def watch(self, stop: threading.Event) -> Iterator[None]:
-        """Watches; that is no step of a cycle."""
-        return self._source.watch(stop)
-
-    def stale_seconds(self) -> float:
-        """The source's."""
-        return self._source.stale_seconds()
-
-    def close(self) -> None:
-        """Closes the source."""
-        self._source.close()
 
 
 class _TracedPublisher:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from loader.sources.base import WrappedSource
+
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from loader.sources.base import FaultyTenant, Reading, Source
     from pdp.rules.model import Tenant
@@ -18,7 +19,7 @@ def without_names(tenant: Tenant) -> Tenant:
     return replace(tenant, users=tuple(replace(user, name="", extension="") for user in tenant.users))
 
 
-class AdjustedSource:
+class AdjustedSource(WrappedSource):
     """A source whose tenants are adjusted, such as by defaults.
 
     Args:
@@ -27,19 +28,14 @@ class AdjustedSource:
     """
 
     def __init__(self, source: Source, adjust: Callable[[Tenant], Tenant]) -> None:
-        self._source = source
+        super().__init__(source)
         self._adjust = adjust
         # A tenant that is the one of last time stays the same object, so that it is not compared again.
         self._adjusted: dict[str, tuple[Tenant, Tenant]] = {}
 
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
-
     def read(self) -> Reading:
         """Reads everything; see ``Source``."""
-        reading = self._source.read()
+        reading = super().read()
         before, self._adjusted = self._adjusted, {}
         for tenant in reading.tenants:
             known = before.get(tenant.uuid)
@@ -55,15 +51,3 @@ class AdjustedSource:
         """A tenant with an error, which may be called for help from like any other."""
         isolated = self._adjust(faulty.isolated) if faulty.isolated is not None else None
         return replace(faulty, closed=self._adjust(faulty.closed), isolated=isolated)
-
-    def watch(self, stop: threading.Event) -> Iterator[None]:
-        """Watches the source; see ``Source``."""
-        return self._source.watch(stop)
-
-    def stale_seconds(self) -> float:
-        """For how long the source may have held something unread; see ``Source``."""
-        return self._source.stale_seconds()
-
-    def close(self) -> None:
-        """Lets go of the source; see ``Source``."""
-        self._source.close()

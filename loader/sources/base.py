@@ -83,3 +83,35 @@ class Source(Protocol):
         To be called when no reading or watch is running. Raises nothing, and may be called more than once.
         """
         ...
+
+
+class WrappedSource:
+    """A source whose readings come from another source.
+
+    Args:
+        source: the other source.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def name(self) -> str:
+        """The other source's."""
+        return self._source.name
+
+    def read(self) -> Reading:
+        """Reads everything; see ``Source``."""
+        return self._source.read()
+
+    def watch(self, stop: threading.Event) -> Iterator[None]:
+        """Watches the other source; see ``Source``."""
+        return self._source.watch(stop)
+
+    def stale_seconds(self) -> float:
+        """For how long the other source may have held something unread; see ``Source``."""
+        return self._source.stale_seconds()
+
+    def close(self) -> None:
+        """Lets go of the other source; see ``Source``."""
+        self._source.close()

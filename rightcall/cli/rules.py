@@ -25,6 +25,18 @@ def read_rules(url: str, options: RulesOptions) -> Reading:
     Raises:
         Failure: the source cannot be read, or has errors.
     """
+    name, reading, errors = read_with_faults(url, options)
+    if errors:
+        raise Failure(f"{name} has faults, shown above; repair them, then try again", ExitCode.FAULTY)
+    return reading
+
+
+def read_with_faults(url: str, options: RulesOptions) -> tuple[str, Reading, int]:
+    """The source's name, the rules at a path or URL, and the number of errors, which are printed.
+
+    Raises:
+        Failure: the source cannot be read.
+    """
     try:
         with closing(opened_rules(url, options)) as source:
             reading = source.read()
@@ -33,9 +45,7 @@ def read_rules(url: str, options: RulesOptions) -> Reading:
     errors = [fault for fault in reading.faults if fault.severity is Severity.ERROR]
     for fault in errors:
         complain(str(fault))
-    if errors:
-        raise Failure(f"{source.name} has faults, shown above; repair them, then try again", ExitCode.FAULTY)
-    return reading
+    return source.name, reading, len(errors)
 
 
 def chosen_tenants(reading: Reading, tenant: str) -> Sequence[Tenant]:

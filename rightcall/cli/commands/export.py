@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +10,14 @@ import rich_click as click
 
 from loader.definitions.document import check_document
 from loader.definitions.writing import definitions_text
-from loader.errors import SourceError
-from loader.faults import Severity
 from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import PasswordOverride
 from pdp.rules.snapshot.contents import stands_in
 from rightcall.cli.command import command, option
 from rightcall.cli.options.rules import SOURCES, rules_options
 from rightcall.cli.output import complain, print_text
-from rightcall.cli.rules import chosen_tenants
+from rightcall.cli.rules import chosen_tenants, read_with_faults
 from rightcall.programs.exits import ExitCode, Failure
-from rightcall.programs.sources import opened_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,16 +52,9 @@ def export(
     Tenants with faults are left out, and named. Redis holds PINs as hashes: permissions that ask for one deny without
     one in what is written, until the PIN is added. Exit code 0: all is written; 3: some tenants have faults.
     """
-    try:
-        with closing(opened_rules(source, reading())) as opened:
-            found = opened.read()
-    except SourceError as error:
-        raise Failure(str(error), ExitCode.USAGE) from error
-    errors = [fault for fault in found.faults if fault.severity is Severity.ERROR]
-    for fault in errors:
-        complain(str(fault))
+    name, found, errors = read_with_faults(source, reading())
     tenants = chosen_tenants(found, tenant)
-    text = definitions_text(tenants, (SCHEMA_LINE, f"Exported from {opened.name}."))
+    text = definitions_text(tenants, (SCHEMA_LINE, f"Exported from {name}."))
     unknown = sum(map(_unknown_pins, tenants))
     if not unknown:
         _compare(tenants, text)

@@ -33,7 +33,7 @@ class Tried(NamedTuple):
 
     faults: Sequence[Fault]
     remarks: list[Remark]
-    expectations: list[tuple[str, Proven]]
+    expectations: list[Proven]
     differences: list[Difference]
 
 
@@ -73,7 +73,7 @@ def _tried(text: str, file: Path | None, live: Sequence[Tenant]) -> Tried:
         with closing(FileSource(str(place))) as source:
             reading = source.read()
             found = [remark for remark in remarks(source, reading.tenants, ()) if not remark.reason]
-    proven = [(tenant.name or tenant.uuid, each) for tenant in reading.tenants for each in expectations(tenant)]
+    proven = [each for tenant in reading.tenants for each in expectations(tenant)]
     return Tried(reading.faults, found, proven, _differences(live, reading.tenants))
 
 
