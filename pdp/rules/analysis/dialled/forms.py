@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.analysis.dialled.numeral import Numeral, Numerals
-from pdp.rules.analysis.dialled.readback import Automata, Digits, Interned, ReadingBack, reads_back
-from pdp.rules.dialling.layout import BARE, LEAST_DIGITS, VALID
+from pdp.rules.analysis.dialled.readback import Automata, Digits, ReadingBack, Stepping, reads_back
+from pdp.rules.dialling.layout import BARE, LEAST_DIGITS
 from pdp.rules.dialling.numbering import PLUS
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Foreign(NamedTuple):
     texts: tuple[tuple[_Text, ...], ...]
 
 
-class Forms:
+class Forms(Stepping["_Own | _Foreign"]):
     """Candidates of dialled texts: numbers, each with the positions in patterns that its forms lead to.
 
     Args:
@@ -86,11 +86,9 @@ class Forms:
         self._dialling = dialling
         self._numbering = dialling.numbering
         self._patterns = patterns
-        self._automata = Automata(self._numbering)
+        super().__init__(Automata(self._numbering))
         self._back = {of_own: ReadingBack(self._numbering, of_own=of_own) for of_own in (True, False)}
         self._numerals = {of_own: Numerals(self._numbering, back, alone=True) for of_own, back in self._back.items()}
-        self._interned: Interned[_Own | _Foreign] = Interned()
-        self._steps: dict[tuple[int, str], int] = {}
         self._own = self._interned.number(self._first_own())
         self._foreign = self._interned.number(self._first_foreign())
 
@@ -101,23 +99,6 @@ class Forms:
     def foreign(self, *, sought: bool) -> int:  # noqa: ARG002 - nothing is sought among dialled texts
         """A foreign number before its first digit."""
         return self._foreign
-
-    def step(self, candidate: int, digit: str) -> int:
-        """The state behind one more digit."""
-        known = self._steps.get((candidate, digit))
-        if known is None:
-            state = self._interned.states[candidate]
-            following = self._own_step(state, digit) if isinstance(state, _Own) else self._foreign_step(state, digit)
-            known = self._steps[candidate, digit] = self._interned.number(following)
-        return known
-
-    def is_long(self, candidate: int) -> bool:
-        """Whether an own number has seven digits."""
-        return self._interned.states[candidate].digits.length == LEAST_DIGITS
-
-    def may_be_valid(self, candidate: int) -> bool:
-        """Whether some more digits could make an own number valid."""
-        return self._automata.leads_to(self._interned.states[candidate].digits.state, VALID)
 
     def is_sought(self, candidate: int) -> bool:  # noqa: ARG002 - nothing is sought among dialled texts
         """Whether a candidate is the number that is sought."""
@@ -138,6 +119,12 @@ class Forms:
         """The state of a foreign number where it does not count whether the number is valid."""
         state = self._interned.states[foreign]
         return self._interned.number(state._replace(digits=state.digits._replace(state=0)))
+
+    def _following(self, state: _Own | _Foreign, digit: str) -> _Own | _Foreign:
+        return self._own_step(state, digit) if isinstance(state, _Own) else self._foreign_step(state, digit)
+
+    def _digits(self, state: _Own | _Foreign) -> Digits:
+        return state.digits
 
     def _first_own(self) -> _Own:
         numbering, line = self._numbering, self._dialling.outside_line

@@ -95,7 +95,42 @@ class Automata:
         return known
 
 
-class ReadingBack:
+class Stepping(Generic[_State]):
+    """Candidates as numbered states, of which each step is worked out once.
+
+    Args:
+        automata: the automata of numbers.
+    """
+
+    def __init__(self, automata: Automata) -> None:
+        self._automata = automata
+        self._interned: Interned[_State] = Interned()
+        self._steps: dict[tuple[int, str], int] = {}
+
+    def step(self, candidate: int, digit: str) -> int:
+        """The state behind one more digit."""
+        known = self._steps.get((candidate, digit))
+        if known is None:
+            following = self._following(self._interned.states[candidate], digit)
+            known = self._steps[candidate, digit] = self._interned.number(following)
+        return known
+
+    def is_long(self, candidate: int) -> bool:
+        """Whether an own number has seven digits."""
+        return self._digits(self._interned.states[candidate]).length == LEAST_DIGITS
+
+    def may_be_valid(self, candidate: int) -> bool:
+        """Whether some more digits could make an own number valid."""
+        return self._automata.leads_to(self._digits(self._interned.states[candidate]).state, VALID)
+
+    def _following(self, state: _State, digit: str) -> _State:
+        raise NotImplementedError
+
+    def _digits(self, state: _State) -> Digits:
+        raise NotImplementedError
+
+
+class ReadingBack(Stepping[Digits]):
     """Candidates of texts that must read back as one number: only the digits count, and which candidate is sought.
 
     Args:
@@ -104,10 +139,8 @@ class ReadingBack:
     """
 
     def __init__(self, numbering: NumberingTable, *, of_own: bool) -> None:
-        self._automata = Automata(numbering)
+        super().__init__(Automata(numbering))
         self._of_own = of_own
-        self._interned: Interned[Digits] = Interned()
-        self._steps: dict[tuple[int, str], int] = {}
 
     def own(self, *, sought: bool) -> int:
         """An own number before its first digit."""
@@ -117,29 +150,19 @@ class ReadingBack:
         """A foreign number before its first digit."""
         return self._interned.number(self._automata.first(is_own=False, sought=sought and not self._of_own))
 
-    def step(self, candidate: int, digit: str) -> int:
-        """The state behind one more digit."""
-        known = self._steps.get((candidate, digit))
-        if known is None:
-            following = self._automata.step(self._interned.states[candidate], digit)
-            known = self._steps[candidate, digit] = self._interned.number(following)
-        return known
-
     def unjudged(self, foreign: int) -> int:
         """The state of a foreign number where it does not count whether the number is valid."""
         return self._interned.number(self._interned.states[foreign]._replace(state=0))
 
-    def is_long(self, candidate: int) -> bool:
-        """Whether an own number has seven digits."""
-        return self._interned.states[candidate].length == LEAST_DIGITS
-
-    def may_be_valid(self, candidate: int) -> bool:
-        """Whether some more digits could make an own number valid."""
-        return self._automata.leads_to(self._interned.states[candidate].state, VALID)
-
     def is_sought(self, candidate: int) -> bool:
         """Whether a candidate is the number that is sought."""
         return self._interned.states[candidate].sought
+
+    def _following(self, state: Digits, digit: str) -> Digits:
+        return self._automata.step(state, digit)
+
+    def _digits(self, state: Digits) -> Digits:
+        return state
 
 
 def reads_back(numeral: Numeral, candidates: ReadingBack, *, is_bare: bool) -> bool | None:
