@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
 
@@ -34,20 +34,51 @@ from pdp.transports.choice import Transport, choose_transport
 from pdp.transports.grpcio import GrpcTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from starlette.routing import Mount, Route
 
     from pdp.challenges.attempts import Attempts
     from pdp.challenges.delays import Delays
     from pdp.decision_log.log import DecisionLog, Recorder
     from pdp.metrics.registry import Metrics
     from pdp.security.limits import MakeLimits
+    from pdp.security.setup import Security
     from pdp.snapshots.current import CurrentSnapshots
     from pdp.tracing import ServerTracing
     from pdp.transports.core.transport import CoreTransport
 
-__all__ = ["Server", "ServerSettings"]
+__all__ = ["Server", "ServerParts", "ServerSettings"]
 
 _log = structlog.get_logger()
+
+
+class ServerParts(NamedTuple):
+    """The parts of a server that further pages of the HTTP port are made of.
+
+    Attributes:
+        settings: the server's.
+        current: the snapshots, as the client of a request may see them.
+        whole: the snapshots of all tenants, whoever asks.
+        decisions, directory, lockouts: the services.
+        security: tells who asks.
+        secrets: the deployment's keys.
+        decision_log: sees each decision; None: no log.
+        metrics: the server's counters.
+        stopping: whether the server is about to stop, so that responses without an end must end.
+    """
+
+    settings: ServerSettings
+    current: CurrentSnapshots
+    whole: CurrentSnapshots
+    decisions: DecisionService
+    directory: DirectoryService
+    lockouts: LockoutService
+    security: Security
+    secrets: Sequence[bytes]
+    decision_log: DecisionLog | None
+    metrics: Metrics
+    stopping: Callable[[], bool]
 
 
 class Server:
@@ -64,6 +95,7 @@ class Server:
         decision_log: records each decision, and is started and stopped with the server; None: no log.
         tracing: makes a span of each request; None: no spans.
         transport: the gRPC transport.
+        pages: makes further pages of the HTTP port; None: there are none.
 
     Raises:
         TransportError: the transport was not built.
@@ -82,6 +114,7 @@ class Server:
         decision_log: DecisionLog | None = None,
         tracing: ServerTracing | None = None,
         transport: Transport = Transport.GRPCIO,
+        pages: Callable[[ServerParts], Sequence[Route | Mount]] | None = None,
     ) -> None:
         chosen = choose_transport(transport)
         grpc_connections, http_connections = connection_limits(
@@ -125,9 +158,14 @@ class Server:
             public_url=settings.http_url,
             decision_ids=decision_log is not None,
         )
-        self._routes = [tracing.route(route) for route in routes] if tracing else routes
+        self._routes: list[Route | Mount] = [*(map(tracing.route, routes) if tracing else routes)]
         lockouts = LockoutService(seen, challenges, self._security.closed_to_strangers(settings.listen))
         services = decisions, directory, lockouts
+        if pages is not None:
+            rest = ServerParts(
+                settings, seen, current, *services, self._security, secrets, decision_log, metrics, self._is_stopping
+            )
+            self._routes += pages(rest)
         current.answered_elsewhere = chosen is Transport.CORE and tracing is None
         interceptors = [tracing.interceptor()] if tracing else []
         if decision_log is not None:
@@ -235,6 +273,9 @@ class Server:
         """Sets the permissions of a Unix socket's file."""
         if self._settings.listen_mode and self._settings.listen.startswith(UNIX):
             Path(unix_path(self._settings.listen)).chmod(int(self._settings.listen_mode, 8))
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
 
     def _stop_http(self) -> None:
         if self._http:

@@ -19,7 +19,7 @@ from pdp.authzen.evaluator import CHALLENGE, CONFIGURATION, EVALUATION, EVALUATI
 from pdp.authzen.search import ACTIONS, RESOURCES, SUBJECTS
 from pdp.decision_log.ids import begin
 from pdp.errors import CallError, InvalidCall, RetryLater
-from pdp.runtime.http import CLIENT_CERTIFICATE
+from pdp.runtime.http import CLIENT_CERTIFICATE, origin_of
 from pdp.security.identity import CALLERS, DECISION, ORIGIN, REACH
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def authzen_routes(
                 with admit(authorization, cost, certificate, right, spared) if admit else nullcontext():
                     if kind.partition(";")[0].strip().lower() != _JSON:
                         raise InvalidCall(f"send {_JSON}, and say so in Content-Type")
-                    ORIGIN.set(_origin(request))
+                    ORIGIN.set(origin_of(request))
                     named = {_DECISION_ID: begin().id} if decision_ids else None
                     return _json(answer(document()), headers=named)
             except CallError as error:
@@ -112,12 +112,6 @@ def authzen_routes(
         Route(CHALLENGE, answering(evaluator.answer), methods=["POST"]),
         Route(CONFIGURATION, configured),
     ]
-
-
-def _origin(request: Request) -> str:
-    """The address of the client, in gRPC's form without the port."""
-    host = request.client.host if request.client else ""
-    return f"ipv6:[{host}]" if ":" in host else f"ipv4:{host}"
 
 
 def _cost(document: Callable[[], object]) -> int:

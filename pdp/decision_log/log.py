@@ -38,8 +38,6 @@ _BATCH: Final = 500
 """Entries that are written together."""
 _POLL_SECONDS: Final = 0.2
 """Seconds within which a stop is noticed."""
-_GATHER_SECONDS: Final = 0.01
-"""Seconds for which lines from outside of Python are gathered, so that many are written together."""
 _CLOSE_SECONDS: Final = 5.0
 """Seconds to write the entries in the queue, when the server stops."""
 
@@ -79,11 +77,13 @@ class DecisionLogSettings:
         samples: by decision, the share of entries that is logged, 0 to 1; a decision not named: all.
         mask: number of the extension's last characters that are hidden.
         queue: entries that may wait to be written.
+        gather: seconds for which entries are gathered, so that many are written together.
     """
 
     samples: Mapping[Decision, float] = field(default_factory=dict)
     mask: int = 0
     queue: int = 10_000
+    gather: float = 0.01
 
 
 class _Entry(NamedTuple):
@@ -105,14 +105,15 @@ class DecisionLog:
     Args:
         sink: destination of the entries.
         settings: the decisions and the members to log.
-        metrics: where written and dropped entries are counted.
+        metrics: where written and dropped entries are counted; None: a log that may lose entries, and counts none.
     """
 
-    def __init__(self, sink: Sink, settings: DecisionLogSettings, metrics: Metrics) -> None:
+    def __init__(self, sink: Sink, settings: DecisionLogSettings, metrics: Metrics | None) -> None:
         self._sink = sink
         self.settings = settings
         """The settings of the log."""
-        self._logged = metrics.logged
+        self.logged = metrics.logged if metrics is not None else _count_nothing
+        """Counts entries, by result."""
         self.samples = {decision: settings.samples.get(decision, 1.0) for decision in Decision}
         """By decision, the share of entries that is logged."""
         self._queue: SimpleQueue[_Entry] = SimpleQueue()
@@ -120,6 +121,7 @@ class DecisionLog:
         self._failing = False
         self._writing = threading.Lock()
         self._followed: list[threading.Thread] = []
+        self._watchers: list[Callable[[Sequence[str]], None]] = []
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
 
     def record(
@@ -144,7 +146,7 @@ class DecisionLog:
         if share < 1 and random.random() >= share:  # noqa: S311 - which ones are logged is no secret
             return
         if self._queue.qsize() >= self.settings.queue:
-            self._logged("dropped", 1)
+            self.logged("dropped", 1)
             return
         client = ASKING.get()
         who = client.name if client is not None else ""
@@ -158,6 +160,10 @@ class DecisionLog:
         """
         name = f"decision-log-{len(self._followed) + 1}"
         self._followed.append(threading.Thread(target=self._run_source, args=(source,), name=name, daemon=True))
+
+    def watch(self, watcher: Callable[[Sequence[str]], None]) -> None:
+        """Shows all lines to a function as well, which must neither wait nor fail; to be called before the start."""
+        self._watchers.append(watcher)
 
     def start(self) -> None:
         """Starts writing; entries recorded before are in the queue."""
@@ -182,6 +188,7 @@ class DecisionLog:
     def _run(self) -> None:
         while batch := self._take():
             self._write(batch)
+            self._stopping.wait(self.settings.gather)
 
     def _take(self) -> list[_Entry]:
         """The next entries; none when the log shall end and there are none left."""
@@ -202,7 +209,7 @@ class DecisionLog:
             text, count = source(_POLL_SECONDS)
             if count:
                 self._write_lines(text.decode().split("\n")[:count])
-                self._stopping.wait(_GATHER_SECONDS)
+                self._stopping.wait(self.settings.gather)
             elif last:
                 return
 
@@ -214,18 +221,24 @@ class DecisionLog:
             self._put(lines)
 
     def _put(self, batch: list[str]) -> None:
+        for watcher in self._watchers:
+            watcher(batch)
         try:
             self._sink.write(batch)
         except Exception as error:  # noqa: BLE001 - a log that cannot be written must not end the writing
-            self._logged("failed", len(batch))
+            self.logged("failed", len(batch))
             if not self._failing:  # once, not for each batch: it may fail for hours
                 _log.error("decision_log_failing", sink=self._sink.name, error=str(error), advice="entries are lost")
             self._failing = True
             return
-        self._logged("written", len(batch))
+        self.logged("written", len(batch))
         if self._failing:
             self._failing = False
             _log.info("decision_log_recovered", sink=self._sink.name)
+
+
+def _count_nothing(_result: str, _count: int) -> None:
+    """Counts no entries."""
 
 
 def document(entry: _Entry, mask: int) -> dict[str, Any]:

@@ -31,6 +31,18 @@ class SinkError(ServerError):
     """A decision log cannot be opened."""
 
 
+class NullSink:
+    """Keeps nothing: the log's watchers see the lines."""
+
+    name = "nothing"
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Forgets lines."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class FileSink:
     """Appends to a file.
 

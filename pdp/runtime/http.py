@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from pdp.runtime.address import Address, listening_socket, parse_address
 from pdp.runtime.http_connections import CLIENT_CERTIFICATE, RESERVED, Connection, HttpLimits, Policy
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["CLIENT_CERTIFICATE", "HttpLimits", "HttpServer", "Readiness"]
+__all__ = ["CLIENT_CERTIFICATE", "HttpLimits", "HttpServer", "Readiness", "origin_of"]
 
 _log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class HttpServer:
         listen: str,
         registry: CollectorRegistry,
         readiness: Callable[[], Readiness],
-        routes: Sequence[Route] = (),
+        routes: Sequence[Route | Mount] = (),
         *,
         tls: ssl.SSLContext | None = None,
         limits: HttpLimits = _LIMITS,
@@ -128,6 +128,12 @@ class HttpServer:
             _log.exception("http_server_failed")
 
 
+def origin_of(request: Request) -> str:
+    """The address of the client, in gRPC's form without the port."""
+    host = request.client.host if request.client else ""
+    return f"ipv6:[{host}]" if ":" in host else f"ipv4:{host}"
+
+
 def _config(app: ASGIApp, tls: ssl.SSLContext | None, limits: HttpLimits, policy: Policy) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -149,7 +155,7 @@ def _config(app: ASGIApp, tls: ssl.SSLContext | None, limits: HttpLimits, policy
     )
 
 
-def _application(routes: Sequence[Route]) -> Starlette:
+def _application(routes: Sequence[Route | Mount]) -> Starlette:
     paths = [route.path for route in routes]
 
     def refused(_request: Request, error: Exception) -> Response:

@@ -38,7 +38,9 @@ class _Entry(BaseModel):
     token_sha256: list[_Digest] = []
     certificates: list[_Name] = []
     tenants: list[_Tenant] | Literal["all"]
-    services: list[Literal["decision", "directory", "callers", "reach", "status", "lockouts"]] = Field(min_length=1)
+    services: list[
+        Literal["decision", "directory", "callers", "reach", "status", "lockouts", "console", "rollback"]
+    ] = Field(min_length=1)
 
     @field_validator("tenants")
     @classmethod

@@ -15,8 +15,15 @@ RIGHTS = (DECISION, CALLERS, REACH, STATUS)
 DIRECTORY = "directory"
 """The name of the rights to the whole directory."""
 LOCKOUTS = "lockouts"
-"""The right to lift lockouts, which a client has only where a clients file says so."""
-GRANTS = {**{right: (right,) for right in (*RIGHTS, LOCKOUTS)}, DIRECTORY: (CALLERS, REACH, STATUS)}
+"""The right to lift lockouts, which a client has only where a clients file or a token says so."""
+CONSOLE = "console"
+"""The right to read the pages of the console, which a client has only where a clients file or a token says so."""
+ROLLBACK = "rollback"
+"""The right to make an earlier revision current; given like ``CONSOLE``."""
+GRANTS = {
+    **{right: (right,) for right in (*RIGHTS, LOCKOUTS, CONSOLE, ROLLBACK)},
+    DIRECTORY: (CALLERS, REACH, STATUS),
+}
 """By the name of a service in a clients file, the rights that it stands for."""
 
 
@@ -27,7 +34,7 @@ class Client:
     Attributes:
         name: name in the log and for the limits.
         tenants: UUIDs of the client's tenants, sorted; None: every tenant.
-        rights: the client's rights, of ``RIGHTS`` and ``LOCKOUTS``.
+        rights: the client's rights, each of ``RIGHTS``, ``LOCKOUTS``, ``CONSOLE`` or ``ROLLBACK``.
     """
 
     name: str

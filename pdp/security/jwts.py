@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from pdp.errors import SecurityError, Unauthenticated
 from pdp.security.clients import bearer
-from pdp.security.identity import Client
+from pdp.security.identity import GRANTS, RIGHTS, Client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +35,8 @@ _REMEMBERED = 10_000
 _MAX_TENANTS = 1000
 EVERY_TENANT = "*"
 """The tenant claim of a client that may use every tenant."""
+SERVICES_CLAIM = "rightcall_services"
+"""The claim with a client's services, named as in a clients file; a token without the claim has those of ``RIGHTS``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Jwts:
                 raise Unauthenticated("expired")
             return known.client
         claims = self._claims(token, keys)
-        client = Client(f"jwt:{_subject(claims)}", _tenants(claims.get(self._tenant_claim)))
+        client = Client(f"jwt:{_subject(claims)}", _tenants(claims.get(self._tenant_claim)), _rights(claims))
         if len(self._known) >= _REMEMBERED:
             self._known = {}
         self._known[token] = _Known(client, float(claims["exp"]), keys)
@@ -190,3 +192,13 @@ def _tenants(claim: object) -> tuple[str, ...] | None:
     if not all(isinstance(tenant, str) and tenant for tenant in named) or EVERY_TENANT in named:
         raise Unauthenticated("claims")
     return tuple(sorted({tenant.lower() for tenant in named}))
+
+
+def _rights(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The rights of a token; a claim that names what is no service belongs to no client."""
+    named = claims.get(SERVICES_CLAIM)
+    if named is None:
+        return frozenset(RIGHTS)
+    if not isinstance(named, list) or not all(isinstance(name, str) and name in GRANTS for name in named):
+        raise Unauthenticated("claims")
+    return frozenset(right for name in named for right in GRANTS[name])

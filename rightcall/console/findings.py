@@ -8,6 +8,7 @@ from pdp.rules.analysis.comparison import Comparison
 from pdp.rules.analysis.comparison_sentences import ComparisonSentences, without_effect
 from pdp.rules.analysis.naming import Names
 from pdp.rules.analysis.proving import Prover
+from pdp.rules.analysis.rulings import Policy
 from pdp.rules.analysis.sentences import ProofSentences
 from pdp.rules.analysis.walk import TooManyStatesError
 
@@ -59,20 +60,32 @@ class Difference(NamedTuple):
     problem: str = ""
 
 
-def expectations(tenant: Tenant) -> list[Proven]:
+class Assumed(NamedTuple):
+    """The options of the server that decides by the rules.
+
+    Attributes:
+        emergency: the server's emergency numbers.
+        policy: further reasons to deny.
+    """
+
+    emergency: tuple[str, ...] = ()
+    policy: Policy = Policy()
+
+
+def expectations(tenant: Tenant, assumed: Assumed) -> list[Proven]:
     """The expectations of a tenant, proven or broken."""
     sentences = ProofSentences(tenant, Names(tenant))
     return [
         Proven(proof.truth.value, ": ".join(sentences.headline(proof)), list(sentences.details(proof)))
-        for proof in Prover().prove(tenant)
+        for proof in Prover(emergency=assumed.emergency, policy=assumed.policy).prove(tenant)
     ]
 
 
-def difference(old: Tenant, new: Tenant) -> Difference:
+def difference(old: Tenant, new: Tenant, assumed: Assumed) -> Difference:
     """The effects of an edit, in sentences."""
     name = new.name or old.name or new.uuid
     try:
-        comparison = Comparison(old, new)
+        comparison = Comparison(old, new, emergency=assumed.emergency, policy=assumed.policy)
     except TooManyStatesError as error:
         return Difference(name, [], [], f"the versions cannot be compared: {error}")
     sentences = ComparisonSentences(comparison)

@@ -1,25 +1,35 @@
-"""The rules behind the pages: definitions, read again whenever they change, with an engine that decides by them."""
+"""The rules behind the pages, wherever they come from: tenants, with indexes, and an engine that decides by them."""
 
 from __future__ import annotations
 
-import threading
-from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from loader.cycle import Synchronizer
-from loader.errors import SourceError
 from pdp.rules.analysis.lookup import Lookup
 from rightcall.console.findings import expectations
-from rightcall.programs.local import Engine, Local
 from rightcall.programs.remarks import tenant_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from loader.sources import Reading
     from pdp.rules.analysis.lint.finding import Mistake
     from pdp.rules.model import Group, Outcall, Tenant, User
-    from rightcall.console.findings import Proven
+    from rightcall.console.findings import Assumed, Proven
+    from rightcall.programs.local import Engine
+    from rightcall.programs.state import State
+
+
+class Named(NamedTuple):
+    """A tenant in a list.
+
+    Attributes:
+        uuid: the tenant's UUID.
+        name: the tenant's name; may be empty.
+    """
+
+    uuid: str
+    name: str
 
 
 class TenantIndex:
@@ -27,10 +37,12 @@ class TenantIndex:
 
     Args:
         tenant: the tenant.
+        assumed: the options of the server that decides by the rules.
     """
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, assumed: Assumed) -> None:
         self.tenant = tenant
+        self._assumed = assumed
         self.users: dict[str, User] = {user.uuid: user for user in tenant.users}
         self.outcalls: dict[str, Outcall] = {outcall.id: outcall for outcall in tenant.outcalls}
         self.groups: dict[str, Group] = {group.id: group for group in tenant.groups}
@@ -45,14 +57,20 @@ class TenantIndex:
         return [user for text, user in self._sorted if all(word in text for word in wanted)]
 
     @cached_property
+    def lookup(self) -> Lookup:
+        """Finds users and outcalls by name."""
+        return Lookup((self.tenant,))
+
+    @cached_property
     def mistakes(self) -> list[Mistake]:
         """The mistakes of meaning in the rules, worst first."""
-        return [remark.mistake for remark in tenant_remarks(None, self.tenant) if not remark.reason]
+        found = tenant_remarks(None, self.tenant, self._assumed.emergency)
+        return [remark.mistake for remark in found if not remark.reason]
 
     @cached_property
     def expectations(self) -> list[Proven]:
         """The expectations, proven or broken."""
-        return expectations(self.tenant)
+        return expectations(self.tenant, self._assumed)
 
     @cached_property
     def _memberships(self) -> dict[str, list[Group]]:
@@ -69,67 +87,42 @@ class TenantIndex:
         return sorted(((text.casefold(), user) for text, user in named), key=lambda each: each[0])
 
 
-class Book:
-    """One state of the rules, with indexes for the pages.
+class Book(Protocol):
+    """One state of the rules, as far as the client of a request may see them.
 
-    Args:
-        reading: the content of the source.
+    Attributes:
+        name: the place of the rules; empty: a client bound to tenants does not learn it.
+        tenants: the tenants, sorted as they shall be listed.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
-        self.tenants: Sequence[Tenant] = reading.tenants
-        self._indexes: dict[str, TenantIndex] = {}
+    name: str
 
-    @cached_property
-    def lookup(self) -> Lookup:
-        """Finds users, outcalls and tenants by name."""
-        return Lookup(self.tenants)
+    @property
+    def tenants(self) -> Sequence[Named]:
+        """The tenants."""
 
     def index(self, uuid: str) -> TenantIndex | None:
-        """The tenant with this UUID, else the first one; None without tenants."""
-        chosen = next((each for each in self.tenants if each.uuid == uuid), None)
-        tenant = chosen or (self.tenants[0] if self.tenants else None)
-        return self._indexes.setdefault(tenant.uuid, TenantIndex(tenant)) if tenant else None
+        """The tenant with this UUID; None: there is no such tenant here."""
+
+    def state(self) -> State:
+        """The tenants with their revisions, and the faults of the definitions."""
 
 
-class Rules:
-    """Definitions at a path, and an engine over them.
-
-    Every method is safe for use by several threads.
-
-    Args:
-        path: a file or a directory of definitions.
+class Rules(Protocol):
+    """The rules behind the pages. Every method is safe for use by several threads.
 
     Attributes:
         engine: decides by the rules as they were when the book was asked for last.
-        name: the path.
-
-    Raises:
-        Failure: nothing at all could be read.
+        assumed: the options of the server that decides by the rules.
+        path: the files of definitions; None: the rules are not read from files here.
     """
 
-    def __init__(self, path: str) -> None:
-        # What fails an expectation is shown here, with the proof; it does not stay unread.
-        self._local = Local(path, synchronizer=partial(Synchronizer, prove=False), isolate_faults=False)
-        self._lock = threading.Lock()
-        self._local.load()
-        self._book = Book(self._local.reading())
-        self.engine = Engine(self._local.current)
-        self.name = path
+    engine: Engine
+    assumed: Assumed
+
+    @property
+    def path(self) -> Path | None:
+        """The files of definitions."""
 
     def book(self) -> Book:
-        """The rules as they are now; the last ones that could be read, where the path cannot be."""
-        with self._lock:
-            try:
-                reading = self._local.reading()
-            except SourceError:
-                return self._book
-            if reading is not self._book.reading:
-                self._local.load()
-                self._book = Book(reading)
-            return self._book
-
-    def close(self) -> None:
-        """Closes the source."""
-        self._local.close()
+        """The rules as they are now."""

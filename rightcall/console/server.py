@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import uvicorn
 
 from pdp.runtime.address import Address, listening_socket, parse_address
+from rightcall.console.access import OpenAccess
 from rightcall.console.site import make_site
 from rightcall.programs.exits import ExitCode, Failure
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 LISTEN: Final = "localhost:9467"
 _BACKLOG: Final = 64
-_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
-"""The names under which a browser on this machine asks."""
 
 
 class ConsoleServer:
@@ -40,7 +39,7 @@ class ConsoleServer:
         self._socket = listening_socket(address, _BACKLOG)
         self.url = f"http://{Address(address.host or 'localhost', self._socket.getsockname()[1])}/"
         config = uvicorn.Config(
-            make_site(rules, _NAMES),
+            make_site(rules, OpenAccess()),
             loop="asyncio",
             ws="none",
             lifespan="off",

@@ -10,21 +10,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from rightcall.console.pages import ask, edit, numbers, people, permissions, status
-from rightcall.console.pages.page import Page, Site
+from rightcall.console.pages import ask, edit, numbers, people, permissions, sign_in, status
+from rightcall.console.pages.page import SECTIONS, Site, iso, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from rightcall.console.access import Access
     from rightcall.console.rules import Rules
 
 _log = structlog.get_logger()
@@ -44,13 +44,13 @@ _HEADERS: Final = (
 )
 
 
-def make_site(rules: Rules, hosts: Sequence[str]) -> Starlette:
+def make_site(rules: Rules, access: Access, root: str = "") -> Starlette:
     """The pages over some rules, as an ASGI application.
 
     Args:
         rules: the rules.
-        hosts: the names under which browsers may ask; a page of a foreign site, whose name a resolver points here,
-            gets nothing.
+        access: decides who may look.
+        root: the path under which the pages stand, without a slash at the end.
     """
     environment = Environment(
         loader=FileSystemLoader(ROOT / "templates"),
@@ -59,20 +59,19 @@ def make_site(rules: Rules, hosts: Sequence[str]) -> Starlette:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    site = Site(rules, environment)
+    environment.filters |= {"iso": iso, "utc": utc}
+    site = Site(rules, access, environment, root, SECTIONS)
 
     def defect(request: Request, error: Exception) -> Response:
         _log.error("console_failed", path=request.url.path, exc_info=error)
         return PlainTextResponse("internal error; the log has more\n", 500)
 
-    def absent(request: Request, error: Exception) -> Response:
+    def absent(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - for mypy: the handler's only kind
-        page = Page("", request.query_params.get("tenant", ""))
-        text = "There is no such page." if error.status_code == 404 else error.detail  # noqa: PLR2004
-        return HTMLResponse(site.render("problem.html", page, problem=text), error.status_code)
+        return site.problem(str(error.detail).replace("Not Found", "There is no such page."), error.status_code)
 
     def home(_request: Request) -> Response:
-        return RedirectResponse("/ask")
+        return RedirectResponse(site.link("/ask"))
 
     routes = [
         Route("/", home),
@@ -84,11 +83,12 @@ def make_site(rules: Rules, hosts: Sequence[str]) -> Starlette:
         Route("/rules", site.answering(permissions.show)),
         Route("/edit", site.answering(edit.show), methods=["GET", "POST"]),
         Route("/status", site.answering(status.show)),
+        Route("/sign-in", site.public(sign_in.show), methods=["GET", "POST"]),
+        Route("/sign-out", site.public(sign_in.leave), methods=["POST"]),
         Mount("/static", StaticFiles(directory=ROOT / "static")),
     ]
     middleware = [
-        Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
-        Middleware(_Guarded),
+        Middleware(_Guarded, answers=access.answers),
     ]
     return Starlette(
         routes=routes,
@@ -99,14 +99,16 @@ def make_site(rules: Rules, hosts: Sequence[str]) -> Starlette:
 
 
 class _Guarded:
-    """Adds the security headers to every response.
+    """Adds the security headers to every response; requests under foreign names get no other.
 
     Args:
-        application: answers the requests.
+        app: answers the requests.
+        answers: whether requests under the name of a host are answered.
     """
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+    def __init__(self, app: ASGIApp, answers: Callable[[str], bool]) -> None:
+        self._application = app
+        self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
@@ -117,4 +119,6 @@ class _Guarded:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._application(scope, receive, guarded)
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        foreign = PlainTextResponse("these pages are not found under this host's name\n", 400)
+        await (self._application if self._answers(host) else foreign)(scope, receive, guarded)

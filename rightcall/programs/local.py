@@ -146,17 +146,25 @@ class Local:
         self._source.close()
 
 
+def engine_parts(current: CurrentSnapshots) -> tuple[str, DecisionService, DirectoryService]:
+    """The parts of an engine over snapshots of this process."""
+    decisions = DecisionService(current, Metrics(current, version()))
+    return current.source, decisions, DirectoryService(current, version())
+
+
 class Engine:
     """Decides by snapshots of this process like ``rightcall.Client`` by a server.
 
     Args:
-        current: the snapshots.
+        target: the place of the rules, in errors.
+        decisions: decides.
+        directory: searches.
     """
 
-    def __init__(self, current: CurrentSnapshots) -> None:
-        self._target = current.source
-        self._service = DecisionService(current, Metrics(current, version()))
-        self._directory = DirectoryService(current, version())
+    def __init__(self, target: str, decisions: DecisionService, directory: DirectoryService) -> None:
+        self._target = target
+        self._service = decisions
+        self._directory = directory
 
     def check(
         self, *, extension: str, caller: str = "", outcall: str = "", tenant: str = "", forwarded_by: str = ""
@@ -231,7 +239,7 @@ class LocalClient(Engine):
     def __init__(self, url: str, options: RulesOptions = _NO_OPTIONS) -> None:
         current, self.tenants = _published(url, options) if names_redis(url) else _defined(url, options)
         self.lookup = Lookup(self.tenants)
-        super().__init__(current)
+        super().__init__(*engine_parts(current))
 
     def __enter__(self) -> Self:
         """The client itself."""

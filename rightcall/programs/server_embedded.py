@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from loader.cycle import Synchronizer
 from pdp.rules.model import PasswordOverride
 from rightcall.programs.exits import ExitCode, Failure
+from rightcall.programs.history import SeenHistory
 from rightcall.programs.local import Local
 from rightcall.programs.reports import ReportLog
-from rightcall.programs.serving import serve_until_stopped
+from rightcall.programs.serving import Served, serve_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from loader.faults import Fault
+    from loader.report import SyncReport
     from pdp.settings import ServerSettings
     from rightcall.programs.serving import OpenLog, Serving
 
@@ -59,7 +62,13 @@ def serve_definitions(  # noqa: PLR0913 - each is an option
         isolate_faults=isolate_faults,
         synchronizer=synchronizer or Synchronizer,
     )
-    tell = ReportLog()
+    log_report = ReportLog()
+    faults: list[Fault] = []
+
+    def tell(report: SyncReport) -> None:
+        faults[:] = report.faults
+        log_report(report)
+
     with closing(local):
         report = local.load()
         tell(report)
@@ -68,5 +77,12 @@ def serve_definitions(  # noqa: PLR0913 - each is an option
             message = f"nothing to serve: every tenant of {source} is faulty; repair the faults shown above"
             raise Failure(message, ExitCode.FAULTY)
         log = decision_log(local.metrics)
-        server = serving.server(settings, local.current, local.metrics, secrets=(local.secret,), decision_log=log)
+        server = serving.server(
+            settings,
+            local.current,
+            local.metrics,
+            served=lambda: Served(SeenHistory(local.current), lambda: tuple(faults)),
+            secrets=(local.secret,),
+            decision_log=log,
+        )
         serve_until_stopped(server, local.current.source, lambda: local.loader.start(tell))

@@ -19,7 +19,7 @@ from pdp.snapshots.disk import SnapshotStore, StateError
 from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.redis_client import opened_redis
-from rightcall.programs.serving import serve_until_stopped
+from rightcall.programs.serving import Served, serve_until_stopped
 from rightcall.redis_url import open_redis
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.publication.keys import Scope
     from pdp.settings import ServerSettings
+    from rightcall.programs.history import History
     from rightcall.programs.serving import OpenLog, Serving
 
 _log = structlog.get_logger()
@@ -102,7 +103,14 @@ def serve_redis(
         log = decision_log(metrics)
         with _following(follower) as begun:
             server = serving.server(
-                settings, current, metrics, secrets=secrets, attempts=attempts, delays=delays, decision_log=log
+                settings,
+                current,
+                metrics,
+                served=lambda: Served(_history(url, trust)),
+                secrets=secrets,
+                attempts=attempts,
+                delays=delays,
+                decision_log=log,
             )
             serve_until_stopped(server, name, begun.result)
 
@@ -121,6 +129,14 @@ def _following(follower: Follower) -> Iterator[Future[None]]:
         finally:
             wait([begun])
             follower.stop()
+
+
+def _history(url: str, trust: Trust) -> History:
+    """The revisions in Redis, over a connection of their own: pages may wait, and nothing else does."""
+    from rightcall.programs.history import PublishedHistory  # noqa: PLC0415 - a loader, which Redis needs not
+
+    client, name = opened_redis(url)
+    return PublishedHistory(client, name, trust.scope, trust.secrets[0] if trust.secrets else None)
 
 
 def _opened_store(directory: Path | None, secrets: tuple[bytes, ...]) -> SnapshotStore | None:

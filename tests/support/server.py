@@ -20,6 +20,9 @@ from rightcall import v1
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from starlette.routing import Mount, Route
+
+    from pdp.app import ServerParts
     from pdp.challenges.attempts import Attempts
     from pdp.challenges.delays import Delays
     from pdp.decision_log.log import DecisionLog
@@ -67,6 +70,7 @@ def running_server(
     delays: Delays | None = None,
     decision_log: Callable[[Metrics], DecisionLog] | None = None,
     transport: Transport = TRANSPORT,
+    pages: Callable[[ServerParts], Sequence[Route | Mount]] | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
     """A server on free ports that answers from ``rules``, or from ``current``, and a channel to it."""
@@ -83,6 +87,7 @@ def running_server(
         delays=delays,
         decision_log=log,
         transport=transport,
+        pages=pages,
     )
     with made as server, grpc.insecure_channel(server.address) as channel:
         decisions, directory = v1.DecisionServiceStub(channel), v1.DirectoryServiceStub(channel)

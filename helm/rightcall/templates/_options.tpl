@@ -31,6 +31,9 @@
 {{- with .httpUrl }}
 - {{ printf "--http-url=%s" . | quote }}
 {{- end }}
+{{- if .console }}
+- "--console"
+{{- end }}
 {{- with .emergency }}
 - {{ printf "--emergency=%s" (join "," .) | quote }}
 {{- end }}

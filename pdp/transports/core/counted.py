@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pdp._core import Counts, Front
+    from pdp.decision_log.log import DecisionLog
     from pdp.metrics.registry import Metrics
 
 STREAM = "StreamCheckCalls"
@@ -26,20 +27,21 @@ class Counted:
 
     Args:
         front: counts.
-        metrics: choose the permissions with separate counts, and count entries of the decision log.
+        metrics: choose the permissions with separate counts.
+        log: counts the entries that were dropped; None: there is no decision log.
     """
 
-    def __init__(self, front: Front, metrics: Metrics) -> None:
+    def __init__(self, front: Front, metrics: Metrics, log: DecisionLog | None) -> None:
         self._front = front
-        self._logged = metrics.logged
+        self._log = log
         self._denied = ThreadCounters(metrics.tallies.admit)
         """The permissions that denied calls since the last read, which clears the front's record."""
 
     def tally(self) -> ThreadCounters:
         """All counts since the start."""
         # At each scrape, and not with the lines: those are not taken while the log cannot be written.
-        if dropped := self._front.dropped():
-            self._logged("dropped", dropped)
+        if self._log is not None and (dropped := self._front.dropped()):
+            self._log.logged("dropped", dropped)
         counts = self._front.counted()
         tally = ThreadCounters()
         tally.decisions = counts.decisions

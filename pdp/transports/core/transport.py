@@ -115,12 +115,13 @@ class CoreTransport:
         )
         services = {"", *(method.service for method in methods)}
         self._front = _front(settings, path, security, plain, services)
-        if plain is not None and plain.decision_log is not None:
-            plain.decision_log.follow(self._front.logged)
+        log = plain.decision_log if plain is not None else None
+        if log is not None:
+            log.follow(self._front.logged)
         self._upkeep = Upkeep(self._front, security)
         self._pulse = Pulse(self._front.beats)
         metrics.watch_threads(lambda: self._pulse.stuck)
-        metrics.tallies.add_source(Counted(self._front, metrics).tally)
+        metrics.tallies.add_source(Counted(self._front, metrics, log).tally)
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the state itself, the only argument
         """Sets the status of health checks; without effect once stopping."""

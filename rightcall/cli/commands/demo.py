@@ -19,7 +19,7 @@ from rightcall.cli.output import Grid, decision_text, draw, say
 from rightcall.client.blocking import Client
 from rightcall.client.channel import DEFAULT_TARGET
 from rightcall.client.values import Answer, Call
-from rightcall.console.rules import Rules
+from rightcall.console.files import FileRules
 from rightcall.console.server import ConsoleServer
 from rightcall.programs import logs
 from rightcall.programs.exits import ExitCode, Failure
@@ -81,7 +81,7 @@ def demo(*, once: bool) -> None:
         say(*_next_steps(server))
         if once or not _watched():
             return
-        with closing(Rules(str(EXAMPLE))) as rules, _console(rules) as console:
+        with closing(FileRules(str(EXAMPLE))) as rules, _console(rules) as console:
             say(Text.assemble("See the rules, ask and try an edit in a browser: ", (console.url, "bold")))
             say("Serving until Ctrl-C …", "")
             logs.configure("human", "info")  # from here on, edits and their faults are of interest
@@ -97,7 +97,7 @@ def _watched() -> bool:
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
-def _console(rules: Rules) -> ConsoleServer:
+def _console(rules: FileRules) -> ConsoleServer:
     """The console on the default port, or on a free one where that is taken."""
     try:
         return ConsoleServer(rules)

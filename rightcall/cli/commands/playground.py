@@ -10,7 +10,7 @@ from rich.text import Text
 from pdp.errors import ListenError
 from rightcall.cli.command import command, option
 from rightcall.cli.output import say
-from rightcall.console.rules import Rules
+from rightcall.console.files import FileRules
 from rightcall.console.server import LISTEN, ConsoleServer
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.stopping import Stopping
@@ -32,7 +32,7 @@ def playground(*, path: str, listen: str) -> None:
     wrong with them. Nothing is published, and no server is needed.
     """
     stopping = Stopping()
-    with closing(Rules(path)) as rules:
+    with closing(FileRules(path)) as rules:
         try:
             server = ConsoleServer(rules, listen)
         except ListenError as error:

@@ -221,6 +221,11 @@ def _settings_options(function: Decorated) -> Decorated:
         "signs it again every minute. 0: its age does not matter."
     ),
 )
+@option(
+    "--console",
+    is_flag=True,
+    help="Show rules and decisions in a browser, under /console on the HTTP port, to those who may see them.",
+)
 @isolate_faults_option
 @secret_option
 @password_override_option
@@ -245,6 +250,7 @@ def serve(  # noqa: PLR0913 - each is an option
     password_override: str,
     serving: Serving,
     traced: Traced,
+    console: bool,
 ) -> None:
     """Answers over gRPC whether calls may be made.
 
@@ -252,6 +258,12 @@ def serve(  # noqa: PLR0913 - each is an option
     Ctrl-C end it in order: calls in flight get their answers.
     """
     serving = serving._replace(tracing=traced.server)
+    if console:
+        if not settings.http:
+            raise click.UsageError("--console needs the HTTP port; give --http HOST:PORT.")
+        from rightcall.console.mount import mounted  # noqa: PLC0415 - templates, which most servers need not
+
+        serving = serving._replace(console=mounted)
     chosen = one_of(ctx, "definitions", "redis")
     if chosen == "definitions" and definitions:
         from rightcall.programs.server_embedded import (  # noqa: PLC0415 - a loader, which Redis needs not

@@ -26,7 +26,7 @@ def show(asked: Asked) -> Response:
     explanation, problem = None, ""
     if number:
         try:
-            explanation = asked.site.rules.engine.explain(**_call(asked, index, caller, number, outcall))
+            explanation = asked.site.rules.engine.explain(**_call(index, caller, number, outcall))
         except (UnclearError, RightcallError) as error:
             problem = str(error)
     return asked.page(
@@ -37,25 +37,24 @@ def show(asked: Asked) -> Response:
         outcall=outcall,
         explanation=explanation,
         problem=problem,
-        who=_who(asked, caller),
+        who=_who(index, caller),
         names=[user.name or user.extension for user in index.tenant.users[:_MOST_NAMES] if user.name or user.extension],
     )
 
 
-def _call(asked: Asked, index: TenantIndex, caller: str, number: str, outcall: str) -> dict[str, str]:
+def _call(index: TenantIndex, caller: str, number: str, outcall: str) -> dict[str, str]:
     """The call with ids for names."""
-    lookup = asked.book.lookup
     return {
         "extension": number,
-        "caller": lookup.caller(caller),
-        "outcall": lookup.outcall(outcall, index.tenant),
+        "caller": index.lookup.caller(caller),
+        "outcall": index.lookup.outcall(outcall, index.tenant),
         "tenant": index.tenant.uuid,
     }
 
 
-def _who(asked: Asked, caller: str) -> str:
+def _who(index: TenantIndex, caller: str) -> str:
     """The UUID of the caller, if known."""
     try:
-        return asked.book.lookup.caller(caller)
+        return index.lookup.caller(caller)
     except UnclearError:
         return ""

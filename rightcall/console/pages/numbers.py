@@ -68,7 +68,7 @@ def download(asked: Asked) -> Response:
 
 
 def _found(asked: Asked, index: TenantIndex) -> list[CallerDecision]:
-    outcall = asked.book.lookup.outcall(asked.text("outcall"), index.tenant)
+    outcall = index.lookup.outcall(asked.text("outcall"), index.tenant)
     pages = asked.site.rules.engine.callers(extension=asked.text("number"), outcall=outcall, tenant=index.tenant.uuid)
     return [caller for page in pages for caller in page.callers]
 

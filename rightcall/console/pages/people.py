@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rightcall.console.pages.page import Asked
     from rightcall.console.rules import TenantIndex
 
-PAGE_SIZE = 50
 _MOST_PATTERNS = 400
 
 
@@ -41,12 +40,9 @@ def search(asked: Asked) -> Response:
     if index is None:
         return asked.nothing("people")
     words = asked.text("q")
-    found = index.found(words)
-    last = max(1, -(-len(found) // PAGE_SIZE))
-    number = min(max(_whole(asked.text("page")), 1), last)
-    users = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    rows = [(user, [group.name or group.id for group in index.groups_of(user.uuid)]) for user in users]
-    return asked.page("people.html", "people", words=words, rows=rows, count=len(found), number=number, last=last)
+    paged = asked.paged(index.found(words))
+    rows = [(user, [group.name or group.id for group in index.groups_of(user.uuid)]) for user in paged.rows]
+    return asked.page("people.html", "people", words=words, rows=rows, paged=paged)
 
 
 def show(asked: Asked) -> Response:
@@ -94,7 +90,3 @@ def _rights(index: TenantIndex, user: str) -> list[Right]:
             if group.id in permission.groups
         ]
     return rights
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 1  # noqa: PLR2004 - no giant

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rightcall.console.pages.page import Asked
     from rightcall.console.rules import TenantIndex
 
-PAGE_SIZE = 100
-
 
 class Row(NamedTuple):
     """A permission with its holders and mistakes."""
@@ -32,13 +30,14 @@ def show(asked: Asked) -> Response:
         return asked.nothing("rules")
     words = asked.text("q")
     found = [each for each in index.tenant.call_permissions if words.casefold() in _text(each)]
+    paged = asked.paged(found)
     remarks = index.mistakes
     return asked.page(
         "rules.html",
         "rules",
         words=words,
-        count=len(found),
-        rows=[_row(index, each, remarks) for each in found[:PAGE_SIZE]],
+        paged=paged,
+        rows=[_row(index, each, remarks) for each in paged.rows],
         mistakes=remarks,
         expectations=index.expectations,
     )

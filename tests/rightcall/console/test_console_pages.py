@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from html import unescape
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
 import yaml
-from consoles import console
+from consoles import console, fetched, seen
 from programs import ROOT
 from waiting import until
 
-from rightcall.console.rules import Rules
+from rightcall.console.files import FileRules
 from rightcall.console.server import ConsoleServer
 from rightcall.programs.exits import Failure
 
@@ -35,20 +34,10 @@ def company() -> Iterator[str]:
         yield url
 
 
-def get(url: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, str]:
+def get(url: str, form: dict[str, str] | None = None, /, **headers: str) -> tuple[int, str]:
     """The status and the text of a page."""
-    body = urlencode(form).encode() if form is not None else None
-    host, path = url.removeprefix("http://").split("/", 1)
-    with closing(HTTPConnection(host, timeout=30)) as connection:
-        kind = {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {}
-        connection.request("GET" if form is None else "POST", f"/{path}", body, kind | headers)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-
-
-def seen(page: str) -> str:
-    """What a person reads on a page."""
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2])).split())
+    page = fetched(url, form, **headers)
+    return page.status, page.html
 
 
 def test_a_question_by_name_gets_the_decision_and_the_reason(company: str) -> None:
@@ -104,7 +93,7 @@ def test_an_edit_is_judged_and_nothing_happens_to_the_file(company: str) -> None
     """Faults have lines, changes have people and numbers, broken expectations an example."""
     text = COMPANY.read_text()
     faulty = seen(
-        "<main" + get(f"{company}/edit", {"text": text.replace('"_0900."', '"_09[0."', 1)}, **{"HX-Request": "1"})[1]
+        "<main" + get(f"{company}/edit", {"text": text.replace('"_0900."', '"_09[0."', 1)}, HX_Request="1")[1]
     )
     assert re.search(r"Faults: 1 error line \d+", faulty)
     opened = get(f"{company}/edit", {"text": text.replace('["_0900.", "_0190X!"]', '["_0190X!"]', 1)})[1]
@@ -165,7 +154,7 @@ def test_foreign_pages_and_other_machines_get_nothing(company: str) -> None:
         policy = connection.getresponse().headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    rules = Rules(str(COMPANY))
+    rules = FileRules(str(COMPANY))
     with pytest.raises(Failure, match="other machines"):
         ConsoleServer(rules, "0.0.0.0:0")
     rules.close()
