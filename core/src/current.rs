@@ -7,6 +7,7 @@ use crate::answer::UUID;
 use crate::rules::Corrupt;
 use crate::rules::snapshot::Snapshot;
 use crate::rules::wire::Call;
+use crate::tenants::Tenants;
 
 const REMEMBERED: usize = 100_000;
 const LONGEST_REMEMBERED: usize = 64;
@@ -14,7 +15,7 @@ const LONGEST_REMEMBERED: usize = 64;
 /// All tenants at one moment.
 #[derive(Debug, Default, Clone)]
 pub struct State {
-    by_tenant: HashMap<String, Arc<Snapshot>>,
+    by_tenant: Tenants<Snapshot>,
     /// Tenants whose rules are for Python to read. While there are any, so are all calls: one may be theirs.
     others: HashSet<String>,
     /// There may be tenants that are not here, so a call that nobody here claims may be theirs.
@@ -49,10 +50,7 @@ impl State {
     #[must_use]
     pub fn changed(&self, tenant: &str, snapshot: Option<&Arc<Snapshot>>, understood: bool) -> Self {
         let mut changed = self.next();
-        match snapshot {
-            Some(snapshot) => changed.by_tenant.insert(tenant.to_owned(), Arc::clone(snapshot)),
-            None => changed.by_tenant.remove(tenant),
-        };
+        changed.by_tenant.set(tenant, snapshot);
         if understood {
             changed.others.remove(tenant);
         } else {
@@ -113,11 +111,9 @@ impl State {
         let asker = call.asker();
         seen.begin(self.number);
         if asker.len() == UUID {
-            if self.by_tenant.len() == 1 {
-                for snapshot in self.by_tenant.values() {
-                    if let Some(user) = snapshot.user(asker)? {
-                        return Ok(Found::Rules(snapshot, Some(user)));
-                    }
+            if let Some(snapshot) = self.by_tenant.only() {
+                if let Some(user) = snapshot.user(asker)? {
+                    return Ok(Found::Rules(snapshot, Some(user)));
                 }
             } else if let Some(snapshot) = self.of_caller(asker, seen)? {
                 return Ok(Found::Rules(snapshot, snapshot.user(asker)?));
@@ -179,7 +175,7 @@ impl State {
     fn remembered(
         &self,
         name: &[u8],
-        seen: &mut Tenants,
+        seen: &mut Names,
         has: impl Fn(&Snapshot) -> Result<bool, Corrupt>,
     ) -> Result<Found<'_>, NotPlain> {
         if let Some(tenant) = seen.get(name) {
@@ -245,15 +241,15 @@ fn only<'a>(
 }
 
 /// The tenant that has something, by its name.
-type Tenants = HashMap<Box<[u8]>, Option<Arc<str>>>;
+type Names = HashMap<Box<[u8]>, Option<Arc<str>>>;
 
 /// What a thread has found out about callers, aliases and outcalls.
 #[derive(Debug, Default)]
 pub struct Remembered {
     state: u64,
     callers: HashMap<[u8; UUID], (u64, Option<Arc<str>>)>,
-    aliases: Tenants,
-    outcalls: Tenants,
+    aliases: Names,
+    outcalls: Names,
 }
 
 impl Remembered {

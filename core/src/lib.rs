@@ -12,6 +12,7 @@ pub mod guard;
 pub mod log;
 pub mod policy;
 pub mod rules;
+pub mod tenants;
 
 #[cfg(feature = "extension")]
 mod memory;

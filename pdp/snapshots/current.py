@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pdp.errors import AmbiguousCaller, AmbiguousOutcall, NotReady, TenantsMissing, UnknownTenant
 from pdp.rules.snapshot.layout import UUID_LENGTH
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pdp.rules.snapshot.snapshot import Snapshot
+
+    Told: TypeAlias = Callable[[Mapping[str, "LoadedSnapshot"], Iterable[str], str], None]
+    """Takes the snapshots by tenant, the tenants of which they differ from the last time, and ``incomplete``."""
 
 _REMEMBERED_CALLERS = 200_000
 _REMEMBERED_OUTCALLS = 10_000
@@ -83,7 +86,7 @@ class CurrentSnapshots:
         self._tenant_of: dict[str, str] = {}
         self._writing = threading.RLock()
         self._on_ready: list[Callable[[bool], None]] = []
-        self._on_change: list[Callable[[Mapping[str, LoadedSnapshot], str], None]] = []
+        self._on_change: list[Told] = []
 
     @property
     def ready(self) -> bool:
@@ -107,7 +110,7 @@ class CurrentSnapshots:
             self.missing = frozenset(missing)
             why = why or (_LOADING if self._awaited else "")
             if why != self._state.incomplete:
-                self._assign(self._state.held, why)
+                self._assign(self._state.held, incomplete=why)
 
     def await_all(self) -> None:
         """Is not ready, and decides for no unknown caller, before ``have_all`` is called."""
@@ -129,11 +132,11 @@ class CurrentSnapshots:
             self._on_ready.append(callback)
             callback(self.ready)
 
-    def on_change(self, callback: Callable[[Mapping[str, LoadedSnapshot], str], None]) -> None:
-        """Calls back with the snapshots by tenant and ``incomplete``, now and before each change takes effect."""
+    def on_change(self, callback: Told) -> None:
+        """Calls back with all snapshots now, and with those that change before each change takes effect."""
         with self._writing:
             self._on_change.append(callback)
-            callback(self._state.held, self._state.incomplete)
+            callback(self._state.held, self._state.held, self._state.incomplete)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
         """Makes ``snapshot`` current from the next call on.
@@ -143,12 +146,13 @@ class CurrentSnapshots:
             origin: as in ``LoadedSnapshot``.
         """
         with self._writing:
-            self._assign({**self._state.held, snapshot.tenant: LoadedSnapshot(snapshot, time.time(), origin)})
+            loaded = LoadedSnapshot(snapshot, time.time(), origin)
+            self._assign({**self._state.held, snapshot.tenant: loaded}, (snapshot.tenant,))
 
     def remove(self, tenant: str) -> None:
         """Makes the tenant unknown from the next call on."""
         with self._writing:
-            self._assign({uuid: held for uuid, held in self._state.held.items() if uuid != tenant})
+            self._assign({uuid: held for uuid, held in self._state.held.items() if uuid != tenant}, (tenant,))
 
     def get(self, tenant: str) -> LoadedSnapshot | None:
         """The snapshot of a tenant, by UUID in either case."""
@@ -217,11 +221,13 @@ class CurrentSnapshots:
             state.strangers.add(caller)
         return None
 
-    def _assign(self, held: Mapping[str, LoadedSnapshot], incomplete: str | None = None) -> None:
+    def _assign(
+        self, held: Mapping[str, LoadedSnapshot], changed: Iterable[str] = (), *, incomplete: str | None = None
+    ) -> None:
         was_ready = self.ready
         why = self._state.incomplete if incomplete is None else incomplete
         for told in self._on_change:
-            told(held, why)
+            told(held, changed, why)
         only = next(iter(held.values())).snapshot if len(held) == 1 and not why else None
         self._state = _State(held, only=None if only is not None and only.closed else only, incomplete=why)
         self._tell_ready(was_ready=was_ready)

@@ -32,7 +32,7 @@ from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import grpc
 
@@ -101,7 +101,6 @@ class CoreTransport:
         self._settings = settings
         self._current = current
         self._emergency = plain.emergency if plain is not None else EmergencyCalls(current)
-        self._held: dict[str, Snapshot] = {}
         self._serving = self._stopping = False
         self._directory = Path(tempfile.mkdtemp(prefix="rightcall-"))
         path = str(self._directory / "grpc.sock")
@@ -186,20 +185,18 @@ class CoreTransport:
         self._front.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _take_over(self, held: Mapping[str, LoadedSnapshot], incomplete: str) -> None:
+    def _take_over(self, held: Mapping[str, LoadedSnapshot], changed: Iterable[str], incomplete: str) -> None:
         """Hands changed snapshots to the front."""
         if not self._serving:
             return
         # Calls that no tenant claims are decided only while no tenant is missing, so also during the change.
         if incomplete:
             self._front.set_incomplete(True)
-        for tenant in self._held.keys() - held.keys():
-            self._front.remove(tenant)
-            del self._held[tenant]
-        for tenant, one in held.items():
-            if self._held.get(tenant) is not one.snapshot:
-                self._replace(one.snapshot)
-                self._held[tenant] = one.snapshot
+        for tenant in changed:
+            if tenant in held:
+                self._replace(held[tenant].snapshot)
+            else:
+                self._front.remove(tenant)
         if not incomplete:
             self._front.set_incomplete(False)
 
