@@ -140,7 +140,7 @@ impl State {
         match seen.callers.get(&key) {
             // A tenant remembered from an earlier state is asked again, since users come and go.
             Some((state, Some(tenant))) => {
-                if let Some(snapshot) = self.by_tenant.get(&**tenant)
+                if let Some(snapshot) = self.by_tenant.get(tenant)
                     && (*state == self.number || snapshot.user(caller)?.is_some())
                 {
                     return Ok(Some(snapshot));

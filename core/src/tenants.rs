@@ -104,7 +104,7 @@ mod tests {
             plain.insert(tenant, number);
             same(&tenants, &plain);
         }
-        for number in 0..2 * PARTS + 1 {
+        for number in 0..=2 * PARTS {
             let tenant = format!("tenant {number}");
             tenants.set(&tenant, None);
             plain.remove(&tenant);
