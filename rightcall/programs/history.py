@@ -14,7 +14,7 @@ from loader.publishing.revisions import Revisions
 from pdp.rules.snapshot.contents import tenant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from redis import Redis
 
@@ -196,11 +196,11 @@ class SeenHistory:
         """Fails always: nothing is ever pinned."""
         raise HistoryError(f"{tenant} is not pinned: its definitions are read here")
 
-    def _note(self, held: Mapping[str, LoadedSnapshot], _incomplete: str) -> None:
+    def _note(self, held: Mapping[str, LoadedSnapshot], changed: Iterable[str], _incomplete: str) -> None:
         with self._lock:
-            for tenant, loaded in held.items():
-                before = self._current.get(tenant)
-                if before is loaded.snapshot:
+            for tenant in changed:
+                loaded, before = held.get(tenant), self._current.get(tenant)
+                if loaded is None or loaded.snapshot is before:
                     continue
                 self._current[tenant] = loaded.snapshot
                 self._seen.append(_Seen(tenant, time.time(), loaded.snapshot))

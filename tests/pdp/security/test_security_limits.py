@@ -22,7 +22,7 @@ from pdp.snapshots.current import CurrentSnapshots
 from rightcall import v1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -196,9 +196,9 @@ class Slow(CurrentSnapshots):
         self.go = threading.Event()
         self.decided = 0
 
-    def on_change(self, callback: Callable[[Mapping[str, LoadedSnapshot], str], None]) -> None:
+    def on_change(self, callback: Callable[[Mapping[str, LoadedSnapshot], Iterable[str], str], None]) -> None:
         """Nobody else decides either."""
-        callback({}, "")
+        callback({}, (), "")
 
     def resolve(self, caller: str, outcall: str, tenant: str) -> Snapshot | None:
         """Waits."""
