@@ -11,10 +11,10 @@ COMPILED := core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs')
 # Where rustup puts cargo, if it is not found anyway.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-check soak load image release-dry-run helm-server chaos fuzz sanitize demo-wazo docs docs-serve client stubs lock sbom programs tools clean
+.PHONY: help run test check format bench bench-check soak load mutate image release-dry-run helm-server chaos fuzz sanitize demo-wazo docs docs-serve client stubs lock sbom programs tools clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,9 +22,14 @@ help: ## what there is
 run: $(RUNTIME) ## serve examples/company.yaml, show sample decisions, go on until Ctrl-C (ONCE=1: exit after them)
 	@$(BIN)/rightcall demo $(ARGS)
 
-# A file's tests share servers, so they stay together.
+# A file's tests share servers, so they stay together. Tests wait as often as they work, so processes are more than cores;
+# tests/conftest.py says which files come first.
 test: $(INSTALLED) programs tools ## the whole suite (ARGS="-k follower" for a part, JOBS=0 without processes of its own)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+mutate: $(INSTALLED) programs ## break the code in small places and show what no test notices; hours (ARGS="--part dialling --sample 20")
+	@$(BIN)/uv pip install -q --python $(BIN)/python --group mutation
+	@$(BIN)/python tests/support/mutation.py $(ARGS)
 
 # The site's build is not --quiet: warnings that are silenced do not count as warnings to --strict.
 check: $(INSTALLED) programs tools ## buf, ruff, mypy, import-linter, the Helm chart, links of the documentation
@@ -126,7 +131,7 @@ tools: $(INSTALLED) programs
 	@$(BIN)/python tests/support/example_clients.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) rightcall/v1 build dist site .bench .fuzz .mutate .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf core/target
 	rm -f pdp/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from pdp.challenges.delays import Delays
     from pdp.decision_log.log import DecisionLog
 
-TRANSPORT = Transport(os.environ.get("RIGHTCALL_TESTED_TRANSPORT", "grpcio"))
-"""What speaks gRPC where a test does not choose: the same tests can be run over the other one."""
+TRANSPORT = Transport.GRPCIO
+"""What speaks gRPC where a test does not choose; the mark ``every_transport`` sets it (``conftest.py``)."""
 
 DEADLINE = 10.0
 """Seconds that an answer may take before a test fails."""
@@ -69,7 +68,7 @@ def running_server(
     attempts: Attempts | None = None,
     delays: Delays | None = None,
     decision_log: Callable[[Metrics], DecisionLog] | None = None,
-    transport: Transport = TRANSPORT,
+    transport: Transport | None = None,
     pages: Callable[[ServerParts], Sequence[Route | Mount]] | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
@@ -86,7 +85,7 @@ def running_server(
         attempts=attempts,
         delays=delays,
         decision_log=log,
-        transport=transport,
+        transport=transport or TRANSPORT,
         pages=pages,
     )
     with made as server, grpc.insecure_channel(server.address) as channel:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Make = Callable[[Limits], Attempts]
 
+pytestmark = pytest.mark.every_transport
+
 LIMITS = Limits(attempts=3, lockout_seconds=900)
 
 

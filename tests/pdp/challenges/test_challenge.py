@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.verdict import Outcome
     from pdp.snapshots.current import CurrentSnapshots
 
+pytestmark = pytest.mark.every_transport
+
 RIGHT, WRONG = "1234", "9999"
 DENY, ALLOW, CHALLENGE = v1.Decision.DECISION_DENY, v1.Decision.DECISION_ALLOW, v1.Decision.DECISION_CHALLENGE
 STRANGER = "00000000-0000-4000-8000-000000000000"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Delays]
 
+pytestmark = pytest.mark.every_transport
+
 HOUR = 3600
 CALLERS = 3400
 RIGHT = "4321"

@@ -14,7 +14,7 @@ from programs import Program
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis_server import RedisServer
-from server import DEADLINE, TRANSPORT, running_server
+from server import DEADLINE, running_server
 from waiting import until
 
 from loader.publishing.revisions import Revisions
@@ -142,8 +142,8 @@ def test_every_series_of_a_server_is_described(served: Served) -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """A server over the transport that is tested."""
-    with running_server(denying("0900"), transport=TRANSPORT) as it:
+    """A server."""
+    with running_server(denying("0900")) as it:
         yield it
 
 

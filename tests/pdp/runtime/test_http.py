@@ -290,7 +290,7 @@ def test_answers_leave_at_once(running: Running) -> None:
 
 def test_probes_and_scrapes_stay_out_of_the_log(running: Running) -> None:
     """At info, that is."""
-    seen: list[object] = []
+    seen: list[structlog.typing.EventDict] = []
 
     def note(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
         seen.append(event)
@@ -304,7 +304,8 @@ def test_probes_and_scrapes_stay_out_of_the_log(running: Running) -> None:
     finally:
         structlog.configure(**before)
 
-    assert seen == []
+    # A thread of an earlier test may still have something to say, of its own page.
+    assert [event for event in seen if event.get("path", "/readyz") in {"/readyz", "/metrics"}] == []
 
 
 def test_a_page_that_fails_is_logged_and_the_next_request_answered() -> None:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
     from server import Running
 
+    from pdp.transports.choice import Transport
+
+pytestmark = pytest.mark.every_transport
+
 NOW = time.time()
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 GOOD, STRANGER = Issuer(), Issuer()
@@ -43,11 +47,16 @@ def settings(jwks: str) -> SecuritySettings:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory, tested_transport: Transport) -> Iterator[Running]:
     """A server that trusts ``GOOD``."""
     path = tmp_path_factory.mktemp("jwks") / "jwks.json"
     path.write_text(json.dumps(GOOD.jwks), encoding="utf-8")
-    with running_server(denying("0900"), denying("0900", tenant=BOLT, user=BOB), security=settings(str(path))) as it:
+    with running_server(
+        denying("0900"),
+        denying("0900", tenant=BOLT, user=BOB),
+        security=settings(str(path)),
+        transport=tested_transport,
+    ) as it:
         yield it
 
 

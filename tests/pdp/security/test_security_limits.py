@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.snapshots.current import LoadedSnapshot
 
+pytestmark = pytest.mark.every_transport
+
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -19,6 +19,8 @@ from pdp.settings import Transport
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.every_transport
+
 TLS = {"tls_certificate": "c.pem", "tls_key": "k.pem"}
 JWT = {"jwks": "keys", "jwt_audience": "a", "jwt_issuer": "i"}
 

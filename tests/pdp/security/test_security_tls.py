@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from server import Running
 
+pytestmark = pytest.mark.every_transport
+
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 OK, UNAUTHENTICATED = grpc.StatusCode.OK, grpc.StatusCode.UNAUTHENTICATED
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

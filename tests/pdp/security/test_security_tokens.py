@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
     from server import Running
 
+    from pdp.transports.choice import Transport
+
+pytestmark = pytest.mark.every_transport
+
 CAROL = "7b1e2f3a-4c5d-4e6f-8a9b-0c1d2e3f4a5b"
 THIRD = "0c5e9d7a-1f2b-4c3d-9e8f-7a6b5c4d3e2f"
 DENY, ALLOW = v1.Decision.DECISION_DENY, v1.Decision.DECISION_ALLOW
@@ -42,7 +46,7 @@ DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory, tested_transport: Transport) -> Iterator[Running]:
     """Three tenants; clients of all of them, of one, of two, and of one service."""
     clients = clients_file(
         tmp_path_factory.mktemp("clients"),
@@ -58,7 +62,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     security = SecuritySettings(auth=Auth.TOKENS, clients=clients)
     third = Tenant(THIRD, "third", users=(User(CAROL),), outcalls=(Outcall("7", "far"),))
     rules = denying("0900"), denying("0900", tenant=BOLT, user=BOB), third
-    with running_server(*rules, security=security) as it:
+    with running_server(*rules, security=security, transport=tested_transport) as it:
         yield it
 
 

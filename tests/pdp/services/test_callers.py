@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from server import Running
 
     from pdp.rules.model import Tenant
+    from pdp.transports.choice import Transport
+
+pytestmark = pytest.mark.every_transport
 
 ACME = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 BOLT = "9f6a2f0e-7c1b-4d53-8a53-0d1f5a1f7b11"
@@ -48,9 +51,9 @@ def of_users(count: int, uuid: str = ACME) -> Tenant:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
+def running(tested_transport: Transport) -> Iterator[Running]:
     """A server with a tenant of 25 users."""
-    with running_server(of_users(25)) as it:
+    with running_server(of_users(25), transport=tested_transport) as it:
         yield it
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from server import Running
 
     from pdp.rules.model import Decision, Stage
+    from pdp.transports.choice import Transport
+
+pytestmark = pytest.mark.every_transport
 
 ACME = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 BOLT = "9f6a2f0e-7c1b-4d53-8a53-0d1f5a1f7b11"
@@ -62,9 +65,9 @@ FAULTY_EXTENSIONS = {
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
+def running(tested_transport: Transport) -> Iterator[Running]:
     """A server that answers for both tenants."""
-    with running_server(ACME_TENANT, BOLT_TENANT) as it:
+    with running_server(ACME_TENANT, BOLT_TENANT, transport=tested_transport) as it:
         yield it
 
 

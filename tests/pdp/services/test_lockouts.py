@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from redis_server import RedisServer
     from server import Running
 
+pytestmark = pytest.mark.every_transport
+
 RULES = tenant_from(
     {
         "uuid": ACME,

@@ -1,4 +1,4 @@
-"""The core transport: what it does by its own ways. RIGHTCALL_TESTED_TRANSPORT=core runs the server's tests over it."""
+"""The core transport: what it does by its own ways. The mark ``every_transport`` runs the server's tests over it."""
 
 from __future__ import annotations
 

@@ -21,6 +21,10 @@ from rightcall import v1
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pdp.transports.choice import Transport
+
+pytestmark = pytest.mark.every_transport
+
 METHOD = "/rightcall.v1.DecisionService/StreamCheckCalls"
 DENY, ALLOW = v1.Decision.DECISION_DENY, v1.Decision.DECISION_ALLOW
 PATIENCE = 60.0
@@ -28,9 +32,9 @@ PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
+def running(tested_transport: Transport) -> Iterator[Running]:
     """A server."""
-    with running_server(denying("_0!")) as it:
+    with running_server(denying("_0!"), transport=tested_transport) as it:
         yield it
 
 

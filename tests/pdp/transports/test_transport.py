@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from pdp.rules.snapshot.snapshot import Snapshot
 
+pytestmark = pytest.mark.every_transport
+
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 CHECK = "/rightcall.v1.DecisionService/CheckCall"
 SERVICES = ("", *(f"rightcall.v1.{name}Service" for name in ("Decision", "Directory", "Lockout")))
@@ -42,9 +44,9 @@ SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERV
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
+def running(tested_transport: Transport) -> Iterator[Running]:
     """A server with rules."""
-    with running_server(denying("0900")) as it:
+    with running_server(denying("0900"), transport=tested_transport) as it:
         yield it
 
 

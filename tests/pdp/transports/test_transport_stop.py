@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from pdp.rules.snapshot.snapshot import Snapshot
 
+pytestmark = pytest.mark.every_transport
+
 CALL = v1.CheckCallRequest(caller=ALICE, extension="0900")
 
 
