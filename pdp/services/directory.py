@@ -112,12 +112,15 @@ class DirectoryService:
         Raises:
             UnknownTenant: a tenant was named that is not held.
         """
-        return v1.GetStatusResponse(
+        response = v1.GetStatusResponse(
             version=self._version,
             source=self._current.source,
             tenants=[_tenant_status(held) for held in self._held(request.tenant)],
             source_error=self._current.source_error,
+            staleness_seconds=self._current.staleness_seconds(),
         )
+        response.contacted_at.FromNanoseconds(int(self._current.contacted_at * 1e9))
+        return response
 
     def _verdicts(self, snapshot: Snapshot, request: v1.ListCallersRequest) -> list[tuple[str, Verdict]]:
         if self._emergency.has(snapshot, request.extension):

@@ -88,6 +88,11 @@ class CurrentSnapshots:
         self._on_ready: list[Callable[[bool], None]] = []
         self._on_change: list[Told] = []
 
+    def staleness_seconds(self) -> float:
+        """For how long at most edits may be unknown here: since the last contact, or unread in the source."""
+        unread = self.unread_seconds() if self.unread_seconds is not None else 0.0
+        return max(time.time() - self.contacted_at, unread, 0.0)
+
     @property
     def ready(self) -> bool:
         """Whether there are snapshots, and, since the start, once all that there should be.

@@ -28,6 +28,11 @@ def _of_whole(name: str, hidden: object) -> Any:
     return property(read, ignore)
 
 
+def _of_all(name: str) -> Any:
+    """An attribute that is the same for every client."""
+    return property(lambda view: getattr(view.whole, name), lambda _view, _value: None)
+
+
 class ScopedSnapshots(CurrentSnapshots):
     """The current snapshots as the services see them where clients authenticate.
 
@@ -41,6 +46,8 @@ class ScopedSnapshots(CurrentSnapshots):
 
     source = _of_whole("source", "")
     source_error = _of_whole("source_error", "")
+    contacted_at = _of_all("contacted_at")
+    unread_seconds = _of_all("unread_seconds")
 
     def __init__(self, whole: CurrentSnapshots, denied: Callable[[], None]) -> None:
         super().__init__("")

@@ -233,7 +233,15 @@ def to_explanation(response: v1.ExplainCallResponse) -> Explanation:
 
 def to_status(response: v1.GetStatusResponse) -> Status:
     """The status in a response."""
-    return Status(response.version, response.source, response.source_error, tuple(map(_to_tenant, response.tenants)))
+    told = response.HasField("contacted_at")
+    return Status(
+        response.version,
+        response.source,
+        response.source_error,
+        tuple(map(_to_tenant, response.tenants)),
+        contacted_at=response.contacted_at.ToDatetime(tzinfo=UTC) if told else None,
+        staleness_seconds=response.staleness_seconds,
+    )
 
 
 def to_error(target: str, status: int, message: str, seconds: float) -> RightcallError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
@@ -302,9 +302,13 @@ class Status:
         source: the source of the rules, without credentials.
         source_error: the error of the last attempt to follow the source; empty after a success.
         tenants: sorted by UUID.
+        contacted_at: when the server last reached the source; None from a server that does not tell.
+        staleness_seconds: for how many seconds at most edits may be unknown to the server.
     """
 
     version: str
     source: str
     source_error: str
     tenants: tuple[TenantStatus, ...]
+    contacted_at: datetime | None = None
+    staleness_seconds: float = field(default=0.0, compare=False)

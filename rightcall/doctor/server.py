@@ -249,6 +249,8 @@ def check_source(server: ServerPart) -> Finding:
     if disk:
         advice = "Redis has not confirmed these rules: see whether it holds their pointers (rightcall revisions)"
         return warning(f"{counted(len(disk), 'tenant')} from disk: {listed(disk)}", advice)
+    if status.HasField("contacted_at"):
+        source += f", reached {max(0.0, time.time() - status.contacted_at.seconds):.0f} s ago"
     return ok(source)
 
 

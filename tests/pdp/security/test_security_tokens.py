@@ -269,6 +269,7 @@ def test_the_directory_shows_a_client_its_own_tenants(running: Running) -> None:
 
     assert [one.tenant for one in status.tenants] == sorted([ACME, BOLT])
     assert (status.source, status.source_error) == ("", "")
+    assert status.contacted_at.seconds == int(running.current.contacted_at)  # a time tells of no other tenant
     assert [caller.caller for page in pages(BOLT) for caller in page.callers] == [BOB]
     assert refusal(lambda: pages(THIRD)) is DENIED
     for tenant in (THIRD, "nonsense"):

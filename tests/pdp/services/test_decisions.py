@@ -190,6 +190,8 @@ def test_without_any_rules_nothing_is_decided() -> None:
     """UNAVAILABLE, since without rules every call would be allowed; the status can be asked for."""
     current = CurrentSnapshots("a place")
     current.source_error = "it is not there"
+    current.contacted_at -= 50
+    current.unread_seconds = lambda: 30.0
     with running_server(current=current) as running:
         with pytest.raises(grpc.RpcError) as refused:
             check(running, "112")
@@ -201,6 +203,8 @@ def test_without_any_rules_nothing_is_decided() -> None:
     assert status(refused) is grpc.StatusCode.UNAVAILABLE
     assert many.answers[0].error.code == grpc.StatusCode.UNAVAILABLE.value[0]
     assert (list(report.tenants), report.source, report.source_error) == ([], "a place", "it is not there")
+    assert report.contacted_at.seconds == int(current.contacted_at)
+    assert report.staleness_seconds >= 50
 
 
 def test_many_calls_are_answered_up_to_the_limit(running: Running) -> None:

@@ -188,6 +188,9 @@ def test_the_status_tells_what_the_server_holds(connect: Connect) -> None:
     assert status.source == running.current.source
     assert (tenant.tenant, tenant.name, tenant.users, tenant.permissions) == (ACME, "acme", 1, 2)
     assert tenant.compiled_at.tzinfo is UTC
+    assert status.contacted_at is not None
+    assert status.contacted_at.tzinfo is UTC
+    assert status.staleness_seconds >= 0
     assert named == status
 
 
