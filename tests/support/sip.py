@@ -48,10 +48,11 @@ class Kamailio:
         seconds: that a response may take.
     """
 
+    _program, _packages = "kamailio", "kamailio kamailio-utils-modules kamailio-extra-modules"
     _configuration = CONFIGURATION
 
     def __init__(self, rightcall: str, trunk: str, *, desk: str = "", seconds: int = 30) -> None:
-        self._binary = _binary("kamailio", "kamailio kamailio-utils-modules kamailio-extra-modules")
+        self._binary = _binary(self._program, self._packages)
         self._environment: dict[str, str] = {}
         self._directory = tempfile.mkdtemp(prefix="rightcall-kamailio-")
         self._log = Path(self._directory, "log")
@@ -67,20 +68,9 @@ class Kamailio:
 
     def __enter__(self) -> Self:
         """Starts it and waits until it answers."""
-        command = [
-            self._binary,
-            "-DD",
-            "-E",
-            "-f",
-            str(self._configuration),
-            "-l",
-            f"udp:{self.address}",
-            *self._defined,
-        ]
-        command += ["-Y", self._directory, "-w", self._directory, "-m", "32", "-M", "4"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self._environment}
+                self._command(), stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self._environment}
             )
         try:
             self._wait()
@@ -96,6 +86,10 @@ class Kamailio:
         self._process.wait()
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    def _command(self) -> list[str]:
+        command = [self._binary, "-DD", "-E", "-f", str(self._configuration), "-l", f"udp:{self.address}"]
+        return [*command, *self._defined, "-Y", self._directory, "-w", self._directory, "-m", "32", "-M", "4"]
+
     def _wait(self) -> None:
         host, _, port = self.address.partition(":")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as pinger:
@@ -103,11 +97,11 @@ class Kamailio:
             pinger.settimeout(0.2)
             me = "{}:{}".format(*pinger.getsockname())
             count = iter(range(1_000_000))
-            until(lambda: self._answers(pinger, me, next(count)), "Kamailio answers")
+            until(lambda: self._answers(pinger, me, next(count)), "the proxy answers")
 
     def _answers(self, pinger: socket.socket, me: str, count: int) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"Kamailio did not start: {self.log[-3000:]}"
+        assert self._process.poll() is None, f"the proxy did not start: {self.log[-3000:]}"
         try:
             pinger.send(_PING.format(address=self.address, me=me, count=count).encode())
             return pinger.recv(4096).startswith(b"SIP/2.0 200")
@@ -128,6 +122,33 @@ class PythonKamailio(Kamailio):
         # Kamailio has Debian's Python; the packages of this one have the same version.
         packages = os.pathsep.join((str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))))
         self._environment = {**told, "PYTHONPATH": packages}
+
+
+class OpenSips(Kamailio):
+    """The example's proxy for OpenSIPS; ``modules`` is the folder of its modules."""
+
+    _program, _packages = "opensips", "opensips opensips-json-module opensips-http-modules"
+    _configuration = ROOT / "examples" / "opensips" / "opensips.cfg"
+
+    def __init__(self, rightcall: str, trunk: str, *, modules: str, desk: str = "", seconds: int = 30) -> None:
+        super().__init__(rightcall, trunk)
+        text = self._configuration.read_text(encoding="utf-8")
+        meant = {
+            "udp:127.0.0.1:5060": f"udp:{self.address}",
+            "/usr/lib/x86_64-linux-gnu/opensips/modules/": modules,
+            "rightcall=s:http://127.0.0.1:9464": f"rightcall=s:http://{rightcall}",
+            "trunk=s:127.0.0.1:5080": f"trunk=s:{trunk}",
+            '"pin_desk=s:"': f'"pin_desk=s:{desk}"',
+            'timeout", 1)': f'timeout", {seconds})',
+        }
+        for written, told in meant.items():
+            assert written in text, written
+            text = text.replace(written, told)
+        self._written = Path(self._directory, "opensips.cfg")
+        self._written.write_text(text, encoding="utf-8")
+
+    def _command(self) -> list[str]:
+        return [self._binary, "-F", "-f", str(self._written), "-w", self._directory, "-m", "64", "-M", "8"]
 
 
 class Taker:
