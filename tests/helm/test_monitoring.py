@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 CASES = sorted((ROOT / "tests" / "cases" / "monitoring").glob("*-test.yaml"))
+COMPANY = "fe500000-0000-4000-8000-000000000001"
 A_DAY_AGO = "offset 1d"
 
 
@@ -120,6 +121,19 @@ def watched() -> Iterator[Watched]:
 def test_every_query_of_the_dashboards_has_an_answer(watched: Watched, query: Query) -> None:
     """Each panel shows something of a server that is in use."""
     assert watched.prometheus.query(query.filled()) or A_DAY_AGO in query.expression
+
+
+def test_dashboards_name_tenants_and_fall_back_to_their_uuids(watched: Watched) -> None:
+    """Each query by tenant; where no name goes with a UUID, as beyond fifty tenants, it is shown as before."""
+    by_tenant = [query for query in queries() if "tenant_name" in query.expression]
+    assert len(by_tenant) == 8
+    for query in by_tenant:
+        expression = query.filled()
+        nameless = expression.replace("rightcall_tenant_info", "rightcall_no_such_metric")
+        named = {one.labels["tenant_name"] for one in watched.prometheus.query(expression)}
+        plain = {one.labels["tenant_name"] for one in watched.prometheus.query(nameless)}
+        assert named == {"fern-and-sons"}, query
+        assert plain == {COMPANY}, query
 
 
 def test_every_recorded_series_is_there(watched: Watched) -> None:

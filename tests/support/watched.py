@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -75,7 +76,7 @@ class Query(NamedTuple):
         expression = self.expression
         for variable, value in _VARIABLES.items():
             expression = expression.replace(variable, value)
-        assert "$" not in expression, f"a variable that is not known here: {expression}"
+        assert not re.search(r"\$[^0-9]", expression), f"a variable that is not known here: {expression}"
         return expression
 
 
