@@ -15,7 +15,7 @@ from loader.errors import PublishError, SourceError
 from loader.proofs import Proofs
 from loader.publishing.publish import PublishedState
 from loader.report import Cycle, Published, SyncReport
-from loader.sources.base import FaultyTenant
+from loader.sources.base import FaultyTenant, ResumableSource, WrappedSource
 from loader.too_costly import cost_fault
 from pdp.rules.analysis.expectations import Truth
 from pdp.rules.compiler.compiler import Compiler
@@ -26,7 +26,7 @@ from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from loader.publishing.lease import Lease
     from loader.publishing.publish import Publisher
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from loader.sources.base import Reading, Source
     from pdp.rules.compiler.costs import CostLimits
     from pdp.rules.model import Tenant
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 _RETRY = (0.5, 15.0)
 """Seconds until what could not be published is tried again: the first time, and at most."""
@@ -56,6 +57,8 @@ class Synchronizer:
         prove: whether a tenant whose expectations fail is left unchanged.
         isolate_faults: whether the sound permissions of a tenant are published whose other ones have faults; those are
             closed: a deny denies everything, an allow allows nothing.
+        published: gives the snapshots published last, to a source whose first reading is slow; None: ``run`` begins
+            with a reading of everything, too.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of who composes a program
@@ -71,7 +74,9 @@ class Synchronizer:
         progress: Callable[[str, int, int], None] | None = None,
         prove: bool = True,
         isolate_faults: bool = False,
+        published: Callable[[], Iterable[Snapshot]] | None = None,
     ) -> None:
+        self._published = published
         self._isolate_faults = isolate_faults
         self._source = source
         self._publisher = publisher
@@ -168,6 +173,9 @@ class Synchronizer:
 
     def _follow(self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None) -> bool:
         """Runs cycles until the stop, or until the lead is lost; returns whether that was lost."""
+        source = self._source.innermost if isinstance(self._source, WrappedSource) else self._source
+        if self._published is not None and isinstance(source, ResumableSource):
+            source.resume(self._published)
         watch = self._source.watch(stop)  # before the first reading, which may be long, and which the stop ends, too
         self._sync_until_published(stop, on_report, lease)
         for _ in watch:

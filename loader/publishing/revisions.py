@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +18,8 @@ from pdp.rules.snapshot.layout import UUID_LENGTH
 from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -63,6 +66,10 @@ class KeptRevision:
 
 class UnknownRevision(PublishError):
     """A tenant or a revision that Redis does not hold."""
+
+
+class UnreadableRevision(PublishError):
+    """A revision whose snapshot is not in Redis, or not whole, or not signed with the deployment's key."""
 
 
 class Revisions:
@@ -145,18 +152,30 @@ class Revisions:
         """
         return [one for one in self.kept() if one.current]
 
+    def snapshots(self) -> Iterator[Snapshot]:
+        """The snapshots that servers decide by and that can be read, but those that an operator chose.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+        """
+        for kept in self.current():
+            if not kept.pinned:
+                with suppress(UnreadableRevision):
+                    yield self.snapshot(kept)
+
     def snapshot(self, kept: KeptRevision) -> Snapshot:
         """The compiled rules of a revision.
 
         Raises:
-            PublishError: they are not in Redis, or not whole, or not signed with the deployment's key.
+            UnreadableRevision: they are not in Redis, or not whole, or not signed with the deployment's key.
+            PublishError: Redis cannot be asked.
         """
         with translated(self._name):
             blob = cast("bytes | None", self._client.get(self._keys.snapshot(kept.tenant, kept.revision.number)))
         try:
             return decode(blob or b"", secrets=self._secrets)
         except SnapshotError as error:
-            raise PublishError(
+            raise UnreadableRevision(
                 f"revision {kept.revision} of tenant {kept.tenant} in {self._name} cannot be read: {error}"
             ) from error
 

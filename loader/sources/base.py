@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from loader.faults import Fault
     from pdp.rules.model import Tenant
+    from pdp.rules.snapshot.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,19 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class ResumableSource(Protocol):
+    """A source that is slow to read, and whose readings may come part by part."""
+
+    def resume(self, published: Callable[[], Iterable[Snapshot]]) -> None:
+        """From now on the first reading may come part by part: tenants as each is read, in incomplete readings.
+
+        Args:
+            published: gives the snapshots published last, whose tenants need not be read whole to be known.
+        """
+        ...
+
+
 class WrappedSource:
     """A source whose readings come from another source.
 
@@ -115,3 +129,8 @@ class WrappedSource:
     def close(self) -> None:
         """Lets go of the other source; see ``Source``."""
         self._source.close()
+
+    @property
+    def innermost(self) -> Source:
+        """The source below all that wrap it."""
+        return self._source.innermost if isinstance(self._source, WrappedSource) else self._source

@@ -9,6 +9,8 @@ process, share this machine. Prints JSON:
 - ``edit``: single edits of the large tenant, ``processor``: seconds of the stack's processor for each of them;
 - ``restless``, ``quiet``: edits of the large tenant one every 0.2 s, and of a small one beside it, for SECONDS;
 - ``while_reading``: edits of the large tenant while everything is read;
+- ``restart``: a new loader over what is published: until the first edit decides, edits while it reads everything, and
+  for how long it reads;
 - ``day``: DAY edits of all kinds in 100 s, with outages of bus and REST in between, until the loader holds what a fresh
   one reads.
 """
@@ -22,7 +24,7 @@ import statistics
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -33,13 +35,14 @@ from wazo_editing import Edits
 from wazo_platform import WazoPlatform
 from wazo_simulator import WazoSimulator
 
+from loader.cycle import Synchronizer
 from loader.sources.wazo.rest.settings import WazoOptions, settings_from
 from loader.sources.wazo.rest.source import WazoSource
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import Decision, PasswordOverride
 from pdp.snapshots.current import CurrentSnapshots
-from rightcall.programs.embedded import EmbeddedLoader
+from rightcall.programs.embedded import CurrentPublisher, EmbeddedLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -79,16 +82,16 @@ class Decisions:
     """What the loader has made current."""
 
     def __init__(self, current: CurrentSnapshots) -> None:
-        self._current = current
+        self.current = current
 
     def denies(self, tenant: Tenant, number: int) -> bool:
         """Whether the tenant's caller may not dial the number."""
-        held = self._current.get(tenant.uuid)
+        held = self.current.get(tenant.uuid)
         return held is not None and held.snapshot.decide(tenant.caller, str(number), "").decision is Decision.DENY
 
     def holds(self, digests: Mapping[str, str]) -> bool:
         """Whether these tenants are current, each with the content of the digest, and no others."""
-        held = {each.snapshot.tenant: each.snapshot.revision.digest for each in self._current.held()}
+        held = {each.snapshot.tenant: each.snapshot.revision.digest for each in self.current.held()}
         return held.keys() == digests.keys() and all(digests[tenant].startswith(held[tenant]) for tenant in held)
 
     def wait(self, tenant: Tenant, number: int) -> float:
@@ -122,12 +125,16 @@ def _figures(times: list[float]) -> dict[str, float]:
     return {"p50": round(statistics.median(ordered), 3), "p99": round(last, 3), "most": round(ordered[-1], 3)}
 
 
+def _source(simulator: WazoSimulator, broker: RabbitmqServer) -> WazoSource:
+    behaviour = simulator.behaviour
+    options = WazoOptions(username=behaviour.username, password=behaviour.password, bus_url=broker.url)
+    return WazoSource(settings_from(simulator.url, options))
+
+
 @contextmanager
 def _loading(simulator: WazoSimulator, broker: RabbitmqServer) -> Iterator[tuple[Decisions, WazoSource, float]]:
     """A loader that has read everything once; how long that took."""
-    behaviour = simulator.behaviour
-    options = WazoOptions(username=behaviour.username, password=behaviour.password, bus_url=broker.url)
-    source = WazoSource(settings_from(simulator.url, options))
+    source = _source(simulator, broker)
     current = CurrentSnapshots("bench")
     loader = EmbeddedLoader(
         source, current, Metrics(current, "bench"), password_override=PasswordOverride.ALL, secret=KEY
@@ -165,6 +172,8 @@ def measure(users: int, seconds: float, day: int) -> dict[str, object]:
             other.start()
             restless = decisions.follow(large, seconds, 5000)
             other.join()
+        restart = _restart(simulator, broker, decisions, large)
+        with _loading(simulator, broker) if day else nullcontext((decisions, source, 0.0)) as (decisions, _, _):
             about_day = _day(simulator, broker, decisions, day) if day else {}
     return {
         "users": users,
@@ -175,8 +184,33 @@ def measure(users: int, seconds: float, day: int) -> dict[str, object]:
         "processor": round(processor, 4),
         "restless": _figures(restless),
         "quiet": _figures(quiet),
+        "restart": restart,
         "day": about_day,
     }
+
+
+def _restart(
+    simulator: WazoSimulator, broker: RabbitmqServer, decisions: Decisions, large: Tenant
+) -> dict[str, object]:
+    """A loader that starts where another one has published, and edits from its start on."""
+    source, current, stop = _source(simulator, broker), decisions.current, threading.Event()
+    synchronizer = Synchronizer(
+        source,
+        CurrentPublisher(current, Metrics(current, "bench"), KEY),
+        secret=KEY,
+        password_override=PasswordOverride.ALL,
+        published=lambda: [held.snapshot for held in current.held()],
+    )
+    thread = threading.Thread(target=synchronizer.run, args=(stop, lambda _: None))
+    begun = time.monotonic()
+    thread.start()
+    large.edit(200)
+    first = decisions.wait(large, 200)
+    times = _while(decisions, large, lambda: source._keeper.swept is None)
+    took = time.monotonic() - begun
+    stop.set()
+    thread.join()
+    return {"first_edit_s": round(first, 2), "edits": _figures(times), "read_s": round(took, 2)}
 
 
 def _day(simulator: WazoSimulator, broker: RabbitmqServer, decisions: Decisions, count: int) -> dict[str, object]:

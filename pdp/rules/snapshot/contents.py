@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdp.rules.model import CallPermission, Dialling, Group, Outcall, Tenant, User
+from pdp.rules.snapshot.passwords import HASHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pdp.rules.snapshot.records import GroupRecord
     from pdp.rules.snapshot.snapshot import Snapshot
 
-_HASHED = "hash:"
 WITHHELD = "withheld"
 """Stands for a password of which a snapshot has not even the hash."""
 
 
 def stand_in(record: bytes) -> str:
     """The text that stands for a password with this salt and hash; no password reads like it."""
-    return _HASHED + record.hex() if record else WITHHELD
+    return HASHED + record.hex() if record else WITHHELD
 
 
 def stands_in(password: str) -> bool:
     """Whether a text stands for a password that is not known."""
-    return password == WITHHELD or password.startswith(_HASHED)
+    return password == WITHHELD or password.startswith(HASHED)
 
 
 def tenant_of(snapshot: Snapshot, table: Callable[[str, str], bytes]) -> Tenant:
@@ -39,6 +39,12 @@ def tenant_of(snapshot: Snapshot, table: Callable[[str, str], bytes]) -> Tenant:
         table: gives the numbering table for a country and an outside line.
     """
     return _Contents(snapshot).tenant(table)
+
+
+def users_of(snapshot: Snapshot) -> Iterator[tuple[User, list[str]]]:
+    """The users that a snapshot was compiled from, each with the ids of all the user's groups."""
+    for user in _Contents(snapshot).named_users():
+        yield user, [group.id for group in snapshot.user_groups(user.uuid)]
 
 
 class _Contents:
@@ -73,7 +79,7 @@ class _Contents:
         return Tenant(
             snapshot.tenant,
             snapshot.tenant_name,
-            users=tuple(self._named_users()),
+            users=tuple(self.named_users()),
             groups=tuple(
                 Group(id_, group.name, group.enabled, tuple(members))
                 for id_, (group, members) in sorted(self._groups.items())
@@ -85,7 +91,8 @@ class _Contents:
             closed=snapshot.closed,
         )
 
-    def _named_users(self) -> list[User]:
+    def named_users(self) -> list[User]:
+        """The users, in the order of their UUIDs."""
         snapshot = self._snapshot
         aliases: dict[str, list[str]] = {}
         for alias, owner in sorted(snapshot.aliases()):

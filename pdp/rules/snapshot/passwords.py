@@ -14,6 +14,9 @@ SALT_SIZE = 16
 HASH_SIZE = 32
 RECORD_SIZE = SALT_SIZE + HASH_SIZE
 
+HASHED = "hash:"
+"""Before a hash that stands for a password that is not known; no password reads like that."""
+
 
 def hash_password(secret: bytes, owner: str, password: str) -> bytes:
     """Salt and hash of a password, 48 bytes.
@@ -21,8 +24,10 @@ def hash_password(secret: bytes, owner: str, password: str) -> bytes:
     Args:
         secret: the deployment's key.
         owner: the name of the password's owner, unique within the deployment: tenant, kind and id.
-        password: the digits, in the clear.
+        password: the digits, in the clear, or ``HASHED`` and the result for the same owner and key.
     """
+    if password.startswith(HASHED):
+        return bytes.fromhex(password.removeprefix(HASHED))
     salt = hmac.digest(secret, f"salt\0{owner}".encode(), "sha256")[:SALT_SIZE]
     return salt + _keyed(secret, salt, password)
 

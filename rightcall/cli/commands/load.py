@@ -176,6 +176,7 @@ def load(  # noqa: PLR0913 - each is an option
     origin = Origin(by, author, message)
     publisher = RedisPublisher(client, redis_name, origin=origin, secret=secret, scope=scope, keep=keep, lease=lease)
     dry = DryRun(publisher)
+    revisions = Revisions(client, redis_name, secret=secret, scope=scope)
     synchronizer = (traced.synchronizer or Synchronizer)(
         opened,
         dry if dry_run else publisher,
@@ -185,12 +186,12 @@ def load(  # noqa: PLR0913 - each is an option
         accept_removal=accept_removal,
         isolate_faults=isolate_faults,
         progress=CompileProgress(Console(stderr=True)),
+        published=revisions.snapshots,
     )
     with client, closing(opened):
         if dry_run:
             report = synchronizer.sync()
             ReportLog()(replace(report, published=(), removed=()))
-            revisions = Revisions(client, redis_name, secret=secret, scope=scope)
             show_preview(dry, revisions, Assumptions(override=PasswordOverride(password_override)), secret)
             _raise_for(report)
         elif once:

@@ -101,13 +101,13 @@ class Keeper:
         self._marks.accept(wanted)
         self._note_oldest()
 
-    def begin_sweep(self, *, settle: bool) -> None:
+    def begin_sweep(self, *, settle: bool, by_tenant: bool = False) -> None:
         """Begins to read everything, unless that is being done."""
         if self._sweep is not None and not self._sweep.tenant:
             return
         if self._sweep is not None:
             self._marks.add_whole(self._sweep.tenant, self._sweep.begun)
-        self._sweep = Sweep(self._api, self.picture, self._memory if settle else None)
+        self._sweep = Sweep(self._api, self.picture, self._memory if settle else None, by_tenant=by_tenant)
 
     @property
     def sweeping(self) -> bool:
@@ -154,13 +154,16 @@ class Keeper:
                 self._finish(done, whole=False)
 
     def dismiss(self) -> None:
-        """Dismisses the threads, and marks their unfinished parts again.
+        """Dismisses the threads, marks their unfinished parts again, and forgets everything that was read.
 
-        Everything is to be read anew: meanwhile another loader may publish what was never read here.
+        Meanwhile another loader may publish what was never read here.
         """
         self._crew.dismiss()
         self._marks.put_all_back()
         self.swept = self._sweep = None
+        self.picture = Picture()
+        for tenants in (self.known, self.ready, self._changed_by_sweeps):
+            tenants.clear()
 
     # giving
 
@@ -234,12 +237,21 @@ class Keeper:
             self._sweep_failed(failed, whole=whole)
             return
         self._changed_by_sweeps |= self.picture.changed
-        self.picture.changed = set()
+        self.picture.changed, self.picture.missing = set(), set()  # gone between two requests, or not read yet
+        self._count(sweep)
         if sweep.step is None:
             self._swept(sweep, answer.asked)
         elif time.monotonic() >= self._told_at + _TELL_SECONDS and sweep.users[1]:
             self._told_at = time.monotonic()
-            _log.info("wazo_reading", users_read=sweep.users[0], users=sweep.users[1])
+            tenants = {"tenants_known": len(self.known), "tenants": len(self.picture.tenants)}
+            _log.info("wazo_reading", users_read=sweep.users[0], users=sweep.users[1], **tenants)
+
+    def _count(self, sweep: Sweep) -> None:
+        """Takes over the tenants that a sweep has read whole, or that count with what was published."""
+        whole, sweep.whole = sweep.whole & self.picture.tenants.keys(), set()
+        self.ready |= (whole - self.known) | (whole & self._changed_by_sweeps)
+        self._changed_by_sweeps -= whole
+        self.known |= whole
 
     def _sweep_failed(self, error: Exception, *, whole: bool) -> None:
         if whole:  # the next reading goes on from there
@@ -261,7 +273,6 @@ class Keeper:
         self.known = (self.known & self.picture.tenants.keys()) | whole
         self._marks.read_since(sweep.begun)
         self.picture.forget_gone(asked)
-        self.picture.missing = set()  # gone between two requests; otherwise an event or the next sweep finds the item
         for tenant in sorted(sweep.unsettled):
             _log.warning("wazo_tenant_never_rests", tenant=tenant, advice="it is read again at once")
 

@@ -72,6 +72,8 @@ class Picture:
         changed: tenants that changed since they were taken from here.
         doubtful: users whose groups must be read.
         missing: unknown items that a permission names.
+        stand_ins: what stands for the passwords of users that are known from published rules alone, by UUID.
+        resumed: the tenants of these users.
     """
 
     def __init__(self) -> None:
@@ -79,6 +81,8 @@ class Picture:
         self.changed: set[str] = set()
         self.doubtful: set[str] = set()
         self.missing: set[tuple[Kind, str]] = set()
+        self.stand_ins: dict[str, str] = {}
+        self.resumed: set[str] = set()
         self._shelves: dict[Kind, defaultdict[str, _Shelf]] = {kind: defaultdict(_Shelf) for kind in Kind}
         self._tenant_of: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}
         self._asked: dict[tuple[Kind, str], int] = {}
@@ -89,6 +93,8 @@ class Picture:
         """The users that name a group, by the group's id."""
         self._direct: dict[str, frozenset[str]] = {}
         """The users that a group names."""
+        self._awaited: defaultdict[str, set[str]] = defaultdict(set)
+        """The groups that name a user who is not known yet."""
         self._confirmed: set[tuple[str, str]] = set()
         """Groups and users that name them, confirmed by a second reading."""
         self._shown: dict[str, Thing] = {}
@@ -127,6 +133,8 @@ class Picture:
             if asked < self._asked.get((each.kind, each.id), 0):
                 continue
             self._asked[each.kind, each.id] = asked
+            if each.kind is Kind.USERS:
+                self.stand_ins.pop(each.id, None)
             if not each.tenant:
                 self._drop(each.kind, each.id)
                 continue
@@ -140,6 +148,14 @@ class Picture:
                 self._put_group(each, sweeping=sweeping)
             else:
                 self._replace(each.kind, each.tenant, each.id, each.thing)
+
+    def resume(self, tenant: str, users: Iterable[tuple[Thing, str | None]]) -> None:
+        """Takes over a tenant's users as published last, each with what stands for the password, if there is one."""
+        self.resumed.add(tenant)
+        for thing, stand_in in users:
+            self.put([Seen(Kind.USERS, thing["uuid"], tenant, thing)], 0)
+            if stand_in:
+                self.stand_ins[thing["uuid"]] = stand_in
 
     def put_list(self, kind: Kind, seen: list[Seen], asked: int, tenant: str | None = None) -> None:
         """Takes over a whole list, of one tenant or of all: absent items are removed, except later ones."""
@@ -180,7 +196,7 @@ class Picture:
         user, thing = seen.id, dict(seen.thing)
         groups = thing.pop("groups", [])
         now = frozenset(each for each in groups if isinstance(each, str)) if isinstance(groups, list) else frozenset()
-        before = self._groups_of.get(user, frozenset())
+        before = self._groups_of.get(user, frozenset()) | self._awaited.pop(user, set())
         for group in before - now:
             self._leave(group, user)
         for group in now - before:
@@ -194,6 +210,8 @@ class Picture:
         group = seen.id
         known = self._tenant_of[Kind.USERS]
         direct = self._direct[group] = frozenset(_texts(seen.thing["users"]))
+        for user in direct - known.keys():
+            self._awaited[user].add(group)
         for user in (direct & known.keys()) - self._naming[group]:
             self._groups_of[user] = self._groups_of.get(user, frozenset()) | {group}
             self._naming[group].add(user)

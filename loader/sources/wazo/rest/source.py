@@ -8,8 +8,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
+import structlog
+
 from loader.definitions.shapes import canonical_uuid
 from loader.definitions.text.tokens import printable
+from loader.errors import PublishError
 from loader.faults import Fault
 from loader.sources.values import PlainDefinitions, RawTenant
 from loader.sources.wazo.bus import Bus
@@ -17,14 +20,18 @@ from loader.sources.wazo.references import OwnReferences
 from loader.sources.wazo.rest.client import Client
 from loader.sources.wazo.rest.keeper import Keeper
 from loader.sources.wazo.rest.pending import Pending
+from loader.sources.wazo.rest.resuming import StandIns, users_in
 from loader.sources.wazo.rest.session import Session
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from loader.sources.base import Reading
     from loader.sources.wazo.rest.settings import WazoSettings
+    from pdp.rules.snapshot.snapshot import Snapshot
+
+_log = structlog.get_logger()
 
 _LOOK_SECONDS: Final = 0.25
 _WORK_SECONDS: Final = 1.0
@@ -66,7 +73,11 @@ class WazoSource:
         self._own = OwnReferences(self.name)
         self._raw: dict[str, RawTenant] = {}
         self._strangers: dict[str, list[Fault]] = {}
+        self._stand_ins = StandIns()
         self._last: Reading | None = None
+        self._by_tenant = False
+        self._is_partial = False
+        """Whether the last reading was made before everything was read."""
         self._opened = time.monotonic()
         self._failures = 0
         self._told = 0
@@ -83,11 +94,14 @@ class WazoSource:
             self._bus.start(_CONNECT_SECONDS)
         wanted = self._pending.take()
         keeper.accept(wanted)
-        if keeper.swept is None or not self._is_listening():
+        if not self._is_listening() or (keeper.swept is None and not self._by_tenant):
             keeper.begin_sweep(settle=True)
             keeper.work_through(unless=lambda: keeper.swept is not None and self._is_listening())
         else:
-            if wanted.everything is not None or self._resync_due() or keeper.unsettled:
+            if keeper.swept is None:
+                keeper.begin_sweep(settle=False, by_tenant=True)
+                keeper.work_through(unless=lambda: bool(keeper.known))
+            elif wanted.everything is not None or self._resync_due() or keeper.unsettled:
                 keeper.begin_sweep(settle=False)
             keeper.work(_WORK_SECONDS)
             if keeper.problem is not None and not keeper.ready:
@@ -95,6 +109,22 @@ class WazoSource:
                 raise keeper.problem
         self._failures = 0
         return self._reading()
+
+    def resume(self, published: Callable[[], Iterable[Snapshot]]) -> None:
+        """From now on readings come part by part until everything was read once, where a bus tells of edits meanwhile.
+
+        Args:
+            published: gives the snapshots published last. Their users are known from there until they are read.
+        """
+        if self._bus is None or self._keeper.swept is not None:
+            return
+        self._by_tenant = True
+        try:
+            for snapshot in published():
+                if not snapshot.closed:  # closed tenants have no passwords
+                    self._keeper.picture.resume(snapshot.tenant, users_in(snapshot))
+        except PublishError as error:
+            _log.warning("published_rules_not_resumed", problem=str(error), advice="every user is read first")
 
     def watch(self, stop: threading.Event) -> Iterator[None]:
         """Yields after events of changes, and at regular intervals. Ends, like readings, soon after ``stop`` is set."""
@@ -121,6 +151,9 @@ class WazoSource:
             self._bus.stop()
         self._opened = time.monotonic()
         self._keeper.dismiss()
+        self._last = None
+        self._raw.clear()
+        self._strangers.clear()
         self._session.end()
         self._client.close()
 
@@ -160,10 +193,12 @@ class WazoSource:
 
     def _has_news(self) -> bool:
         """Continues running readings while no reading is requested; returns whether changes are to be taken over."""
-        if not self._is_listening() or self._keeper.swept is None:
+        keeper = self._keeper
+        if self._last is None or not self._is_listening():
             return False
-        self._keeper.work(0.0)
-        return bool(self._keeper.ready) or self._keeper.failed != self._told
+        keeper.work(0.0)
+        finished = self._is_partial and keeper.swept is not None
+        return finished or bool(keeper.ready) or keeper.failed != self._told
 
     def _interval(self) -> float:
         """Seconds until the next reading without events."""
@@ -177,8 +212,11 @@ class WazoSource:
     def _reading(self) -> Reading:
         """The reading from the known items. A tenant not known whole is at fault, so as not to appear removed."""
         keeper = self._keeper
-        if self._last is not None and not keeper.ready and not keeper.unsettled and not keeper.unreadable:
+        partial = keeper.swept is None
+        same = partial == self._is_partial and not keeper.ready and not keeper.unsettled and not keeper.unreadable
+        if self._last is not None and same:
             return self._last
+        self._is_partial = partial
         self._refresh()
         names = keeper.picture.tenants
         tenants = [raw for tenant, raw in sorted(self._raw.items()) if self._is_wanted(tenant, names[tenant])]
@@ -192,10 +230,11 @@ class WazoSource:
             if self._is_wanted(tenant, names.get(tenant, ""))
         ]
         faults += [self._unknown(wanted) for wanted in missing]
-        faulty = [*unread, *(uuid for wanted in missing if (uuid := canonical_uuid(wanted)))]
+        faulty = [*(() if partial else unread), *(uuid for wanted in missing if (uuid := canonical_uuid(wanted)))]
         reading = self._definitions.reading(tenants, faults=faults, faulty=faulty)
-        if any(canonical_uuid(wanted) is None for wanted in missing):
-            reading = replace(reading, complete=False)  # perhaps renamed
+        reading = self._stand_ins.completed(reading, keeper.picture.stand_ins)
+        if partial or any(canonical_uuid(wanted) is None for wanted in missing):  # these are perhaps renamed
+            reading = replace(reading, complete=False)
         self._last = reading
         return reading
 

@@ -9,6 +9,12 @@ each has given the same response twice running. Then there was a time, between t
 first of the later ones, at which all lists were true together. The responses of the last sweep count as earlier ones,
 so that each list of an unchanged platform is read once. Tenants settle one by one: a tenant that keeps changing holds
 up no other. A user's own fields (a password) are read once: they depend on nothing else.
+
+The first reading, with events, goes ``by tenant``: the lists, which are cheap, and then users, tenant by tenant; each
+tenant counts as soon as all of its users are known. Users of published rules are known from there until they are read,
+so their tenants count as soon as the lists are read: of these only names, memberships through ``Local/`` channels and
+PINs of their own may be those of the published rules for a while. Before that are read users whose published groups
+differ from the lists, new ones, and those with PINs of their own.
 """
 
 from __future__ import annotations
@@ -26,13 +32,19 @@ from loader.sources.wazo.rest.client import RefusedError, ServerFailedError
 from loader.sources.wazo.rest.picture import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from loader.sources.wazo.rest.api import Api
     from loader.sources.wazo.rest.picture import Picture
 
 MOST_ROUNDS: Final = 6
 """Number of readings of each list before a tenant counts as never stable."""
+
+_USERS_A_TENANT: Final = 5
+"""A tenant's list of users costs wazo-confd as much as about so many users."""
+
+FEW_USERS: Final = 200
+"""So many are read within a second."""
 
 _TENANTS: Final = "tenants"
 _LISTS: Final = (Kind.OUTCALLS, Kind.GROUPS, Kind.PERMISSIONS)
@@ -77,6 +89,7 @@ class Sweep:
         picture: receives the items.
         memory: the last responses of the lists; None: the sweep does not settle.
         tenant: the only one to read; empty: all.
+        by_tenant: whether the users are read tenant by tenant, after the lists.
 
     Attributes:
         begun: time of the first request, by the monotonic clock.
@@ -85,21 +98,26 @@ class Sweep:
         unreadable: the tenants with an unreadable list, and that list.
         users: number of users read, and number of all users.
         tenants: the tenants at the start.
+        whole: tenants that count from now on, or that were read whole; whoever takes them removes them.
     """
 
-    def __init__(self, api: Api, picture: Picture, memory: Memory | None, tenant: str = "") -> None:
+    def __init__(
+        self, api: Api, picture: Picture, memory: Memory | None, tenant: str = "", *, by_tenant: bool = False
+    ) -> None:
         self.tenant = tenant
         self.begun = time.monotonic()
         self.unsettled: frozenset[str] = frozenset()
         self.unreadable: dict[str, str] = {}
         self.users = (0, 0)
         self.tenants: set[str] = set()
+        self.whole: set[str] = set()
         self._api = api
         self._picture = picture
         self._memory = memory
         self._read: set[str] = set()
         """Users that this sweep has read."""
-        self._steps = self._tenant_steps() if tenant else self._all_steps()
+        all_steps = self._steps_by_tenant if by_tenant else self._all_steps
+        self._steps = self._tenant_steps() if tenant else all_steps()
         self.step: Step | None = next(self._steps)
 
     def go_on(self, answer: Answer) -> None:
@@ -130,6 +148,65 @@ class Sweep:
             self.unsettled &= self._picture.tenants.keys()
         yield from self._ask_the_doubtful()
 
+    def _steps_by_tenant(self) -> Steps:
+        picture = self._picture
+        yield from self._list(_TENANTS)
+        ids = yield from self._user_ids()
+        self.users = 0, len(ids)
+        fresh = yield from self._users_of(self.tenants - picture.resumed, ids)
+        for kind in _LISTS:
+            yield from self._list(kind)
+        asked_for = {id_ for members in fresh.values() for id_ in members}
+        yield from self._users(self._first_users([id_ for id_ in ids if id_ not in asked_for]))
+        self._count(self.tenants & picture.resumed)
+        for tenant in sorted(fresh, key=lambda each: len(fresh[each])):
+            yield from self._users(fresh[tenant])
+            self._count({tenant})
+        known = defaultdict[str, list[str]](list)
+        for id_ in ids:
+            if id_ not in self._read:
+                known[picture.tenant_of(Kind.USERS, id_)].append(id_)
+        for tenant in sorted(known, key=lambda each: len(known[each])):
+            yield from self._users(known[tenant])
+            self._count({tenant} - {""})
+        yield from self._ask_the_doubtful()
+
+    def _first_users(self, ids: Sequence[str]) -> list[str]:
+        """The users to read before a tenant counts: new ones, those with a PIN of their own, all where they are few.
+
+        A PIN that was changed while no loader ran is the one field whose last published value could open a call that
+        neither the last published rules nor the present ones allow.
+        """
+        picture = self._picture
+        unread = [id_ for id_ in ids if id_ not in self._read]
+        if len(unread) <= FEW_USERS:
+            return unread
+        with_pin = [id_ for id_ in unread if id_ in picture.stand_ins]
+        chosen = set(with_pin if len(with_pin) <= FEW_USERS else ())
+        return [id_ for id_ in unread if id_ in chosen or not picture.tenant_of(Kind.USERS, id_)]
+
+    def _count(self, tenants: set[str]) -> None:
+        """Tells of tenants whose users are all known, unless something else of them cannot be read."""
+        self.whole |= tenants - self.unreadable.keys()
+
+    def _user_ids(self) -> Generator[Step, Answer, tuple[str, ...]]:
+        """The ids of all users; those that are gone leave the picture."""
+        ids, asked = yield Step(self._api.user_ids)
+        there = set(ids)
+        self._picture.put(_gone(id_ for id_ in self._picture.ids(Kind.USERS) if id_ not in there), asked)
+        return ids  # type: ignore[no-any-return]  # an answer may be anything
+
+    def _users_of(self, tenants: set[str], ids: tuple[str, ...]) -> Generator[Step, Answer, dict[str, list[str]]]:
+        """The ids of the users of some tenants, unless asking for them would cost more than it hastens."""
+        if len(tenants) * _USERS_A_TENANT > len(ids):
+            return {}
+        members = {}
+        for tenant in sorted(tenants):
+            found, _ = yield Step(partial(self._api.user_ids_of, tenant), (RefusedError,))
+            if not isinstance(found, Exception):  # else the tenant may just have been deleted
+                members[tenant] = list(found)
+        return members
+
     def _tenant_steps(self) -> Steps:
         picture, tenant = self._picture, self.tenant
         ids, asked = yield Step(partial(self._api.user_ids_of, tenant))
@@ -150,9 +227,7 @@ class Sweep:
             self.tenants |= names.keys()
             return dict(names)
         if resource == Kind.USERS:
-            ids, asked = yield Step(self._api.user_ids)
-            there = set(ids)
-            picture.put(_gone(id_ for id_ in picture.ids(Kind.USERS) if id_ not in there), asked)
+            ids = yield from self._user_ids()
             yield from self._users([id_ for id_ in ids if id_ not in self._read])
             return _by_tenant((picture.tenant_of(Kind.USERS, id_), id_, "") for id_ in ids)
         kind = Kind(resource)
@@ -185,7 +260,7 @@ class Sweep:
         """Reads users, and finds those at which wazo-confd fails."""
         ids = list(ids)
         read, total = self.users
-        self.users = read, total + len(ids)
+        self.users = read, max(total, read + len(ids))
         chunks = [ids[at : at + USERS_AT_ONCE] for at in range(0, len(ids), USERS_AT_ONCE)]
         chunks.reverse()
         while chunks:
