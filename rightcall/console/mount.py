@@ -8,6 +8,8 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
 from rightcall.console.access import ServedAccess
+from rightcall.console.live import Live
+from rightcall.console.operated import Operated
 from rightcall.console.served import ServedRules
 from rightcall.console.site import make_site
 
@@ -29,7 +31,11 @@ def mounted(parts: ServerParts, served: Served) -> list[Route | Mount]:
         served: the revisions and the faults of the rules.
     """
     rules = ServedRules(parts, served.faults)
-    site = make_site(rules, ServedAccess(parts), ROOT)
+    live = Live(parts.metrics)
+    if parts.decision_log is not None:
+        parts.decision_log.watch(live.take)
+    operated = Operated(served.history, parts.lockouts, live, parts.stopping)
+    site = make_site(rules, ServedAccess(parts), ROOT, operated)
     return [Route(ROOT, _home), Mount(ROOT, site)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +15,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from rightcall.console.pages import ask, edit, numbers, people, permissions, sign_in, status
-from rightcall.console.pages.page import SECTIONS, Site, iso, utc
+from rightcall.console.pages import ask, changes, edit, now, numbers, people, permissions, sign_in, status
+from rightcall.console.pages.page import OPERATED, SECTIONS, Site, iso, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from rightcall.console.access import Access
+    from rightcall.console.operated import Operated
     from rightcall.console.rules import Rules
 
 _log = structlog.get_logger()
@@ -44,13 +46,14 @@ _HEADERS: Final = (
 )
 
 
-def make_site(rules: Rules, access: Access, root: str = "") -> Starlette:
+def make_site(rules: Rules, access: Access, root: str = "", operated: Operated | None = None) -> Starlette:
     """The pages over some rules, as an ASGI application.
 
     Args:
         rules: the rules.
         access: decides who may look.
         root: the path under which the pages stand, without a slash at the end.
+        operated: the parts of a running server; None: there is no server.
     """
     environment = Environment(
         loader=FileSystemLoader(ROOT / "templates"),
@@ -60,7 +63,8 @@ def make_site(rules: Rules, access: Access, root: str = "") -> Starlette:
         lstrip_blocks=True,
     )
     environment.filters |= {"iso": iso, "utc": utc}
-    site = Site(rules, access, environment, root, SECTIONS)
+    sections = {path: name for path, name in SECTIONS.items() if operated is not None or path not in OPERATED}
+    site = Site(rules, access, environment, root, sections)
 
     def defect(request: Request, error: Exception) -> Response:
         _log.error("console_failed", path=request.url.path, exc_info=error)
@@ -77,12 +81,13 @@ def make_site(rules: Rules, access: Access, root: str = "") -> Starlette:
         Route("/", home),
         Route("/ask", site.answering(ask.show)),
         Route("/people", site.answering(people.search)),
-        Route("/people/{uuid}", site.answering(people.show)),
+        Route("/people/{uuid}", site.answering(partial(people.show, operated=operated))),
         Route("/numbers", site.answering(numbers.show)),
         Route("/numbers.csv", site.answering(numbers.download)),
         Route("/rules", site.answering(permissions.show)),
         Route("/edit", site.answering(edit.show), methods=["GET", "POST"]),
         Route("/status", site.answering(status.show)),
+        *(_operated_routes(site, operated) if operated is not None else ()),
         Route("/sign-in", site.public(sign_in.show), methods=["GET", "POST"]),
         Route("/sign-out", site.public(sign_in.leave), methods=["POST"]),
         Mount("/static", StaticFiles(directory=ROOT / "static")),
@@ -96,6 +101,24 @@ def make_site(rules: Rules, access: Access, root: str = "") -> Starlette:
         exception_handlers={HTTPException: absent, Exception: defect},
         max_body_size=MAX_BODY,
     )
+
+
+def _operated_routes(site: Site, operated: Operated) -> list[Route]:
+    """The pages about a running server."""
+    routes = {
+        "/changes": (changes.show, "GET"),
+        "/changes/roll-back": (changes.roll_back, "POST"),
+        "/changes/unpin": (changes.unpin, "POST"),
+        "/now": (now.show, "GET"),
+        "/unlock": (people.unlock, "POST"),
+    }
+    return [
+        *(
+            Route(path, site.answering(partial(respond, operated=operated)), methods=[method])
+            for path, (respond, method) in routes.items()
+        ),
+        Route("/now/stream", now.Follower(site, operated).stream),
+    ]
 
 
 class _Guarded:

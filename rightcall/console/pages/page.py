@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -38,9 +39,13 @@ SECTIONS: Final = {
     "numbers": "Numbers",
     "rules": "Rules",
     "edit": "Try an edit",
+    "changes": "Changes",
+    "now": "Now",
     "status": "Status",
 }
 """The sections by path, in the order of the menu."""
+OPERATED: Final = ("changes", "now")
+"""The sections about a running server."""
 
 
 class Page(NamedTuple):
@@ -99,6 +104,19 @@ class Asked:
         """A parameter of the URL without blanks around; empty if missing."""
         return self.query.get(name, "").strip()
 
+    def checked_form(self, allowed: bool) -> dict[str, str]:  # noqa: FBT001 - the condition itself, the only choice
+        """The submitted form, of a viewer who may do what it asks for, sent by one of the viewer's own pages.
+
+        Raises:
+            HTTPException: the viewer may not, or another page sent it.
+        """
+        form = self.form or {}
+        if not allowed:
+            raise HTTPException(403, "You may look here, and change nothing.")
+        if not compare_digest(form.get("form_token", "").encode(), self.viewer.form_token.encode()):
+            raise HTTPException(403, "This form is not of a page that you opened; open the page again, and try again.")
+        return form
+
     def paged(self, rows: Sequence[Any]) -> Paged:
         """The part of a list that the URL asks for."""
         text = self.text("page")
@@ -109,9 +127,12 @@ class Asked:
 
     def page(self, template: str, section: str, **values: Any) -> Response:
         """The page of a section, made from a template."""
+        return HTMLResponse(self.rendered(template, section, **values))
+
+    def rendered(self, template: str, section: str, **values: Any) -> str:
+        """The text of a page, or of a part of one."""
         place = Page(section, self.index.tenant.uuid if self.index else "")
-        text = self.site.render(template, place, self.book, self.viewer, index=self.index, **values)
-        return HTMLResponse(text)
+        return self.site.render(template, place, self.book, self.viewer, index=self.index, **values)
 
     def nothing(self, section: str) -> Response:
         """The page of a section without any rules."""
@@ -169,7 +190,7 @@ class Site:
         def admitted(site: Site, request: Request, form: dict[str, str] | None) -> Response:
             try:
                 with site.access.admitted(request) as viewer:
-                    return respond(self._asked(request, form, viewer))
+                    return respond(self.asked(request, form, viewer))
             except Unauthenticated:
                 return self._unknown(request)
             except CallError as error:
@@ -190,7 +211,12 @@ class Site:
 
         return endpoint
 
-    def _asked(self, request: Request, form: dict[str, str] | None, viewer: Viewer) -> Asked:
+    def asked(self, request: Request, form: dict[str, str] | None, viewer: Viewer) -> Asked:
+        """A request with the rules of now.
+
+        Raises:
+            HTTPException: the request names a tenant that the viewer cannot see.
+        """
         book = self.rules.book()
         named = request.query_params.get("tenant", "").lower()
         chosen = named or (book.tenants[0].uuid if book.tenants else "")

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 
+from rightcall import v1
 from rightcall.client.errors import RightcallError
 from rightcall.client.values import Decision
+from rightcall.console.pages.now import locked_out
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from pdp.rules.model import CallPermission
     from rightcall.client.directory import Reach
+    from rightcall.client.lockouts import Lockout
+    from rightcall.console.operated import Operated
     from rightcall.console.pages.page import Asked
     from rightcall.console.rules import TenantIndex
 
@@ -45,7 +50,7 @@ def search(asked: Asked) -> Response:
     return asked.page("people.html", "people", words=words, rows=rows, paged=paged)
 
 
-def show(asked: Asked) -> Response:
+def show(asked: Asked, operated: Operated | None) -> Response:
     """One user: groups, permissions, and the extensions that the user may dial through an outcall."""
     index, uuid = asked.index, asked.path["uuid"]
     user = index.users.get(uuid) if index else None
@@ -70,7 +75,23 @@ def show(asked: Asked) -> Response:
         outcall=outcall,
         reaches=sorted(reaches, key=_order),
         problem=problem,
+        lockout=next((each for each in _lockouts(operated, index) if each.caller == uuid), None),
+        unlocked=asked.text("unlocked"),
     )
+
+
+def unlock(asked: Asked, operated: Operated) -> Response:
+    """Ends a lockout."""
+    form = asked.checked_form(asked.viewer.may_unlock)
+    tenant, caller = form.get("tenant", ""), form.get("caller", "")
+    named = {name: form.get(name, "") for name in ("tenant", "caller", "outcall", "permission")}
+    lifted = operated.lockouts.unlock(v1.UnlockRequest(**named)).lifted
+    path = f"/people/{caller}" if caller else "/now"
+    return RedirectResponse(asked.site.link(path, tenant=tenant, unlocked="lifted" if lifted else "none"), 303)
+
+
+def _lockouts(operated: Operated | None, index: TenantIndex) -> tuple[Lockout, ...]:
+    return locked_out(operated, index.tenant.uuid).lockouts if operated is not None else ()
 
 
 def _order(reach: Reach) -> tuple[int, int]:
