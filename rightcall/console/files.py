@@ -16,6 +16,7 @@ from rightcall.programs.state import State, TenantState
 
 if TYPE_CHECKING:
     from loader.sources import Reading
+    from pdp.snapshots.current import CurrentSnapshots
 
 
 ASSUMED: Final = Assumed()
@@ -28,19 +29,25 @@ class FileBook:
     Args:
         name: the place of the definitions.
         reading: the content of the source.
+        current: the rules as they were compiled from it.
     """
 
-    def __init__(self, name: str, reading: Reading) -> None:
+    def __init__(self, name: str, reading: Reading, current: CurrentSnapshots) -> None:
         self.name = name
         self.reading = reading
         self.tenants = [Named(each.uuid, each.name) for each in reading.tenants]
         self._by_uuid = {each.uuid: each for each in reading.tenants}
+        self._current = current
         self._indexes: dict[str, TenantIndex] = {}
 
     def index(self, uuid: str) -> TenantIndex | None:
         """The tenant with this UUID; None: there is no such tenant here."""
         tenant = self._by_uuid.get(uuid)
-        return self._indexes.setdefault(uuid, TenantIndex(tenant, ASSUMED)) if tenant else None
+        if tenant is None:
+            return None
+        held = self._current.get(uuid)
+        made = TenantIndex(tenant, ASSUMED, held.snapshot if held is not None else None)
+        return self._indexes.setdefault(uuid, made)
 
     def state(self) -> State:
         """The tenants without faults, and all faults."""
@@ -84,7 +91,7 @@ class FileRules:
         self._lock = threading.Lock()
         self._local.load()
         self.path = Path(path)
-        self._book = FileBook(path, self._local.reading())
+        self._book = FileBook(path, self._local.reading(), self._local.current.frozen())
         self.engine = Engine(*engine_parts(self._local.current))
 
     def book(self) -> FileBook:
@@ -96,7 +103,7 @@ class FileRules:
                 return self._book
             if reading is not self._book.reading:
                 self._local.load()
-                self._book = FileBook(str(self.path), reading)
+                self._book = FileBook(str(self.path), reading, self._local.current.frozen())
             return self._book
 
     def close(self) -> None:

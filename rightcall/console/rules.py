@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.analysis.lint.finding import Mistake
     from pdp.rules.model import Group, Outcall, Tenant, User
+    from pdp.rules.snapshot.snapshot import Snapshot
     from rightcall.console.findings import Assumed, Proven
     from rightcall.programs.local import Engine
     from rightcall.programs.state import State
@@ -38,10 +39,12 @@ class TenantIndex:
     Args:
         tenant: the tenant.
         assumed: the options of the server that decides by the rules.
+        snapshot: the rules as they were compiled; None: they are not.
     """
 
-    def __init__(self, tenant: Tenant, assumed: Assumed) -> None:
+    def __init__(self, tenant: Tenant, assumed: Assumed, snapshot: Snapshot | None) -> None:
         self.tenant = tenant
+        self.snapshot = snapshot
         self._assumed = assumed
         self.users: dict[str, User] = {user.uuid: user for user in tenant.users}
         self.outcalls: dict[str, Outcall] = {outcall.id: outcall for outcall in tenant.outcalls}

@@ -44,7 +44,7 @@ class Indexes:
         with self._lock:
             kept = self._kept.get(snapshot.tenant)
             if kept is None or kept[0] is not snapshot:
-                kept = snapshot, TenantIndex(tenant_of(snapshot, numbering_table), self._assumed)
+                kept = snapshot, TenantIndex(tenant_of(snapshot, numbering_table), self._assumed, snapshot)
                 self._kept[snapshot.tenant] = kept
             self._kept.move_to_end(snapshot.tenant)
             while len(self._kept) > _INDEXES:

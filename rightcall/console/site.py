@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from rightcall.console.drawing import pattern_drawing
 from rightcall.console.pages import ask, changes, edit, now, numbers, people, permissions, sign_in, status
 from rightcall.console.pages.page import OPERATED, SECTIONS, Site, iso, utc
 
@@ -62,7 +63,7 @@ def make_site(rules: Rules, access: Access, root: str = "", operated: Operated |
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"iso": iso, "utc": utc}
+    environment.filters |= {"iso": iso, "utc": utc, "drawn": pattern_drawing}
     sections = {path: name for path, name in SECTIONS.items() if operated is not None or path not in OPERATED}
     site = Site(rules, access, environment, root, sections)
 

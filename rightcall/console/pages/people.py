@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse
 from rightcall import v1
 from rightcall.client.errors import RightcallError
 from rightcall.client.values import Decision
+from rightcall.console.digits import tree_of
 from rightcall.console.pages.now import locked_out
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def show(asked: Asked, operated: Operated | None) -> Response:
         rights=_rights(index, uuid),
         outcall=outcall,
         reaches=sorted(reaches, key=_order),
+        branches=tree_of(reaches),
         problem=problem,
         lockout=next((each for each in _lockouts(operated, index) if each.caller == uuid), None),
         unlocked=asked.text("unlocked"),

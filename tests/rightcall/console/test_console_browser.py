@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
-from consoles import AXE, chromium, console
+from consoles import AXE, chromium, console, ring, served_console
 from programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
+    from server import Running
 
 COMPANY = ROOT / "examples" / "company.yaml"
 BOB = "b0b00000-0000-4000-8000-000000000002"
@@ -26,12 +27,22 @@ PAGES = (
     "status",
     "nothing",
 )
+SERVED = ("now?follow=no", "changes", "changes?revision=1-" + "ab" * 6, f"people/{BOB}", "status", "edit")
+"""Pages of a server, which have more than those of a playground."""
+ABROAD, WRONG = "0012125550123", ("1", "2", "3")
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A console over the example company."""
     with console(COMPANY) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Running]]:
+    """A server with a console, and with two revisions of the example company."""
+    with served_console(COMPANY, tmp_path_factory.mktemp("clients")) as found:
         yield found
 
 
@@ -70,6 +81,34 @@ def test_a_person_asks_with_the_keyboard_alone(page: Page, url: str) -> None:
     assert "may not: 5" in page.inner_text("main")
 
 
+def test_an_operator_signs_in_and_looks_after_a_server_with_the_keyboard_alone(
+    page: Page, served: tuple[str, Running]
+) -> None:
+    """Sign-in, the next decision as it comes, the last edit, a lockout that is lifted, sign-out."""
+    url, running = served
+    page.goto(f"{url}/now")
+    page.get_by_label("Token").focus()
+    page.keyboard.type("secret")
+    page.keyboard.press("Enter")
+    page.get_by_text("None yet since").wait_for()
+    ring(running, BOB, ABROAD, "2", WRONG)
+    page.get_by_role("heading", name="Locked out: 1").wait_for()
+    assert ABROAD in page.inner_text("main")
+
+    page.get_by_role("link", name="Changes").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("What it changed").wait_for()
+    assert "0900" in page.inner_text(".revision")
+
+    page.goto(f"{url}/people/{BOB}")
+    page.get_by_role("button", name="Unlock").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("The lockout is over.").wait_for()
+    page.get_by_role("button", name="Sign out").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Token").wait_for()
+
+
 def test_an_edit_is_judged_while_it_is_typed(page: Page, url: str) -> None:
     """Without a button: the findings follow the text."""
     page.goto(f"{url}/edit")
@@ -97,17 +136,37 @@ def test_all_of_it_works_without_scripts(browser: Browser, url: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_no_page_is_hard_to_use(browser: Browser, url: str, width: int, scheme: str) -> None:
+def test_no_page_is_hard_to_use(
+    browser: Browser, url: str, served: tuple[str, Running], width: int, scheme: Literal["light", "dark"]
+) -> None:
     """axe-core finds nothing, on a desk in light and on a telephone in the dark; nothing overflows."""
+    there, running = served
     with browser.new_context(
         viewport={"width": width, "height": 800},
-        color_scheme="dark" if scheme == "dark" else "light",
+        color_scheme=scheme,
         bypass_csp=True,  # for axe-core itself
     ) as context:
         page = context.new_page()
         for path in PAGES:
             page.goto(f"{url}/{path}")
-            page.add_script_tag(path=AXE)
-            found = page.evaluate("async () => (await axe.run()).violations.map(v => v.id + ': ' + v.nodes[0].html)")
-            assert not found, f"{path}: {found}"
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            check_ease(page, width)
+        page.goto(f"{there}/sign-in")
+        check_ease(page, width)
+        page.get_by_label("Token").fill("secret")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/ask")
+        ring(running, BOB, ABROAD, "2", WRONG)
+        for path in SERVED:
+            page.goto(f"{there}/{path}")
+            check_ease(page, width)
+
+
+def check_ease(page: Page, width: int) -> None:
+    """Fails for what axe-core finds on a page, with all unfolded, and for a page that is wider than its window."""
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    page.add_script_tag(path=AXE)
+    found = page.evaluate(
+        "async () => (await axe.run({resultTypes: ['violations']})).violations.map(v => v.id + ': ' + v.nodes[0].html)"
+    )
+    assert not found, f"{page.url}: {found}"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url

@@ -103,6 +103,32 @@ def test_an_edit_is_judged_and_nothing_happens_to_the_file(company: str) -> None
     assert COMPANY.read_text() == text
 
 
+def test_an_edit_is_run_against_the_cases_beside_the_file(company: str) -> None:
+    """Those that pass are counted, the others are named with what is wrong; a table that is none says why."""
+    editor = get(f"{company}/edit")[1]
+    assert "Lobby,    911," in editor
+    text, cases = COMPANY.read_text(), "caller,extension,outcall,expect\nBob,0900123456,national,deny\n"
+    assert "Cases: 1 of 1 pass" in seen(get(f"{company}/edit", {"text": text, "cases": cases})[1])
+    opened = {"text": text.replace('"_0900.", "_0190X!"', '"_0190X!"'), "cases": cases}
+    page = seen(get(f"{company}/edit", opened)[1])
+    assert "Cases: 0 of 1 pass" in page
+    assert "line 2: Bob dials 0900123456 through national → DENY: is ALLOW" in page
+    page = seen(get(f"{company}/edit", {"text": text, "cases": "who\nBob\n"})[1])
+    assert "the cases were not run: the table has no column caller" in page
+
+
+def test_the_way_through_the_automaton_is_drawn(company: str) -> None:
+    """Of the caller's permissions and, where they say nothing, of the outcall's; each picture has a text."""
+    _, page = get(f"{company}/ask?caller=Bob&number=0900123456&outcall=1")
+    assert re.findall('<svg[^>]*aria-label="([^"]*)"', page) == [
+        "Permissions of the caller and of groups: 09 is read, then no permission",
+        "Permissions of the outcall: 09001 is read, then DENY by premium",
+    ]
+    _, person = get(f"{company}/people/{PEOPLE['Bob']}?outcall=2")
+    assert "0033… ALLOW 1, CHALLENGE 1" in seen(person)
+    assert "The pattern _0900." in get(f"{company}/rules")[1]
+
+
 def test_an_edited_file_is_shown_without_a_restart(tmp_path: Path) -> None:
     """What was saved decides the next question; a file that became faulty is said to be."""
     file = tmp_path / "company.yaml"
