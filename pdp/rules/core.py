@@ -1,6 +1,6 @@
 """The core in Rust, where it was built when Rightcall was installed.
 
-What decides from snapshots and makes automata is in Python here, to read and as a fallback, and in the core, in a tenth
+What decides from snapshots and compiles rules is in Python here, to read and as a fallback, and in the core, in a tenth
 of the time; property tests hold the two together.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _MODULE = "pdp._core"
-_API = 3
+_API = 4
 """The value that ``_core.API`` must have."""
 
 

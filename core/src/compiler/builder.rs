@@ -16,7 +16,7 @@ const GLOB: u32 = 2 << 16;
 const LENGTH: u32 = (1 << 16) - 1;
 const WORD: usize = 4;
 /// Columns of every symbol except END and the mark.
-const ANY_MASK: u32 = ((1 << END) - 1) | 0b111 << 16;
+pub const ANY_MASK: u32 = ((1 << END) - 1) | 0b111 << 16;
 const MAX_PATTERN_LENGTH: u32 = 128;
 /// The offset of the last literal that values can name; blocks and leaves hold the literals beyond.
 const LITERALS_END: usize = (LEAF - LITERAL - 2 * MAX_PATTERN_LENGTH) as usize;

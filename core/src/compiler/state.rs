@@ -43,7 +43,11 @@ impl Mixer {
 impl Hasher for Mixer {
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+        let (words, rest) = bytes.as_chunks();
+        for &word in words {
+            self.mix(u64::from_le_bytes(word));
+        }
+        for &byte in rest {
             self.mix(u64::from(byte));
         }
     }

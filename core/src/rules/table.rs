@@ -4,9 +4,11 @@ use super::Corrupt;
 use super::bytes::{index, long, word};
 
 const HEAD: usize = 16;
-const NUMBERS: usize = 8;
-const PART: usize = 8;
-const HASHED_BY_CHECKSUM: u32 = u32::MAX;
+/// Bytes of a key's numbers.
+pub const NUMBERS: usize = 8;
+/// Bytes of the part of a key that is its hash.
+pub const PART: usize = 8;
+pub const HASHED_BY_CHECKSUM: u32 = u32::MAX;
 /// The longest key that is looked up again in lower case.
 const LONGEST_USER: usize = 64;
 
@@ -84,7 +86,7 @@ impl Table {
 }
 
 /// CRC-32 as zlib has it.
-fn checksum(key: &[u8]) -> u32 {
+pub fn checksum(key: &[u8]) -> u32 {
     !key.iter().fold(u32::MAX, |sum, &byte| CRC[((sum ^ u32::from(byte)) & 0xff) as usize] ^ (sum >> 8))
 }
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pdp.rules.errors import CostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.rules.compiler.engine import Automata
-    from pdp.rules.compiler.slots import Profile, Slot
+    from pdp.rules.compiler.slots import Profile
     from pdp.rules.model import Tenant
 
 _BITS = 8
@@ -52,6 +51,17 @@ class CostLimits:
     seconds: float = 300.0
 
 
+class Building(Protocol):
+    """What builds the profiles, as of ``engine.Sections``."""
+
+    @property
+    def width(self) -> int: ...  # noqa: D102 - as there
+    def wide_size(self) -> int: ...  # noqa: D102
+    def rest(self, place: int) -> int: ...  # noqa: D102
+    def slot(self, index: int) -> tuple[int, Sequence[int]]: ...  # noqa: D102
+    def profile(self, slots: Profile, *, hard: bool = False) -> int: ...  # noqa: D102
+
+
 class _Part(NamedTuple):
     """A part of a profile: one slot, or the slots of all groups.
 
@@ -70,19 +80,22 @@ class Costs:
     """Builds profiles, and raises an error before those of one tenant cost too much.
 
     Args:
-        automata: the tenant's automata.
+        sections: what builds the tenant's profiles.
         limits: the limits.
-        slots: the tenant's slots, by index.
+
+    Attributes:
+        most: the patterns of a profile above which it has too many.
+        until: the thread's processor time, in seconds, from which on there is none left for this compilation.
     """
 
-    def __init__(self, automata: Automata, limits: CostLimits, slots: Sequence[Slot]) -> None:
-        self._automata = automata
+    def __init__(self, sections: Building, limits: CostLimits) -> None:
+        self._sections = sections
         self._limits = limits
-        self._slots = slots
+        self.most = limits.caller_patterns
         self._hard: list[frozenset[int]] = []
         self._spent: dict[int | None, float] = {}
         """Seconds of this compilation, by the permission that costs most in a profile."""
-        self._allowed = self._until = float("inf")
+        self._allowed = self.until = float("inf")
         self._checkpoint: Callable[[], None] | None = None
 
     def begin(self, tenant: Tenant, checkpoint: Callable[[], None] | None = None) -> None:
@@ -103,7 +116,12 @@ class Costs:
         self._checkpoint = checkpoint
         self._spent.clear()
         self._allowed = self._limits.seconds + (total + len(tenant.users) + len(tenant.outcalls)) / 1000
-        self._until = time.thread_time() + self._allowed
+        self.until = time.thread_time() + self._allowed
+
+    @property
+    def has_hard(self) -> bool:
+        """Whether there are hard parts, which ``build`` looks for in each profile."""
+        return bool(self._hard)
 
     def build(self, profile: Profile) -> int:
         """The root of a profile.
@@ -111,31 +129,44 @@ class Costs:
         Raises:
             CostError: the profile has too many patterns, or is too hard, or there was no time left.
         """
-        count = sum([len(self._slots[slot].patterns) for slot in chain(*profile)])
-        if count > self._limits.caller_patterns:
-            problem = f"one caller or outcall has {count} patterns, more than {self._limits.caller_patterns}"
+        count = sum([len(self._sections.slot(slot)[1]) for slot in chain(*profile)])
+        if count > self.most:
+            problem = f"one caller or outcall has {count} patterns, more than {self.most}"
             raise CostError(self._costliest(profile).permission, problem, _FEWER)
-        begun, before = time.thread_time(), self._automata.wide_size()
+        begun, before = time.thread_time(), self._sections.wide_size()
         root = self._built(profile)
+        self.account(profile, begun, before)
+        return root
+
+    def account(self, profile: Profile, begun: float, wide: int) -> None:
+        """Puts down what a profile has cost that was just built.
+
+        Args:
+            profile: the profile.
+            begun: the thread's processor time in seconds before.
+            wide: bytes of the wide records before.
+
+        Raises:
+            CostError: the profile is too hard, or there is no time left.
+        """
         ended = time.thread_time()
-        if grown := self._automata.wide_size() - before:
-            self._check_wide(profile, grown * _BITS // (_MASKS + self._automata.width))
+        if grown := self._sections.wide_size() - wide:
+            self._check_wide(profile, grown * _BITS // (_MASKS + self._sections.width))
         if ended - begun > _LONG:
             id_ = self._costliest(profile).permission
             self._spent[id_] = self._spent.get(id_, 0.0) + ended - begun
             if self._checkpoint is not None:
                 self._checkpoint()
-        if ended > self._until:
+        if ended > self.until:
             most = max(self._spent, key=self._spent.__getitem__, default=None)
             problem = f"compiling the tenant takes more than {self._allowed:.0f} s, most of them for these patterns"
             raise CostError(most, problem, "use fewer with a . or ! inside, or give them to groups")
-        return root
 
     def _built(self, profile: Profile) -> int:
         if not self._hard:
-            return self._automata.profile(profile)
+            return self._sections.profile(profile)
         whole = frozenset(chain(*profile))
-        return self._automata.profile(profile, hard=any(hard <= whole for hard in self._hard))
+        return self._sections.profile(profile, hard=any(hard <= whole for hard in self._hard))
 
     def _check_wide(self, profile: Profile, positions: int) -> None:
         """Rejects a wide record that is too large; else remembers the part that made the profile hard, if one did."""
@@ -157,7 +188,7 @@ class Costs:
         return max(parts, key=lambda part: part.positions)
 
     def _part(self, indices: tuple[int, ...]) -> _Part:
-        rest, slots = self._automata.rest, self._slots
-        positions = {index: sum(rest(place) + 1 for place in slots[index].patterns) for index in indices}
+        rest, slots = self._sections.rest, {index: self._sections.slot(index) for index in indices}
+        positions = {index: sum(rest(place) + 1 for place in places) for index, (_, places) in slots.items()}
         most = max(indices, key=positions.__getitem__)
-        return _Part(sum(positions.values()), frozenset(indices), self._slots[most].id)
+        return _Part(sum(positions.values()), frozenset(indices), slots[most][0])

@@ -1,37 +1,28 @@
-"""The automata of one tenant, for a compiler: made in the core where that is built, else in Python."""
+"""The sections of one tenant, for a compiler: kept in the core where that is built, else in Python."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pdp.rules.compiler.automata import AutomatonBuilder, Limits
-from pdp.rules.compiler.profiles import build_profile
+from pdp.rules.compiler.sections import PythonSections
 from pdp.rules.core import core
 from pdp.rules.patterns.alphabet import symbol_table
-from pdp.rules.precedence import STAGES, rank
-from pdp.rules.snapshot.verdict import verdict_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeAlias
 
+    from pdp.rules.compiler.automata import Limits
+    from pdp.rules.compiler.changes import Changes, Edit, Marked
+    from pdp.rules.compiler.costs import Costs
     from pdp.rules.compiler.slots import Profile
-    from pdp.rules.model import Decision
-    from pdp.rules.snapshot.blob import Buffer
-
-    Tables: TypeAlias = tuple[Buffer, Buffer, Buffer, Buffer, Buffer]
-    """Blocks, leaves, programs, literals and wide records, as bytes."""
-    MakeAutomata: TypeAlias = Callable[[bool, Limits], "Automata"]
-    """Makes automata for patterns with or without gaps (see ``alphabet``), within the limits of a profile."""
+    from pdp.rules.model import Outcall, User
 
 
-class Automata(Protocol):
-    """What a compiler asks of automata; equal questions in equal order make equal tables."""
+class Sections(Protocol):
+    """The sections that a compiler keeps up to date; equal edits in equal order make equal sections.
 
-    @property
-    def symbols(self) -> bytes:
-        """The table from a character's code to its symbol."""
-        ...
+    An edit is taken over by ``take``, then ``write_users``, then ``write_outcalls``.
+    """
 
     @property
     def width(self) -> int:
@@ -39,7 +30,7 @@ class Automata(Protocol):
         ...
 
     def size(self) -> int:
-        """Bytes of the tables."""
+        """Bytes of the tables that grow with every change."""
         ...
 
     def wide_size(self) -> int:
@@ -50,22 +41,8 @@ class Automata(Protocol):
         """The number of tokens from a position to the end of its pattern."""
         ...
 
-    def pattern(self, tokens: tuple[int, ...]) -> int:
-        """The first position of a pattern, given by its tokens."""
-        ...
-
-    def kind(self, place: int) -> int:
-        """Kind and length of the program of a pattern, given by its first position."""
-        ...
-
-    def add_slot(self, permission: int, decision: Decision, places: Sequence[int]) -> None:
-        """Adds the next slot.
-
-        Args:
-            permission: the id of the slot's permission.
-            decision: the decision where the permission prevails.
-            places: the first positions of the permission's patterns.
-        """
+    def slot(self, index: int) -> tuple[int, Sequence[int]]:
+        """The id of a slot's permission, and the first positions of its patterns."""
         ...
 
     def profile(self, slots: Profile, *, hard: bool = False) -> int:
@@ -77,61 +54,64 @@ class Automata(Protocol):
         """
         ...
 
-    def tables(self) -> Tables:
-        """The tables, as snapshots have them."""
+    def take(self, edit: Edit, marked: Marked | None) -> None:
+        """Takes over an edit's changes of groups and permissions, and writes the groups.
+
+        Args:
+            edit: the edit.
+            marked: makes the further items of a pattern; None: there are none.
+        """
+        ...
+
+    def touched(self) -> tuple[set[str], set[str]]:
+        """The users and the outcalls that the edit touches, by id."""
+        ...
+
+    def write_users(
+        self, changes: Changes[str, User], users: Sequence[User], costs: Costs, progress: Callable[[int, int], None]
+    ) -> None:
+        """Removes the users that are gone, and writes others.
+
+        Args:
+            changes: the edit's.
+            users: those that are to be written.
+            costs: what profiles may cost.
+            progress: called now and then with the number of users that are done, and of all to be done.
+        """
+        ...
+
+    def write_outcalls(self, changes: Changes[str, Outcall], outcalls: Sequence[Outcall], costs: Costs) -> None:
+        """Removes the outcalls that are gone, and writes others."""
+        ...
+
+    def seal(self, meta: bytes, dialling: bytes) -> bytes:
+        """The blob with the sections META and DIALLING, and all others; signed where there is a key."""
         ...
 
 
-class PythonAutomata(AutomatonBuilder):
-    """The automata in Python.
+class MakeSections(Protocol):
+    """Makes the sections of a tenant."""
 
-    Args:
-        gaps: as of ``AutomatonBuilder``.
-        limits: the limits of one profile.
-    """
+    def __call__(self, tenant: str, *, gaps: bool, limits: Limits, secret: bytes | None) -> Sections:
+        """Makes them.
 
-    def __init__(self, *, gaps: bool, limits: Limits) -> None:
-        super().__init__(gaps=gaps, limits=limits)
-        self._slots: list[tuple[int, Decision, tuple[int, ...]]] = []
-
-    def kind(self, place: int) -> int:
-        """Kind and length of the program of a pattern, given by its first position."""
-        return self.patterns[place].kind
-
-    def add_slot(self, permission: int, decision: Decision, places: Sequence[int]) -> None:
-        """Adds the next slot, as of ``Automata``."""
-        self._slots.append((permission, decision, tuple(sorted(places))))
-
-    def wide_size(self) -> int:
-        """Bytes of the wide records."""
-        return len(self.wide)
-
-    def profile(self, slots: Profile, *, hard: bool = False) -> int:
-        """The root of a profile, given by the slots of each stage; ``hard``: no rows are tried."""
-        ranked = sorted(
-            (rank(stage, decision, permission), verdict_number(index, decision, stage), places)
-            for stage, indexes in zip(STAGES, slots, strict=True)
-            for index in indexes
-            for permission, decision, places in (self._slots[index],)
-        )
-        items = tuple((verdict, place) for _, verdict, places in ranked for place in places)
-        return build_profile(self, items, rows=0 if hard else self.limits.rows)
-
-    def tables(self) -> Tables:
-        """The tables, as snapshots have them."""
-        leaves, programs = (memoryview(words).cast("B") for words in (self.leaves, self.programs))
-        return self.blocks, leaves, programs, self.literals, self.wide
+        Args:
+            tenant: the tenant's UUID.
+            gaps: whether patterns have gaps (see ``alphabet``), or words hold marks.
+            limits: the limits of one profile.
+            secret: the deployment's key.
+        """
+        ...
 
 
-def python_automata(gaps: bool, limits: Limits) -> Automata:  # noqa: FBT001 - as of MakeAutomata
-    """Automata in Python."""
-    return PythonAutomata(gaps=gaps, limits=limits)
+python_sections: MakeSections = PythonSections
 
 
-def make_automata(gaps: bool, limits: Limits) -> Automata:  # noqa: FBT001 - as of MakeAutomata
-    """The fastest automata of this installation."""
+def make_sections(tenant: str, *, gaps: bool, limits: Limits, secret: bytes | None) -> Sections:
+    """The fastest sections of this installation."""
     module = core().module
     if module is None:
-        return python_automata(gaps, limits)
-    made = module.Automata(symbol_table(gaps=gaps), gaps=gaps, rows=limits.rows, leaf=limits.leaf)
-    return cast("Automata", made)
+        return PythonSections(tenant, gaps=gaps, limits=limits, secret=secret)
+    symbols = symbol_table(gaps=gaps)
+    made = module.Sections(symbols, gaps=gaps, rows=limits.rows, leaf=limits.leaf, tenant=tenant, secret=secret)
+    return cast("Sections", made)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.compiler.digest import permission_owner, user_owner
 from pdp.rules.model import Mode
-from pdp.rules.snapshot.blob import Section, seal
 from pdp.rules.snapshot.keytable import TableBuilder
 from pdp.rules.snapshot.layout import (
     ALLOWS,
@@ -30,22 +29,13 @@ from pdp.rules.snapshot.passwords import RECORD_SIZE, hash_password
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pdp.rules.compiler.engine import Automata
+    from pdp.rules.compiler.automata import AutomatonBuilder
     from pdp.rules.model import CallPermission, Group, Outcall, PasswordOverride, Revision, Tenant, User
     from pdp.rules.patterns.parser import Pattern
-    from pdp.rules.snapshot.blob import Buffer
 
 
-def encode(
-    tenant: Tenant,
-    tables: Tables,
-    dialling: bytes,
-    revision: Revision,
-    compiled_at: float,
-    password_override: PasswordOverride,
-    secret: bytes | None,
-) -> bytes:
-    """The blob of a tenant, with the section ``dialling``; signed where there is a secret key."""
+def meta_of(tenant: Tenant, revision: Revision, compiled_at: float, password_override: PasswordOverride) -> bytes:
+    """The section META of a tenant's snapshot."""
     meta = {
         "tenant": tenant.uuid,
         "tenant_name": tenant.name,
@@ -62,26 +52,7 @@ def encode(
         "named": True,
         "patterns": sum(len(permission.extensions) for permission in tenant.call_permissions),
     }
-    blocks, leaves, programs, literals, wide = tables.automata.tables()
-    sections: dict[Section, Buffer] = {
-        Section.META: json.dumps(meta).encode(),
-        Section.SYMBOLS: tables.automata.symbols,
-        Section.BLOCKS: blocks,
-        Section.LEAVES: leaves,
-        Section.PROGRAMS: programs,
-        Section.LITERALS: literals,
-        Section.WIDE: wide,
-        Section.USERS: tables.users.section(),
-        Section.OUTCALLS: tables.outcalls.section(),
-        Section.RECORDS: _bytes(tables.records),
-        Section.PERMISSIONS: tables.permissions,
-        Section.PATTERNS: _bytes(tables.patterns),
-        Section.STRINGS: tables.strings,
-        Section.SECRETS: tables.secrets,
-        Section.DIALLING: dialling,
-        Section.ALIASES: tables.aliases.section() if len(tables.aliases) else b"",
-    }
-    return seal(sections, secret)
+    return json.dumps(meta).encode()
 
 
 class Tables:
@@ -93,7 +64,7 @@ class Tables:
         secret: the deployment's key; None: there are no hashes of passwords.
     """
 
-    def __init__(self, tenant: str, automata: Automata, secret: bytes | None) -> None:
+    def __init__(self, tenant: str, automata: AutomatonBuilder, secret: bytes | None) -> None:
         self.automata = automata
         self.users = TableBuilder(UUID_LENGTH)
         self.outcalls = TableBuilder()
@@ -205,7 +176,7 @@ class Tables:
         if number is None:
             number = self._pattern_numbers[pattern.text] = len(self.patterns) // PATTERN_WORDS
             first = self.automata.pattern(pattern.tokens)
-            self.patterns.extend((*self._string(pattern.text), self.automata.kind(first), first))
+            self.patterns.extend((*self._string(pattern.text), self.automata.patterns[first].kind, first))
         return number
 
     def _list(self, members: Sequence[int]) -> int:
@@ -241,10 +212,6 @@ class Tables:
             number = self._secret_numbers[owner] = self._free_secrets.pop()
         self.secrets[(number - 1) * RECORD_SIZE : number * RECORD_SIZE] = hash_password(self._secret, owner, password)
         return number
-
-
-def _bytes(words: array[int]) -> memoryview:
-    return memoryview(words).cast("B")
 
 
 def _flags(permission: CallPermission) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
+from pdp.rules.core import core
 from pdp.rules.errors import PatternError
 from pdp.rules.model import MAX_PATTERN_LENGTH
 from pdp.rules.patterns.alphabet import ANY_MASK, DIALABLE, STAR, mask_of, mask_of_range
@@ -55,6 +56,17 @@ def parse(text: str) -> Pattern:
     Raises:
         PatternError: the pattern is invalid; the error names the place and the remedy.
     """
+    module = core().module
+    tokens = None if module is None else module.tokens(text)
+    return Pattern(text, tokens_of(text) if tokens is None else tokens)
+
+
+def tokens_of(text: str) -> tuple[int, ...]:
+    """The tokens of a pattern in normal form; the core does the same for texts that are patterns.
+
+    Raises:
+        PatternError: as of ``parse``.
+    """
     if not text:
         raise PatternError(text, 0, "a pattern cannot be empty", _REMEDY)
     if len(text) > MAX_PATTERN_LENGTH:
@@ -67,7 +79,7 @@ def parse(text: str) -> Pattern:
         raise PatternError(
             text, 0, "'_' only marks a pattern and matches nothing", "write what it shall match behind it"
         )
-    return Pattern(text, _normal(tokens))
+    return _normal(tokens)
 
 
 def _normal(tokens: list[int]) -> tuple[int, ...]:

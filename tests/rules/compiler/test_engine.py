@@ -1,4 +1,4 @@
-"""Automata in the core: the same bytes as those in Python, whatever the rules, their limits and their edits."""
+"""Sections in the core: the same bytes as those in Python, whatever the rules, their limits and their edits."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 
 from pdp.rules.compiler.automata import DEAD, Limits
 from pdp.rules.compiler.compiler import Compiler
-from pdp.rules.compiler.engine import make_automata, python_automata
+from pdp.rules.compiler.engine import make_sections, python_sections
 from pdp.rules.model import CallPermission, Revision, Tenant, User
 
 if TYPE_CHECKING:
-    from pdp.rules.compiler.engine import MakeAutomata
+    from pdp.rules.compiler.engine import MakeSections
 
+SECRET = b"a deployment's key"
 REVISION = Revision(1, "0" * 64)
 ALICE = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa"
 slow = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
 def compilers(limits: Limits) -> list[Compiler]:
-    """One with automata in the core, and one with automata in Python."""
-    return [Compiler(limits=limits, automata=automata) for automata in (make_automata, python_automata)]
+    """One with sections in the core, and one with sections in Python."""
+    return [Compiler(secret=SECRET, limits=limits, sections=sections) for sections in (make_sections, python_sections)]
 
 
 @built
@@ -64,12 +65,14 @@ def test_hard_profiles_are_the_same(patterns: tuple[str, ...], limits: Limits) -
     assert core == python
 
 
-@pytest.mark.parametrize("make", [pytest.param(make_automata, marks=built), python_automata], ids=["core", "python"])
-def test_what_is_no_pattern_or_slot_is_an_error(make: MakeAutomata) -> None:
+@pytest.mark.parametrize("make", [pytest.param(make_sections, marks=built), python_sections], ids=["core", "python"])
+def test_what_is_no_pattern_or_slot_is_an_error(make: MakeSections) -> None:
     """A compiler at fault ends with an exception, not with other rules."""
-    automata = make(False, Limits())  # noqa: FBT003 - as of MakeAutomata
-    assert automata.profile(((), (), ())) == DEAD
+    sections = make(strategies.TENANT, gaps=False, limits=Limits(), secret=None)
+    assert sections.profile(((), (), ())) == DEAD
     with pytest.raises(IndexError):
-        automata.profile(((1,), (), ()))
+        sections.profile(((1,), (), ()))
     with pytest.raises(IndexError):
-        automata.kind(0)
+        sections.slot(0)
+    with pytest.raises(IndexError):
+        sections.rest(0)

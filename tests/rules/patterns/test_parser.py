@@ -5,13 +5,15 @@ from __future__ import annotations
 import oracle
 import pytest
 import strategies
+from cores import built
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pdp.rules.core import core
 from pdp.rules.errors import PatternError, RulesError
 from pdp.rules.model import MAX_PATTERN_LENGTH
 from pdp.rules.patterns.alphabet import DIALABLE
-from pdp.rules.patterns.parser import Pattern, parse
+from pdp.rules.patterns.parser import Pattern, parse, tokens_of
 
 BAD = [
     ("", 0, "empty"),
@@ -80,6 +82,22 @@ def test_random_text_is_a_pattern_or_an_error_with_a_place_in_it(text: str) -> N
     else:
         assert result.tokens
         oracle.regex(text)
+
+
+@built
+@given(st.text(max_size=140) | st.text("_0[]-9XZN.!*#+", max_size=140) | strategies.patterns)
+def test_the_core_reads_what_python_reads(text: str) -> None:
+    """The same tokens, and none where the text is no pattern."""
+    try:
+        expected = tokens_of(text)
+    except PatternError:
+        with pytest.raises(PatternError):
+            parse(text)
+        return
+    assert parse(text).tokens == expected
+    module = core().module
+    assert module is not None
+    assert module.tokens(text) == expected
 
 
 @given(strategies.patterns)
