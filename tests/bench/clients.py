@@ -99,6 +99,7 @@ def h2load(
     seconds: int,
     processes: Sequence[int] = (),
     core: int | None = CLIENT_CORE,
+    token: str = "",
 ) -> Load:
     """Asks the same for some seconds, after one to warm up.
 
@@ -110,17 +111,21 @@ def h2load(
         seconds: for how long.
         processes: of the server, for its processor time.
         core: that the client has; None: any.
+        token: that every request shows, over TLS; empty: neither.
 
     Raises:
         Failed: there was no answer, or something else than one.
     """
     command = [] if core is None else ["taskset", "-c", str(core)]
     command += ["h2load", "-c", str(shape[0]), "-m", str(shape[1]), "-D", str(seconds), f"--warm-up-time={WARM_UP}"]
-    command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+    credentials = [f"authorization: Bearer {token}"] if token else []
+    for header in ("content-type: application/grpc", "te: trailers", *credentials):
+        command += ["-H", header]
+    url = f"{'https' if token else 'http'}://127.0.0.1:{port}{_METHOD}/{method}"
     with tempfile.TemporaryDirectory(prefix="rightcall-h2load-") as directory:
         log, file = Path(directory, "log"), Path(directory, "body")
         file.write_bytes(body)
-        command += ["-d", str(file), f"--log-file={log}", f"http://127.0.0.1:{port}{_METHOD}/{method}"]
+        command += ["-d", str(file), f"--log-file={log}", url]
         for _ in range(_ATTEMPTS):
             before = cpu_seconds(*processes)
             done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -81,6 +81,7 @@ def figures(parts: Mapping[str, Any]) -> list[Figure]:
     return [
         *_of_sizes(parts.get("sizes")),
         *_of_server(parts.get("server")),
+        *_of_secured(parts.get("secured")),
         *_of_engines(parts.get("engines")),
         *_of_rest(parts),
     ]
@@ -180,6 +181,21 @@ def _of_core(rounds: Sequence[Mapping[str, Any]], ratio: Callable[..., float | N
     decisions = None if many is None else many * 1000
     name = "core, decisions/s by CheckCalls of 1,000"
     yield Figure(name, decisions, "a second", higher=True, target=1_500_000)
+
+
+def _of_secured(results: list[Mapping[str, Any]] | None) -> Iterator[Figure]:
+    """As a cluster runs it."""
+
+    def cpu(one: str, other: str) -> float | None:
+        rounds = results or []
+        return median(_ratio(figure(a, one, "loaded", "cpu"), figure(a, other, "loaded", "cpu")) for a in rounds)
+
+    secured = "core, TLS and tokens"
+    yield Figure("core / nginx, processor time of a call, TLS and tokens", cpu(secured, "nginx, TLS"), target=0.6)
+    logged = cpu("core, decision log", "core")
+    yield Figure("core, processor time of a call, with a decision log / without", logged, target=1.5)
+    dearer = cpu("grpcio, TLS and tokens", secured)
+    yield Figure("grpcio / core, processor time of a call, TLS and tokens", dearer, higher=True, target=20)
 
 
 def _of_engines(results: Mapping[str, Any] | None) -> Iterator[Figure]:

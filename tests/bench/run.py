@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bench.ratios import Figure
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PARTS: Final = ("sizes", "server", "engines", "swaps", "capacity", "edits", "stops", "fanout")
+PARTS: Final = ("sizes", "server", "secured", "engines", "swaps", "capacity", "edits", "stops", "fanout")
 ON_REQUEST: Final = ("soak",)
 """Those that only run when they are named."""
 CHECKED_PARTS: Final = ("sizes", "server", "engines")

@@ -15,11 +15,8 @@ as long as it lives, and a machine for seconds or minutes. The median of the rou
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from operator import itemgetter
@@ -27,14 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from load import drive
-from load.prepare import NotEnoughMemory, module_environment
+from load.prepare import NotEnoughMemory
 from tools import ToolMissing
 
 from bench.cached import Rules
 from bench.clients import ALONE, LOADED, MANY, MANY_CALLS, h2load, many, one, paced, require
-from bench.facts import SERVER_CORE, cpu_seconds, listening
+from bench.facts import cpu_seconds
 from bench.peer import EMPTY
 from bench.rounds import medians
+from bench.started import nginx, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,13 +53,6 @@ _UNSTEADY: Final = (EMPTY, "grpcio")
 _COMPARED: Final = ("loaded", "mix")
 _TURNS: Final = 3
 """Of those in a round."""
-_START_SECONDS: Final = 60.0
-_NGINX: Final = """
-worker_processes 1; daemon off; pid {0}/nginx.pid; error_log {0}/nginx.log;
-events {{ worker_connections 1024; }}
-http {{ access_log off; keepalive_requests 1000000000;
-  server {{ listen 127.0.0.1:{1} http2; location / {{ return 200; }} }} }}
-"""
 
 
 class _Server(NamedTuple):
@@ -186,21 +177,6 @@ def _running(kind: str, rules: Rules, port: int) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="rightcall-nginx-") as directory:
         command = [sys.executable, "-m", "bench.peer", kind, str(rules.path), str(port)]
         if kind == "nginx":
-            file = Path(directory, "nginx.conf")
-            file.write_text(_NGINX.format(directory, port), encoding="ascii")
-            command = ["nginx", "-c", str(file), "-g", "master_process off;"]
-        process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command], env=module_environment())
-        try:
-            _await_listening(process, port)
-            yield process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def _await_listening(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not listening(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise TimeoutError("the server does not start; its last words are above")
-        time.sleep(0.1)
+            command = nginx(Path(directory), port)
+        with started(command, port) as process:
+            yield process

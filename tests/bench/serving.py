@@ -71,16 +71,17 @@ class Service(NamedTuple):
 
     def channel(self) -> grpc.Channel:
         """A connection that nobody else uses."""
-        return grpc.insecure_channel(f"127.0.0.1:{self.port}", [("grpc.use_local_subchannel_pool", 1)])
+        return _channel(self.port)
 
 
 @contextmanager
-def serving(*options: str, core: int | None = SERVER_CORE) -> Iterator[Service]:
+def serving(*options: str, core: int | None = SERVER_CORE, certificate: bytes | None = None) -> Iterator[Service]:
     """A server, once it answers calls.
 
     Args:
         options: where its rules come from, and whatever else is wanted.
         core: that it has; None: any.
+        certificate: that it shows, where it speaks TLS, PEM.
     """
     port, http = free_port(), free_port()
     addresses = ("--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}")
@@ -90,10 +91,17 @@ def serving(*options: str, core: int | None = SERVER_CORE) -> Iterator[Service]:
         if core is not None:
             pin(core, process)
         _await_listening(port, begun + START_SECONDS)
-        with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        with _channel(port, certificate) as channel:
             _await_serving(channel, begun + START_SECONDS)
         started = time.perf_counter() - begun
         yield Service(program, process, port, http, started)
+
+
+def _channel(port: int, certificate: bytes | None = None) -> grpc.Channel:
+    address, options = f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]
+    if certificate is None:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(certificate), options)
 
 
 def _await_listening(port: int, deadline: float) -> None:
