@@ -201,7 +201,7 @@ def _server_rss(blob: bytes) -> float:
         "import sys\n"
         "from pathlib import Path\n"
         "from bench.facts import resident\n"
-        "from pdp.rules.snapshot import decode\n"
+        "from pdp.rules.snapshot.snapshot import decode\n"
         "before = resident('VmRSS')\n"
         "snapshot = decode(Path(sys.argv[1]).read_bytes())\n"
         "print(resident('VmRSS') - before)\n"
