@@ -55,12 +55,13 @@ class Buildah:
         self("commit", "--quiet", "--rm", container, f"localhost/{name}")
         archive.unlink()
 
-    def build(self, name: str, work: Path) -> None:
+    def build(self, name: str, work: Path, native: str) -> None:
         """The Dockerfile, from nothing; this machine's authorities are lent to pip for the time of the build."""
         pip = work / "pip.conf"
         pip.write_text("[global]\ncert = /run/host-ca.crt\n")
         volumes = (f"{CERTIFICATES}:/run/host-ca.crt:ro", f"{pip}:/etc/pip.conf:ro")
         arguments = ["--build-arg", "BUILD_IMAGE=localhost/build", "--build-arg", "RUNTIME_IMAGE=localhost/runtime"]
+        arguments += ["--build-arg", f"NATIVE={native}"]
         for volume in volumes:
             arguments += ["--volume", volume]
         self("bud", "--quiet", "--pull-never", "--no-cache", "--timestamp", "0", *arguments, "-t", name, ROOT)
@@ -70,7 +71,9 @@ def main() -> None:
     """Builds, checks, and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--once", action="store_true", help="do not build a second time to compare")
-    once = parser.parse_args().once
+    parser.add_argument("--without-rust", action="store_true", help="build without the core")
+    chosen = parser.parse_args()
+    once, native = chosen.once, "skip" if chosen.without_rust else "require"
     missing = [name for name in ("buildah", "mmdebstrap") if shutil.which(name) is None]
     if missing:
         sys.exit(f"missing: {', '.join(missing)}; install: apt-get install --no-install-recommends buildah mmdebstrap")
@@ -81,13 +84,13 @@ def main() -> None:
         buildah.base("runtime", work, "--variant=extract", f"--include={RUNTIME_PACKAGES}")
         names = ["localhost/first"] if once else ["localhost/first", "localhost/second"]
         for name in names:
-            buildah.build(name, work)
+            buildah.build(name, work, native)
         try:
             contents = [set(_entries(_mounted(buildah, name) / "opt" / "rightcall")) for name in names]
             different = contents[0] ^ contents[-1]
             if different:
                 sys.exit("\n".join(["the two builds differ:", *sorted(different)[:20]]))
-            _check(buildah, names[0])
+            _check(buildah, names[0], core=not chosen.without_rust)
         finally:
             _unmount(work)
         print("good" if once else "good; two builds from nothing have the same files, bytecode aside")
@@ -99,7 +102,7 @@ def _mounted(buildah: Buildah, name: str) -> Path:
     return Path(buildah("mount", container).stdout.strip())
 
 
-def _check(buildah: Buildah, name: str) -> None:
+def _check(buildah: Buildah, name: str, *, core: bool) -> None:
     """Runs the image as its user."""
     container = buildah("from", "--pull-never", name).stdout.strip()
     mounted = Path(buildah("mount", container).stdout.strip())
@@ -115,7 +118,7 @@ def _check(buildah: Buildah, name: str) -> None:
     answer = buildah("run", container, "--", RIGHTCALL, *question).stdout
     _expect("ALLOW" in answer, f"it decides: {answer.strip()}")
     native = buildah("run", container, "--", PYTHON, "-c", NATIVE, check=False)
-    _expect(native.returncode == 0, "it has native code")
+    _expect((native.returncode == 0) == core, f"it has {'the' if core else 'no'} core")
     for program in ("serve", "load"):
         _expect(buildah("run", container, "--", RIGHTCALL, program, "--help", check=False).returncode == 0, program)
     megabytes = sum(path.stat().st_size for path in mounted.glob("opt/**/*") if path.is_file()) / 1e6

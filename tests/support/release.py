@@ -65,6 +65,7 @@ def main() -> None:
     for path in made:
         print(f"  {path.stat().st_size:>10,}  {path.relative_to(ROOT)}")
     print(f"{version} can be released; the image is made by the Dockerfile, see: make image")
+    print("Nothing is signed here: release.yml has cosign sign SHA256SUMS and the image, by the identity of its run.")
 
 
 def versions() -> str:
