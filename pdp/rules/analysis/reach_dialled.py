@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.rules.analysis.dialled.walk import DialledWalk
+from pdp.rules.analysis.dialled.walk import walk_dialled
 from pdp.rules.analysis.walk import TooManyStatesError
 from pdp.rules.dialling.numbering import PLUS
 from pdp.rules.patterns.alphabet import ANY_MASK, OTHER, STAR
@@ -17,6 +17,7 @@ from pdp.rules.patterns.partition import UNDIVIDED, Part, expand
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pdp.rules.analysis.dialled.walk import DialledWalk
     from pdp.rules.analysis.walk import Signature
     from pdp.rules.dialling import Dialling
 
@@ -48,7 +49,7 @@ def divide_dialled(
         max_parts: the limit of parts, at least 1.
     """
     try:
-        walk = DialledWalk(dialling, dict.fromkeys(texts), emergency, MAX_STATES)
+        walk = walk_dialled(dialling, dict.fromkeys(texts), emergency, MAX_STATES)
     except TooManyStatesError:
         return [Part(UNDIVIDED, (ANY_MASK, STAR))]
     ranks = {walk.numbers[text]: rank for rank, text in reversed(list(enumerate(texts)))}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdp.rules.analysis.dialled.walk import DialledWalk
+from pdp.rules.analysis.dialled.walk import walk_dialled
 from pdp.rules.analysis.joint import JointGraph
 from pdp.rules.analysis.positions import bits_of, set_of
 from pdp.rules.analysis.walk import Walk
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_STATES = 200_000
 """The limit of a walk's states; beyond, patterns with a ``.`` or ``!`` inside would take seconds, and then minutes."""
-MAX_DIALLED_STATES = 40_000
+MAX_DIALLED_STATES = 60_000
 """The limit for dialled texts, whose states take more time."""
 COUNTED_LENGTHS = 6
 """Extensions are counted up to this many characters."""
@@ -146,6 +146,11 @@ class Regions:
         self.emergency = 0
         for text in asked.emergency:
             self.emergency |= sets[walk.emergency_numbers[text]]
+
+    @property
+    def states(self) -> int:
+        """The number of states of the walk."""
+        return len(self._graph.rows)
 
     @property
     def every_reading(self) -> int:
@@ -294,6 +299,6 @@ def _walk(asked: Asked, max_states: int) -> Graph:
     if dialling is None:
         return Walk(asked.texts, asked.emergency, max_states)
     plan = DiallingPlan(dialling.table, [(text, parse(text).tokens) for text in asked.texts])
-    return DialledWalk(
+    return walk_dialled(
         Dialling(memoryview(plan.section)), asked.texts, asked.emergency, min(max_states, MAX_DIALLED_STATES)
     )

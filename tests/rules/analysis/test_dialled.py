@@ -16,11 +16,11 @@ from reaches import saying
 from loader.numbering import numbering_table
 from pdp.rules.analysis.comparison import Comparison
 from pdp.rules.analysis.effects import Effects
-from pdp.rules.analysis.expectations import Proof, Truth
-from pdp.rules.analysis.proving import Prover, asked_of
+from pdp.rules.analysis.expectations import Proof, Truth, prove
+from pdp.rules.analysis.proving import Bounds, Prover, asked_of
 from pdp.rules.analysis.reach import reach
 from pdp.rules.analysis.regions import Regions
-from pdp.rules.analysis.rulings import Rulings
+from pdp.rules.analysis.rulings import Policy, Rulings
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.dialling import Dialling as OpenedDialling
 from pdp.rules.dialling import DiallingPlan, Emergency, Undiallable
@@ -168,6 +168,33 @@ def test_what_breaks_an_expectation_is_what_is_dialled_and_decided_otherwise(
             assert matched(proof.expectation.dial, dials, found.extension)
 
 
+@pytest.mark.parametrize("country", ["BR", "SG"])
+def test_a_country_with_many_ways_to_dial_is_proven(country: str) -> None:
+    """Carriers' codes in front of own numbers, and international prefixes that others begin with, take no limit."""
+    own = Country(country, "").np
+    tenant = Tenant(
+        "54eb71f8-1f4b-4ae4-8730-638062fbe521",
+        users=(User(ALICE),),
+        outcalls=(Outcall("1"),),
+        call_permissions=(
+            CallPermission(1, extensions=("_00.", "_+."), outcalls=("1",)),
+            CallPermission(2, extensions=(f"_{own}900.", f"_{own}[78]."), outcalls=("1",)),
+        ),
+        expectations=tuple(
+            Expectation(dial, Who(Chosen.EVERYONE), (dial,), frozenset({Decision.DENY}), through=("1",))
+            for dial in ("_00.", f"_{own}900.", f"_{own}[6-8].")
+        ),
+        dialling=Dialling(country, "", numbering_table(country, "")),
+    )
+    regions, decide = Regions.of_versions([asked_of(tenant, ())])[0], deciding(tenant)
+    rulings = Rulings(tenant, regions)
+    proofs = [prove(rulings, expectation, Policy()) for expectation in tenant.expectations]
+    assert [proof.truth for proof in proofs] == [Truth.HOLDS, Truth.HOLDS, Truth.BROKEN]
+    for extension in dialled((country, ""), 7, 400):
+        if region := regions.region_of(extension):
+            assert rulings.decide_known(ALICE, "1", region).decision is decide(extension, "1"), extension
+
+
 def _is_broken(proof: Proof, outcall: str | None, extension: str) -> bool:
     return any(
         row.numbers & row.regions.region_of(extension)
@@ -238,7 +265,7 @@ def test_switching_dialling_on_shows_what_is_closed() -> None:
 
 
 def test_texts_that_were_left_out_are_no_proof() -> None:
-    """Where a text may be two numbers, one of them behind two international prefixes that fit."""
+    """Of texts that may be two numbers, one behind two international prefixes that fit, where states are too many."""
     expectation = Expectation("all", Who(Chosen.EVERYONE), ("_0.",), frozenset({Decision.DENY}))
     tenant = Tenant(
         "54eb71f8-1f4b-4ae4-8730-638062fbe521",
@@ -247,6 +274,6 @@ def test_texts_that_were_left_out_are_no_proof() -> None:
         expectations=(expectation,),
         dialling=Dialling("AU", "0", numbering_table("AU", "0")),
     )
-    (proof,) = Prover().prove(tenant)
+    (proof,) = Prover(bounds=Bounds(states=7_000)).prove(tenant)
     assert proof.truth is Truth.NOT_PROVEN
     assert "two numbers were left out" in proof.problem

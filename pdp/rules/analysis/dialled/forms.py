@@ -8,8 +8,10 @@ texts lead to. Forms that may not read back are walked apart until that is known
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
+from pdp.rules.analysis.dialled.captures import DIGITS
 from pdp.rules.analysis.dialled.numeral import Numeral, Numerals
 from pdp.rules.analysis.dialled.readback import Automata, Digits, ReadingBack, Stepping, reads_back
 from pdp.rules.dialling.layout import BARE, LEAST_DIGITS
@@ -89,6 +91,7 @@ class Forms(Stepping["_Own | _Foreign"]):
         super().__init__(Automata(self._numbering))
         self._back = {of_own: ReadingBack(self._numbering, of_own=of_own) for of_own in (True, False)}
         self._numerals = {of_own: Numerals(self._numbering, back, alone=True) for of_own, back in self._back.items()}
+        self._wherever_bare: dict[tuple[int, Numeral], bool] = {}
         self._own = self._interned.number(self._first_own())
         self._foreign = self._interned.number(self._first_foreign())
 
@@ -184,10 +187,10 @@ class Forms(Stepping["_Own | _Foreign"]):
                 return True
             if self._line_in(prefix, "") >= 0 or self._numbering.begins_prefix(text):
                 continue
-            rests = [text[end:] for end in ends(text) if end < len(text)]
+            rests = [rest for end in ends(text) if (rest := text[end:]) and rest[0] != "0"]
             if not rests:
                 return True
-            if len(rests) == 1 and not _overlap(rests[0], self._numbering.code) and rests[0][0] != "0":
+            if len(rests) == 1 and not _overlap(rests[0], self._numbering.code):
                 others.append(self._automata.behind(rests[0], is_own=False))
         return bool(others) and not self._automata.meet(others)
 
@@ -242,21 +245,72 @@ class Forms(Stepping["_Own | _Foreign"]):
         if bare:
             left[_Text(_Kind.BARE, bare, None, -1)] = None
         full = len(self._dialling.outside_line)
-        kept = tuple((each, at) for each, at in kept if at < 0 or at < full)
-        return _Own(own.digits, places, tuple(left), kept)
+        kept = tuple((each, at) for each, at in kept if (at < 0 or at < full) and each & ~places)
+        joined = self._joined(_Own(own.digits, places, tuple(left), kept))
+        # Other forms lead to the same positions, and more.
+        counts = (
+            each.places & ~joined.places or (joined.kept and each.kind is not _Kind.OTHER) for each in joined.texts
+        )
+        return joined._replace(texts=tuple(compress(joined.texts, counts)))
+
+    def _joined(self, own: _Own) -> _Own:
+        """An own number whose forms with a national prefix count, whether these read back or not.
+
+        Those that do are forms, and so they are where none of them does and the number has no other form.
+        """
+        national = [text for text in own.texts if text.kind is _Kind.NATIONAL]
+        numerals = {text.numeral for text in national}
+        if {(text.places, text.line) for text in national} != set(own.kept) or len(numerals) != 1:
+            return own
+        (numeral,) = numerals
+        has_bare = any(text.kind is _Kind.BARE for text in own.texts)
+        if has_bare and not (numeral is None or self._reads_wherever_bare(own.digits.state, numeral)):
+            return own
+        places = own.places
+        left = [text for text in own.texts if text.kind is not _Kind.NATIONAL]
+        for text in national:
+            if text.line < 0:
+                places |= text.places
+            else:
+                left.append(text._replace(kind=_Kind.OTHER, numeral=None))
+        return _Own(own.digits, places, tuple(left), ())
+
+    def _reads_wherever_bare(self, state: int, numeral: Numeral) -> bool:
+        """Whether a form reads back as each number that is dialled without the national prefix.
+
+        Args:
+            state: the state of the number's digits.
+            numeral: the reading of the form.
+        """
+        if not (state and self._automata.leads_to(state, BARE)):
+            return True
+        known = self._wherever_bare.get((state, numeral))
+        if known is None:
+            known = reads_back(numeral, self._back[True], is_bare=False)
+            if known is None:
+                numerals, step = self._numerals[True], self._numbering.next_state
+                known = not self._numbering.ends(state, BARE) or numerals.takes_sought(numeral)
+                known = known and all(
+                    self._reads_wherever_bare(step(state, digit), numerals.step(numeral, digit)) for digit in DIGITS
+                )
+            self._wherever_bare[state, numeral] = known
+        return known
 
     def _grouped(self, foreign: _Foreign) -> _Foreign:
         """A state in which groups with a prefix that is known to read back are done with."""
-        places = foreign.places
-        left = []
+        # Positions from which no pattern matches the digits that are still to come do not count.
+        enduring = self._patterns.enduring(LEAST_DIGITS - foreign.digits.length)
+        places = foreign.places & enduring
+        groups = []
         for group in foreign.texts:
             judged = [found for text in group if (found := self._judged(text, of_own=False)) is not None]
             certain = [text for text in judged if _is_certain(text)]
             if certain:
                 places |= certain[0].places
-            elif judged:
-                left.append(tuple(dict.fromkeys(judged)))
-        return _Foreign(foreign.digits, places, tuple(left))
+            else:
+                groups.append(dict.fromkeys(judged))
+        left = (tuple(text for text in group if text.places & enduring & ~places) for group in groups)
+        return _Foreign(foreign.digits, places, tuple(filter(None, left)))
 
     def _judged(self, text: _Text, *, of_own: bool) -> _Text | None:
         """A form with what is known of it by now; None: does not read back."""

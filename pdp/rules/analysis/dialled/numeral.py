@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from pdp.rules.analysis.dialled.captures import Captures
 from pdp.rules.dialling.layout import LEAST_DIGITS, MATCH, MATCH_AT_END, VALID
 
 if TYPE_CHECKING:
     from pdp.rules.dialling.numbering import NumberingTable
 
-DIGITS = "0123456789"
 _SEVERAL = 2
-_LONGEST_TRUNK = 31
-"""Characters before a national number at most: the format of tables has no room for more."""
 
 
 class Candidates(Protocol):
@@ -117,7 +115,7 @@ class Numerals:
         self._candidates = candidates
         self._alone = alone
         self._starts = numbering.starts
-        self._captures, self._keeps_raw = _captures(numbering)
+        self._captures = Captures(numbering)
         self._known: dict[tuple[Numeral, str], Numeral] = {}
 
     def plus(self, *, sought: bool = False) -> Numeral:
@@ -181,6 +179,13 @@ class Numerals:
             return numeral
         return numeral._replace(ends=tuple(map(self._unjudged, numeral.ends)))
 
+    def only_valid(self, numeral: Numeral) -> Numeral:
+        """A reading without international prefixes that no valid number follows, where only valid numbers count."""
+        if not _is_international(numeral):
+            return numeral
+        ends = tuple(filter(self._may_be_valid, numeral.ends))
+        return Numeral(ends=ends) if ends else NOTHING
+
     def _unjudged(self, read: International) -> International:
         return read if read.foreign is None else read._replace(foreign=self._candidates.unjudged(read.foreign))
 
@@ -195,14 +200,16 @@ class Numerals:
         is_long = numeral.taken is not None and self._candidates.is_long(numeral.taken)
         return is_long or numeral.long_line == LEAST_DIGITS
 
+    def takes_sought(self, numeral: Numeral) -> bool:
+        """Whether a text that ends here is the number that is sought behind a national prefix, if that is valid."""
+        if numeral.prefixes or numeral.ends or numeral.taken is None:
+            return False
+        replaced = numeral.trunk and self._numbering.ends(numeral.trunk, MATCH_AT_END)
+        return not replaced and self._candidates.is_sought(numeral.taken)
+
     def is_behind_some_prefix(self, numeral: Numeral) -> bool:
         """Whether a text certainly is the number behind an international prefix, of several that fit."""
-        if numeral.prefixes or len(numeral.ends) < _SEVERAL:
-            return False
-        return any(
-            each.length == LEAST_DIGITS and each.code < 0 and each.own is None and each.without is None
-            for each in numeral.ends
-        )
+        return len(numeral.ends) >= _SEVERAL and _is_international(numeral)
 
     def _international(self, *, sought: bool) -> International:
         return International(0, 0, None, -1, None, self._candidates.foreign(sought=sought))
@@ -238,7 +245,7 @@ class Numerals:
         if not trunk:
             return Numeral(taken=taken)
         at = numeral.at + 1
-        raw = numeral.raw + digit if self._keeps_raw else ""
+        raw = numeral.raw + digit if self._captures.leave_gap else ""
         captured = tuple((start, step(candidate, digit)) for start, candidate in numeral.captured)
         captured += self._captured_at(at, sought=sought)
         if numbering.ends(trunk, MATCH):
@@ -248,11 +255,13 @@ class Numerals:
             else:
                 literal, start, end = replacement
                 taken = dict(captured)[start] if end == at else self._fed(literal + raw[start:end])
+        later = self._captures.later(trunk)
+        captured = tuple(each for each in captured if each[0] in later)
         return Numeral(trunk=trunk, at=at, raw=raw, taken=taken, captured=captured)
 
     def _captured_at(self, at: int, *, sought: bool) -> tuple[tuple[int, int], ...]:
         """The candidate that begins at a position within the text before a national number, if there can be one."""
-        literal = self._captures.get(at)
+        literal = self._captures.literals.get(at)
         return () if literal is None else ((at, self._fed(literal, sought=sought and not literal)),)
 
     def _fed(self, digits: str, *, sought: bool = False) -> int:
@@ -269,6 +278,8 @@ class Numerals:
             return numeral
         if numeral.ends and all(each == ZERO for each in numeral.ends):
             return NOTHING
+        if _is_international(numeral):
+            numeral = Numeral(ends=numeral.ends)
         if self.is_certain(numeral):
             if numeral.ends:
                 return self._chosen(numeral.ends)
@@ -294,32 +305,17 @@ class Numerals:
         return read.code >= 0 or read.trunk >= 0 or any(map(self._candidates.may_be_valid, left))
 
 
+def _is_international(numeral: Numeral) -> bool:
+    """Whether a text certainly is a number behind an international prefix: that of another country behind one."""
+    return not numeral.prefixes and any(
+        each.length == LEAST_DIGITS and each.code < 0 and each.own is None and each.without is None
+        for each in numeral.ends
+    )
+
+
 def candidates_of(numeral: Numeral) -> list[int]:
     """The candidates of a state."""
     found = [numeral.taken, numeral.bare, *(candidate for _, candidate in numeral.captured)]
     for each in numeral.ends:
         found += (each.own, each.without, each.foreign)
     return [candidate for candidate in found if candidate is not None]
-
-
-def _captures(numbering: NumberingTable) -> tuple[dict[int, str], bool]:
-    """The starts of own numbers within the text before a national number, and whether other parts are needed too.
-
-    Returns:
-        for each start the literal before such a number; and whether some replacement leaves a gap in the text.
-    """
-    starts: dict[int, str] = {}
-    leaves_gap = False
-    states, at = {numbering.starts.trunk} - {0}, 0
-    while states and at <= _LONGEST_TRUNK:
-        for state in states:
-            for label in (MATCH, MATCH_AT_END):
-                found = numbering.replacement(state, label) if numbering.ends(state, label) else None
-                if found is not None:
-                    literal, start, end = found
-                    leaves_gap = leaves_gap or end != at
-                    if end == at:
-                        starts[start] = literal
-        states = {numbering.next_state(state, digit) for state in states for digit in DIGITS} - {0}
-        at += 1
-    return starts, leaves_gap

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from pdp.rules.analysis.dialled.numeral import DIGITS, candidates_of
+from pdp.rules.analysis.dialled.captures import DIGITS
+from pdp.rules.analysis.dialled.numeral import candidates_of
 from pdp.rules.dialling.layout import LEAST_DIGITS, VALID
 
 if TYPE_CHECKING:

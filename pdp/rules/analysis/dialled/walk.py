@@ -82,13 +82,14 @@ _State = _Head | _Tail | _Other
 
 
 class DialledWalk(Graph):
-    """The walk over dialled texts, of which forms are matched by some patterns.
+    """The walk over dialled texts, of which forms are matched by some patterns; see ``walk_dialled``.
 
     Args:
         dialling: a dialling plan, made for these patterns at least.
         texts: the patterns.
         emergency: texts that are compared with the dialled text, not with forms.
         max_states: the limit of states.
+        leaves_out: whether texts that may be two numbers are left out where several international prefixes fit.
 
     Attributes:
         dialling: the same.
@@ -101,8 +102,17 @@ class DialledWalk(Graph):
         PatternError: a pattern is invalid.
     """
 
-    def __init__(self, dialling: Dialling, texts: Iterable[str], emergency: Iterable[str], max_states: int) -> None:
+    def __init__(
+        self,
+        dialling: Dialling,
+        texts: Iterable[str],
+        emergency: Iterable[str],
+        max_states: int,
+        *,
+        leaves_out: bool = False,
+    ) -> None:
         self.dialling = dialling
+        self._leaves_out = leaves_out
         starts = [dialling.spelled(prefix) for prefix in dialling.spelled_prefixes]
         alike: dict[tuple[Tokens, tuple[str, ...]], int] = {}
         self.numbers: dict[str, int] = {}
@@ -223,9 +233,9 @@ class DialledWalk(Graph):
     def _read(self, head: _Head, character: str, code: str | None, used: int) -> _State:
         """A head with one more digit, or ``+``, without what does not count any more."""
         head = self._with(head, character, code, used)
-        is_alone = head.line < 0 if head.first is None else head.whole == NOTHING
-        if head.first is not None and len(head.whole.ends) > 1:
+        if self._leaves_out and head.first is not None and len(head.whole.ends) > 1:
             return _Other.LEFT_OUT
+        is_alone = head.line < 0 if head.first is None else head.whole == NOTHING
         numeral = head.whole if head.first is None else head.first
         if is_alone:
             numeral = self._numerals.unjudged(numeral)
@@ -253,8 +263,10 @@ class DialledWalk(Graph):
             line = line + 1 if outside[line] == character else -1
             if line == len(outside):
                 first = numerals.start(behind_line=True)
-        if first is not None and not whole.prefixes and not whole.trunk and not self._may_be_valid(whole):
-            whole = NOTHING
+        if first is not None:
+            whole = numerals.only_valid(whole)
+            if not whole.prefixes and not whole.trunk and not self._may_be_valid(whole):
+                whole = NOTHING
         return _Head(code, used, line, first, whole)
 
     def _may_be_valid(self, numeral: Numeral) -> bool:
@@ -282,3 +294,19 @@ class DialledWalk(Graph):
             form, spelled = form_of(word)
             positions |= self._patterns.matched(form, form[:spelled])
         return positions
+
+
+def walk_dialled(dialling: Dialling, texts: Iterable[str], emergency: Iterable[str], max_states: int) -> DialledWalk:
+    """The walk over dialled texts: over all of these, or, where these take too many states, with some left out.
+
+    Raises:
+        TooManyStatesError: the walk has more states, too.
+        PatternError: a pattern is invalid.
+    """
+    texts, emergency = tuple(texts), tuple(emergency)
+    try:
+        return DialledWalk(dialling, texts, emergency, max_states)
+    except TooManyStatesError:
+        if not dialling.outside_line:
+            raise
+    return DialledWalk(dialling, texts, emergency, max_states, leaves_out=True)
