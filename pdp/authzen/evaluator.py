@@ -55,9 +55,18 @@ class Evaluator:
         return decision_of(self._decisions.check_call(call_of(mapping_of(document, "the request"))))
 
     def spares(self, document: object) -> bool:
-        """Whether a document is an evaluation of a call to an emergency number, which no limit may keep back."""
+        """Whether a document holds an evaluation of a call to an emergency number, which no limit may keep back."""
+        evaluations = document.get("evaluations") if isinstance(document, dict) else None
+        if not isinstance(document, dict) or not isinstance(evaluations, list):
+            return self._spares_one(document)
+        defaults = _defaults(document)
+        return len(evaluations) <= self._max_evaluations and any(
+            self._spares_one(_merged(defaults, one)) for one in evaluations if isinstance(one, dict)
+        )
+
+    def _spares_one(self, evaluation: object) -> bool:
         try:
-            return self._decisions.spares(call_of(mapping_of(document, "the request")))
+            return self._decisions.spares(call_of(mapping_of(evaluation, "the request")))
         except CallError:  # a response, if there is one, names the fault
             return False
 
@@ -108,7 +117,7 @@ class Evaluator:
 
     def _in_turn(self, request: Mapping[str, Any], evaluations: list[object]) -> Iterator[dict[str, Any]]:
         ends_at = _ends_at(request)
-        defaults = {part: request[part] for part in _PARTS if part in request}
+        defaults = _defaults(request)
         for evaluation in evaluations:
             answer = self._one_of_many(defaults, evaluation)
             yield answer
@@ -120,6 +129,11 @@ class Evaluator:
             return self.evaluate(_merged(defaults, mapping_of(evaluation, "an evaluation")))
         except CallError as error:
             return {"decision": False, "context": problem(error)}
+
+
+def _defaults(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a request that stand for those that its evaluations leave out."""
+    return {part: request[part] for part in _PARTS if part in request}
 
 
 def _merged(defaults: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:

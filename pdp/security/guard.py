@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pdp.errors import NotAllowed, TooManyCalls, Unauthenticated
-from pdp.security.identity import ASKING, DECISION, Client, host_of
+from pdp.security.identity import ASKING, DECISION, Client, beyond, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -95,7 +95,8 @@ class Guard:
             peer: the address that the call comes from.
             certificate: the client's certificate, PEM; None: the client sent none.
             cost: requests in the call.
-            spared: whether the call is admitted although the client is over the limits; None: no.
+            spared: whether the call is admitted although the client is over the limits, for the emergency numbers in
+                it; None: no.
 
         Raises:
             Unauthenticated: the client is unknown.
@@ -104,30 +105,34 @@ class Guard:
         """
         try:
             known = self._known(client, right, peer, certificate)
-            counted = self._enter(known, cost, spared)
+            excess = self._excess(known, cost, spared)
         except (Unauthenticated, NotAllowed, TooManyCalls) as error:
             raise self.refused(error, peer) from None
+        if excess is not None:
+            with beyond(excess):
+                yield known
+            return
         try:
             yield known
         finally:
-            if counted and self.limits is not None:
+            if self.limits is not None:
                 self.limits.leave(known.name)
 
-    def _enter(self, client: Client, cost: int, spared: Callable[[Client], bool] | None) -> bool:
-        """Counts a call of a client; False: the client is over the limits, and the call is admitted nevertheless.
+    def _excess(self, client: Client, cost: int, spared: Callable[[Client], bool] | None) -> TooManyCalls | None:
+        """Counts a call of a client; the limit that the client is over, where the call is admitted nevertheless.
 
         Raises:
             TooManyCalls: the client is over the limits.
         """
         if self.limits is None:
-            return False
+            return None
         try:
             self.limits.enter(client.name, cost)
-        except TooManyCalls:
+        except TooManyCalls as excess:
             if spared is None or not spared(client):
                 raise
-            return False
-        return True
+            return excess
+        return None
 
     @property
     def reads_headers(self) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from pdp.errors import TooManyCalls
 
 DECISION, CALLERS, REACH, STATUS = "decision", "callers", "reach", "status"
 RIGHTS = (DECISION, CALLERS, REACH, STATUS)
@@ -65,6 +68,18 @@ ORIGIN: ContextVar[str] = ContextVar("origin", default="")
 """The address that the current call comes from, where no client is known."""
 ASKING: ContextVar[Client | None] = ContextVar("asking", default=None)
 """The client of the current call. Each call has a separate context, from arrival to end."""
+EXCESS: ContextVar[TooManyCalls | None] = ContextVar("excess", default=None)
+"""The limit that the current request exceeds; None: none. Beyond it calls to emergency numbers alone are decided."""
+
+
+@contextmanager
+def beyond(excess: TooManyCalls) -> Iterator[None]:
+    """Has only calls to emergency numbers decided in the block; others get this error."""
+    token = EXCESS.set(excess)
+    try:
+        yield
+    finally:
+        EXCESS.reset(token)
 
 
 def client_name() -> str:

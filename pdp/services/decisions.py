@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from pdp.errors import CallError, ForgedChallenge, InvalidCall, NotAllowed, RulesBehind
+from pdp.errors import CallError, ForgedChallenge, InvalidCall, NotAllowed, RulesBehind, TooManyCalls
 from pdp.rules.analysis.explain import explain_outcome
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision
 from pdp.rules.snapshot.ruling import AS_WAZO, rule
-from pdp.security.identity import client_name
+from pdp.security.identity import EXCESS, client_name
 from pdp.services.identity import check_open, identified
 from pdp.services.messages import (
     DECISIONS,
@@ -117,6 +117,24 @@ class DecisionService:
             return False
         return self._emergency.find(call_of(message)) is not None
 
+    def spares_some(self, request: bytes) -> bool:
+        """Whether a CheckCallsRequest holds a call to an emergency number; such calls of it alone are exempt."""
+        try:
+            calls = v1.CheckCallsRequest.FromString(request).calls
+        except DecodeError:
+            return False
+        return any(self._emergency.may_be(call.extension) and self._spares_one(call) for call in calls)
+
+    def spares_streamed(self, request: v1.StreamCheckCallsRequest) -> bool:
+        """Whether a request of a stream is about a call to an emergency number."""
+        return self._emergency.may_be(request.call.extension) and self._spares_one(request.call)
+
+    def _spares_one(self, request: v1.CheckCallRequest) -> bool:
+        try:
+            return self.spares(request)
+        except NotAllowed:
+            return False
+
     def check_calls(self, request: v1.CheckCallsRequest) -> v1.CheckCallsResponse:
         """Many decisions, in the order of the requests; one revision for all calls of a tenant.
 
@@ -140,6 +158,8 @@ class DecisionService:
                 continue
             try:
                 response = self.check_call(request.call)
+            except TooManyCalls:  # a stream beyond the limits is over with the first call that they hold for
+                raise
             except CallError as error:
                 yield v1.StreamCheckCallsResponse(id=request.id, error=error_of(error))
             else:
@@ -188,6 +208,9 @@ class DecisionService:
         Raises:
             CallError: the request has no response.
         """
+        excess = EXCESS.get()
+        if excess is not None and not self._emergency.may_be(call.extension):
+            raise excess
         error: CallError | None = None
         snapshot: Snapshot | None = None
         try:
@@ -199,6 +222,8 @@ class DecisionService:
         emergency = self._emergency.outcome(call, snapshot)
         if emergency is not None:
             return _Found(snapshot, emergency)
+        if excess is not None:
+            raise excess
         check_form(call)
         if at_least > 0 and moment is None:
             until = self._fresh.deadline() if deadline is None else deadline

@@ -43,8 +43,8 @@ class Method(NamedTuple):
         answer: makes the response, or raises ``CallError``. From a request to a message; ONE_TO_MANY: to an iterator of
             messages; MANY_TO_MANY: from an iterator of requests, None for one that cannot be read, to one of messages.
         kind: which sides stream.
-        spares: whether a request, as a message or bytes, is exempt from limits: a call to an emergency number. None:
-            there are no such requests.
+        spares: whether a request is exempt from limits, as it holds a call to an emergency number: the bytes of a
+            request, or of MANY_TO_MANY each message. None: there are no such requests.
     """
 
     service: str
@@ -62,13 +62,16 @@ def methods(decisions: DecisionService, directory: DirectoryService, lockouts: L
     lockout_service = v1.lockout_pb2.DESCRIPTOR.services_by_name["LockoutService"].full_name
     return (
         Method(decision_service, "CheckCall", v1.CheckCallRequest, decisions.check_call, spares=decisions.spares),
-        Method(decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls),
+        Method(
+            decision_service, "CheckCalls", v1.CheckCallsRequest, decisions.check_calls, spares=decisions.spares_some
+        ),
         Method(
             decision_service,
             "StreamCheckCalls",
             v1.StreamCheckCallsRequest,
             decisions.stream_check_calls,
             Kind.MANY_TO_MANY,
+            decisions.spares_streamed,
         ),
         Method(
             decision_service, "AnswerChallenge", v1.AnswerChallengeRequest, decisions.answer_challenge, Kind.WAITING

@@ -168,6 +168,11 @@ class CurrentSnapshots:
         """Every snapshot, sorted by tenant."""
         return [held for _, held in sorted(self._state.held.items())]
 
+    @property
+    def edition(self) -> Mapping[str, LoadedSnapshot]:
+        """The snapshots of all tenants by UUID, whoever asks; another object after each change."""
+        return self._state.held
+
     def frozen(self) -> CurrentSnapshots:
         """The state of this moment, for several lookups in one state."""
         moment = CurrentSnapshots(self.source)

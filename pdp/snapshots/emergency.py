@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdp.errors import CallError, NotAllowed
-from pdp.rules.dialling import Emergency
+from pdp.rules.dialling import Emergency, is_among
 from pdp.rules.model import Reason
 from pdp.rules.snapshot.verdict import EMERGENCY, Outcome
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pdp.rules.model import Call
     from pdp.rules.snapshot.snapshot import Snapshot
-    from pdp.snapshots.current import CurrentSnapshots
+    from pdp.snapshots.current import CurrentSnapshots, LoadedSnapshot
 
 
 class EmergencyCalls:
@@ -31,6 +31,8 @@ class EmergencyCalls:
         self._anywhere = Emergency(self._numbers)
         self._as_dialled: dict[tuple[str, tuple[str, ...]], Emergency] = {}
         """The server's numbers, by outside line and the codes that hide a caller."""
+        self._anyones: tuple[object, frozenset[str]] = (None, frozenset())
+        """The ways to dial the numbers of all tenants and the server, and the edition of the rules they are from."""
 
     def plain_from(self, snapshot: Snapshot) -> int:
         """Digits from which an extension of digits alone is no emergency number of a tenant; 0: no numbers at all."""
@@ -46,13 +48,22 @@ class EmergencyCalls:
             return self._anywhere.texts
         return snapshot.emergency.texts | self._of_server(snapshot).texts
 
+    def may_be(self, extension: str) -> bool:
+        """Whether an extension is an emergency number of the server or any tenant; at the same cost for any number."""
+        edition, texts = self._anyones
+        if edition is not self._current.edition:
+            edition, texts = self._current.edition, self._anywhere.texts
+            texts = texts.union(*(self.texts(one) for one in _having(edition.values(), self._numbers)))
+            self._anyones = edition, texts
+        return is_among(texts, extension)
+
     def find(self, call: Call) -> tuple[Snapshot | None, Outcome] | None:
         """The tenant of a call to an emergency number, and the outcome; None for other calls.
 
         Raises:
             NotAllowed: the call's tenant is not the client's.
         """
-        if call.extension not in self._anywhere and not self._of_any_tenant(call.extension):
+        if not self.may_be(call.extension):
             return None
         try:
             snapshot = self._current.resolve(call.asker, call.outcall, call.tenant)
@@ -85,14 +96,7 @@ class EmergencyCalls:
         return not call.tenant and self._of_any_tenant(call.extension)
 
     def _of_any_tenant(self, extension: str) -> bool:
-        return any(self.has(one, extension) for one in self._tenants())
-
-    def _tenants(self) -> Iterator[Snapshot]:
-        """The tenants that have numbers, or ways to dial those of the server."""
-        for held in self._current.held():
-            snapshot = held.snapshot
-            if snapshot.emergency.numbers or (self._numbers and snapshot.dialling is not None):
-                yield snapshot
+        return any(self.has(one, extension) for one in _having(self._current.held(), self._numbers))
 
     def _of_server(self, snapshot: Snapshot) -> Emergency:
         """The server's numbers, in the form that a tenant dials."""
@@ -103,3 +107,11 @@ class EmergencyCalls:
         if found is None:
             found = self._as_dialled[key] = snapshot.emergency_among(self._numbers)
         return found
+
+
+def _having(loaded: Iterable[LoadedSnapshot], of_server: Iterable[str]) -> Iterator[Snapshot]:
+    """The tenants that have numbers, or ways to dial those of the server."""
+    for held in loaded:
+        snapshot = held.snapshot
+        if snapshot.emergency.numbers or (of_server and snapshot.dialling is not None):
+            yield snapshot

@@ -9,7 +9,7 @@ from pdp.security.identity import ASKING
 from pdp.snapshots.current import CurrentSnapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.security.identity import Client
@@ -86,6 +86,11 @@ class ScopedSnapshots(CurrentSnapshots):
             return self.whole.held()
         found = (self.whole.get(tenant) for tenant in tenants)
         return [held for held in found if held is not None]
+
+    @property
+    def edition(self) -> Mapping[str, LoadedSnapshot]:
+        """The snapshots of all tenants by UUID, whoever asks; another object after each change."""
+        return self.whole.edition
 
     def frozen(self) -> ScopedSnapshots:
         """The state of this moment, with the same restriction to clients."""

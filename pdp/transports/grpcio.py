@@ -10,6 +10,7 @@ import grpc
 
 from pdp.errors import ListenError
 from pdp.runtime.address import UNIX, Address, check_free, check_unix_free, parse_address
+from pdp.services.methods import Kind
 from pdp.transports.admission import Admission, overload
 from pdp.transports.guard_interceptor import GuardInterceptor, Refuser, connection_of
 from pdp.transports.handlers import Handlers
@@ -103,7 +104,7 @@ class GrpcTransport:
         self._admission.spared = {
             _path(method): handlers.make_spared(method, method.spares, overload())
             for method in methods
-            if method.spares is not None
+            if method.spares is not None and method.kind is not Kind.MANY_TO_MANY
         }
         services = sorted({method.service for method in methods})
         self._standard = StandardServices(self._server, services, self._receptions, metrics, peer)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 
 from pdp.errors import CallError, RetryLater
-from pdp.security.identity import ASKING, CALLERS, DECISION, LOCKOUTS, REACH, STATUS
+from pdp.security.identity import ASKING, CALLERS, DECISION, EXCESS, LOCKOUTS, REACH, STATUS
 from pdp.transports.retry_info import retry_metadata
 from rightcall import v1
 
@@ -161,30 +161,37 @@ class GuardInterceptor(grpc.ServerInterceptor):
     def _stream(self, behavior: Callable[..., Any], right: str, method: str) -> Callable[..., Any]:
         _, name = needed_right(method)
         paced = not getattr(behavior, "takes_one", False)
+        spares = getattr(behavior, "spares", None)
+
+        def begins(_client: Client) -> bool:
+            """Whether a stream is served beyond the limits too, until a call that they hold for."""
+            return spares is not None
 
         @wraps(behavior)
         def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             try:
-                with self._guard.admit(ASKING.get(), right, **self._connection(context)) as client:
+                with self._guard.admit(ASKING.get(), right, **self._connection(context), spared=begins) as client:
                     ASKING.set(client)
-                    yield from behavior(self._paced(request, context) if paced else request, context)
+                    if paced and EXCESS.get() is None:
+                        request = self._paced(request, context, spares)
+                    yield from behavior(request, context)
             except CallError as error:
                 self._metrics.requested(name, error.code.name)
                 refuse(context, error)
 
         return guarded
 
-    def _paced(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """A stream of requests, at most at the client's rate; gRPC applies backpressure to the other end."""
+    def _paced(self, requests: Any, context: grpc.ServicerContext, spares: Callable[[Any], bool] | None) -> Any:
+        """A stream of requests, at most at the client's rate; gRPC applies backpressure to the other end.
+
+        Requests exempt from limits are not held up.
+        """
         client = ASKING.get()
-        return _paced(request, context, lambda: self._guard.pace(client) if client else 0.0)
-
-
-def _paced(requests: Iterator[Any], context: grpc.ServicerContext, pace: Callable[[], float]) -> Iterator[Any]:
-    for request in requests:
-        while (pause := pace()) > 0 and context.is_active():
-            time.sleep(min(pause, _LONGEST_PAUSE))
-        yield request
+        for request in requests:
+            if client is not None and not (spares is not None and spares(request)):
+                while (pause := self._guard.pace(client)) > 0 and context.is_active():
+                    time.sleep(min(pause, _LONGEST_PAUSE))
+            yield request
 
 
 def needed_right(method: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from pdp.errors import CallError, Code, InvalidCall, TooManyCalls
-from pdp.security.identity import ORIGIN, host_of
+from pdp.security.identity import EXCESS, ORIGIN, beyond, host_of
 from pdp.services.methods import CALLS, Kind, count_calls
 from pdp.transports.effort import ClientGone, Efforts
 from pdp.transports.guard_interceptor import refuse
@@ -36,6 +36,8 @@ _log = structlog.get_logger()
 
 MAX_SINGLE_BYTES: Final = 16 * 1024
 """Largest size of a request about one call, in bytes; the longest valid one has a quarter of that."""
+_STREAMS_BEYOND: Final = 8
+"""Streams of clients beyond their limits that may stand idle; with more, the idle ones end."""
 _UNREADABLE = object()
 """A stand-in for an unreadable request, for which grpcio would log a traceback, and answer INTERNAL."""
 
@@ -95,6 +97,7 @@ class Handlers:
         self._aside = reception(waiting_threads, MAX_SINGLE_BYTES)
         self._report = reception(report_threads, MAX_SINGLE_BYTES)
         self._stream_of_answers = reception(settings.max_streams, MAX_SINGLE_BYTES)
+        self._beyond = reception(_STREAMS_BEYOND, MAX_SINGLE_BYTES)
 
     def awaiting(self) -> int:
         """How many threads of the server's own pool wait for a client's message."""
@@ -125,21 +128,24 @@ class Handlers:
         def spared(data: bytes) -> bytes:
             if not spares(data):
                 raise error
-            return answer(data)
+            with beyond(error):
+                return answer(data)
 
         call = self._call(method, spared)
         call.experimental_thread_pool = self._sparing  # type: ignore[attr-defined] # where grpcio looks for it
         return grpc.stream_unary_rpc_method_handler(call)
 
-    def _take(self, method: Method) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+    def _take(
+        self, method: Method, charge: Callable[[int], None] | None = None
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
         """A function that receives the message of a call, and checks the number of calls inside before parsing."""
         if method.request is v1.CheckCallsRequest:
-            take, most, charge = self._batch.take, self._max_calls, self._charge
+            take, most = self._batch.take, self._max_calls
 
             def counted(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
                 data = take(messages, context)
                 count = count_calls(data, most)
-                if charge is not None and count > 1:
+                if charge is not None and count > 1 and EXCESS.get() is None:
                     charge(count - 1)
                 return data
 
@@ -150,7 +156,8 @@ class Handlers:
     def _call(
         self, method: Method, answer: Callable[[bytes], bytes]
     ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
-        name, take, spares = method.name, self._take(method), method.spares
+        name, spares = method.name, method.spares
+        take, take_unpaid = self._take(method, self._charge), self._take(method)
         waits, reports = method.kind is Kind.WAITING, method.kind is Kind.REPORT
 
         def call(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -170,8 +177,8 @@ class Handlers:
             return response
 
         def take_spared(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes | None:
-            """The message of a call exempt from limits; None for other calls."""
-            data = take(messages, context)
+            """The message of a call exempt from limits; None for other calls, which are not charged for."""
+            data = take_unpaid(messages, context)
             return data if spares is not None and spares(data) else None
 
         call.take_spared = take_spared if spares is not None else None  # type: ignore[attr-defined] # for the guard
@@ -186,7 +193,8 @@ class Handlers:
             try:
                 stream = streams.enter(context)
                 if method.kind is Kind.MANY_TO_MANY:
-                    asked = stream.requests(asked, _UNREADABLE)
+                    within = asked if EXCESS.get() is None else self._beyond.take_all(asked, context)
+                    asked = stream.requests(within, _UNREADABLE)
                 else:
                     stream.idle = False
                     asked = read(take(asked, context))
@@ -208,6 +216,7 @@ class Handlers:
                 self._refuse(name, context, error)
             self._metrics.requested(name, "OK" if context.is_active() else "CANCELLED")
 
+        session.spares = _readable(method.spares)  # type: ignore[attr-defined] # for the guard
         session.takes_one = method.kind is Kind.ONE_TO_MANY  # type: ignore[attr-defined] # as above
         session.experimental_thread_pool = streams.pool  # type: ignore[attr-defined] # where grpcio looks for it
         return session
@@ -227,6 +236,13 @@ class Handlers:
         _log.error("call_failed", method=name, exc_info=True)
         self._metrics.requested(name, Code.INTERNAL.name, seconds)
         context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+
+def _readable(spares: Callable[[Any], bool] | None) -> Callable[[object], bool] | None:
+    """Whether a request of a stream is exempt from limits, where it can be read; None: no such method."""
+    if spares is None:
+        return None
+    return lambda request: request is not _UNREADABLE and spares(request)
 
 
 def _parsing(method: Method) -> Callable[[bytes], bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pdp.errors import InvalidCall, TooLarge, TooManyCalls
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import grpc
+
+T = TypeVar("T")
 
 _CHECK_SECONDS = 0.25
 """Interval between two looks for messages that do not come."""
@@ -72,18 +74,32 @@ class Reception:
             TooManyCalls: too many messages are awaited from this address, or this address held every thread.
             grpc.RpcError: the call has ended.
         """
-        if self._per_peer or self._rejected:
-            self._check_peer(context)
-        self._awaited[context] = time.monotonic()
-        try:
-            data = next(messages, None)
-        finally:
-            del self._awaited[context]
+        data = self._next(messages, context, time.monotonic())
         if data is None:
             raise InvalidCall("the call has no message; send one request")
         if len(data) > self._most:
             raise TooLarge(len(data), self._most)
         return data
+
+    def take_all(self, messages: Iterator[T], context: grpc.ServicerContext) -> Iterator[T]:
+        """The messages of a stream, for no longer than one message may take.
+
+        Raises:
+            TooManyCalls: as for ``take``.
+            grpc.RpcError: the call has ended.
+        """
+        since = time.monotonic()
+        while (message := self._next(messages, context, since)) is not None:
+            yield message
+
+    def _next(self, messages: Iterator[T], context: grpc.ServicerContext, since: float) -> T | None:
+        if self._per_peer or self._rejected:
+            self._check_peer(context)
+        self._awaited[context] = since
+        try:
+            return next(messages, None)
+        finally:
+            del self._awaited[context]
 
     def end_late(self) -> None:
         """Ends calls with an overdue message, and all late calls where such calls hold every thread."""

@@ -7,7 +7,7 @@ numbers, with or without a tenant's dialling plan. docs/semantics.md, "How a ten
 """
 
 from pdp.rules.dialling.dialling import MAX_WORD_LENGTH, Dialling, Words, form_of
-from pdp.rules.dialling.emergency import HIDES_CALLER, Emergency
+from pdp.rules.dialling.emergency import HIDES_CALLER, Emergency, is_among
 from pdp.rules.dialling.folding import Undiallable, fold
 from pdp.rules.dialling.plan import DiallingPlan
 
@@ -21,4 +21,5 @@ __all__ = [
     "Words",
     "fold",
     "form_of",
+    "is_among",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pdp.rules.dialling.folding import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 HIDES_CALLER = ("*31#", "#31#")
 """The codes that hide the caller's number everywhere; a country may have more (``Dialling.hides_caller``)."""
@@ -50,8 +50,13 @@ class Emergency:
 
     def __contains__(self, extension: str) -> bool:
         """Whether an extension is an emergency number as a whole."""
-        if extension in self._texts:
-            return True
-        if not self._texts or (extension.isascii() and extension.isalnum()) or len(extension) > _LONGEST:
-            return False
-        return fold(extension) in self._texts
+        return bool(self._texts) and is_among(self._texts, extension)
+
+
+def is_among(texts: Container[str], extension: str) -> bool:
+    """Whether an extension is one of ``texts`` as a whole, with separators and in the digits of any script."""
+    if extension in texts:
+        return True
+    if (extension.isascii() and extension.isalnum()) or len(extension) > _LONGEST:
+        return False
+    return fold(extension) in texts

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from security import bearer, client_of, clients_file
 from server import DEADLINE, current_of, running_server
 from waiting import until
-from ways import Told, every_way
+from ways import Told, every_way, told
 
 from loader.numbering import numbering_table
+from pdp.errors import Code
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import CallPermission, Dialling, Outcall, Tenant, User
 from pdp.security.settings import Auth, SecuritySettings
@@ -29,6 +30,7 @@ from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -142,6 +144,86 @@ def test_no_limit_of_a_client_keeps_an_emergency_call_back(tmp_path: Path) -> No
     assert (over_http.status, over_http.document["decision"]) == (200, True)
 
 
+@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
+@pytest.mark.parametrize("limits", [{"client_rate": 0.001, "client_burst": 2}, {"client_concurrency": 1}])
+def test_a_client_beyond_its_limits_gets_its_emergency_calls_out_of_many(
+    tmp_path: Path, transport: Transport, limits: dict[str, float]
+) -> None:
+    """In a batch and a stream the limits hold for all others, and a batch without such a call is rejected."""
+    clients = clients_file(tmp_path, client_of("a", "token-a", tenants=[ACME]))
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients, **limits)  # type: ignore[arg-type] # by name
+    calls = [call("118"), call("112"), call("112", tenant=BOLT), call("1-5")]
+    with running_server(ACME_RULES, BOLT_RULES, security=security, transport=transport) as running:
+        sent = {"metadata": bearer("token-a"), "timeout": DEADLINE}
+        open_end = threading.Event()
+
+        def asked_first() -> Iterator[v1.StreamCheckCallsRequest]:
+            yield v1.StreamCheckCallsRequest(call=call("118"))
+            open_end.wait(DEADLINE)
+
+        holding = running.decisions.StreamCheckCalls(asked_first(), **sent)
+        next(holding)  # the stream that is open, or its call, is all that the client may have
+
+        batch = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=calls), **sent)
+        with pytest.raises(grpc.RpcError) as rejected:
+            running.decisions.CheckCalls(v1.CheckCallsRequest(calls=[call("118"), call("1120")]), **sent)
+        requests = (v1.StreamCheckCallsRequest(id=one, call=call(one)) for one in ("112", "0 15", "118", "112"))
+        stream = running.decisions.StreamCheckCalls(requests, **sent)
+        streamed = [told(next(stream).response) for _ in range(2)]
+        with pytest.raises(grpc.RpcError) as ended:
+            next(stream)
+        many = ask_authzen(
+            running,
+            {
+                "subject": {"type": "user", "id": ALICE},
+                "action": {"name": "call"},
+                "evaluations": [{"resource": {"type": "extension", "id": one}} for one in ("118", "112")],
+            },
+            path="/access/v1/evaluations",
+            headers={"Content-Type": "application/json", "Authorization": "Bearer token-a"},
+        )
+        open_end.set()
+        list(holding)
+
+    found = [
+        told(one.response) if one.HasField("response") else Told(Code(one.error.code).name) for one in batch.answers
+    ]
+    wanted = [Told("RESOURCE_EXHAUSTED"), ALLOWED, Told("PERMISSION_DENIED"), ALLOWED]
+    assert found == wanted
+    assert (rejected.value.code(), ended.value.code()) == (grpc.StatusCode.RESOURCE_EXHAUSTED,) * 2
+    assert streamed == [ALLOWED, ALLOWED]
+    assert [one["decision"] for one in many.document["evaluations"]] == [False, True]
+
+
+def test_a_stream_that_is_slowed_down_does_not_hold_an_emergency_call_up(tmp_path: Path) -> None:
+    """It takes no token, while the next of another kind would wait for a quarter of an hour."""
+    clients = clients_file(tmp_path, client_of("a", "token-a"))
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients, client_rate=0.001, client_burst=2)
+    with running_server(ACME_RULES, security=security) as running:
+        requests = (v1.StreamCheckCallsRequest(call=call(one)) for one in ("118", "112", "15", "112"))
+        stream = running.decisions.StreamCheckCalls(requests, metadata=bearer("token-a"), timeout=DEADLINE)
+        assert [told(one.response) for one in stream] == [DENIED, ALLOWED, ALLOWED, ALLOWED]
+
+
+def test_who_is_beyond_the_limits_does_not_keep_a_stream_open_with_nothing(tmp_path: Path) -> None:
+    """One that sends nothing ends after the time that a message may take."""
+    clients = clients_file(tmp_path, client_of("a", "token-a"))
+    security = SecuritySettings(auth=Auth.TOKENS, clients=clients, client_rate=0.001, client_burst=1)
+    with running_server(ACME_RULES, security=security, message_timeout=0.5) as running:
+        running.decisions.CheckCall(call("118"), metadata=bearer("token-a"), timeout=DEADLINE)
+        over = threading.Event()
+
+        def silence() -> Iterator[v1.StreamCheckCallsRequest]:
+            over.wait(DEADLINE)
+            yield from ()
+
+        with pytest.raises(grpc.RpcError) as ended:
+            next(running.decisions.StreamCheckCalls(silence(), metadata=bearer("token-a"), timeout=DEADLINE * 3))
+        over.set()
+
+    assert ended.value.code() is grpc.StatusCode.CANCELLED
+
+
 class Stuck(CurrentSnapshots):
     """Answers no call until it is told to; emergency calls are found without its help."""
 
@@ -171,10 +253,14 @@ def test_no_overload_keeps_an_emergency_call_back() -> None:
 
         until(lambda: refused() >= 8, "all but those that wait are refused")
         answer = running.decisions.CheckCall(call("112", caller=""), timeout=DEADLINE)
+        two = v1.CheckCallsRequest(calls=[call("0900", caller=""), call("112", caller="")])
+        batch = running.decisions.CheckCalls(two, timeout=DEADLINE)
         stuck.go.set()
         codes = [one.code() for one in waiting]
 
     assert v1.Stage.Name(answer.stage) == "STAGE_EMERGENCY"
+    assert batch.answers[0].error.code == Code.RESOURCE_EXHAUSTED
+    assert v1.Stage.Name(batch.answers[1].response.stage) == "STAGE_EMERGENCY"
     assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
 
 
