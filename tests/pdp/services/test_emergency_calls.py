@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -19,9 +22,11 @@ from waiting import until
 from ways import Told, every_way, told
 
 from loader.numbering import numbering_table
-from pdp.errors import Code
+from pdp.errors import Code, TooManyCalls
 from pdp.metrics.registry import Metrics
 from pdp.rules.model import CallPermission, Dialling, Outcall, Tenant, User
+from pdp.rules.snapshot.ruling import Policy
+from pdp.security.identity import beyond
 from pdp.security.settings import Auth, SecuritySettings
 from pdp.services.decisions import DecisionService
 from pdp.snapshots.current import CurrentSnapshots
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 
     from pdp.rules.snapshot.snapshot import Snapshot
 
+EXAMPLES = int(os.environ.get("RIGHTCALL_EMERGENCY_EXAMPLES", "60"))
+"""States that are tried; more in a long run."""
 STRANGER = "7e57ab1e-0000-4000-8000-000000000000"
 EVERYTHING = (CallPermission(1, "no", extensions=("_!",), users=(ALICE,), outcalls=("3",)),)
 ACME_RULES = Tenant(
@@ -154,21 +161,23 @@ def test_a_client_beyond_its_limits_gets_its_emergency_calls_out_of_many(
     security = SecuritySettings(auth=Auth.TOKENS, clients=clients, **limits)  # type: ignore[arg-type] # by name
     calls = [call("118"), call("112"), call("112", tenant=BOLT), call("1-5")]
     with running_server(ACME_RULES, BOLT_RULES, security=security, transport=transport) as running:
-        sent = {"metadata": bearer("token-a"), "timeout": DEADLINE}
+        token = bearer("token-a")
         open_end = threading.Event()
 
         def asked_first() -> Iterator[v1.StreamCheckCallsRequest]:
             yield v1.StreamCheckCallsRequest(call=call("118"))
             open_end.wait(DEADLINE)
 
-        holding = running.decisions.StreamCheckCalls(asked_first(), **sent)
+        holding = running.decisions.StreamCheckCalls(asked_first(), metadata=token, timeout=DEADLINE)
         next(holding)  # the stream that is open, or its call, is all that the client may have
 
-        batch = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=calls), **sent)
+        batch = running.decisions.CheckCalls(v1.CheckCallsRequest(calls=calls), metadata=token, timeout=DEADLINE)
         with pytest.raises(grpc.RpcError) as rejected:
-            running.decisions.CheckCalls(v1.CheckCallsRequest(calls=[call("118"), call("1120")]), **sent)
+            running.decisions.CheckCalls(
+                v1.CheckCallsRequest(calls=[call("118"), call("1120")]), metadata=token, timeout=DEADLINE
+            )
         requests = (v1.StreamCheckCallsRequest(id=one, call=call(one)) for one in ("112", "0 15", "118", "112"))
-        stream = running.decisions.StreamCheckCalls(requests, **sent)
+        stream = running.decisions.StreamCheckCalls(requests, metadata=token, timeout=DEADLINE)
         streamed = [told(next(stream).response) for _ in range(2)]
         with pytest.raises(grpc.RpcError) as ended:
             next(stream)
@@ -277,20 +286,40 @@ def test_the_directory_knows_emergency_numbers() -> None:
     assert {"112", "911", "112#"} <= {pattern.pattern.lstrip("_") for one in allowed for pattern in one.patterns}
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(
     tenant=strategies.tenants(),
-    caller=st.sampled_from([*strategies.USERS, "", STRANGER, "nobody", "x" * 200]),
-    outcall=st.sampled_from([*strategies.OUTCALLS, "", "unknown", "y" * 200]),
-    loaded=st.booleans(),
-    spelled=st.sampled_from(["911", "9 1 1", "9-11", "(911)", "911#", "*31#911", "９11"]),  # noqa: RUF001
+    request=st.builds(
+        v1.CheckCallRequest,
+        caller=st.sampled_from([*strategies.USERS, "", STRANGER, "nobody", "x" * 200]),
+        forwarded_by=st.sampled_from(["", "", *strategies.USERS, STRANGER, "nobody"]),
+        outcall=st.sampled_from([*strategies.OUTCALLS, "", "unknown", "y" * 200]),
+        tenant=st.sampled_from(["", strategies.TENANT, STRANGER]),
+        at_least_revision=st.sampled_from([0, 1, 2**62]),
+        extension=st.sampled_from(["911", "9 1 1", "9-11", "(911)", "911#", "*31#911", "９11"]),  # noqa: RUF001
+    ),
+    state=st.sampled_from(["loaded", "empty", "closed", "incomplete", "awaited"]),
+    excess=st.sampled_from(["", "rate", "concurrency", "overload"]),
+    policy=st.builds(Policy, st.booleans(), st.booleans(), st.booleans()),
 )
 def test_no_rules_no_caller_and_no_state_take_an_emergency_number_away(
-    *, tenant: Tenant, caller: str, outcall: str, loaded: bool, spelled: str
+    tenant: Tenant, request: v1.CheckCallRequest, state: str, excess: str, policy: Policy
 ) -> None:
-    """Whatever the definitions, with and without any rules loaded."""
-    current = current_of(tenant) if loaded else CurrentSnapshots("nowhere")
-    service = DecisionService(current, Metrics(current, ""), emergency=EmergencyCalls(current, ["911"]))
-    response = service.check_call(v1.CheckCallRequest(caller=caller, extension=spelled, outcall=outcall))
+    """Whatever the definitions and the policy, with rules or without, beyond limits or not, alone and among many."""
+    closed = replace(tenant, closed=2, call_permissions=(), groups=())
+    current = CurrentSnapshots("nowhere") if state == "empty" else current_of(closed if state == "closed" else tenant)
+    if state == "awaited":
+        current.await_all()
+    elif state == "incomplete":
+        current.set_incomplete("a file cannot be read", [STRANGER])
+    numbers = EmergencyCalls(current, ["911"])
+    service = DecisionService(current, Metrics(current, ""), emergency=numbers, policy=policy)
+    with beyond(TooManyCalls(excess, 1.0)) if excess else nullcontext():
+        alone = service.check_call(request)
+        (batch,) = service.check_calls(v1.CheckCallsRequest(calls=[request])).answers
+        (streamed,) = service.stream_check_calls([v1.StreamCheckCallsRequest(call=request)])
 
-    assert (response.decision, response.stage) == (v1.Decision.DECISION_ALLOW, v1.Stage.STAGE_EMERGENCY)
+    for response in (alone, batch.response, streamed.response):
+        assert (response.decision, response.stage) == (v1.Decision.DECISION_ALLOW, v1.Stage.STAGE_EMERGENCY)
+    assert service.spares(request)
+    assert service.spares_some(v1.CheckCallsRequest(calls=[v1.CheckCallRequest(), request]).SerializeToString())

@@ -13,8 +13,9 @@ from server import DEADLINE, running_server
 from ways import Told, every_way
 
 from pdp.rules.compiler.compiler import Compiler
-from pdp.rules.model import CallPermission, Outcall, Revision, Tenant, User
+from pdp.rules.model import CallPermission, Group, Mode, Outcall, Revision, Tenant, User
 from pdp.rules.snapshot.snapshot import decode
+from pdp.settings import Characters
 from pdp.transports.choice import Transport
 from rightcall import v1
 
@@ -181,3 +182,31 @@ def test_aliases_follow_edits() -> None:
     assert first == {"a": ALICE, "b": ALICE, "c": BOB, ALICE.upper(): ALICE}
     assert swapped == {"a": BOB, "b": BOB, "c": ALICE, ALICE.upper(): ALICE}
     assert gone == {"a": "", "b": BOB, "c": "", ALICE.upper(): ""}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_dial_string_is_no_extension_where_the_server_says_so(transport: Transport) -> None:
+    """A permission that allows numbers would let it go wherever it names; by default Wazo's reading stands."""
+    rules = Tenant(
+        ACME,
+        users=(User(ALICE),),
+        groups=(Group("7", users=(ALICE,)),),
+        call_permissions=(
+            CallPermission(1, "no", extensions=("_!",), groups=("7",)),
+            CallPermission(2, "yes", mode=Mode.ALLOW, extensions=("_0[1-9].",), users=(ALICE,)),
+        ),
+    )
+    dialled = ["01&PJSIP/0033123456@trunk", "0612345678@evil.example", "01 23", "01x", "0612345678", "*21#"]
+    calls = [call(extension, ALICE) for extension in dialled]
+    found = {}
+    for characters in Characters:
+        with running_server(rules, transport=transport, extension_characters=characters) as running:
+            found[characters] = every_way(running, calls)
+
+    allowed = Told("", "ALLOW", "USER", "PERMISSION", caller_known=True)
+    denied = Told("", "DENY", "GROUP", "PERMISSION", caller_known=True)
+    any_ones = [*[allowed] * 5, denied]
+    for way, answers in found[Characters.ANY].items():
+        assert (way, answers) == (way, any_ones)
+    for way, answers in found[Characters.DIALABLE].items():
+        assert (way, answers) == (way, [*[INVALID] * 4, allowed, denied])
