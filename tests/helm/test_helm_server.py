@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from charts import CHART, EVERYTHING, EXAMPLES, MANIFESTS, template
+from charts import CHART, EVERYTHING, EXAMPLES, MANIFESTS, ROOT, parsed, template
 from kube_server import KubeServer
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 DRY, LIVE = "tel", "live"
+FIRST = sorted((ROOT / "tests" / "cases" / "chart").glob("first-*.yaml"))
+"""What the first chart made of the examples of these names."""
 OURS = "app.kubernetes.io/name=rightcall"
 KINDS = (
     "deployments,daemonsets,jobs,pods,services,secrets,configmaps,serviceaccounts,poddisruptionbudgets,networkpolicies,"
@@ -106,3 +108,16 @@ def test_an_installation_is_upgraded_rolled_back_and_removed(cluster: KubeServer
     assert cluster.helm("uninstall", "trial", "-n", LIVE).returncode == 0
     left = cluster.kubectl("get", KINDS, "-n", LIVE, "-l", OURS, "-o", "name", "--ignore-not-found")
     assert (left.returncode, left.stdout) == (0, ""), left.stderr
+
+
+@pytest.mark.parametrize("then", FIRST, ids=lambda path: path.stem)
+def test_what_the_first_chart_installed_is_upgraded(cluster: KubeServer, then: Path) -> None:
+    """The server takes this chart's manifests in the place of the first one's: no field changes that it keeps."""
+    namespace = then.stem
+    cluster.namespace(namespace)
+    values = CHART / "examples" / f"{namespace.removeprefix('first-')}.yaml"
+    for text in (then.read_text(), template("-f", values).stdout.replace("namespace: tel", f"namespace: {namespace}")):
+        # Pods of `helm test` are made again each time, and no others.
+        kept = yaml.safe_dump_all([one for one in parsed(text) if one["kind"] != "Pod"])
+        done = cluster.applied(kept, "-n", namespace)
+        assert done.returncode == 0, done.stderr
