@@ -212,7 +212,7 @@ def _of_rest(parts: Mapping[str, Any]) -> Iterator[Figure]:
     for setup, runs in (parts.get("swaps") or {"core": {}, "grpcio": {}}).items():
         rounds = runs.get("rounds", ())
         slower = median(_ratio(one["swapped"]["p999"], one["still"]["p999"]) for one in rounds)
-        yield Figure(f"p99.9 with 20 swaps / without, 50 % load, {setup}", slower, target=2.0)
+        yield Figure(f"p99.9 with 20 swaps / without, 50 % load, {setup}", slower, target=1.3)
     capacity = parts.get("capacity") or {}
     label = f"{capacity['permissions']:,} permissions" if capacity else "1,000,000 permissions"
     beside = capacity.get("private", {}).get("beside the snapshot")
