@@ -58,13 +58,11 @@ class DirectoryService:
         Raises:
             CallError: the request has no response; raised before the first page.
         """
-        check_length(request.extension)
         limit = _number("limit", request.limit, default=0)
         page_size = _number("page_size", request.page_size, default=PAGE_SIZE, most=MAX_PAGE_SIZE)
         wanted = _wanted(request.decisions)
-        snapshot = self._users_of(request.outcall, request.tenant)
-        check_open(snapshot)
-        callers = [entry for entry in self._verdicts(snapshot, request) if entry[1].decision in wanted]
+        snapshot, found = self.verdicts(request)
+        callers = [entry for entry in found if entry[1].decision in wanted]
         end = min(limit, len(callers)) if limit else len(callers)
         entries: dict[Verdict, v1.CallerDecision] = {}
         for start in range(0, end, page_size) or (0,):
@@ -75,6 +73,17 @@ class DirectoryService:
                 outcall_known=snapshot.knows_outcall(request.outcall),
                 more=start + page_size >= end < len(callers),
             )
+
+    def verdicts(self, request: v1.ListCallersRequest) -> tuple[Snapshot, list[tuple[str, Verdict]]]:
+        """The deciding rules, and each caller with the verdict, sorted; the number of entries is not limited.
+
+        Raises:
+            CallError: the request has no response.
+        """
+        check_length(request.extension)
+        snapshot = self._users_of(request.outcall, request.tenant)
+        check_open(snapshot)
+        return snapshot, self._verdicts(snapshot, request)
 
     def list_reach(self, request: v1.ListReachRequest) -> v1.ListReachResponse:
         """The patterns that a caller may dial.

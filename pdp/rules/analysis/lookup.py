@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pdp.rules.model import Group, Outcall, Tenant, User
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _MOST = 5
+_COMPARED = 500
+"""Entities whose names an unknown one is compared with; of more, the first names with the same first character."""
 _T = TypeVar("_T")
 
 
@@ -134,7 +137,12 @@ def _found(kind: str, text: str, known: Sequence[_Known[_T]]) -> _T:
         if found:
             candidates = _listed([f"{each.shown}, {each.id}" for each in found])
             raise UnclearError(f"'{text}' may be {candidates}; give the id")
-    words = {word.casefold(): each.shown for each in known for word in (each.id, *each.words) if word}
+    named: Iterator[tuple[str, str]] = (
+        (word.casefold(), each.shown) for each in known for word in (each.id, *each.words) if word
+    )
+    if len(known) > _COMPARED:
+        named = islice((each for each in named if each[0][:1] == folded[:1]), _COMPARED)
+    words = dict(named)
     close = [words[word] for word in get_close_matches(folded, words, n=_MOST, cutoff=0.5)]
     proposal = f"; did you mean {_listed(list(dict.fromkeys(close)))}?" if close else ""
     raise UnknownError(f"there is no {kind} '{text}'{proposal}")

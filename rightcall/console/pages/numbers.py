@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from pdp.rules.analysis.lookup import UnclearError
+from pdp.rules.model import Decision
 from rightcall.client.errors import RightcallError
-from rightcall.client.values import Decision
 
 if TYPE_CHECKING:
-    from rightcall.client.directory import CallerDecision
+    from pdp.rules.snapshot.verdict import Verdict
     from rightcall.console.pages.page import Asked
     from rightcall.console.rules import TenantIndex
 
@@ -28,12 +28,14 @@ def show(asked: Asked) -> Response:
     if index is None:
         return asked.nothing("numbers")
     number, outcall = asked.text("number"), asked.text("outcall")
-    by_decision: dict[Decision, list[CallerDecision]] = {}
+    by_decision: dict[Decision, list[tuple[str, Verdict]]] = {}
     problem = ""
     if number:
         try:
             found = _found(asked, index)
-            by_decision = {decision: [each for each in found if each.decision is decision] for decision in _ORDER}
+            by_decision = {decision: [] for decision in _ORDER}
+            for each in found:
+                by_decision[each[1].decision].append(each)
         except (UnclearError, RightcallError) as error:
             problem = str(error)
     return asked.page(
@@ -58,19 +60,19 @@ def download(asked: Asked) -> Response:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(("caller", "name", "extension", "decision", "stage", "permission"))
-    for each in found:
-        user = asked.index.users[each.caller]
-        permission = each.permission.name or each.permission.id if each.permission else ""
-        values = (each.caller, user.name, user.extension, each.decision.name, each.stage.name, permission)
+    for caller, verdict in found:
+        user = asked.index.users[caller]
+        permission = verdict.permission_name or str(verdict.permission_id or "")
+        values = (caller, user.name, user.extension, verdict.decision.name, verdict.stage.name, permission)
         rows.writerow(map(_literal, values))
     headers = {"Content-Disposition": 'attachment; filename="callers.csv"'}
     return Response(text.getvalue(), headers=headers, media_type="text/csv")
 
 
-def _found(asked: Asked, index: TenantIndex) -> list[CallerDecision]:
+def _found(asked: Asked, index: TenantIndex) -> list[tuple[str, Verdict]]:
     outcall = index.lookup.outcall(asked.text("outcall"), index.tenant)
-    pages = asked.site.rules.engine.callers(extension=asked.text("number"), outcall=outcall, tenant=index.tenant.uuid)
-    return [caller for page in pages for caller in page.callers]
+    engine = asked.site.rules.engine
+    return engine.verdicts(extension=asked.text("number"), outcall=outcall, tenant=index.tenant.uuid)
 
 
 def _literal(text: str) -> str:
