@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg import exceptions
 
 if TYPE_CHECKING:
-    from loader.sources.wazo.database.rows import Database
+    from loader.sources.wazo.database.changes import Database
     from loader.sources.wazo.database.url import Location
 
 FAILURES: Final = (

@@ -6,19 +6,20 @@ has no order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
+from loader.sources.wazo.database.changes import sums_by_tenant
 from loader.sources.wazo.database.url import wanted_tenant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from asyncpg import Connection, Record
+    from asyncpg import Record
 
     from loader.sources.values import RawTenant
+    from loader.sources.wazo.database.changes import Database, Sums
 
-    Database: TypeAlias = Connection[Record]
 
 TABLES: Final = (
     "tenant",
@@ -117,45 +118,58 @@ class Fetched:
         tenants: in the definitions format, by UUID as in the database.
         leftovers: the associations left out.
         unknown: the wanted tenants that do not exist.
+        sums: see ``sums_by_tenant``; of tenants that need not exist.
     """
 
     tenants: dict[str, RawTenant] = field(default_factory=dict)
     leftovers: list[Leftover] = field(default_factory=list)
     unknown: tuple[str, ...] = ()
+    sums: Sums = field(default_factory=dict)
 
 
-async def fetch(database: Database, wanted: frozenset[str]) -> Fetched:
+async def fetch(database: Database, wanted: frozenset[str], last: Fetched | None = None) -> Fetched:
     """Reads the tables in one transaction, so that all agree with each other.
 
     Args:
         database: within such a transaction.
         wanted: UUIDs or names of tenants; empty: all.
+        last: the content before; tenants whose rows have the same sums are taken from there. None: all are read.
 
     Raises:
         asyncpg.PostgresError: a statement failed.
         OSError: the connection was lost.
     """
     await database.execute(_ALL_ROWS)
-    fetched = await _fetch_tenants(database, wanted)
-    tenants = fetched.tenants
+    user_names = bool(await database.fetchval(_HAS_USER_NAMES))
+    there, unknown = await _fetch_tenants(database, wanted)
+    sums = await sums_by_tenant(database, user_names=user_names)
+    same = last.tenants.keys() & there if last else set[str]()
+    same = {uuid for uuid in same if last and last.sums.get(uuid) == sums.get(uuid)}
+    tenants = {uuid: _tenant(row) for uuid, row in there.items() if uuid not in same}
+    fetched = Fetched(tenants, unknown=unknown, sums=sums)
     chosen = list(tenants)
-    name = _USER_NAME if await database.fetchval(_HAS_USER_NAMES) else "''"
-    async for row in _rows(database, _USERS.format(name=name), chosen):
+    async for row in _rows(database, _USERS.format(name=_USER_NAME if user_names else "''"), chosen):
         user = {"uuid": row["uuid"], "id": row["id"], "name": row["name"], "call_permission_password": row["password"]}
         tenants[row["tenant"]]["users"].append(user)
     await _fetch_groups(database, tenants)
     async for outcall in _rows(database, _OUTCALLS, chosen):
         tenants[outcall["tenant"]]["outcalls"].append({"id": str(outcall["id"]), "name": outcall["name"]})
     await _fetch_permissions(database, fetched)
+    if last:
+        kept = {uuid: {**last.tenants[uuid], "name": there[uuid]["name"]} for uuid in same}
+        leftovers = [each for each in last.leftovers if each.tenant["uuid"] in same]
+        every = {uuid: tenants[uuid] if uuid in tenants else kept[uuid] for uuid in there}
+        return replace(fetched, tenants=every, leftovers=[*fetched.leftovers, *leftovers])
     return fetched
 
 
-async def _fetch_tenants(database: Database, wanted: frozenset[str]) -> Fetched:
+async def _fetch_tenants(database: Database, wanted: frozenset[str]) -> tuple[dict[str, Record], tuple[str, ...]]:
+    """The wanted tenants, and what is wanted and not there."""
     rows = await database.fetch(_NAMED_TENANTS) if await database.fetchval(HAS_NAMES) else []
     rows = rows or await database.fetch(_TENANTS)  # wazo-auth has a tenant of its own: none means elsewhere
-    tenants = {row["uuid"]: _tenant(row) for row in rows if not wanted or not wanted.isdisjoint(_called(row))}
+    tenants = {row["uuid"]: row for row in rows if not wanted or not wanted.isdisjoint(_called(row))}
     known = {called for row in rows for called in _called(row)}
-    return Fetched(tenants, unknown=tuple(sorted(wanted - known)))
+    return tenants, tuple(sorted(wanted - known))
 
 
 def _called(row: Record) -> Iterable[str]:

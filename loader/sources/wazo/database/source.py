@@ -77,15 +77,17 @@ class PostgresqlSource:
         self._recheck = recheck
         self._step_seconds = step_seconds
         self._definitions = PlainDefinitions(self.name)
+        self._own = OwnReferences(self.name)
         self._news = _News()
         self._bus = Bus(bus_url, ca_file, self._news) if bus_url else None
         self._seen: str | None = None
+        self._last: Fetched | None = None
         self._rest_until = 0.0
         self._true_at = time.monotonic()
         """The time of the last reading, or of a later comparison without changes."""
 
     def read(self) -> Reading:
-        """Reads all tables in one state.
+        """Reads the tenants whose rows changed, in one state; all of them where no change was noticed.
 
         Raises:
             SourceError: the database cannot be reached or read, or was lost before the end.
@@ -93,8 +95,11 @@ class PostgresqlSource:
         begun = time.monotonic()
         try:
             self._seen, fetched = asyncio.run(self._fetch())
+            for gone in self._last.tenants.keys() - fetched.tenants.keys() if self._last else ():
+                self._own.forget(gone)
+            self._last = fetched
         except FAILURES as error:
-            self._seen = None
+            self._seen = self._last = None
             raise SourceError(f"{self.name} cannot be read: {explain(error)}") from error
         finally:
             now = time.monotonic()
@@ -104,9 +109,9 @@ class PostgresqlSource:
             self._unknown(each) for each in fetched.unknown
         ]
         missing = {each: canonical_uuid(each) for each in fetched.unknown}
-        tenants, own = [], OwnReferences(self.name)
+        tenants = []
         for raw in fetched.tenants.values():
-            tenant, strangers = own.of(raw)
+            tenant, strangers = self._own.of(raw)
             tenants.append(tenant)
             faults += strangers
         return self._definitions.reading(
@@ -151,7 +156,9 @@ class PostgresqlSource:
             try:
                 async with database.transaction(isolation="repeatable_read", readonly=True):
                     seen = await sums(database, names=bool(await database.fetchval(HAS_NAMES)))
-                    return seen, await fetch(database, self._location.tenants)
+                    # without a noticed change all is read, in case that one was not noticed
+                    last = self._last if seen != self._seen else None
+                    return seen, await fetch(database, self._location.tenants, last)
             finally:
                 database.terminate()  # at once: a polite end would wait for a server that does not answer
 

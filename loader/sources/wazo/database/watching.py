@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Coroutine
 
-    from loader.sources.wazo.database.rows import Database
+    from loader.sources.wazo.database.changes import Database
     from loader.sources.wazo.database.url import Location
 
 _Result = TypeVar("_Result")

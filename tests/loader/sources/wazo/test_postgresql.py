@@ -280,6 +280,38 @@ def test_unchanged_tenants_are_not_checked_again(wazo: WazoDatabase) -> None:
     assert (acme.call_permissions[0].name, edited.call_permissions[0].name) == ("no-international", "no-abroad")
 
 
+def test_a_change_is_read_as_if_all_were_read(wazo: WazoDatabase) -> None:
+    """Whatever table it is in; and of tenants that did not change no row is read."""
+    source = PostgresqlSource(wazo.url)
+    source.read()
+    for edit in (
+        "UPDATE rightcall SET passwd = '77' WHERE id = (SELECT min(id) FROM rightcall)",
+        "DELETE FROM rightcallexten WHERE id = (SELECT min(id) FROM rightcallexten)",
+        "DELETE FROM rightcallmember WHERE id = (SELECT min(id) FROM rightcallmember)",
+        "UPDATE userfeatures SET firstname = 'Ann' WHERE id = (SELECT min(id) FROM userfeatures)",
+        "UPDATE userfeatures SET rightcallcode = '9' WHERE id = (SELECT max(id) FROM userfeatures)",
+        "UPDATE queue SET commented = 1",
+        "UPDATE queuemember SET commented = 1",
+        "UPDATE groupfeatures SET label = 'other'",
+        "UPDATE outcall SET name = name || '!'",
+        "UPDATE auth_tenant SET name = name || '!'",
+        "DELETE FROM queuemember",
+        "DELETE FROM groupfeatures",
+        "DELETE FROM outcall",
+        "DELETE FROM auth_tenant WHERE uuid = (SELECT max(uuid) FROM auth_tenant)",
+    ):
+        wazo.execute(edit)
+        assert source.read() == _read(wazo), edit
+    (there,) = {tenant.uuid for tenant in source.read().tenants} & {ACME, BOLT}
+    wazo.execute("INSERT INTO auth_tenant (uuid, name) SELECT uuid, 'back' FROM tenant ON CONFLICT DO NOTHING")
+    assert source._last is not None
+    users = source._last.tenants[there]["users"]
+    assert source.read() == _read(wazo)
+    assert source._last.tenants[there]["users"] is users
+    source.read()
+    assert source._last.tenants[there]["users"] is not users
+
+
 def test_many_rows(empty: WazoDatabase) -> None:
     """100,000 extensions of 50,000 permissions of 20,000 users, and the time that reading them takes."""
     empty.fill([{"uuid": ACME, "name": "acme"}])
