@@ -63,9 +63,12 @@ class ReportLog:
         if len(report.faults) > MOST_FAULTS:
             further = len(report.faults) - MOST_FAULTS
             _log.error("definition_faults_not_shown", count=further, advice="see them with: rightcall validate PATH")
-        if report.faulty:
-            _log.error("tenants_kept_as_they_were", tenants=sorted(report.faulty), advice="repair the faults above")
-        elif not report.errors:
+        kept = set(report.faulty) - {*report.closed, *report.isolated}
+        outcomes = (("kept_as_they_were", kept), ("closed", report.closed), ("isolated", report.isolated))
+        for outcome, tenants in outcomes:
+            if tenants:
+                _log.error(f"tenants_{outcome}", tenants=sorted(tenants), advice="repair the faults above")
+        if not report.faulty and not report.errors:
             _log.info("definitions_good")
         self._faults = report.faults
 

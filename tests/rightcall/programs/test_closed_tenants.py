@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hypothesis.strategies import booleans, sampled_from
 from redis_server import running_redis
 from server import DEADLINE, running_server
+from structlog.testing import capture_logs
 from waiting import until
 from ways import Told, every_way
 
@@ -28,6 +29,7 @@ from pdp.rules.model import PasswordOverride
 from pdp.services.decisions import DecisionService
 from rightcall import Client, TenantClosed, v1
 from rightcall.programs.local import Local
+from rightcall.programs.reports import ReportLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +124,22 @@ def test_faults_are_isolated_where_that_is_asked_for(definitions: Path) -> None:
         assert report.isolated == (BOLT,)
 
     assert service_found == [["ALLOW", "ALLOW", "ALLOW"], ["DENY", "ALLOW", "ALLOW"]]
+
+
+def test_the_log_tells_tenants_that_are_closed_from_those_that_keep_their_rules(definitions: Path) -> None:
+    """And from those whose faulty permissions alone are closed; nothing is said to be kept that never was there."""
+    told = []
+    for isolate in (False, True):
+        with closing(Local(str(definitions), isolate_faults=isolate)) as local, capture_logs() as log:
+            tell = ReportLog()
+            tell(local.load())
+            write(definitions, "a", tenant(ACME, ALICE, BAD | {"users": [ALICE]}))
+            tell(local.loader.load())
+            write(definitions, "a", tenant(ACME, ALICE, deny("_!", user=ALICE)))
+        told.append([(one["event"], one["tenants"]) for one in log if one["event"].startswith("tenants_")])
+
+    kept = [("tenants_closed", [BOLT]), ("tenants_kept_as_they_were", [ACME]), ("tenants_closed", [BOLT])]
+    assert told == [kept, [("tenants_isolated", [BOLT]), ("tenants_isolated", [ACME, BOLT])]]
 
 
 def test_a_file_that_cannot_be_read_at_the_start_opens_no_line(definitions: Path) -> None:
