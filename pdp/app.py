@@ -59,7 +59,7 @@ class ServerParts(NamedTuple):
     Attributes:
         settings: the server's.
         current: the snapshots, as the client of a request may see them.
-        whole: the snapshots of all tenants, whoever asks.
+        whole: the snapshots of all tenants, for any client.
         decisions, directory, lockouts: the services.
         security: tells who asks.
         secrets: the deployment's keys.

@@ -170,7 +170,7 @@ class CurrentSnapshots:
 
     @property
     def edition(self) -> Mapping[str, LoadedSnapshot]:
-        """The snapshots of all tenants by UUID, whoever asks; another object after each change."""
+        """The snapshots of all tenants by UUID, for any client; another object after each change."""
         return self._state.held
 
     def frozen(self) -> CurrentSnapshots:

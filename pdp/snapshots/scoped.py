@@ -89,7 +89,7 @@ class ScopedSnapshots(CurrentSnapshots):
 
     @property
     def edition(self) -> Mapping[str, LoadedSnapshot]:
-        """The snapshots of all tenants by UUID, whoever asks; another object after each change."""
+        """The snapshots of all tenants by UUID, for any client; another object after each change."""
         return self.whole.edition
 
     def frozen(self) -> ScopedSnapshots:

@@ -46,7 +46,7 @@ def pattern_drawing(pattern: str) -> Markup | None:
 
 
 def walk_drawing(walk: Walk) -> Markup:
-    """A walk as a row of circles, with what was read on the arrows, and the other ways out below."""
+    """A walk as a row of circles, with the characters on the arrows, and the other ways out below."""
     x, shapes, lines = 30, list[Markup](), 1
     for step in walk.steps:
         others = [f"or {each}" for each in step.beside[:3]]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _State: TypeAlias = "tuple[tuple[int, int], ...]"
-"""Patterns that what was read may still match, each by index, and the elements that were read."""
+"""Patterns that the characters so far may still match, each by index, and the elements that were read."""
 
 
 class NoTreeError(ValueError):

@@ -181,7 +181,7 @@ class Site:
         )
 
     def problem(self, text: str, status: int) -> Response:
-        """A page that says what is wrong."""
+        """A page with an error."""
         return HTMLResponse(self.render("problem.html", Page("", ""), problem=text), status)
 
     def answering(self, respond: Callable[[Asked], Response]) -> Callable[[Request], Any]:

@@ -98,7 +98,7 @@ class Sweep:
         unreadable: the tenants with an unreadable list, and that list.
         users: number of users read, and number of all users.
         tenants: the tenants at the start.
-        whole: tenants that count from now on, or that were read whole; whoever takes them removes them.
+        whole: tenants that count from now on, or that were read whole; the taker removes them.
     """
 
     def __init__(

@@ -170,7 +170,7 @@ def reads_back(numeral: Numeral, candidates: ReadingBack, *, is_bare: bool) -> b
     """Whether a text reads as the number that is sought, given that this is a number; None: that is not known yet.
 
     Args:
-        numeral: what was read of the text.
+        numeral: the reading of the text.
         candidates: the states of the numeral's candidates.
         is_bare: whether the number is dialled without the national prefix.
     """
