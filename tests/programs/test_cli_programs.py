@@ -84,6 +84,22 @@ def test_serve_follows_a_file_and_keeps_the_old_rules_at_a_bad_edit(path: Path) 
         assert serve.events[-1]["event"] == "server_stopped"
 
 
+def test_serve_takes_up_its_last_good_rules_where_a_fault_came_meanwhile(path: Path, tmp_path: Path) -> None:
+    """From its state directory, by another process: what was denied stays denied."""
+    key = tmp_path / "key"
+    key.write_text(KEY)
+    options = ("serve", "--definitions", str(path), "--state-dir", str(tmp_path / "state"), *FREE)
+    for text in (rules("118"), rules("119", "_[1-")):
+        edit(path, text)
+        with Program(*options, "--secret-key-file", str(key)) as serve:
+            started = serve.wait_for("server_started")
+            with Client(started["grpc"], timeout=10) as client:
+                assert decided(client, "118", Decision.DENY)
+            assert serve.stop() == 0
+
+    assert "tenants_kept_as_they_were" in [event["event"] for event in serve.events]
+
+
 def test_serve_does_without_http_when_told_so(path: Path) -> None:
     """Also by a variable, which cannot say so by being empty."""
     with Program("serve", "--definitions", str(path), "--listen", "127.0.0.1:0", RIGHTCALL_HTTP="none") as serve:
