@@ -25,6 +25,7 @@ from pdp.services.decisions import DecisionService
 from pdp.services.directory import DirectoryService
 from pdp.services.lockouts import LockoutService
 from pdp.services.methods import methods
+from pdp.services.shadow import DifferenceLog
 from pdp.settings import ServerSettings
 from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import RevisionWaiter
@@ -140,6 +141,7 @@ class Server:
         challenges = open_challenges(
             settings, rules, secrets, emergency=emergency, metrics=metrics, counters=(attempts, delays), record=told
         )
+        differences = DifferenceLog(decision_log.settings.mask if decision_log is not None else 0)
         decisions = DecisionService(
             seen,
             metrics,
@@ -149,6 +151,7 @@ class Server:
             challenges=challenges,
             max_calls=settings.max_calls,
             decision_log=told,
+            differences=differences,
         )
         directory = DirectoryService(seen, version(), emergency)
         routes = authzen_routes(
@@ -177,7 +180,7 @@ class Server:
             decided = None
             if tracing is None:
                 seal = challenges.signing if challenges is not None else None
-                decided = PlainCalls(settings.policy, emergency, seal, decision_log)
+                decided = PlainCalls(settings.policy, emergency, seal, decision_log, differences)
             self._transport = CoreTransport(
                 settings,
                 methods(*services),

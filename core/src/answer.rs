@@ -138,6 +138,15 @@ impl<'a> Ruling<'a> {
         Ok(Some(Self::new(call, Some(snapshot), (NO_VERDICT, Reason::Emergency), (caller, outcall))))
     }
 
+    /// The ruling on the same call by other rules of its tenant; `None`: those have none.
+    pub fn by_rules(&self, rules: &'a Arc<Snapshot>, by: By<'a>) -> Option<Self> {
+        let found = Found::Rules(rules, None);
+        match Self::emergency(self.call, found, by) {
+            Ok(None) => Self::ruled(self.call, found, by.policy).ok(),
+            decided => decided.ok().flatten(),
+        }
+    }
+
     /// The ruling by policy and permissions.
     #[inline]
     fn ruled(mut call: Call<'a>, found: Found<'a>, policy: &Policy) -> Result<Self, NotPlain> {

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::answer::Ruling;
+use crate::answer::{By, Ruling};
 use crate::rules::snapshot::Snapshot;
+use crate::shadow::Compared;
 
 const OUTCOMES: usize = 32;
 /// Upper bounds of the latency histograms, in nanoseconds; Python hands in the same in seconds, and a test compares.
@@ -98,6 +99,7 @@ pub struct Counters {
     /// Denied and challenged calls by permissions beyond those that are told apart, by decision.
     together: [AtomicU64; 4],
     denying: Mutex<Denying>,
+    compared: Mutex<Compared>,
 }
 
 impl Counters {
@@ -169,6 +171,19 @@ impl Counters {
                 add(counter, 1);
             }
         }
+    }
+
+    /// Calls were decided that candidates may decide otherwise.
+    pub fn compare(&self, rulings: &[Ruling<'_>], by: By<'_>) {
+        let mut compared = self.compared();
+        for ruling in rulings {
+            compared.add(ruling, by);
+        }
+    }
+
+    /// What was compared with candidates.
+    pub fn compared(&self) -> MutexGuard<'_, Compared> {
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn denied(&self, snapshot: &Arc<Snapshot>, verdict: u32) {

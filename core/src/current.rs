@@ -18,6 +18,8 @@ pub struct State {
     by_tenant: Tenants<Snapshot>,
     /// Tenants whose rules are for Python to read. While there are any, so are all calls: one may be theirs.
     others: HashSet<String>,
+    /// Revisions that decide no call, and that the decisions are compared with.
+    candidates: Tenants<Snapshot>,
     /// There may be tenants that are not here, so a call that nobody here claims may be theirs.
     pub incomplete: bool,
     /// Tells this state from every other.
@@ -63,6 +65,25 @@ impl State {
     #[must_use]
     pub fn with(&self, incomplete: bool) -> Self {
         Self { incomplete, ..self.next() }
+    }
+
+    /// The state with another candidate of a tenant, or without one.
+    #[must_use]
+    pub fn comparing(&self, tenant: &str, candidate: Option<&Arc<Snapshot>>) -> Self {
+        let mut changed = self.next();
+        changed.candidates.set(tenant, candidate);
+        changed
+    }
+
+    /// Whether there is any candidate.
+    #[inline]
+    pub const fn compares(&self) -> bool {
+        !self.candidates.is_empty()
+    }
+
+    /// The revision of a tenant that its decisions are compared with.
+    pub fn candidate(&self, tenant: &str) -> Option<&Arc<Snapshot>> {
+        self.candidates.get(tenant)
     }
 
     fn next(&self) -> Self {

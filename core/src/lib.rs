@@ -12,6 +12,7 @@ pub mod guard;
 pub mod log;
 pub mod policy;
 pub mod rules;
+pub mod shadow;
 pub mod tenants;
 
 #[cfg(feature = "extension")]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from redis.exceptions import ResponseError
 
 from loader.errors import PublishError
+from loader.publishing.candidates import Candidates
 from loader.publishing.listing import TenantList
 from loader.publishing.redis_errors import translated
 from loader.publishing.shipping import Shipper
@@ -171,6 +172,7 @@ class RedisPublisher:
         self._standing: dict[str, PublishedState] = {}
         """The last result of ``standing``."""
         self._shipper = Shipper(client, self._keys)
+        self._candidates = Candidates(client, name, secret=secret, scope=scope)
 
     def standing(self) -> dict[str, PublishedState]:
         """The content of the pointers, by tenant, and the presence of the blobs."""
@@ -230,6 +232,23 @@ class RedisPublisher:
 
     def publish(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         """Ships the blob, then moves the pointer, then drops blobs older than the revisions to keep."""
+        with translated(self.name):
+            self._ship(pointer, blob, standing)
+            self.move(pointer, standing)
+            self._prune(pointer.tenant)
+
+    def propose(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
+        """Ships the blob, and makes its revision the tenant's candidate; the pointer stays.
+
+        Raises:
+            PublishError: Redis cannot be written to.
+        """
+        with translated(self.name):
+            self._ship(pointer, blob, standing)
+            self._candidates.set(pointer.tenant, pointer.revision, pointer.permissions)
+            self._prune(pointer.tenant)
+
+    def _ship(self, pointer: Pointer, blob: bytes, standing: PublishedState) -> None:
         tenant, revision = pointer.tenant, pointer.revision
         about = {
             "number": revision.number,
@@ -239,11 +258,8 @@ class RedisPublisher:
             "published_at": time.time(),
             **asdict(self._origin),
         }
-        with translated(self.name):
-            current = standing.current.revision if standing.current else None
-            self._shipper.ship(tenant, revision, blob, json.dumps(about), current)
-            self.move(pointer, standing)
-            self._prune(tenant)
+        current = standing.current.revision if standing.current else None
+        self._shipper.ship(tenant, revision, blob, json.dumps(about), current)
 
     def remove(self, pointer: Pointer, standing: PublishedState) -> None:
         """Moves the pointer to nowhere. The last revisions stay, to roll back to."""
@@ -318,16 +334,10 @@ class RedisPublisher:
         return replace(stands, raw=bound.dump(self._secret, self._scope), serial=bound.serial, pointer=bound)
 
     def _prune(self, tenant: str) -> None:
-        index = self._keys.revisions(tenant)
-        old = cast("list[tuple[bytes, float]]", self._client.zrange(index, 0, -self._keep - 1, withscores=True))
-        if old:
-            pipeline = self._client.pipeline(transaction=True)
-            numbers = [int(number) for _, number in old]
-            pipeline.unlink(
-                *(key(tenant, number) for number in numbers for key in (self._keys.snapshot, self._keys.delta))
-            )
-            pipeline.zrem(index, *(about for about, _ in old))
-            pipeline.execute()
+        """Drops the oldest revisions, but for the candidate and the current one."""
+        candidate, current = self._candidates.of(tenant), self._pointers.get(tenant)
+        used = {one.revision.number for one in (candidate, current) if one is not None}
+        self._shipper.prune(tenant, self._keep, used)
 
 
 def _claimed_serial(tenant: str, raw: bytes) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 from loader.errors import PublishError
+from loader.publishing.candidates import Candidates
 from loader.publishing.publish import Origin, PublishedState, RedisPublisher
 from loader.publishing.redis_errors import translated
 from pdp.rules.errors import SnapshotError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from pdp.rules.publication.candidate import Candidate
     from pdp.rules.snapshot.snapshot import Snapshot
 
 _MOST = 10
@@ -43,6 +45,7 @@ class KeptRevision:
         origin: the publisher, and the author and message of the edit.
         current: servers decide by this revision.
         pinned: chosen by an operator; loaders do not publish the tenant.
+        candidate: servers compare their decisions with those by this revision.
     """
 
     tenant: str
@@ -53,6 +56,7 @@ class KeptRevision:
     origin: Origin
     current: bool
     pinned: bool
+    candidate: bool = False
 
     def is_called(self, revision: str) -> bool:
         """Whether a revision, as in responses, or its number alone, is this one; an empty text is the current one."""
@@ -95,6 +99,7 @@ class Revisions:
         self._keys = Keys(scope.prefix)
         self._secrets = (secret,) if secret else ()
         self._publisher = RedisPublisher(client, name, secret=secret, scope=scope)
+        self._candidates = Candidates(client, name, secret=secret, scope=scope)
 
     def kept(self, tenant: str = "") -> list[KeptRevision]:
         """The revisions of a tenant, or of all, newest first.
@@ -106,7 +111,9 @@ class Revisions:
         standing = self._publisher.standing()
         if tenant and tenant not in standing:
             raise UnknownRevision(f"tenant {tenant} is not in {self._name}; `rightcall revisions` lists those that are")
-        return [kept for uuid in sorted([tenant] if tenant else standing) for kept in self._of(uuid, standing[uuid])]
+        candidates = self._candidates.all()
+        uuids = sorted([tenant] if tenant else standing)
+        return [kept for uuid in uuids for kept in self._of(uuid, standing[uuid], candidates.get(uuid))]
 
     def find(self, tenant: str, revision: str) -> KeptRevision:
         """A revision of a tenant.
@@ -210,22 +217,71 @@ class Revisions:
         self._move(tenant, pointer.revision, pointer.permissions, pinned=False)
         return pointer.revision
 
+    def shadow(self, tenant: str, revision: str) -> KeptRevision:
+        """Has servers compare their decisions with those by a revision.
+
+        Args:
+            tenant: the tenant's UUID.
+            revision: as in responses and ``kept``, or the number alone.
+
+        Raises:
+            PublishError: Redis cannot be asked or written to, or the revision's snapshot cannot be read.
+            UnknownRevision: unknown tenant, unknown revision of the tenant, or the current one.
+        """
+        chosen = self.find(tenant, revision)
+        if chosen.current:
+            raise UnknownRevision(f"revision {chosen.revision} is current; a candidate is another one")
+        self.snapshot(chosen)  # servers would refuse a damaged one
+        self._candidates.set(tenant, chosen.revision, chosen.permissions)
+        return chosen
+
+    def candidates(self) -> list[KeptRevision]:
+        """The candidates, one a tenant at most.
+
+        Raises:
+            PublishError: Redis cannot be asked.
+        """
+        return [one for one in self.kept() if one.candidate]
+
+    def promote(self, tenant: str) -> KeptRevision:
+        """Makes a tenant's candidate current, and pins the tenant, as ``roll_back`` does; ends the comparison.
+
+        Raises:
+            PublishError: the candidate did not become current, or its snapshot cannot be read.
+            UnknownRevision: unknown tenant, or one without a candidate.
+        """
+        chosen = next((one for one in self.kept(tenant) if one.candidate), None)
+        if chosen is None:
+            raise UnknownRevision(f"tenant {tenant} has no candidate in {self._name}; `rightcall shadow` makes one")
+        self.snapshot(chosen)
+        self._move(tenant, chosen.revision, chosen.permissions, pinned=True)
+        self._candidates.drop(tenant)
+        return chosen
+
+    def drop(self, tenant: str) -> bool:
+        """Ends the comparison of a tenant; returns whether there was one.
+
+        Raises:
+            PublishError: Redis cannot be written to.
+        """
+        return self._candidates.drop(tenant)
+
     def _move(self, tenant: str, revision: Revision, permissions: int, *, pinned: bool) -> None:
         standing = self._publisher.standing()[tenant]
-        serial = standing.next_serial()
+        serial = max(standing.next_serial(), revision.number)
         pointer = Pointer(tenant, serial, revision, pinned=pinned, permissions=permissions)
         self._publisher.list_again(tenant)
         self._publisher.move(pointer, standing)
 
-    def _of(self, tenant: str, standing: PublishedState) -> list[KeptRevision]:
+    def _of(self, tenant: str, standing: PublishedState, candidate: Candidate | None) -> list[KeptRevision]:
         with translated(self._name):
             found = cast("list[bytes]", self._client.zrange(self._keys.revisions(tenant), 0, -1, desc=True))
         pointer = standing.current
-        kept = [_kept(tenant, json.loads(about), pointer) for about in found]
-        return [one for one in kept if one.revision.number <= standing.serial]
+        kept = [_kept(tenant, json.loads(about), pointer, candidate) for about in found]
+        return [one for one in kept if one.candidate or one.revision.number <= standing.serial]
 
 
-def _kept(tenant: str, about: dict[str, object], pointer: Pointer | None) -> KeptRevision:
+def _kept(tenant: str, about: dict[str, object], pointer: Pointer | None, candidate: Candidate | None) -> KeptRevision:
     revision = Revision(int(str(about["number"])), str(about["digest"]))
     current = pointer is not None and pointer.revision == revision
     return KeptRevision(
@@ -237,4 +293,5 @@ def _kept(tenant: str, about: dict[str, object], pointer: Pointer | None) -> Kep
         origin=Origin(**{key: str(about.get(key, "")) for key in Origin.__slots__}),
         current=current,
         pinned=current and pointer is not None and pointer.pinned,
+        candidate=candidate is not None and candidate.revision == revision,
     )

@@ -8,7 +8,7 @@ the servers that hold the base.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from redis.exceptions import ResponseError
 
@@ -16,6 +16,8 @@ from pdp.rules.publication.delta import WORTHWHILE, make_delta
 from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from redis import Redis
 
     from pdp.rules.model import Revision
@@ -101,6 +103,24 @@ class Shipper:
     def forget(self, tenant: str) -> None:
         """Drops the memory of a tenant."""
         self._bases.pop(tenant, None)
+
+    def prune(self, tenant: str, keep: int, used: Container[int]) -> None:
+        """Drops the oldest revisions of a tenant.
+
+        Args:
+            tenant: the tenant's UUID.
+            keep: number of the newest revisions that stay.
+            used: the numbers of others that stay.
+        """
+        names = self._keys
+        index = names.revisions(tenant)
+        found = cast("list[tuple[bytes, float]]", self._client.zrange(index, 0, -keep - 1, withscores=True))
+        old = {about: int(number) for about, number in found if int(number) not in used}
+        if old:
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.unlink(*(key(tenant, number) for number in old.values() for key in (names.snapshot, names.delta)))
+            pipeline.zrem(index, *old)
+            pipeline.execute()
 
     def _patch(self, tenant: str, revision: Revision, delta: bytes, about: str, base: _Base, size: int) -> bool:
         """Has Redis build the blob; returns False without effect if that fails."""

@@ -213,6 +213,15 @@ METRICS: dict[str, Description] = {
         {"result": LOG_RESULTS},
         "See [the decision log](decision-log.md). Always 0 without one.",
     ),
+    "rightcall_shadow_decisions_total": Description(
+        "counter",
+        "Decisions that were compared with what the tenant's candidate would have decided.",
+        {"tenant": _TENANT, "decision": "the decision", "candidate": "that of the candidate; `none`: it has none"},
+        "See [shadow](shadow.md). No series where no tenant has had a candidate.",
+    ),
+    "rightcall_shadow_revision": Description(
+        "gauge", "Number of the candidate that a tenant's decisions are compared with.", {"tenant": _TENANT}
+    ),
     "rightcall_tenants": Description("gauge", "Tenants that the server answers for."),
     "rightcall_closed_tenants": Description(
         "gauge",

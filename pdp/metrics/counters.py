@@ -112,6 +112,7 @@ class ThreadCounters:
         refusals: number of calls denied or challenged, by permission.
         handed: number of requests that the core handed to Python, by method.
         strangers: number of calls with an unknown caller or outcall, by which of the two.
+        shadow: number of decisions that were compared, by tenant, decision and that of the tenant's candidate.
     """
 
     __slots__ = (
@@ -124,6 +125,7 @@ class ThreadCounters:
         "refusals",
         "rejections",
         "requests",
+        "shadow",
         "strangers",
     )
 
@@ -138,6 +140,7 @@ class ThreadCounters:
         self.refusals: dict[Refusal, int] = {}
         self.handed: dict[str, int] = {}
         self.strangers: dict[str, int] = {}
+        self.shadow: dict[tuple[str, str, str], int] = {}
 
     def decided(self, decision: Decision, stage: Stage, seconds: float) -> None:
         """A call was decided, and that took so long."""
@@ -176,6 +179,11 @@ class ThreadCounters:
         """Calls had a ``caller`` or an ``outcall`` that is not known."""
         self.strangers[part] = self.strangers.get(part, 0) + count
 
+    def compared(self, tenant: str, decision: str, candidate: str, count: int = 1) -> None:
+        """Decisions on calls of a tenant were compared with those of the tenant's candidate."""
+        key = tenant, decision, candidate
+        self.shadow[key] = self.shadow.get(key, 0) + count
+
     def add(self, other: ThreadCounters) -> None:
         """Adds the counts of another thread, which may be adding keys meanwhile: keys are copied first."""
         self.decisions = [mine + theirs for mine, theirs in zip(self.decisions, other.decisions, strict=True)]
@@ -193,6 +201,8 @@ class ThreadCounters:
             self.handed[method] = self.handed.get(method, 0) + count
         for part, count in list(other.strangers.items()):
             self.unknown(part, count)
+        for key, count in list(other.shadow.items()):
+            self.compared(*key, count)
 
     def spread(self) -> None:
         """Adds the plain calls to the decisions' times, the requests and the requests' times."""

@@ -94,6 +94,10 @@ class Metrics:
         if outcall:
             self.tallies.mine().unknown("outcall")
 
+    def compared(self, tenant: str, decision: str, candidate: str) -> None:
+        """A decision on a call of a tenant was compared with that of the tenant's candidate."""
+        self.tallies.mine().compared(tenant, decision, candidate)
+
     def requested(self, method: str, code: str, seconds: float | None = None) -> None:
         """Counts an answered gRPC request.
 
@@ -226,6 +230,7 @@ class _TallyCollector(Collector):
         rejected = {(reason,): total.rejections.get(reason, 0) for reason in REJECTIONS}
         yield _counters("rightcall_rejected_total", rejected)
         yield _counters("rightcall_core_handed_total", {(method,): total.handed.get(method, 0) for method in HANDED})
+        yield _counters("rightcall_shadow_decisions_total", dict(sorted(total.shadow.items())))
         yield _counters("rightcall_unknown_total", {(part,): total.strangers.get(part, 0) for part in STRANGERS})
 
 

@@ -15,7 +15,7 @@ from pdp.metrics.catalog import METRICS
 from pdp.metrics.counters import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pdp.rules.snapshot.snapshot import Snapshot
 
@@ -42,6 +42,11 @@ class ServerState(Protocol):
 
     def held(self) -> Sequence[LoadedSnapshot]:
         """The snapshots, one a tenant."""
+        ...
+
+    @property
+    def candidates(self) -> Mapping[str, Snapshot]:
+        """By tenant, the revisions that decisions are compared with."""
         ...
 
     @property
@@ -75,6 +80,10 @@ class StateCollector(Collector):
         yield _gauge("rightcall_http_connections", {(): self.http_connections()})
         yield _gauge("rightcall_tenants", {(): len(held)})
         yield _gauge("rightcall_closed_tenants", {(): sum(one.snapshot.closed > 0 for one in held)})
+        candidates: dict[tuple[str, ...], float] = {
+            (tenant,): one.revision.number for tenant, one in self._current.candidates.items()
+        }
+        yield _gauge("rightcall_shadow_revision", candidates)
         yield _gauge("rightcall_source_contact_age_seconds", {(): time.time() - self._current.contacted_at})
         if self._current.unread_seconds is not None:
             yield _gauge("rightcall_source_staleness_seconds", {(): self._current.unread_seconds()})

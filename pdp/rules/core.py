@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _MODULE = "pdp._core"
-_API = 4
+_API = 5
 """The value that ``_core.API`` must have."""
 
 

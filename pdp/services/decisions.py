@@ -28,6 +28,7 @@ from pdp.services.messages import (
     explanation_of,
     response_of,
 )
+from pdp.services.shadow import Shadow
 from pdp.snapshots.emergency import EmergencyCalls
 from pdp.snapshots.freshness import RevisionWaiter
 from rightcall import v1
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pdp.rules.snapshot.ruling import Policy
     from pdp.rules.snapshot.snapshot import Snapshot
     from pdp.rules.snapshot.verdict import Outcome
+    from pdp.services.shadow import DifferenceLog
     from pdp.snapshots.current import CurrentSnapshots
 
 MAX_CALLS = 1000
@@ -69,9 +71,10 @@ class DecisionService:
         challenges: checks passwords; None: no passwords are checked and no challenges sent.
         max_calls: requests that one CheckCalls may hold.
         decision_log: records each decision; None: no log.
+        differences: logs calls that a tenant's candidate decides otherwise; None: with whole extensions.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of the composition root
         self,
         current: CurrentSnapshots,
         metrics: Metrics,
@@ -82,6 +85,7 @@ class DecisionService:
         challenges: Challenges | None = None,
         max_calls: int = MAX_CALLS,
         decision_log: Recorder | None = None,
+        differences: DifferenceLog | None = None,
     ) -> None:
         self._record = decision_log.record if decision_log is not None else None
         self._snapshots = current
@@ -89,6 +93,7 @@ class DecisionService:
         self._emergency = emergency or EmergencyCalls(current)
         self._fresh = rules or RevisionWaiter(current.resolve)
         self._metrics = metrics
+        self._shadow = Shadow(metrics, policy, self._emergency, differences)
         self._challenges = challenges
         self._max_calls = max_calls
 
@@ -288,4 +293,7 @@ class DecisionService:
         )
         if self._record is not None:
             self._record(snapshot, call, outcome, seconds)
+        candidates = self._snapshots.candidates
+        if candidates and snapshot is not None and snapshot.tenant in candidates:
+            self._shadow.compare(candidates[snapshot.tenant], call, outcome)
         return response

@@ -70,6 +70,7 @@ class CurrentSnapshots:
             when this object was made.
         unread_seconds: gives the seconds for which a change of the source may be unknown here, where this process reads
             definitions itself; None where it follows a loader.
+        candidates: by tenant, the revisions that decide no call, and that decisions are compared with.
         missing: tenants that are listed and not here; tenants that no list names are not among those.
         answered_elsewhere: whether calls are decided by threads that do without the interpreter's lock.
     """
@@ -80,6 +81,7 @@ class CurrentSnapshots:
         self.contacted_at = time.time()
         self.unread_seconds: Callable[[], float] | None = None
         self.missing: frozenset[str] = frozenset()
+        self.candidates: Mapping[str, Snapshot] = {}
         self.answered_elsewhere = False
         self._awaited = False
         self._state = _State()
@@ -87,6 +89,7 @@ class CurrentSnapshots:
         self._writing = threading.RLock()
         self._on_ready: list[Callable[[bool], None]] = []
         self._on_change: list[Told] = []
+        self._on_candidate: list[Callable[[str, Snapshot | None], None]] = []
 
     def staleness_seconds(self) -> float:
         """For how long at most edits may be unknown here: since the last contact, or unread in the source."""
@@ -142,6 +145,21 @@ class CurrentSnapshots:
         with self._writing:
             self._on_change.append(callback)
             callback(self._state.held, self._state.held, self._state.incomplete)
+
+    def on_candidate(self, callback: Callable[[str, Snapshot | None], None]) -> None:
+        """Calls back with each tenant that has a candidate now, and with those whose candidate changes."""
+        with self._writing:
+            self._on_candidate.append(callback)
+            for tenant, candidate in self.candidates.items():
+                callback(tenant, candidate)
+
+    def set_candidate(self, tenant: str, candidate: Snapshot | None) -> None:
+        """Compares the decisions on a tenant's calls with those of a candidate; None: with nothing any more."""
+        with self._writing:
+            rest = {uuid: one for uuid, one in self.candidates.items() if uuid != tenant}
+            self.candidates = rest | {tenant: candidate} if candidate is not None else rest
+            for told in self._on_candidate:
+                told(tenant, candidate)
 
     def replace(self, snapshot: Snapshot, origin: str = "definitions") -> None:
         """Makes ``snapshot`` current from the next call on.

@@ -26,6 +26,7 @@ from redis.exceptions import (
 
 from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
 from pdp.rules.publication.numbers import dump_followed, load_followed
+from pdp.snapshots.candidates import CandidateUptake
 from pdp.snapshots.fetch import Fetcher
 from pdp.snapshots.listing import Listing
 from pdp.snapshots.notices import Notices
@@ -106,6 +107,7 @@ class Follower:
             store=store,
         )
         self._uptake = Uptake(fetcher, current, self._listing, metrics, scope=scope, secrets=secrets, store=store)
+        self._candidates = CandidateUptake(client, fetcher, current, keys=self._keys, scope=scope, secrets=secrets)
         self._recheck = recheck
         self._store = store
         self._replica = False
@@ -231,6 +233,7 @@ class Follower:
         self._take(pointers, whole=True)
         if self._uptake.rolled_back or self._listing.rolled_back:
             self._tell_followed()
+        self._candidates.look()
 
     def _check(self, tenants: Iterable[str]) -> None:
         """Reads the pointers of these tenants; the manifest as well, where one of the tenants is not listed yet."""
@@ -240,6 +243,7 @@ class Follower:
             pointers = self._pointers_of(tenants)
             self._list(manifest, pointers, whole=False)
         self._take(pointers, whole=False)
+        self._candidates.look(tenants)
 
     def _pointers_of(self, tenants: Iterable[str]) -> dict[str, bytes]:
         names = sorted(tenants)

@@ -48,6 +48,7 @@ class ScopedSnapshots(CurrentSnapshots):
     source_error = _of_whole("source_error", "")
     contacted_at = _of_all("contacted_at")
     unread_seconds = _of_all("unread_seconds")
+    candidates = _of_all("candidates")
 
     def __init__(self, whole: CurrentSnapshots, denied: Callable[[], None]) -> None:
         super().__init__("")

@@ -82,4 +82,5 @@ def test_the_walk_goes_as_the_page_says(redis: RedisServer, tmp_path: Path, monk
     walk = Walk(redis.url)
     for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
         {"": walk.file, "diff": walk.edit, "console": walk.console}[kind](text)
-    assert walk.commands >= {"init", "validate", "prove", "test", "load", "diff", "replay", "rollback", "unpin"}
+    told = {"init", "validate", "prove", "test", "load", "diff", "replay", "shadow", "promote", "rollback", "unpin"}
+    assert walk.commands >= told

@@ -27,6 +27,7 @@ WITHOUT_A_VALUE: Final = {
         "--help": "ends the program",
         "--once": "ends the program, which Kubernetes would start again",
         "--dry-run": "publishes nothing",
+        "--candidate": "ends the program, like --once",
         "--author": "goes with --once",
         "--message": "goes with --once",
         "--accept-removal": "confirms one removal and must not stay; loader.extraArgs has it for one upgrade",

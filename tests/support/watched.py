@@ -110,6 +110,10 @@ def watched_server() -> Iterator[Watched]:
             started = server.wait_for("server_started")
             server.wait_for("rules_loaded")
             targets = started["http"], loader.wait_for("loading")["http"]
+            beside = Path(directory) / "candidate.yaml"
+            beside.write_text(_COMPANY.read_text().replace("_0900.", "_0901."))
+            with Program("load", "--candidate", "--source", f"file:{beside}", *where, **key):
+                server.wait_for("candidate_loaded")
             urls = (f"http://{targets[0]}/metrics", f"http://{targets[1]}/metrics")
             with PrometheusServer(*targets, rules=(RULES,)) as prometheus, Client(started["grpc"]) as client:
                 yield Watched(prometheus, client, urls, rules, count(1))

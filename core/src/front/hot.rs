@@ -119,6 +119,7 @@ impl Hot {
         }
         let took = started.elapsed();
         self.count(asked.kind, outcomes.all(), took);
+        self.compare(outcomes.all(), by);
         let id = shared.log.as_ref().map(|log| self.log(log, asked, outcomes.all(), took));
         Some(Answered { message: room.finish(), id })
     }
@@ -174,6 +175,7 @@ impl Hot {
         out[start + 1..start + PREFIX].copy_from_slice(&length.to_be_bytes());
         let took = started.elapsed();
         self.count_decisions(outcomes.all());
+        self.compare(outcomes.all(), by);
         self.counters.deciding.took(took, 1);
         self.counters.streamed.took(took, 1);
         if let (Some(log), Some(logged)) = (&self.thread.shared.log, &admitted.logged) {
@@ -237,6 +239,14 @@ impl Hot {
         counters.batches.took(took, 1);
         if let Ok(count @ 1..) = u32::try_from(rulings.len()) {
             counters.deciding.took(took / count, u64::from(count));
+        }
+    }
+
+    /// Decides by candidates as well, where there are any; the response is made by then.
+    #[inline]
+    fn compare(&self, rulings: &[Ruling<'_>], by: By<'_>) {
+        if by.state.compares() {
+            self.counters.compare(rulings, by);
         }
     }
 

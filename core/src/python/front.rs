@@ -30,6 +30,10 @@ use crate::rules::snapshot::{Facts, Snapshot};
 
 /// A permission that denied calls: tenant, id, name, decision, and how often.
 type Denying = (String, u64, String, u8, u64);
+/// A tenant, a decision, that of its candidate (0: none), and how often.
+type Compared = (String, u8, u8, u64);
+/// A tenant and its candidate's revision; caller, extension and outcall; decisions and permissions of both.
+type Difference = ([String; 2], [String; 3], (u8, u8), (Option<u64>, Option<u64>));
 /// Digest, header and certificate.
 type Credentials = ([u8; 32], Vec<u8>, Option<Vec<u8>>);
 
@@ -102,13 +106,34 @@ impl Front {
         closed: bool,
         emergency: HashSet<String>,
     ) -> PyResult<bool> {
-        let memory = memory_of(blob, &self.retired).map_err(PyValueError::new_err)?;
         let named = tenant.clone();
         let facts = Facts { tenant, number, revision, closed, emergency: Emergency::new(emergency) };
-        let opened = Snapshot::open(memory, facts);
-        let understood = opened.is_ok();
-        self.change(&named, opened.ok().map(Arc::new).as_ref(), understood);
-        Ok(understood)
+        let opened = self.opened(blob, facts)?;
+        self.change(&named, opened.as_ref(), opened.is_some());
+        Ok(opened.is_some())
+    }
+
+    /// Decisions on calls of a tenant are compared with those by this blob from now on; as in `replace`.
+    #[pyo3(signature = (tenant, number, revision, blob, *, closed, emergency))]
+    fn compare(
+        &self,
+        tenant: String,
+        number: u64,
+        revision: String,
+        blob: PyBuffer<u8>,
+        closed: bool,
+        emergency: HashSet<String>,
+    ) -> PyResult<bool> {
+        let named = tenant.clone();
+        let facts = Facts { tenant, number, revision, closed, emergency: Emergency::new(emergency) };
+        let opened = self.opened(blob, facts)?;
+        self.shared.state.rcu(|state| state.comparing(&named, opened.as_ref()));
+        Ok(opened.is_some())
+    }
+
+    /// Decisions on calls of a tenant are compared with nothing any more.
+    fn stop_comparing(&self, tenant: &str) {
+        self.shared.state.rcu(|state| state.comparing(tenant, None));
     }
 
     /// Whether there may be tenants that are not here.
@@ -224,6 +249,33 @@ impl Front {
         found
     }
 
+    /// How often decisions were compared with those of candidates, since the start.
+    fn compared(&self) -> Vec<Compared> {
+        let mut found = Vec::new();
+        for counters in self.shared.all_counters() {
+            for (tenant, matrix) in &counters.compared().counts {
+                for (current, row) in (0..).zip(matrix) {
+                    let counts = (0..).zip(row).filter(|(_, count)| **count > 0);
+                    found.extend(counts.map(|(other, count)| (tenant.clone(), current, other, *count)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Takes away some of the calls that candidates decide otherwise.
+    fn differences(&self) -> Vec<Difference> {
+        let mut found = Vec::new();
+        for counters in self.shared.all_counters() {
+            for one in std::mem::take(&mut counters.compared().differences) {
+                let facts = &one.candidate.facts;
+                let of = [facts.tenant.clone(), facts.revision.clone()];
+                found.push((of, [one.caller, one.extension, one.outcall], one.decisions, one.permissions));
+            }
+        }
+        found
+    }
+
     /// Lines of the decision log that have to be written, and how many there are; waits for some for so many seconds.
     fn logged(&self, py: Python<'_>, seconds: f64) -> (Cow<'static, [u8]>, usize) {
         let Some(log) = &self.shared.log else { return (Cow::Borrowed(&[]), 0) };
@@ -267,6 +319,12 @@ impl Front {
 }
 
 impl Front {
+    /// The rules in a blob; `None`: it is of a format that is not understood here.
+    fn opened(&self, blob: PyBuffer<u8>, facts: Facts) -> PyResult<Option<Arc<Snapshot>>> {
+        let memory = memory_of(blob, &self.retired).map_err(PyValueError::new_err)?;
+        Ok(Snapshot::open(memory, facts).ok().map(Arc::new))
+    }
+
     fn change(&self, tenant: &str, snapshot: Option<&Arc<Snapshot>>, understood: bool) {
         self.shared.state.rcu(|state| State::changed(state, tenant, snapshot, understood));
     }

@@ -35,7 +35,7 @@ mod _core {
 
     /// Changes with whatever Python calls here, so that neither is used with another release of the other.
     #[pymodule_export]
-    const API: u32 = 4;
+    const API: u32 = 5;
 
     #[pymodule_export]
     const FORMAT: u32 = crate::rules::snapshot::FORMAT_VERSION;

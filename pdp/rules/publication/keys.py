@@ -1,6 +1,7 @@
 """The keys in Redis: the contract between the loader, which writes, and the server, which reads.
 
     {prefix}{pointers}                  hash: tenant → pointer, the one place that says which revision is current
+    {prefix}{pointers}:candidates       hash: tenant → candidate, which decides no call (see ``candidate``); signed
     {prefix}{pointers}:manifest         string: the tenants that there are, signed (see ``manifest``)
     {prefix}{pointers}:followed         string: the highest number that a server has followed, signed (see ``numbers``)
     {prefix}{pointers}:leader           string with an expiry: the loader that leads
@@ -52,6 +53,11 @@ class Keys(NamedTuple):
     def pointers(self) -> str:
         """The hash of pointers."""
         return f"{self.prefix}{{pointers}}"
+
+    @property
+    def candidates(self) -> str:
+        """The hash of candidates."""
+        return f"{self.prefix}{{pointers}}:candidates"
 
     @property
     def manifest(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pdp.errors import TooLarge
 from pdp.metrics.counters import CHECK_CALL, CHECK_CALLS, MAX_NAME_LENGTH, Durations, Refusal, ThreadCounters
 from pdp.rules.model import Decision
+from pdp.services.shadow import word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ class Counted:
         tally.handed = dict(zip((CHECK_CALL, CHECK_CALLS, STREAM), counts.handed, strict=True))
         tally.strangers = {part: count for part, count in zip(_PARTS, counts.strange, strict=True) if count}
         tally.refusals = self._refusals()
+        for tenant, decision, candidate, count in self._front.compared():
+            tally.compared(tenant, word(decision), word(candidate), count)
         return tally
 
     def _refusals(self) -> dict[Refusal, int]:

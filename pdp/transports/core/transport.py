@@ -22,6 +22,7 @@ from pdp.rules.model import Decision
 from pdp.rules.snapshot.blob import FORMAT_VERSION
 from pdp.rules.snapshot.ruling import AS_WAZO
 from pdp.runtime.cores import available_cores
+from pdp.services.shadow import DifferenceLog
 from pdp.snapshots.emergency import EmergencyCalls
 from pdp.transports.core.counted import Counted
 from pdp.transports.core.limits import CoreLimits
@@ -32,7 +33,7 @@ from pdp.transports.grpcio import SETTLE_SECONDS, GrpcTransport
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import grpc
 
@@ -62,12 +63,14 @@ class PlainCalls(NamedTuple):
         emergency: recognises calls to emergency numbers, of all tenants.
         seal: for challenges: the signing key, and the validity in milliseconds; None: no challenges.
         decision_log: records the decisions; None: no log.
+        differences: logs calls that candidates decide otherwise.
     """
 
     policy: Policy
     emergency: EmergencyCalls
     seal: tuple[bytes, int] | None
     decision_log: DecisionLog | None
+    differences: DifferenceLog
 
 
 class CoreTransport:
@@ -117,7 +120,8 @@ class CoreTransport:
         log = plain.decision_log if plain is not None else None
         if log is not None:
             log.follow(self._front.logged)
-        self._upkeep = Upkeep(self._front, security)
+        differences = plain.differences if plain is not None else DifferenceLog()
+        self._upkeep = Upkeep(self._front, security, differences)
         self._pulse = Pulse(self._front.beats)
         metrics.watch_threads(lambda: self._pulse.stuck)
         metrics.tallies.add_source(Counted(self._front, metrics, log).tally)
@@ -140,6 +144,7 @@ class CoreTransport:
             raise
         self._serving = True
         self._current.on_change(self._take_over)
+        self._current.on_candidate(self._compare)
         self._behind.start()
         self._upkeep.start()
         self._pulse.start()
@@ -200,9 +205,21 @@ class CoreTransport:
         if not incomplete:
             self._front.set_incomplete(False)
 
+    def _compare(self, tenant: str, candidate: Snapshot | None) -> None:
+        """Hands a candidate to the front, which decides no call by it."""
+        if not self._serving:
+            return
+        if candidate is None:
+            self._front.stop_comparing(tenant)
+        else:
+            self._hand(self._front.compare, candidate)
+
     def _replace(self, snapshot: Snapshot) -> None:
+        self._hand(self._front.replace, snapshot)
+
+    def _hand(self, take: Callable[..., bool], snapshot: Snapshot) -> None:
         revision = snapshot.revision
-        self._front.replace(
+        take(
             snapshot.tenant,
             revision.number,
             str(revision),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pdp._core import Front
     from pdp.security.guard import Guard
     from pdp.security.setup import Security
+    from pdp.services.shadow import DifferenceLog
 
 _log = structlog.get_logger()
 
@@ -28,10 +29,12 @@ class Upkeep:
     Args:
         front: the front.
         security: source of the front's certificate and clients.
+        differences: logs calls that candidates decide otherwise.
     """
 
-    def __init__(self, front: Front, security: Security) -> None:
+    def __init__(self, front: Front, security: Security, differences: DifferenceLog) -> None:
         self._front = front
+        self._differences = differences
         self._certificate = security.certificate
         self._shown = security.certificate.pem() if security.certificate else None
         self._guard = security.guard if telling(security.guard) else None
@@ -59,6 +62,8 @@ class Upkeep:
 
     def _turn(self) -> None:
         self._front.release()
+        for one in self._front.differences():
+            self._differences.differs(*one)
         self._renew_certificate()
         if self._guard is None:
             self._stopped.wait(_TURN_SECONDS)

@@ -16,6 +16,7 @@ from rich.console import Console
 from loader.cycle import Synchronizer
 from loader.errors import PublishError
 from loader.metrics.registry import LoaderMetrics
+from loader.publishing.candidate_publisher import CandidatePublisher
 from loader.publishing.dry_run import DryRun
 from loader.publishing.lease import Lease
 from loader.publishing.publish import DEFAULT_KEEP, Origin, RedisPublisher
@@ -37,6 +38,7 @@ from rightcall.cli.options.common import (
 )
 from rightcall.cli.options.sources import tenant_default_options, wazo_options
 from rightcall.cli.options.tracing import tracing_options
+from rightcall.cli.output import say
 from rightcall.cli.preview import show_preview
 from rightcall.cli.progress import CompileProgress
 from rightcall.programs.exits import ExitCode, Failure
@@ -88,8 +90,23 @@ _STALE = 300.0
     is_flag=True,
     help="Publish nothing, and show whom what would be published lets dial more or less than what is; then end.",
 )
-@option("--message", default="", metavar="TEXT", help="With --once: why, kept with the revisions that are published.")
-@option("--author", default="", metavar="NAME", help="With --once: who made the edit, kept with them as well.")
+@option(
+    "--candidate",
+    is_flag=True,
+    help="Publish beside the current rules, which go on to decide: servers count what these would decide; then end.",
+)
+@option(
+    "--message",
+    default="",
+    metavar="TEXT",
+    help="With --once or --candidate: why, kept with the revisions that are published.",
+)
+@option(
+    "--author",
+    default="",
+    metavar="NAME",
+    help="With --once or --candidate: who made the edit, kept with them as well.",
+)
 @option(
     "--max-removal",
     type=click.FloatRange(min=0, max=1),
@@ -142,6 +159,7 @@ def load(  # noqa: PLR0913 - each is an option
     http: str,
     once: bool,
     dry_run: bool,
+    candidate: bool,
     message: str,
     author: str,
     max_removal: float,
@@ -164,8 +182,10 @@ def load(  # noqa: PLR0913 - each is an option
     Only tenants whose content changed are published. A tenant with faults keeps its last good rules. Any number of
     loaders may run: one leads, and another one takes over when it dies.
     """
-    if (message or author) and not once:
-        raise click.UsageError("--message and --author are of one edit; give them with --once.")
+    if (message or author) and not (once or candidate):
+        raise click.UsageError("--message and --author are of one edit; give them with --once or --candidate.")
+    if candidate and dry_run:
+        raise click.UsageError("--dry-run publishes nothing, a --candidate neither; give one of them.")
     opened = opened_source(source, recheck, wazo, defaults, names=not without_names)
     client, redis_name = opened_redis(redis)
     secret = secrets[0] if secrets else None
@@ -175,11 +195,11 @@ def load(  # noqa: PLR0913 - each is an option
     lease = Lease(client, redis_name, by, prefix=scope.prefix)
     origin = Origin(by, author, message)
     publisher = RedisPublisher(client, redis_name, origin=origin, secret=secret, scope=scope, keep=keep, lease=lease)
-    dry = DryRun(publisher)
+    dry, beside = DryRun(publisher), CandidatePublisher(publisher)
     revisions = Revisions(client, redis_name, secret=secret, scope=scope)
     synchronizer = (traced.synchronizer or Synchronizer)(
         opened,
-        dry if dry_run else publisher,
+        dry if dry_run else beside if candidate else publisher,
         secret=secret,
         password_override=PasswordOverride(password_override),
         guard=RemovalGuard(max_removal),
@@ -193,6 +213,11 @@ def load(  # noqa: PLR0913 - each is an option
             report = synchronizer.sync()
             ReportLog()(replace(report, published=(), removed=()))
             show_preview(dry, revisions, Assumptions(override=PasswordOverride(password_override)), secret)
+            _raise_for(report)
+        elif candidate:
+            report = synchronizer.sync()
+            ReportLog()(replace(report, published=(), removed=()))
+            say(f"Candidates: {len(beside.proposed)}; see them with: rightcall shadow")
             _raise_for(report)
         elif once:
             _load_once(synchronizer, lease)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _KIB = 1024
 
 
-def _redis_options(function: Decorated) -> Decorated:
-    """The options to reach the revisions."""
+def redis_options(function: Decorated) -> Decorated:
+    """The options of commands that reach the revisions."""
     redis = option("--redis", required=True, metavar="URL", help="Where the compiled rules are.")
     return redis(scope_options(secret_option(function)))
 
@@ -45,7 +45,7 @@ def _redis_options(function: Decorated) -> Decorated:
 @command("rightcall revisions --redis redis://localhost:6379/0")
 @option("--tenant", default="", metavar="UUID|NAME", help="Only this tenant's.")
 @option("--changes", is_flag=True, help="Say what each revision changed; without it only where one tenant is listed.")
-@_redis_options
+@redis_options
 @json_option
 def revisions(
     *, tenant: str, changes: bool, redis: str, scope: Scope, secrets: tuple[bytes, ...], as_json: bool
@@ -54,7 +54,7 @@ def revisions(
 
     Of each it says when, by whom and why it was published, and what it changed.
     """
-    with _opened(redis, scope, secrets) as opened:
+    with opened_revisions(redis, scope, secrets) as opened:
         kept = opened.kept(opened.tenant(tenant) if tenant else "")
         by_tenant = [list(of_tenant) for _, of_tenant in groupby(kept, key=lambda one: one.tenant)]
         shown = changes or len(by_tenant) == 1
@@ -73,7 +73,7 @@ def revisions(
 @command("rightcall rollback 54eb71f8-1f4b-4ae4-8730-638062fbe521 1795420040123 --redis redis://localhost:6379/0")
 @click.argument("tenant", metavar="TENANT")
 @click.argument("revision")
-@_redis_options
+@redis_options
 @json_option
 def rollback(
     *, tenant: str, revision: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], as_json: bool
@@ -82,7 +82,7 @@ def rollback(
 
     Loaders leave a pinned tenant alone, whatever its source says, until `rightcall unpin`.
     """
-    with _opened(redis, scope, secrets) as opened:
+    with opened_revisions(redis, scope, secrets) as opened:
         chosen = opened.roll_back(opened.tenant(tenant), revision)
     if as_json:
         print_json({"tenant": chosen.tenant, "revision": str(chosen.revision), "pinned": True})
@@ -92,11 +92,11 @@ def rollback(
 
 @command("rightcall unpin 54eb71f8-1f4b-4ae4-8730-638062fbe521 --redis redis://localhost:6379/0")
 @click.argument("tenant", metavar="TENANT")
-@_redis_options
+@redis_options
 @json_option
 def unpin(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], as_json: bool) -> None:
     """Lets loaders publish a TENANT again after a rollback. The source decides from the next cycle on."""
-    with _opened(redis, scope, secrets) as opened:
+    with opened_revisions(redis, scope, secrets) as opened:
         revision = opened.unpin(opened.tenant(tenant))
     if as_json:
         print_json({"tenant": tenant, "revision": str(revision) if revision else None, "pinned": False})
@@ -107,7 +107,7 @@ def unpin(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], 
 
 
 @contextmanager
-def _opened(url: str, scope: Scope, secrets: tuple[bytes, ...]) -> Iterator[Revisions]:
+def opened_revisions(url: str, scope: Scope, secrets: tuple[bytes, ...]) -> Iterator[Revisions]:
     """The revisions behind a URL; errors end the command."""
     client, name = opened_redis(url)
     with client:
@@ -121,11 +121,11 @@ def _opened(url: str, scope: Scope, secrets: tuple[bytes, ...]) -> Iterator[Revi
 
 def _changes(opened: Revisions, kept: list[KeptRevision]) -> dict[Revision, str]:
     """The change that each revision made to the one before, in one line; the first one that is kept has none."""
-    tenants = [_content(opened, one) for one in kept]
-    return {one.revision: _change(old, new) for one, (new, old) in zip(kept, pairwise(tenants), strict=False)}
+    tenants = [content_of(opened, one) for one in kept]
+    return {one.revision: change_between(old, new) for one, (new, old) in zip(kept, pairwise(tenants), strict=False)}
 
 
-def _content(opened: Revisions, kept: KeptRevision) -> Tenant | None:
+def content_of(opened: Revisions, kept: KeptRevision) -> Tenant | None:
     """The rules of a revision; None where they cannot be read, as those of another format."""
     try:
         return tenant_of(opened.snapshot(kept), numbering_table)
@@ -133,7 +133,8 @@ def _content(opened: Revisions, kept: KeptRevision) -> Tenant | None:
         return None
 
 
-def _change(old: Tenant | None, new: Tenant | None) -> str:
+def change_between(old: Tenant | None, new: Tenant | None) -> str:
+    """What one revision's rules change of another's, in one line; empty where one cannot be read."""
     if old is None or new is None:
         return ""
     if new.closed or old.closed:
@@ -147,7 +148,7 @@ def _change(old: Tenant | None, new: Tenant | None) -> str:
 
 def _show(one: KeptRevision, changes: str) -> None:
     published = datetime.fromtimestamp(one.published_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    state = " (pinned)" if one.pinned else " (current)" if one.current else ""
+    state = " (pinned)" if one.pinned else " (current)" if one.current else " (candidate)" if one.candidate else ""
     origin = f"by {f'{one.origin.author}, ' if one.origin.author else ''}{one.origin.by}"
     size = f"{one.permissions:,} permissions, {one.size / _KIB:,.0f} KiB"
     say(Text.assemble(f"  {one.revision}", (state, "bold green"), f"  {published}, {size}, {origin}"))
