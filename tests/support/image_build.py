@@ -56,10 +56,15 @@ class Buildah:
         archive.unlink()
 
     def build(self, name: str, work: Path, native: str) -> None:
-        """The Dockerfile, from nothing; this machine's authorities are lent to pip for the time of the build."""
-        pip = work / "pip.conf"
+        """The Dockerfile, from nothing; this machine's authorities are lent to pip and cargo meanwhile."""
+        pip, cargo = work / "pip.conf", work / "config.toml"
         pip.write_text("[global]\ncert = /run/host-ca.crt\n")
-        volumes = (f"{CERTIFICATES}:/run/host-ca.crt:ro", f"{pip}:/etc/pip.conf:ro")
+        cargo.write_text('[http]\ncainfo = "/run/host-ca.crt"\n')
+        volumes = (
+            f"{CERTIFICATES}:/run/host-ca.crt:ro",
+            f"{pip}:/etc/pip.conf:ro",
+            f"{cargo}:/root/.cargo/config.toml:ro",
+        )
         arguments = ["--build-arg", "BUILD_IMAGE=localhost/build", "--build-arg", "RUNTIME_IMAGE=localhost/runtime"]
         arguments += ["--build-arg", f"NATIVE={native}"]
         for volume in volumes:
