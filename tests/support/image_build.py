@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).parents[2]
-MIRROR: Final = "http://deb.debian.org/debian"
+SOURCES: Final = tuple(
+    f"deb http://deb.debian.org/{archive} {suite} main"
+    for archive, suite in (
+        ("debian", "bookworm"),
+        ("debian", "bookworm-updates"),
+        ("debian-security", "bookworm-security"),
+    )
+)
+"""Those of Debian's own images; the Rust that the core needs is among the security updates."""
 RUNTIME_PACKAGES: Final = "python3,ca-certificates,libstdc++6,libgcc-s1"
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 RIGHTCALL: Final = "/opt/rightcall/bin/rightcall"
@@ -49,7 +57,7 @@ class Buildah:
     def base(self, name: str, work: Path, *options: str) -> None:
         """An image of Debian packages."""
         archive = work / f"{name}.tar"
-        subprocess.run(["mmdebstrap", "--quiet", *options, "bookworm", archive, MIRROR], check=True)
+        subprocess.run(["mmdebstrap", "--quiet", *options, "bookworm", archive, *SOURCES], check=True)
         container = self("from", "scratch").stdout.strip()
         self("add", "--quiet", container, archive, "/")
         self("commit", "--quiet", "--rm", container, f"localhost/{name}")
