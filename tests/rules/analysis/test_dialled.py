@@ -15,6 +15,8 @@ from reaches import saying
 
 from loader.numbering import numbering_table
 from pdp.rules.analysis.comparison import Comparison
+from pdp.rules.analysis.dialled.forms import Forms
+from pdp.rules.analysis.dialled.patterns import Patterns
 from pdp.rules.analysis.effects import Effects
 from pdp.rules.analysis.expectations import Proof, Truth, prove
 from pdp.rules.analysis.proving import Bounds, Prover, asked_of
@@ -37,6 +39,7 @@ from pdp.rules.model import (
     User,
     Who,
 )
+from pdp.rules.patterns.parser import parse
 from pdp.rules.snapshot.snapshot import decode
 
 if TYPE_CHECKING:
@@ -193,6 +196,20 @@ def test_a_country_with_many_ways_to_dial_is_proven(country: str) -> None:
     for extension in dialled((country, ""), 7, 400):
         if region := regions.region_of(extension):
             assert rulings.decide_known(ALICE, "1", region).decision is decide(extension, "1"), extension
+
+
+def test_forms_that_depend_on_whether_the_number_is_valid_are_told_apart() -> None:
+    """Behind 002, of which 00 is one more prefix in Taiwan: 00 29… is valid, and so is 672… alone."""
+    tokens = parse("_002.").tokens
+    plan = DiallingPlan(numbering_table("TW", ""), [("_002.", tokens)])
+    forms = Forms(OpenedDialling(memoryview(plan.section)), Patterns([tokens], [()]))
+    states = set()
+    for number in ("672106609", "9020000"):
+        state = forms.foreign(sought=False)
+        for digit in number:
+            state = forms.unjudged(forms.step(state, digit))
+        states.add(state)
+    assert len(states) == 2
 
 
 def _is_broken(proof: Proof, outcall: str | None, extension: str) -> bool:

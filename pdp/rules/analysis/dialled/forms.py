@@ -119,8 +119,10 @@ class Forms(Stepping["_Own | _Foreign"]):
         return self._interned.number(_Own(_SETTLED, state.places, (), kept))
 
     def unjudged(self, foreign: int) -> int:
-        """The state of a foreign number where it does not count whether the number is valid."""
+        """The state of a foreign number where it does not count whether the number is valid, but for its forms."""
         state = self._interned.states[foreign]
+        if state.texts:
+            return foreign
         return self._interned.number(state._replace(digits=state.digits._replace(state=0)))
 
     def _following(self, state: _Own | _Foreign, digit: str) -> _Own | _Foreign:
