@@ -12,6 +12,7 @@ import threading
 import time
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ class Compilations:
         self._slow = threading.Lock()
         self._entries: list[_Entry] = []
         self._begun = 0
+        self._numbers = count(1)
         self._lanes = 0
+        self._threads: set[threading.Thread] = set()
         self.running: set[str] = set()
         """The tenants whose jobs are not done."""
         self._done: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -129,7 +132,14 @@ class Compilations:
         """Starts threads for jobs that wait, as far as there are lanes; with the lock held."""
         for _ in range(min(_LANES - self._lanes, len(self._entries))):
             self._lanes += 1
-            threading.Thread(target=self._work, name="compile", daemon=True).start()
+            thread = threading.Thread(target=self._work, name=f"compile-{next(self._numbers)}", daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def threads(self) -> list[threading.Thread]:
+        """The threads that are at work; any thread may ask."""
+        with self._lock:
+            return [thread for thread in self._threads if thread.is_alive()]
 
     def _work(self) -> None:
         """Does one job after the other, until none waits, or until another thread has the lane."""
@@ -137,7 +147,9 @@ class Compilations:
             turn = _Turn(self._leave_lane, self._slow)
             entry.context.run(self._do, entry.job, turn)
             if turn.end():
-                return
+                break
+        with self._lock:
+            self._threads.discard(threading.current_thread())
 
     def _next(self) -> _Entry | None:
         with self._lock:

@@ -7,6 +7,7 @@ and changes nothing without a difference.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from loader.compiling import Compilations, Job
@@ -26,7 +27,7 @@ from pdp.rules.publication.pointer import Pointer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from loader.publishing.lease import Lease
     from loader.publishing.publish import Publisher
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _RETRY = (0.5, 15.0)
 """Seconds until what could not be published is tried again: the first time, and at most."""
+_OVER = object()
+"""In place of what an iterator yields: the end."""
 _PATIENCE = 1.0
 """Seconds for which a cycle waits for tenants that are being compiled, before it looks for further changes."""
 
@@ -55,6 +58,7 @@ class Synchronizer:
         cost_limits: limits of a tenant's costs; None: the compiler's default.
         progress: called with a tenant's name, users done and users there are, while a tenant is compiled.
         prove: whether a tenant whose expectations fail is left unchanged.
+        publish_patience: the longest wait of the publisher for another machine, in seconds.
         isolate_faults: whether the sound permissions of a tenant are published whose other ones have faults; those are
             closed: a deny denies everything, an allow allows nothing.
         published: gives the snapshots published last, to a source whose first reading is slow; None: ``run`` begins
@@ -75,8 +79,12 @@ class Synchronizer:
         prove: bool = True,
         isolate_faults: bool = False,
         published: Callable[[], Iterable[Snapshot]] | None = None,
+        publish_patience: float = 0.0,
     ) -> None:
         self._published = published
+        self.patience = 0.0
+        """The longest wait of the current step that is not stuck but slow, in seconds; to be read by any thread."""
+        self._publish_patience = publish_patience
         self._isolate_faults = isolate_faults
         self._source = source
         self._publisher = publisher
@@ -105,19 +113,22 @@ class Synchronizer:
         """
         begun = time.perf_counter()
         try:
-            reading = self._source.read()
+            with self._waiting(self._source.patience):
+                reading = self._source.read()
             if self._prove:
                 reading = self._proofs.checked(reading)
         except SourceError as error:
             return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
         cycle = Cycle(reading, time.perf_counter() - begun, {truth: self._proofs.count(truth) for truth in Truth})
         try:
-            standing = self._publisher.standing()
+            with self._waiting(self._publish_patience):
+                standing = self._publisher.standing()
         except PublishError as error:
             cycle.problems.append(str(error))
             return cycle.report()
         try:
-            self._publish_all(reading, standing, cycle, patience)
+            with self._waiting(self._publish_patience):
+                self._publish_all(reading, standing, cycle, patience)
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
             cycle.problems.append(str(error))
         cycle.pending = tuple(sorted(self._compilations.running))
@@ -178,13 +189,31 @@ class Synchronizer:
             source.resume(self._published)
         watch = self._source.watch(stop)  # before the first reading, which may be long, and which the stop ends, too
         self._sync_until_published(stop, on_report, lease)
-        for _ in watch:
+        while self._next(watch):
             if stop.is_set():
                 return False
             if lease is not None and not lease.leading:
                 return True
             self._sync_until_published(stop, on_report, lease)
         return False
+
+    def _next(self, watch: Iterator[None]) -> bool:
+        """Waits until the source may have changed; False at the end of the watch."""
+        with self._waiting(self._source.patience):
+            return next(watch, _OVER) is not _OVER
+
+    @contextmanager
+    def _waiting(self, patience: float) -> Iterator[None]:
+        """A step that may wait for so many seconds."""
+        self.patience = patience
+        try:
+            yield
+        finally:
+            self.patience = 0.0
+
+    def working(self) -> Sequence[threading.Thread]:
+        """The threads that compile; none while nothing is compiled."""
+        return self._compilations.threads()
 
     def _sync_until_published(
         self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None
@@ -193,7 +222,10 @@ class Synchronizer:
         report = self.sync(_PATIENCE)
         on_report(report)
         delay = _RETRY[0]
-        while (report.problems or report.pending) and not report.source_failed and not stop.wait(delay):
+        while (report.problems or report.pending) and not report.source_failed:
+            with self._waiting(delay):
+                if stop.wait(delay):
+                    return
             if lease is not None and not lease.leading:
                 return
             report = self.sync(_PATIENCE)

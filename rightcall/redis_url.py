@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 _CONNECT_TIMEOUT: Final = 2.0
-_ANSWER_TIMEOUT: Final = 10.0
+ANSWER_TIMEOUT: Final = 10.0
 """Seconds; a snapshot of a large tenant is tens of megabytes."""
 _SENTINEL_PORT = 26379
 _REDIS_PORT = 6379
@@ -111,7 +111,7 @@ class _Parts(NamedTuple):
     sentinel: dict[str, Any]
 
 
-def open_redis(url: str, *, answer_timeout: float = _ANSWER_TIMEOUT) -> Redis:
+def open_redis(url: str, *, answer_timeout: float = ANSWER_TIMEOUT) -> Redis:
     """A client for a Redis URL, which connects on first use.
 
     Args:

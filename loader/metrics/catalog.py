@@ -59,6 +59,12 @@ METRICS: dict[str, Description] = {
         "Unix time of the last cycle that did not fail; 0 before the first.",
         more="A loader that stands by has no cycles.",
     ),
+    "rightcall_loader_stuck": Description(
+        "gauge",
+        "1 while a cycle, or all that is being compiled, has stood still for four seconds, else 0.",
+        more="`/healthz` fails meanwhile, another loader leads, and after 20 s the loader ends with exit code 70. "
+        "Waiting for the source or Redis does not count before their timeouts.",
+    ),
     "rightcall_loader_leading": Description(
         "gauge", "1 while this loader leads, 0 while it stands by.", more="As far as it knows."
     ),

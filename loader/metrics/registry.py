@@ -30,6 +30,7 @@ class LoaderMetrics:
         version: the loader's version.
         leading: whether this loader leads.
         stale: gives the seconds for which a change of the source may be unknown here.
+        stuck: whether a thread of this loader is stuck.
 
     Attributes:
         registry: the registry of ``/metrics``.
@@ -37,13 +38,20 @@ class LoaderMetrics:
         problem: the failure of the last cycle in words; empty after a success.
     """
 
-    def __init__(self, version: str, leading: Callable[[], bool], stale: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        version: str,
+        leading: Callable[[], bool],
+        stale: Callable[[], float] = lambda: 0.0,
+        stuck: Callable[[], bool] = lambda: False,
+    ) -> None:
         # When a counter was made, a second series for each counter: that of the process is enough.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client
         self.registry = CollectorRegistry(auto_describe=True)
         self.last_success = 0.0
         self.problem = ""
-        self._state = _StateCollector(version, leading, stale)
+        self._stuck = stuck
+        self._state = _StateCollector(version, leading, stale, stuck)
         self.registry.register(self._state)
         ProcessCollector(registry=self.registry)
         cycles = Counter(*self._described("rightcall_loader_cycles_total"), registry=self.registry)
@@ -56,6 +64,11 @@ class LoaderMetrics:
         self._publish = self._histogram("rightcall_loader_publish_seconds")
         name = "rightcall_loader_last_success_timestamp_seconds"
         Gauge(*self._described(name), registry=self.registry).set_function(lambda: self.last_success)
+
+    @property
+    def alive(self) -> bool:
+        """Whether no thread is stuck."""
+        return not self._stuck()
 
     def note(self, report: SyncReport) -> None:
         """Counts the results of a cycle."""
@@ -100,15 +113,19 @@ class _StateCollector(Collector):
     The gauges of definitions are reported only while this loader leads: an earlier reading is old.
     """
 
-    def __init__(self, version: str, leading: Callable[[], bool], stale: Callable[[], float]) -> None:
+    def __init__(
+        self, version: str, leading: Callable[[], bool], stale: Callable[[], float], stuck: Callable[[], bool]
+    ) -> None:
         self._version = version
         self._leading = leading
         self._stale = stale
+        self._stuck = stuck
         self.report: SyncReport | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, in the form of prometheus_client's collectors."""
         yield _gauge("rightcall_build_info", {(self._version,): 1})
+        yield _gauge("rightcall_loader_stuck", {(): self._stuck()})
         leading = self._leading()
         yield _gauge("rightcall_loader_leading", {(): leading})
         if leading:

@@ -18,6 +18,8 @@ from pdp.rules.publication.keys import DEFAULT_PREFIX, Keys
 from pdp.rules.publication.scripts import NAMING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
 
 _log = structlog.get_logger()
@@ -58,6 +60,9 @@ class Lease:
         holder: the name of this loader for the others, such as host and process id.
         prefix: of every key.
         seconds: time until a lease expires without renewal.
+
+    Attributes:
+        fit: whether this loader can lead; one that cannot gives the lead up.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Lease:
         prefix: str = DEFAULT_PREFIX,
         seconds: float = LEASE_SECONDS,
     ) -> None:
+        self.fit: Callable[[], bool] = lambda: True
         self._name = name
         self._holder = holder
         self._seconds = seconds
@@ -119,6 +125,9 @@ class Lease:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._give_up()
+
+    def _give_up(self) -> None:
         with self._lock:
             token, self._token = self._token, b""
             self._leading.clear()
@@ -153,7 +162,11 @@ class Lease:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.claim()
+                if self.fit():
+                    self.claim()
+                elif self._token:
+                    _log.error("lead_given_up", loader=self._holder, problem="this loader is stuck")
+                    self._give_up()
                 if self._problem:
                     _log.info("lease_reached_again", loader=self._holder, leader=self.leader)
                 self._problem = ""

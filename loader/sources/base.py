@@ -55,6 +55,11 @@ class Source(Protocol):
         """Shown to people; without credentials."""
         ...
 
+    @property
+    def patience(self) -> float:
+        """The longest wait for another machine that is not stuck but slow, in seconds; 0: there is none."""
+        ...
+
     def read(self) -> Reading:
         """Reads everything. Errors in definitions are faults of the reading.
 
@@ -113,6 +118,11 @@ class WrappedSource:
     def name(self) -> str:
         """The other source's."""
         return self._source.name
+
+    @property
+    def patience(self) -> float:
+        """The longest wait of the other source; see ``Source``."""
+        return self._source.patience
 
     def read(self) -> Reading:
         """Reads everything; see ``Source``."""

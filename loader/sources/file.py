@@ -71,6 +71,7 @@ class FileSource:
 
     def __init__(self, path: str, *, recheck: float = RECHECK_SECONDS) -> None:
         self.name = path
+        self.patience = 0.0
         self._recheck = recheck
         self._held: dict[str, _Held] = {}
         self._last: Reading | None = None

@@ -203,6 +203,12 @@ METRICS: dict[str, Description] = {
         "1 while no thread of Python's, or one of the core's, has got round to a new call for four seconds, else 0.",
         more="`/healthz` fails meanwhile, so that an orchestrator starts the server again; the log says what they do.",
     ),
+    "rightcall_follower_stuck": Description(
+        "gauge",
+        "1 while what follows Redis or the definitions has stood still for four seconds, else 0.",
+        more="Calls are decided by the rules that are there; the log has `threads_stuck`. Waiting for Redis does not "
+        "count before its timeout of 10 s.",
+    ),
     "rightcall_http_connections": Description("gauge", "Connections of the HTTP port that are open."),
     "rightcall_http_closed_total": Description(
         "counter", "Connections of the HTTP port that the server closed, by why.", {"reason": HTTP_CLOSED}

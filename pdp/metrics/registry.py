@@ -153,6 +153,10 @@ class Metrics:
         others = self._state.threads_stuck
         self._state.threads_stuck = lambda: stuck() or others()
 
+    def watch_follower(self, stuck: Callable[[], bool]) -> None:
+        """Shows whether what follows the rules is stuck; decisions go on meanwhile, so the server is alive."""
+        self._state.follower_stuck = stuck
+
     @property
     def alive(self) -> bool:
         """Whether the threads that decide do."""

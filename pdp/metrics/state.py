@@ -68,6 +68,7 @@ class StateCollector(Collector):
         self._version = version
         self.http_connections: Callable[[], int] = int
         self.threads_stuck: Callable[[], bool] = bool
+        self.follower_stuck: Callable[[], bool] = bool
         self.redis_up: bool | None = None
         self.redis_replica: bool | None = None
         self.missing_tenants: int | None = None
@@ -77,6 +78,7 @@ class StateCollector(Collector):
         held = self._current.held()
         yield _gauge("rightcall_build_info", {(self._version,): 1})
         yield _gauge("rightcall_threads_stuck", {(): self.threads_stuck()})
+        yield _gauge("rightcall_follower_stuck", {(): self.follower_stuck()})
         yield _gauge("rightcall_http_connections", {(): self.http_connections()})
         yield _gauge("rightcall_tenants", {(): len(held)})
         yield _gauge("rightcall_closed_tenants", {(): sum(one.snapshot.closed > 0 for one in held)})

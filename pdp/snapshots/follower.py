@@ -26,6 +26,7 @@ from redis.exceptions import (
 
 from pdp.rules.publication.keys import DEFAULT_SCOPE, Keys, Scope
 from pdp.rules.publication.numbers import dump_followed, load_followed
+from pdp.runtime.watchdog import ThreadWatch
 from pdp.snapshots.candidates import CandidateUptake
 from pdp.snapshots.fetch import Fetcher
 from pdp.snapshots.listing import Listing
@@ -75,6 +76,7 @@ class Follower:
         store: keeps loaded snapshots on disk, for when Redis has none; None: nothing is kept.
         require_manifest: whether rules without a manifest are refused, though a loader of release 0.1 makes none.
         most_age: seconds after which a manifest is too old for a server that starts; 0: none is.
+        patience: seconds for which the client waits for Redis.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of the server
@@ -89,6 +91,7 @@ class Follower:
         store: SnapshotStore | None = None,
         require_manifest: bool = False,
         most_age: float = 0.0,
+        patience: float = 0.0,
     ) -> None:
         self._client = client
         self._current = current
@@ -114,6 +117,8 @@ class Follower:
         """Whether the Redis at the other end was a replica at the last look."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._watch = ThreadWatch("follower-watch", lambda: [self._thread], lambda: patience)
+        metrics.watch_follower(lambda: self._watch.stuck)
 
     def start(self) -> None:
         """Begins to follow, without waiting for Redis, which may be down; snapshots on disk are loaded at once."""
@@ -123,9 +128,11 @@ class Follower:
             self._listing.point(self._uptake.load_stored(self._store), whole=True)
             self._listing.settle(self._uptake.gone, whole=True)
         self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Ends following. Loaded snapshots stay."""
+        self._watch.stop()
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

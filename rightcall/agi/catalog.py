@@ -56,6 +56,12 @@ METRICS: dict[str, Description] = {
         {"dialplan": SHADOWED, "server": SHADOWED},
         more="Those where the two labels differ are in the log as `agi_shadow_differs`.",
     ),
+    "rightcall_agi_stuck": Description(
+        "gauge",
+        "1 while the adapter has got round to nothing new for four seconds, else 0.",
+        more="`/healthz` fails meanwhile, and after 20 s the adapter ends with exit code 70, so that Asterisk asks "
+        "another one.",
+    ),
     "rightcall_build_info": Description(
         "gauge", "Always 1; the label tells the version.", {"version": "the program's version"}
     ),

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from rightcall.agi.catalog import ENDS, METRICS, PIN_RESULTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rightcall.agi.reasons import Verdict
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -40,11 +42,16 @@ class AgiMetrics:
         self._dialogues = self._gauge("rightcall_agi_dialogues")
         self._broken = self._counter("rightcall_agi_dialogues_broken_total")
         self._shadowed = self._counter("rightcall_agi_shadowed_total")
+        self._stuck = self._gauge("rightcall_agi_stuck")
         self._gauge("rightcall_build_info").labels(version).set(1)
         for result in PIN_RESULTS:
             self._pins.labels(result)
         for cause in ENDS:
             self._broken.labels(cause)
+
+    def watch(self, stuck: Callable[[], bool]) -> None:
+        """Shows whether the adapter is stuck."""
+        self._stuck.set_function(stuck)
 
     def verdict(self, verdict: Verdict, seconds: float | None) -> None:
         """Counts a call's verdict, and records the duration in seconds; None if a person took part."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.runtime.http import HttpServer
+from pdp.runtime.http import HttpServer, Readiness
 from pdp.runtime.version import version
+from pdp.runtime.watchdog import LoopWatch
 from rightcall.agi.link import Link
 from rightcall.agi.listening import listeners
 from rightcall.agi.metrics import AgiMetrics
@@ -52,7 +53,9 @@ class AgiServer:
         self._link = Link(target, self.metrics)
         try:
             self._http = (
-                HttpServer(settings.http, self.metrics.registry, self._link.readiness) if settings.http else None
+                HttpServer(settings.http, self.metrics.registry, self._readiness, alive=lambda: not self._watch.stuck)
+                if settings.http
+                else None
             )
         except Exception:
             self._close()
@@ -61,15 +64,19 @@ class AgiServer:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="agi", daemon=True)
+        self._watch = LoopWatch("agi-watch", self._loop, self._thread)
+        self.metrics.watch(lambda: self._watch.stuck)
 
     def start(self) -> None:
         """Serves; before that, connections wait."""
         if self._http:
             self._http.start()
         self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Takes no more connections; the dialogues that are held may end, for a while."""
+        self._watch.stop()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -89,6 +96,12 @@ class AgiServer:
     ) -> None:
         """Stops."""
         self.stop()
+
+    def _readiness(self) -> Readiness:
+        """Whether calls can be decided now."""
+        if self._watch.stuck:
+            return Readiness(ready=False, reason="not ready: the adapter is stuck; its log says where")
+        return self._link.readiness()
 
     def _close(self) -> None:
         for listener in self._listeners:

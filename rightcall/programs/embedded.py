@@ -14,6 +14,7 @@ from loader.publishing.publish import PublishedState
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
 from pdp.snapshots.priority import stand_back
+from rightcall.programs.loader_watch import LoaderWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,8 +142,11 @@ class EmbeddedLoader:
         def follow() -> None:
             if self._current.answered_elsewhere:
                 stand_back()
-            self._synchronizer.run(self._stop, note)
+            with watch.over(threading.current_thread()):
+                self._synchronizer.run(self._stop, note)
 
+        watch = LoaderWatch(self._synchronizer, None)
+        self._metrics.watch_follower(lambda: watch.stuck)
         self._thread = threading.Thread(target=follow, name="embedded-loader", daemon=True)
         self._thread.start()
 

@@ -47,16 +47,10 @@ class LoaderHealth:
     def __call__(self) -> Readiness:
         """Whether the loader is ready, and the reason."""
         lease, problem = self._lease, self._metrics.problem
+        if not self._metrics.alive:
+            return Readiness(ready=False, reason="not ready: this loader is stuck; its log says where")
         if not lease.leading:
-            if lease.problem or not lease.leader:
-                return Readiness(ready=False, reason=f"not ready: {lease.problem or 'nobody is known to lead yet'}")
-            try:
-                foreign = self._foreign()
-            except PublishError as error:
-                foreign = str(error)
-            if foreign:
-                return Readiness(ready=False, reason=f"not ready: {lease.leader} leads, and {foreign}")
-            return Readiness(ready=True, reason=f"ready: standing by while {lease.leader} leads")
+            return self._standing_by()
         age = time.time() - self._metrics.last_success
         if age > self._late:
             since = f"no good cycle for {age:.0f} s" if self._metrics.last_success else "no good cycle yet"
@@ -67,3 +61,15 @@ class LoaderHealth:
             return Readiness(ready=False, reason=f"not ready: leading, and {unread}{problem and '; ' + problem}")
         state = f"leading; {unread}" if stale >= 1 else "leading"
         return Readiness(ready=True, reason=f"ready: {state}{problem and '; the last cycle failed: ' + problem}")
+
+    def _standing_by(self) -> Readiness:
+        lease = self._lease
+        if lease.problem or not lease.leader:
+            return Readiness(ready=False, reason=f"not ready: {lease.problem or 'nobody is known to lead yet'}")
+        try:
+            foreign = self._foreign()
+        except PublishError as error:
+            foreign = str(error)
+        if foreign:
+            return Readiness(ready=False, reason=f"not ready: {lease.leader} leads, and {foreign}")
+        return Readiness(ready=True, reason=f"ready: standing by while {lease.leader} leads")

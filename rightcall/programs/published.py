@@ -14,6 +14,7 @@ from loader.sources.base import Reading
 from pdp.rules.publication.keys import without_credentials
 from pdp.rules.snapshot.contents import tenant_of
 from rightcall.programs.redis_client import opened_redis
+from rightcall.redis_url import ANSWER_TIMEOUT
 
 if TYPE_CHECKING:
     import threading
@@ -104,6 +105,11 @@ class PublishedSource:
         """Ends at once: what was published is read once."""
         del stop
         return iter(())
+
+    @property
+    def patience(self) -> float:
+        """The timeout of Redis."""
+        return ANSWER_TIMEOUT
 
     def stale_seconds(self) -> float:
         """Always zero: each reading asks Redis."""

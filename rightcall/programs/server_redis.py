@@ -20,7 +20,7 @@ from pdp.snapshots.follower import DEFAULT_RECHECK, Follower
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.redis_client import opened_redis
 from rightcall.programs.serving import Served, serve_until_stopped
-from rightcall.redis_url import open_redis
+from rightcall.redis_url import ANSWER_TIMEOUT, open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,7 @@ def serve_redis(
         store=_opened_store(state_dir, secrets),
         require_manifest=trust.require_manifest,
         most_age=trust.most_age,
+        patience=ANSWER_TIMEOUT,
     )
     counting = open_redis(url, answer_timeout=_COUNTING_TIMEOUT)
     limits = Limits(settings.challenge_attempts, settings.lockout_seconds)

@@ -33,6 +33,7 @@ class ToySource:
     """Holds one tenant, always the same."""
 
     name = "toy"
+    patience = float("inf")
 
     def read(self) -> Reading:
         """The tenant."""

@@ -29,6 +29,7 @@ class GivenSource:
     """Holds the tenants that it is given; ``complete`` and ``faulty`` are those of its next reading."""
 
     name = "given"
+    patience = 0.0
 
     def __init__(self, *tenants: Tenant) -> None:
         self.tenants = tenants

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.transports.watchdog import STUCK_SECONDS, Watch
+from pdp.runtime.watchdog import STUCK_SECONDS, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -43,10 +43,12 @@ from rightcall.cli.preview import show_preview
 from rightcall.cli.progress import CompileProgress
 from rightcall.programs.exits import ExitCode, Failure
 from rightcall.programs.loader_health import LoaderHealth
+from rightcall.programs.loader_watch import LoaderWatch
 from rightcall.programs.redis_client import opened_redis
 from rightcall.programs.reports import ReportLog
 from rightcall.programs.sources import opened_source
 from rightcall.programs.stopping import Stopping
+from rightcall.redis_url import ANSWER_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,6 +209,7 @@ def load(  # noqa: PLR0913 - each is an option
         isolate_faults=isolate_faults,
         progress=CompileProgress(Console(stderr=True)),
         published=revisions.snapshots,
+        publish_patience=ANSWER_TIMEOUT,
     )
     with client, closing(opened):
         if dry_run:
@@ -222,7 +225,9 @@ def load(  # noqa: PLR0913 - each is an option
         elif once:
             _load_once(synchronizer, lease)
         else:
-            metrics = LoaderMetrics(version(), lambda: lease.leading, opened.stale_seconds)
+            watch = LoaderWatch(synchronizer)
+            lease.fit = lambda: not watch.stuck
+            metrics = LoaderMetrics(version(), lambda: lease.leading, opened.stale_seconds, lambda: watch.stuck)
             late = _LATE + 3 * (RECHECK_SECONDS if recheck is None else recheck)
             health = LoaderHealth(
                 lease,
@@ -234,7 +239,7 @@ def load(  # noqa: PLR0913 - each is an option
             )
             with _served(http, metrics, health) as address:
                 _log.info("loading", version=version(), source=opened.name, redis=redis_name, loader=by, http=address)
-                _load_until_stopped(synchronizer, lease, metrics)
+                _load_until_stopped(synchronizer, lease, metrics, watch)
 
 
 @contextmanager
@@ -244,7 +249,7 @@ def _served(http: str, metrics: LoaderMetrics, health: LoaderHealth) -> Iterator
         yield ""
         return
     try:
-        server = HttpServer(http, metrics.registry, health)
+        server = HttpServer(http, metrics.registry, health, alive=lambda: metrics.alive)
     except ListenError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
     server.start()
@@ -296,7 +301,7 @@ def _claimed(lease: Lease) -> bytes:
     return lease.token
 
 
-def _load_until_stopped(synchronizer: Synchronizer, lease: Lease, metrics: LoaderMetrics) -> None:
+def _load_until_stopped(synchronizer: Synchronizer, lease: Lease, metrics: LoaderMetrics, watch: LoaderWatch) -> None:
     stopping, stop, defects = Stopping(), threading.Event(), list[BaseException]()
     tell = ReportLog()
 
@@ -315,9 +320,10 @@ def _load_until_stopped(synchronizer: Synchronizer, lease: Lease, metrics: Loade
     worker = threading.Thread(target=work, name="loader")
     lease.start()
     worker.start()
-    stopping.wait()
-    stop.set()
-    worker.join()
+    with watch.over(worker):
+        stopping.wait()
+        stop.set()
+        worker.join()
     lease.stop()
     if defects:
         raise defects[0]

@@ -11,7 +11,7 @@ from server import running_server
 from structlog.testing import capture_logs
 from waiting import until
 
-from pdp.transports import watchdog
+from pdp.runtime import watchdog
 from pdp.transports.choice import Transport
 from pdp.transports.core import pulse
 from pdp.transports.core.pulse import Pulse

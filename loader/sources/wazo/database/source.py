@@ -74,6 +74,7 @@ class PostgresqlSource:
     ) -> None:
         self._location = parse_url(url)
         self.name = self._location.name
+        self.patience = step_seconds
         self._recheck = recheck
         self._step_seconds = step_seconds
         self._definitions = PlainDefinitions(self.name)

@@ -62,6 +62,7 @@ class WazoSource:
 
     def __init__(self, settings: WazoSettings) -> None:
         self.name = settings.name
+        self.patience = max(settings.silence_seconds, settings.connect_seconds)
         self._settings = settings
         self._wanted_tenants = frozenset(_called(tenant) for tenant in settings.tenants)
         self._client = Client(settings)
