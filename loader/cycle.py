@@ -10,9 +10,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from loader.compiling import Compilations, Job
 from loader.definitions.closed import without_rules
 from loader.errors import PublishError, SourceError
+from loader.jobs import Compilation, Jobs
 from loader.proofs import Proofs
 from loader.publishing.publish import PublishedState
 from loader.report import Cycle, Published, SyncReport
@@ -96,8 +96,8 @@ class Synchronizer:
         self._progress = progress
         self._compilers: dict[str, Compiler] = {}
         self._digesters: dict[str, Digester] = {}
-        self._compilations = Compilations(self._compile)
-        self._compiled: dict[str, Job] = {}
+        self._compilations: Jobs[Compilation] = Jobs("compile", self._work)
+        self._compiled: dict[str, Compilation] = {}
         """By tenant, the last job that ended, if its snapshot is not published."""
         self._rejected: dict[str, tuple[str, CostError]] = {}
         """By tenant, the digest of rules that are too costly, and the reason: such rules are compiled once."""
@@ -115,11 +115,12 @@ class Synchronizer:
         try:
             with self._waiting(self._source.patience):
                 reading = self._source.read()
-            if self._prove:
-                reading = self._proofs.checked(reading)
         except SourceError as error:
             return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
-        cycle = Cycle(reading, time.perf_counter() - begun, {truth: self._proofs.count(truth) for truth in Truth})
+        seconds = time.perf_counter() - begun
+        if self._prove:
+            reading = self._proofs.checked(reading, patience)
+        cycle = Cycle(reading, seconds, {truth: self._proofs.count(truth) for truth in Truth})
         try:
             with self._waiting(self._publish_patience):
                 standing = self._publisher.standing()
@@ -131,7 +132,7 @@ class Synchronizer:
                 self._publish_all(reading, standing, cycle, patience)
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
             cycle.problems.append(str(error))
-        cycle.pending = tuple(sorted(self._compilations.running))
+        cycle.pending = tuple(sorted(self._compilations.running | self._proofs.pending))
         self._forget(reading)
         if reading.complete and not cycle.problems and not cycle.pending:
             self._accepting = False
@@ -146,7 +147,9 @@ class Synchronizer:
         self._publisher.list_tenants(listed, complete=reading.complete)
         for job in self._compilations.done(0.0):
             self._compiled[job.tenant.uuid] = job
-        waiting: dict[str, Tenant | FaultyTenant] = {tenant.uuid: tenant for tenant in reading.tenants}
+        waiting: dict[str, Tenant | FaultyTenant] = {
+            tenant.uuid: tenant for tenant in reading.tenants if tenant.uuid not in self._proofs.pending
+        }
         waiting |= {faulty.closed.uuid: faulty for faulty in reading.shut}
         for uuid, one in waiting.items():
             self._advance(one, standing.get(uuid, PublishedState()), cycle)
@@ -212,8 +215,8 @@ class Synchronizer:
             self.patience = 0.0
 
     def working(self) -> Sequence[threading.Thread]:
-        """The threads that compile; none while nothing is compiled."""
-        return self._compilations.threads()
+        """The threads that compile and prove; none while there is nothing of that."""
+        return [*self._compilations.threads(), *self._proofs.threads()]
 
     def _sync_until_published(
         self, stop: threading.Event, on_report: Callable[[SyncReport], None], lease: Lease | None
@@ -224,9 +227,8 @@ class Synchronizer:
         delay = _RETRY[0]
         while (report.problems or report.pending) and not report.source_failed:
             with self._waiting(delay):
-                if stop.wait(delay):
-                    return
-            if lease is not None and not lease.leading:
+                stop.wait(delay)
+            if stop.is_set() or (lease is not None and not lease.leading):
                 return
             report = self.sync(_PATIENCE)
             on_report(report)
@@ -270,7 +272,7 @@ class Synchronizer:
             Published(tenant.uuid, tenant.name, job.revision, permissions, len(job.blob), job.seconds, seconds)
         )
 
-    def _job(self, tenant: Tenant, digest: str, standing: PublishedState) -> Job | None:
+    def _job(self, tenant: Tenant, digest: str, standing: PublishedState) -> Compilation | None:
         """The job that compiled a tenant; None while there is none, which is begun if none runs.
 
         Raises:
@@ -289,10 +291,13 @@ class Synchronizer:
         if error is not None and rejected == digest:
             raise error
         if tenant.uuid not in self._compilations.running:
-            self._compilations.begin(Job(tenant, Revision(standing.next_serial(), digest)))
+            self._compilations.begin(Compilation(tenant=tenant, revision=Revision(standing.next_serial(), digest)))
         return None
 
-    def _compile(self, job: Job, checkpoint: Callable[[], None]) -> bytes:
+    def _work(self, job: Compilation, checkpoint: Callable[[], None]) -> None:
+        job.blob = self._compile(job, checkpoint)
+
+    def _compile(self, job: Compilation, checkpoint: Callable[[], None]) -> bytes:
         """Compiles a tenant, on a thread of ``Compilations``."""
         tenant = job.tenant
         return self._compilers.setdefault(

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 from loader.definitions.closed import without_rules
 from loader.faults import Fault, Severity
+from loader.jobs import Job, Jobs
 from loader.sources.base import FaultyTenant
 from loader.sources.file import FileSource
 from pdp.rules.analysis.expectations import Truth
 from pdp.rules.analysis.naming import Names
 from pdp.rules.analysis.proving import Prover
 from pdp.rules.analysis.sentences import ProofSentences
+from pdp.rules.effort import CHECKPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import threading
+    from collections.abc import Callable, Iterable
 
     from loader.sources.base import Reading, Source
     from pdp.rules.analysis.expectations import Proof
@@ -35,8 +38,16 @@ class _Proven:
     faults: tuple[Fault, ...]
 
 
+@dataclass(slots=True, kw_only=True)
+class _Proving(Job):
+    """A tenant whose expectations are to be proven, and the result."""
+
+    prover: Prover
+    proofs: tuple[Proof, ...] = ()
+
+
 class Proofs:
-    """Proves the expectations of a source's tenants. An unchanged tenant is not proven again.
+    """Proves the expectations of a source's tenants, beside each other. An unchanged tenant is not proven again.
 
     Args:
         source: the source of the readings; a source of files also gives lines.
@@ -45,11 +56,36 @@ class Proofs:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._proven: dict[str, _Proven] = {}
+        self._jobs: Jobs[_Proving] = Jobs("prove", _prove)
+        self.pending: frozenset[str] = frozenset()
+        """The tenants of the last reading that are not proven yet."""
 
-    def checked(self, reading: Reading) -> Reading:
-        """The reading with the tenants at fault whose expectations fail."""
-        proven = {tenant.uuid: self._prove(tenant) for tenant in reading.tenants if tenant.expectations}
-        self._proven = proven
+    def threads(self) -> list[threading.Thread]:
+        """The threads that prove; any thread may ask."""
+        return self._jobs.threads()
+
+    def checked(self, reading: Reading, patience: float | None = None) -> Reading:
+        """The reading with the tenants at fault whose expectations fail.
+
+        Args:
+            reading: of the source.
+            patience: seconds to wait for proofs; the tenants of others are ``pending``. None: no limit.
+        """
+        wanted = {tenant.uuid: tenant for tenant in reading.tenants if tenant.expectations}
+        self._proven = {uuid: each for uuid, each in self._proven.items() if uuid in wanted}
+        for tenant in wanted.values():
+            self._begin(tenant)
+        for job in self._jobs.done(patience):
+            if job.error is not None:
+                raise job.error
+            tenant, last = job.tenant, self._proven.get(job.tenant.uuid)
+            now = wanted.get(tenant.uuid)
+            if now is None or (last is not None and last.tenant == now):
+                continue  # the tenant is gone, or an edit was undone meanwhile
+            self._proven[tenant.uuid] = _Proven(job.prover, tenant, job.proofs, tuple(self._faults(tenant, job.proofs)))
+            self._begin(now)
+        proven = {uuid: each for uuid, each in self._proven.items() if wanted.get(uuid) == each.tenant}
+        self.pending = frozenset(wanted.keys() - proven.keys())
         faults = [fault for each in proven.values() for fault in each.faults]
         if not faults:
             return reading
@@ -71,15 +107,14 @@ class Proofs:
 
     def count(self, truth: Truth) -> int:
         """The number of expectations of the last reading with this result."""
-        return sum(proof.truth is truth for each in self._proven.values() for proof in each.proofs)
+        proven = (each for uuid, each in self._proven.items() if uuid not in self.pending)
+        return sum(proof.truth is truth for each in proven for proof in each.proofs)
 
-    def _prove(self, tenant: Tenant) -> _Proven:
+    def _begin(self, tenant: Tenant) -> None:
+        """Begins to prove a tenant, unless that was done or is under way."""
         last = self._proven.get(tenant.uuid)
-        if last is not None and last.tenant == tenant:
-            return last
-        prover = last.prover if last is not None else Prover()
-        proofs = prover.prove(tenant)
-        return _Proven(prover, tenant, proofs, tuple(self._faults(tenant, proofs)))
+        if tenant.uuid not in self._jobs.running and (last is None or last.tenant != tenant):
+            self._jobs.begin(_Proving(tenant=tenant, prover=last.prover if last is not None else Prover()))
 
     def _faults(self, tenant: Tenant, proofs: tuple[Proof, ...]) -> list[Fault]:
         sentences = ProofSentences(tenant, Names(tenant))
@@ -98,3 +133,12 @@ class Proofs:
             name = tenant.name or tenant.uuid
             found.append(Fault(file, line, name, "", f"expectations[{key[1]}]", problem, remedy, severity))
         return found
+
+
+def _prove(job: _Proving, checkpoint: Callable[[], None]) -> None:
+    """Proves the expectations of a job's tenant, on a thread of ``Jobs``."""
+    token = CHECKPOINT.set(checkpoint)
+    try:
+        job.proofs = job.prover.prove(job.tenant)
+    finally:
+        CHECKPOINT.reset(token)

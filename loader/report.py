@@ -56,9 +56,9 @@ class SyncReport:
         complete: all tenants of the source were read, good or faulty; otherwise nothing was removed.
         problems: failures of the source and of publishing, with remedies; empty after a cycle without failures.
         source_failed: nothing could be read at all.
-        read_seconds: duration of reading the source and proving expectations.
+        read_seconds: duration of reading the source.
         expectations: number of expectations by the result of their proofs.
-        pending: the tenants that are still being compiled; the next cycle goes on with those.
+        pending: the tenants that are still being compiled or proven; the next cycle goes on with those.
     """
 
     published: tuple[Published, ...] = ()

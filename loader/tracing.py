@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from loader.compiling import Job
+    from loader.jobs import Compilation
     from loader.publishing.publish import PublishedState, Publisher
     from loader.report import SyncReport
     from loader.sources.base import Reading, Source
@@ -70,7 +70,7 @@ class TracedSynchronizer(Synchronizer):
         self._digested = begun, time.time_ns()
         return digest
 
-    def _job(self, tenant: Tenant, digest: str, standing: PublishedState) -> Job | None:
+    def _job(self, tenant: Tenant, digest: str, standing: PublishedState) -> Compilation | None:
         job = super()._job(tenant, digest, standing)
         # Only now the tenant is known to have changed; spans of thousands of unchanged ones would be of no use.
         if job is not None:
@@ -79,7 +79,7 @@ class TracedSynchronizer(Synchronizer):
             self._tracer.start_span("digest", attributes=about, start_time=begun).end(done)
         return job
 
-    def _compile(self, job: Job, checkpoint: Callable[[], None]) -> bytes:
+    def _compile(self, job: Compilation, checkpoint: Callable[[], None]) -> bytes:
         about = {"rightcall.tenant": job.tenant.uuid, "rightcall.revision": str(job.revision)}
         about_rules = {"rightcall.permissions": len(job.tenant.call_permissions)}
         with _step(self._tracer, "compile", **about, **about_rules) as span:

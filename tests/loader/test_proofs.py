@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING
 
 from given import ALICE, KEY
 from prometheus_client import generate_latest
+from waiting import until
 
+from loader import jobs
 from loader.cycle import Synchronizer
 from loader.faults import Severity
 from loader.metrics.registry import LoaderMetrics
 from loader.proofs import Proofs
 from loader.sources.file import FileSource
 from pdp.rules.analysis.expectations import Truth
+from pdp.rules.analysis.proving import Prover
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.model import PasswordOverride
 from pdp.runtime.version import version
 from rightcall.programs.local import Local, LocalClient
@@ -21,13 +26,19 @@ from rightcall.programs.local import Local, LocalClient
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from loader.report import SyncReport
+    from pdp.rules.analysis.expectations import Proof
+    from pdp.rules.model import Tenant
 
 TENANT = "54eb71f8-1f4b-4ae4-8730-638062fbe521"
 
 
-def definitions(path: Path, *patterns: str, enforce: bool = True, must: str = "deny") -> str:
-    """A tenant that denies some patterns, and expects that premium numbers are denied."""
+def definitions(
+    path: Path, *patterns: str, enforce: bool = True, must: str = "deny", others: tuple[str, ...] = ()
+) -> str:
+    """A tenant that denies some patterns, and expects that premium numbers are denied; and others, without users."""
     expectation = {
         "name": "no-premium",
         "who": "everyone",
@@ -43,7 +54,8 @@ def definitions(path: Path, *patterns: str, enforce: bool = True, must: str = "d
         "call_permissions": [{"id": 1, "name": "premium", "extensions": list(patterns), "users": [ALICE]}],
         "expectations": [expectation],
     }
-    path.write_text(json.dumps({"tenants": [tenant]}, indent=1))
+    further = [{"uuid": uuid, "expectations": [expectation]} for uuid in others]
+    path.write_text(json.dumps({"tenants": [tenant, *further]}, indent=1))
     return str(path)
 
 
@@ -93,6 +105,61 @@ def test_a_tenant_that_did_not_change_is_not_proven_again(tmp_path: Path) -> Non
     definitions(path, "_0900", "_0900.")
     assert not proofs.checked(source.read()).faults
     assert (proofs.count(Truth.BROKEN), proofs.count(Truth.HOLDS)) == (0, 1)
+
+
+def test_a_proof_that_takes_long_holds_back_its_tenant_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More slow ones than run at once are under way; the other tenants are published, and none is taken for gone."""
+    monkeypatch.setattr(jobs, "QUICK_SECONDS", -1.0)
+    slow = tuple(f"{number:08}-0000-4000-8000-000000000000" for number in range(4))
+    go_on, prove = threading.Event(), Prover.prove
+
+    def slowly(self: Prover, tenant: Tenant) -> tuple[Proof, ...]:
+        if tenant.uuid in slow:
+            CHECKPOINT.get()()
+            go_on.wait()
+        CHECKPOINT.set(lambda: None)  # not one of the slow ones, and those have gone on
+        return prove(self, tenant)
+
+    path = tmp_path / "rules.json"
+    local = Local(definitions(path, "_0900.", others=slow))
+    assert len(local.load().published) == 5
+    definitions(path, "_0900.", "118", must="allow", others=slow)
+    monkeypatch.setattr(Prover, "prove", slowly)
+    report = local.loader._synchronizer.sync(0.2)
+    assert not report.published
+    assert (set(report.faulty), report.pending) == ({TENANT}, slow)
+    definitions(path, "_0900.", "118", must="challenge", others=slow)
+    assert local.loader._synchronizer.sync(0.2).pending == slow
+    definitions(path, "_0900.", "118", others=slow)
+    report = local.loader._synchronizer.sync(0.2)
+    assert [one.tenant for one in report.published] == [TENANT]
+    assert (report.removed, report.pending) == ((), ())
+    go_on.set()
+
+    def settled() -> bool:
+        return not local.loader._synchronizer.sync(0.2).pending
+
+    until(settled, "all are proven")
+    local.close()
+
+
+def test_a_tenant_that_changes_while_it_is_proven_is_proven_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was proven of its earlier rules does not count."""
+    go_on, prove = threading.Event(), Prover.prove
+    monkeypatch.setattr(Prover, "prove", lambda self, tenant: go_on.wait() and prove(self, tenant))
+    path = tmp_path / "rules.json"
+    source = FileSource(definitions(path, "_0900."))
+    proofs = Proofs(source)
+    proofs.checked(source.read(), 0.0)
+    assert proofs.pending == {TENANT}
+    definitions(path, "_0900")
+    proofs.checked(source.read(), 0.0)
+    assert proofs.pending == {TENANT}
+    go_on.set()
+    assert proofs.checked(source.read()).faulty == {TENANT}
+    assert not proofs.pending
 
 
 def test_definitions_whose_expectations_fail_can_be_asked(tmp_path: Path) -> None:

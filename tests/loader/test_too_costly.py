@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pytest
     from redis_server import RedisServer
 
-    from loader.compiling import Job
+    from loader.jobs import Compilation
     from loader.sources.base import Source
     from pdp.rules.model import Tenant
 
@@ -70,7 +70,7 @@ def test_rules_that_cost_too_much_are_compiled_once(redis: RedisServer, monkeypa
     compiled: list[Tenant] = []
     work = Synchronizer._compile
 
-    def noting(loader: Synchronizer, job: Job, checkpoint: Callable[[], None]) -> bytes:
+    def noting(loader: Synchronizer, job: Compilation, checkpoint: Callable[[], None]) -> bytes:
         compiled.append(job.tenant)
         return work(loader, job, checkpoint)
 

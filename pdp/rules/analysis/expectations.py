@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pdp.rules.analysis.counterexample import Counterexample, Pair, Violation, counterexample
 from pdp.rules.analysis.rulings import NOBODY, SILENT, Policy, Ruling
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.model import Chosen, Decision
 
 if TYPE_CHECKING:
@@ -99,11 +100,14 @@ def prove(rulings: Rulings, expectation: Expectation, policy: Policy | None = No
     wrong_in = _WrongParts(regions, numbers, expectation.must)
     after = [wrong_in.of(rulings.of_outcall(outcall), last=True) for outcall in outcalls]
     alike: dict[tuple[Ruling, int], list[str]] = {}
+    checkpoint = CHECKPOINT.get()
     for ruling, members in classes:
+        checkpoint()
         key = wrong_in.of(ruling, last=False), numbers & ~ruling.decided
         alike.setdefault(key, []).extend(members)
     found: dict[tuple[int, tuple[Decision, ...]], list[Pair]] = {}
     for (wrong, left), users in alike.items():
+        checkpoint()
         callers_alike = tuple(users)
         for at, broken in wrong_in.together(wrong, left, after):
             row = broken.decided, tuple(decision for decision, part in zip(_ORDER, broken, strict=True) if part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdp.rules.analysis.positions import SYMBOLS, Positions
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.model import MAX_EXTENSION_LENGTH
 from pdp.rules.patterns.alphabet import DIALABLE, FIRST_GAP, FULL_WIDTH, GAPS, OTHER
 from pdp.rules.patterns.parser import parse
@@ -231,7 +232,9 @@ def _rows(
     places = [positions.start]
     rows: list[tuple[int, ...]] = []
     loop = positions.loop
+    checkpoint = CHECKPOINT.get()
     for place in places:  # ``places`` grows in this loop
+        checkpoint()
         stays = place & loop
         row = []
         for step in steps:

@@ -20,6 +20,7 @@ from pdp.rules.analysis.walk import Class, Graph, Signature, TooManyStatesError
 from pdp.rules.dialling import Undiallable, form_of
 from pdp.rules.dialling.folding import fold_diallable
 from pdp.rules.dialling.numbering import PLUS
+from pdp.rules.effort import CHECKPOINT
 from pdp.rules.patterns.alphabet import FULL_WIDTH, OTHER
 from pdp.rules.patterns.parser import parse
 
@@ -171,7 +172,9 @@ class DialledWalk(Graph):
         texts = [""]
         states: list[_State] = [first]
         rows: list[tuple[int, ...]] = []
+        checkpoint = CHECKPOINT.get()
         for state in states:  # ``states`` grows in this loop
+            checkpoint()
             text = texts[len(rows)]
             self._signatures.append(self._signature(state, text))
             if isinstance(state, _Tail) and state.is_number:

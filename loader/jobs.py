@@ -1,4 +1,4 @@
-"""Tenants compiled beside each other: one that takes long holds no other back.
+"""Tenants compiled and proven beside each other: one that takes long holds no other back.
 
 Few jobs run at once, small ones first. A job that turns out to take long leaves its place to the next one and goes on
 among the slow ones, of which one runs at a time.
@@ -13,7 +13,7 @@ import time
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,32 +27,44 @@ _LANES = 2
 """Jobs that run at once, beside a slow one."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Job:
-    """A tenant to compile, and the result.
+    """Work on a tenant.
 
     Attributes:
         tenant: the tenant.
-        revision: the revision that the snapshot is to have.
-        blob: the snapshot; empty until it is there.
         error: the error that ended the job.
-        seconds: the duration of compiling.
+        seconds: the duration.
     """
 
     tenant: Tenant
-    revision: Revision
-    blob: bytes = b""
     error: BaseException | None = None
     seconds: float = 0.0
 
 
+@dataclass(slots=True, kw_only=True)
+class Compilation(Job):
+    """A tenant to compile, and the result.
+
+    Attributes:
+        revision: the revision that the snapshot is to have.
+        blob: the snapshot; empty until it is there.
+    """
+
+    revision: Revision
+    blob: bytes = b""
+
+
+J = TypeVar("J", bound=Job)
+
+
 @dataclass(slots=True, order=True)
-class _Entry:
+class _Entry(Generic[J]):
     """A job that waits: the smallest tenant comes first, and of equals the first one."""
 
     size: int
     number: int
-    job: Job = field(compare=False)
+    job: J = field(compare=False)
     context: Context = field(compare=False)
 
 
@@ -84,27 +96,29 @@ class _Turn:
         return self._is_slow
 
 
-class Compilations:
+class Jobs(Generic[J]):
     """Runs jobs, at most one of a tenant at a time. For use by one thread.
 
     Args:
-        compile_job: makes the snapshot of a job; calls the function that it is given every now and then.
+        name: the start of the threads' names.
+        work: does a job, and writes the result into it; calls the function that it is given every now and then.
     """
 
-    def __init__(self, compile_job: Callable[[Job, Callable[[], None]], bytes]) -> None:
-        self._compile = compile_job
+    def __init__(self, name: str, work: Callable[[J, Callable[[], None]], None]) -> None:
+        self._name = name
+        self._work_on = work
         self._lock = threading.Lock()
         self._slow = threading.Lock()
-        self._entries: list[_Entry] = []
+        self._entries: list[_Entry[J]] = []
         self._begun = 0
         self._numbers = count(1)
         self._lanes = 0
         self._threads: set[threading.Thread] = set()
         self.running: set[str] = set()
         """The tenants whose jobs are not done."""
-        self._done: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[J] = queue.SimpleQueue()
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: J) -> None:
         """Begins a job of a tenant of which none is running."""
         self._begun += 1
         self.running.add(job.tenant.uuid)
@@ -113,7 +127,7 @@ class Compilations:
             heapq.heappush(self._entries, entry)
             self._fill_lanes()
 
-    def done(self, patience: float | None = None) -> Iterator[Job]:
+    def done(self, patience: float | None = None) -> Iterator[J]:
         """The jobs as they end, until none is left.
 
         Args:
@@ -132,7 +146,7 @@ class Compilations:
         """Starts threads for jobs that wait, as far as there are lanes; with the lock held."""
         for _ in range(min(_LANES - self._lanes, len(self._entries))):
             self._lanes += 1
-            thread = threading.Thread(target=self._work, name=f"compile-{next(self._numbers)}", daemon=True)
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{next(self._numbers)}", daemon=True)
             self._threads.add(thread)
             thread.start()
 
@@ -151,7 +165,7 @@ class Compilations:
         with self._lock:
             self._threads.discard(threading.current_thread())
 
-    def _next(self) -> _Entry | None:
+    def _next(self) -> _Entry[J] | None:
         with self._lock:
             if self._entries:
                 return heapq.heappop(self._entries)
@@ -163,11 +177,11 @@ class Compilations:
             self._lanes -= 1
             self._fill_lanes()
 
-    def _do(self, job: Job, turn: _Turn) -> None:
+    def _do(self, job: J, turn: _Turn) -> None:
         begun = time.perf_counter()
         try:
-            job.blob = self._compile(job, turn.checkpoint)
-        except BaseException as error:  # noqa: BLE001 - any error ends the cycle that began the job
+            self._work_on(job, turn.checkpoint)
+        except BaseException as error:  # noqa: BLE001 - any error ends the cycle that takes the job
             job.error = error
         job.seconds = time.perf_counter() - begun
         self._done.put(job)
