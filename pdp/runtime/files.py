@@ -1,10 +1,12 @@
-"""Files named in options: regular ones, of a bounded size."""
+"""Files named in options: read where they are regular ones of a bounded size, written for their owner alone."""
 
 from __future__ import annotations
 
 import io
 import os
 import stat
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -51,6 +53,29 @@ def lines_of(file: TextIO, path: str | os.PathLike[str]) -> Iterator[str]:
         if len(line) > MAX_LINE:
             raise UnsuitableFile(0, f"it has a line of more than {MAX_LINE:,} characters", os.fspath(path))
         yield line
+
+
+def write_private(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a file that nobody but its owner may read, whatever the file that was there let others do.
+
+    The file is there as a whole or not at all. A link goes on leading to it; a device or a pipe is written to as it is.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    place = Path(path).resolve()
+    if place.exists() and not place.is_file():
+        place.write_text(text, encoding="utf-8")
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, prefix=".", delete=False) as file:
+        try:  # its mode is 0600
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(place)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def read_regular(path: str | os.PathLike[str], most: int = MAX_SMALL_FILE) -> bytes:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from rightcall.doctor.findings import Finding
 
 SERVICES: Final = ("", "rightcall.v1.DecisionService", "rightcall.v1.DirectoryService")
+"""Every server answers for these."""
+_LOCKOUTS: Final = "rightcall.v1.LockoutService"
+"""Servers of release 0.1 do not have it."""
 _ROUND_TRIPS: Final = 10
 _SLOW_SECONDS: Final = 0.05
 """A dialplan gives a decision a few hundred milliseconds; a sixth of that on the way is much."""
@@ -152,13 +155,18 @@ def check_answers(server: ServerPart) -> Finding:
 
 
 def check_health(server: ServerPart) -> Finding:
-    """Checks that health checking reports SERVING, for the server and both services."""
+    """Checks that health checking reports SERVING, for the server and each of its services."""
     states = {service or "the server": server.health(service) for service in SERVICES}
+    try:
+        states[_LOCKOUTS] = server.health(_LOCKOUTS)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
     bad = [f"{service}: {state}" for service, state in states.items() if state != "SERVING"]
     if bad:
         advice = "it has no rules, or is stopping: look at its source below and at its log, see RightcallNotServing"
         return failure(", ".join(bad), advice)
-    return ok("SERVING, as do its two services")
+    return ok(f"SERVING, and so are its {len(states) - 1} services")
 
 
 def check_token(server: ServerPart) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from loader.definitions.writing import definitions_text
 from pdp.rules.compiler.digest import content_digest
 from pdp.rules.model import PasswordOverride
 from pdp.rules.snapshot.contents import stands_in
+from pdp.runtime.files import write_private
 from rightcall.cli.command import command, option
 from rightcall.cli.options.rules import SOURCES, rules_options
 from rightcall.cli.output import complain, print_text
@@ -74,9 +74,7 @@ def write_definitions(text: str, output: Path | None) -> None:
         print_text(text)
         return
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-            file.write(text)
+        write_private(output, text)
     except OSError as error:
         raise Failure(f"{output} cannot be written ({error.strerror})", ExitCode.USAGE) from error
 

@@ -121,6 +121,7 @@ def test_what_is_exported_loads_as_the_same_rules(published: tuple[str, str], tm
     """Of a file to the last PIN; of Redis but for PINs, which are said to be missing."""
     url, edited = published
     out = tmp_path / "exported.yaml"
+    out.touch(0o644)
     assert run("export", edited, "--output", str(out)).exit_code == ExitCode.DONE
     assert out.stat().st_mode & 0o077 == 0
     assert run("diff", "--fail-on", "any", url, str(out)).stdout == "No tenant differs.\n"

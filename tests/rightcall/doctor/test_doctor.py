@@ -96,7 +96,7 @@ def test_people_read_a_table_with_a_summary(well: tuple[tuple[str, ...], dict[st
     options, variables = well
     ran = run_program("doctor", *options[:2], **variables)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "server health" in ran.stdout
+    assert "SERVING, and so are its 3 services" in ran.stdout
     assert "loader: 7 checks" in ran.stdout
     assert ran.stdout.splitlines()[-1].startswith("0 failures, 0 warnings, ")
 
