@@ -7,7 +7,6 @@ and changes nothing without a difference.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from loader.definitions.closed import without_rules
@@ -18,6 +17,7 @@ from loader.publishing.publish import PublishedState
 from loader.report import Cycle, Published, SyncReport
 from loader.sources.base import FaultyTenant, ResumableSource, WrappedSource
 from loader.too_costly import cost_fault
+from loader.waiting import Waiting
 from pdp.rules.analysis.expectations import Truth
 from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.compiler.digest import Digester
@@ -82,8 +82,7 @@ class Synchronizer:
         publish_patience: float = 0.0,
     ) -> None:
         self._published = published
-        self.patience = 0.0
-        """The longest wait of the current step that is not stuck but slow, in seconds; to be read by any thread."""
+        self.waiting = Waiting()
         self._publish_patience = publish_patience
         self._isolate_faults = isolate_faults
         self._source = source
@@ -113,7 +112,7 @@ class Synchronizer:
         """
         begun = time.perf_counter()
         try:
-            with self._waiting(self._source.patience):
+            with self.waiting(self._source.patience):
                 reading = self._source.read()
         except SourceError as error:
             return SyncReport(problems=(str(error),), source_failed=True, read_seconds=time.perf_counter() - begun)
@@ -122,13 +121,13 @@ class Synchronizer:
             reading = self._proofs.checked(reading, patience)
         cycle = Cycle(reading, seconds, {truth: self._proofs.count(truth) for truth in Truth})
         try:
-            with self._waiting(self._publish_patience):
+            with self.waiting(self._publish_patience):
                 standing = self._publisher.standing()
         except PublishError as error:
             cycle.problems.append(str(error))
             return cycle.report()
         try:
-            with self._waiting(self._publish_patience):
+            with self.waiting(self._publish_patience):
                 self._publish_all(reading, standing, cycle, patience)
         except PublishError as error:  # what one tenant met, the next would: the next cycle goes on from here
             cycle.problems.append(str(error))
@@ -202,17 +201,8 @@ class Synchronizer:
 
     def _next(self, watch: Iterator[None]) -> bool:
         """Waits until the source may have changed; False at the end of the watch."""
-        with self._waiting(self._source.patience):
+        with self.waiting(self._source.patience):
             return next(watch, _OVER) is not _OVER
-
-    @contextmanager
-    def _waiting(self, patience: float) -> Iterator[None]:
-        """A step that may wait for so many seconds."""
-        self.patience = patience
-        try:
-            yield
-        finally:
-            self.patience = 0.0
 
     def working(self) -> Sequence[threading.Thread]:
         """The threads that compile and prove; none while there is nothing of that."""
@@ -226,7 +216,7 @@ class Synchronizer:
         on_report(report)
         delay = _RETRY[0]
         while (report.problems or report.pending) and not report.source_failed:
-            with self._waiting(delay):
+            with self.waiting(delay):
                 stop.wait(delay)
             if stop.is_set() or (lease is not None and not lease.leading):
                 return

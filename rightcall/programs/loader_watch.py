@@ -28,7 +28,7 @@ class LoaderWatch:
     def __init__(self, synchronizer: Synchronizer, end_after: float | None = END_SECONDS) -> None:
         self._cycle: list[threading.Thread] = []
         self._watches = (
-            ThreadWatch("loader-watch", lambda: self._cycle, lambda: synchronizer.patience, end_after),
+            ThreadWatch("loader-watch", lambda: self._cycle, lambda: synchronizer.waiting.patience, end_after),
             ThreadWatch("compile-watch", synchronizer.working, end_after=end_after),
         )
 
