@@ -62,7 +62,7 @@ class ServerParts(NamedTuple):
         current: the snapshots, as the client of a request may see them.
         whole: the snapshots of all tenants, for any client.
         decisions, directory, lockouts: the services.
-        security: tells who asks.
+        security: identifies the client of a request.
         secrets: the deployment's keys.
         decision_log: sees each decision; None: no log.
         metrics: the server's counters.

@@ -1,4 +1,4 @@
-"""Who may look at the pages, and who may change something there."""
+"""The viewers of the pages, and the rights of each."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Access(Protocol):
 
         Args:
             request: the request.
-            token: with which the person signs in; empty: the request says who asks.
+            token: with which the person signs in; empty: the request identifies the person.
 
         Raises:
             CallError: the person may not look.
@@ -82,7 +82,7 @@ class OpenAccess:
 
     @contextmanager
     def admitted(self, request: Request, token: str = "") -> Iterator[Viewer]:
-        """The viewer, who is not known."""
+        """An unknown viewer."""
         del request, token
         yield Viewer()
 

@@ -17,7 +17,7 @@ class Operated(NamedTuple):
 
     Attributes:
         history: the revisions of the rules.
-        lockouts: who is locked out.
+        lockouts: lists and lifts lockouts.
         live: the last decisions.
         stopping: whether the server is about to stop.
     """

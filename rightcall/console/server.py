@@ -25,7 +25,7 @@ class ConsoleServer:
 
     Args:
         rules: the rules.
-        listen: ``HOST:PORT``, of this machine alone: the pages show definitions, and ask nobody who they are.
+        listen: ``HOST:PORT``, of this machine alone: the pages show definitions, and know no viewers.
 
     Raises:
         Failure: the address is reachable from other machines.

@@ -1,1 +1,1 @@
-"""The pages, one module each: what is asked, and the values that the template shows."""
+"""The pages, one module each: the request, and the values that the template shows."""

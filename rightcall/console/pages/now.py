@@ -1,4 +1,4 @@
-"""Now: the decisions as they come, who is refused, who is locked out."""
+"""Now: the latest decisions, refused calls and lockouts."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Follower:
         return True
 
     def _part(self, request: Request) -> str | None:
-        """The part of the page; None: who asks may not look any more. Viewers of one tenant share it."""
+        """The part of the page; None: the viewer may not look any more. Viewers of one tenant share the part."""
         try:
             with self._site.access.admitted(request) as viewer:
                 asked = self._site.asked(request, None, viewer)
@@ -121,7 +121,7 @@ def _values(asked: Asked, operated: Operated) -> dict[str, Any]:
 
 
 def _sees_all() -> bool:
-    """Whether the viewer may see all tenants, and so what is counted of all together."""
+    """Whether the viewer may see all tenants, and so the counts of all together."""
     client = ASKING.get()
     return client is None or client.tenants is None
 

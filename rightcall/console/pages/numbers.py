@@ -1,4 +1,4 @@
-"""Numbers: who may dial one, who may not, and who needs a PIN."""
+"""Numbers: the callers that may dial one, those that may not, and those that need a PIN."""
 
 from __future__ import annotations
 

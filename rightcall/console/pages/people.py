@@ -1,4 +1,4 @@
-"""People: who there is, and what a person may dial."""
+"""People: the users, and the reach of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules: the permissions with who has them, the mistakes found in them, and the proofs of the expectations."""
+"""Rules: the permissions with the holders and mistakes of each, and the proofs of the expectations."""
 
 from __future__ import annotations
 
