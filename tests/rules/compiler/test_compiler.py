@@ -165,6 +165,54 @@ def test_another_tenant_starts_afresh() -> None:
     agree(other, decode(blob), [(ALICE, "01", "")])
 
 
+EDITED = tenant_of(
+    CallPermission(1, "user", extensions=("_1!",), users=(ALICE,)),
+    CallPermission(2, "group", extensions=("_2!",), groups=("7",)),
+    CallPermission(3, "outcall", extensions=("_3!",), outcalls=(strategies.OUTCALLS[0],)),
+    groups=(Group("7", "a group", users=(ALICE, BOB)), Group("8", "another", users=(BOB,))),
+)
+"""A tenant in which each stage decides something."""
+
+
+_USER, _GROUP, _OUTCALL = EDITED.call_permissions
+_FIRST, _SECOND = EDITED.groups
+EDITS: dict[str, Tenant] = {
+    "group disabled": replace(EDITED, groups=(replace(_FIRST, enabled=False), _SECOND)),
+    "group renamed": replace(EDITED, groups=(replace(_FIRST, name="b"), _SECOND)),
+    "member left": replace(EDITED, groups=(replace(_FIRST, users=(BOB,)), _SECOND)),
+    "member joined": replace(EDITED, groups=(replace(_FIRST, users=(ALICE, BOB, CAROL)), _SECOND)),
+    "group gone": replace(EDITED, groups=(_SECOND,)),
+    "permission moved to another group": replace(
+        EDITED, call_permissions=(_USER, replace(_GROUP, groups=("8",)), _OUTCALL)
+    ),
+    "permission disabled": replace(EDITED, call_permissions=(_USER, replace(_GROUP, enabled=False), _OUTCALL)),
+    "mode": replace(EDITED, call_permissions=(replace(_USER, mode=Mode.ALLOW), _GROUP, _OUTCALL)),
+    "pattern": replace(EDITED, call_permissions=(replace(_USER, extensions=("_4!",)), _GROUP, _OUTCALL)),
+    "no pattern": replace(EDITED, call_permissions=(replace(_USER, extensions=()), _GROUP, _OUTCALL)),
+    "user left": replace(EDITED, call_permissions=(replace(_USER, users=(CAROL,)), _GROUP, _OUTCALL)),
+    "outcall left": replace(EDITED, call_permissions=(_USER, _GROUP, replace(_OUTCALL, outcalls=()))),
+    "outcall gone": replace(
+        EDITED, outcalls=EDITED.outcalls[1:], call_permissions=(_USER, _GROUP, replace(_OUTCALL, outcalls=()))
+    ),
+    "permission gone": replace(EDITED, call_permissions=(_GROUP, _OUTCALL)),
+}
+"""Tenants in which one thing of ``EDITED`` is changed."""
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_an_edit_of_one_thing_reaches_all_whom_it_concerns_and_so_does_its_end(kind: str) -> None:
+    """With a compiler that remembers what was there before."""
+    calls = [
+        (caller, extension, outcall)
+        for caller in (ALICE, BOB, CAROL)
+        for extension in ("11", "21", "31", "41")
+        for outcall in ("", strategies.OUTCALLS[0])
+    ]
+    compiler = Compiler()
+    for tenant in (EDITED, EDITS[kind], EDITED):
+        agree(tenant, compiled(compiler, tenant), calls)
+
+
 def test_an_edit_writes_little() -> None:
     """Work in proportion to what changed: the tables grow by what one permission needs."""
     tenant = make_workload(2000, calls=1).tenant
