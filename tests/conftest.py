@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import server
-from cores import built
+from cores import EACH_TRANSPORT
 from redis_server import RedisServer
 
 from pdp.transports.choice import Transport
@@ -32,8 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs the tests of modules that are marked so over each transport."""
     if metafunc.definition.get_closest_marker("every_transport"):
-        over = [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)]
-        metafunc.parametrize("tested_transport", over, indirect=True, scope="module")
+        metafunc.parametrize("tested_transport", EACH_TRANSPORT, indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

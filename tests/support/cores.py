@@ -36,6 +36,8 @@ ALONE = [("grpc.use_local_subchannel_pool", 1)]
 CORE_IS_BUILT = core_is_built()
 built = pytest.mark.skipif(not CORE_IS_BUILT, reason="the core was not built")
 """Marks tests that need the core."""
+EACH_TRANSPORT = [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)]
+"""The parameters of tests that run over each transport."""
 
 
 def served(*rules: Any, **settings: Any) -> Any:

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from authzen_client import ask, question
 from clock import Clock
+from cores import EACH_TRANSPORT
 from definitions import tenant_from
 from given import ACME, ALICE, BOB, KEY
 from redis import Redis
@@ -22,7 +23,6 @@ from pdp.challenges.attempts_redis import RedisAttempts
 from pdp.challenges.delays import Paces
 from pdp.challenges.delays_redis import RedisDelays
 from pdp.security.settings import Auth, SecuritySettings
-from pdp.transports.choice import Transport
 from rightcall import Client, PinsDelayed, v1
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ RULES = tenant_from(
 CHALLENGE = "/rightcall/v1/challenge"
 
 
-@pytest.fixture(params=[Transport.GRPCIO, Transport.CORE])
+@pytest.fixture(params=EACH_TRANSPORT)
 def running(request: pytest.FixtureRequest) -> Iterator[Running]:
     """A server that looks at very few wrong PINs."""
     rules = current_of(snapshot_of(RULES, secret=KEY))

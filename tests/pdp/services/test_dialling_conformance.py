@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cores import EACH_TRANSPORT
 from followers import publisher_to, replica
 from given import KEY
 from redis_server import running_redis
@@ -22,7 +23,6 @@ from pdp.rules.model import Decision, PasswordOverride
 from pdp.rules.snapshot.ruling import Policy
 from pdp.services.decisions import DecisionService
 from pdp.snapshots.emergency import EmergencyCalls
-from pdp.transports.choice import Transport
 from rightcall import v1
 from rightcall.programs.local import Local
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from redis_server import RedisServer
+
+    from pdp.transports.choice import Transport
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "dialling").glob("dialling-*.json"))
 
@@ -48,7 +50,7 @@ def told_of(case: Mapping[str, Any]) -> Told:
     return Told("", *(expected[name] for name in Told._fields[1:]))
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.CORE])
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_every_way_answers_as_the_oracle(path: Path, transport: Transport, tmp_path: Path) -> None:
     """Definitions go through the loader, requests through a real server."""

@@ -12,7 +12,7 @@ import grpc
 import pytest
 import strategies
 from authzen_client import ask as ask_authzen
-from cores import built
+from cores import EACH_TRANSPORT
 from given import ACME, ALICE, BOB, BOLT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,7 +89,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 def test_an_emergency_number_is_allowed_as_a_whole_and_however_it_is_dialled(transport: Transport) -> None:
     """Whoever calls, and whatever else the request holds."""
     with running_server(ACME_RULES, BOLT_RULES, transport=transport, emergency="999") as running:
@@ -100,7 +100,7 @@ def test_an_emergency_number_is_allowed_as_a_whole_and_however_it_is_dialled(tra
             assert (way, str(asked), answer) == (way, str(asked), wanted)
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 def test_an_only_tenant_that_does_not_say_how_it_dials_has_emergency_numbers_too(transport: Transport) -> None:
     """Long numbers still take the fast path, and are decided as ever."""
     rules = Tenant(ACME, users=(User(ALICE),), call_permissions=EVERYTHING, emergency=("112",))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from cores import built
+from cores import EACH_TRANSPORT
 from definitions import tenant_from
 from given import ACME, ALICE, BOB, BOLT
 from server import DEADLINE, running_server
@@ -16,11 +16,11 @@ from pdp.rules.compiler.compiler import Compiler
 from pdp.rules.model import CallPermission, Group, Mode, Outcall, Revision, Tenant, User
 from pdp.rules.snapshot.snapshot import decode
 from pdp.settings import Characters
-from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:
     from pdp.rules.model import Tenant as Rules
+    from pdp.transports.choice import Transport
 
 STRANGER = "7e57ab1e-0000-4000-8000-000000000000"
 ACME_RULES = Tenant(
@@ -35,7 +35,6 @@ ACME_RULES = Tenant(
     ),
 )
 BOLT_RULES = Tenant(BOLT, "bolt", users=(User("b" * 8 + STRANGER[8:], aliases=("front desk",)),))
-TRANSPORTS = [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)]
 
 INVALID = Told("INVALID_ARGUMENT")
 DENIED = Told("", "DENY", "USER", "PERMISSION", caller_known=True)
@@ -100,7 +99,7 @@ ALL_CASES = [
 ]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 @pytest.mark.parametrize("rules", [(ACME_RULES,), (ACME_RULES, BOLT_RULES)], ids=["one tenant", "two tenants"])
 def test_every_way_says_who_is_known_and_takes_no_caller_that_is_none(
     rules: tuple[Rules, ...], transport: Transport
@@ -116,7 +115,7 @@ def test_every_way_says_who_is_known_and_takes_no_caller_that_is_none(
             assert (way, str(asked), answer) == (way, str(asked), wanted)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 def test_unknown_callers_and_outcalls_are_denied_where_the_server_says_so(transport: Transport) -> None:
     """The caller before the outcall; an empty one is none that is not known. Each is counted."""
     calls = [
@@ -184,7 +183,7 @@ def test_aliases_follow_edits() -> None:
     assert gone == {"a": "", "b": BOB, "c": "", ALICE.upper(): ""}
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 def test_a_dial_string_is_no_extension_where_the_server_says_so(transport: Transport) -> None:
     """A permission that allows numbers would let it go wherever it names; by default Wazo's reading stands."""
     rules = Tenant(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cores import EACH_TRANSPORT
 from given import ACME, ALICE
 from server import running_server
 
 from pdp.rules.model import Outcall, Tenant, User
-from pdp.transports.choice import Transport
 from rightcall import Call, Client
 from rightcall.client.errors import TenantClosed
 
@@ -26,7 +26,7 @@ CALLS = (
 )
 
 
-@pytest.fixture(params=[Transport.GRPCIO, Transport.CORE])
+@pytest.fixture(params=EACH_TRANSPORT)
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
     """A client of a server with one tenant, which two faults keep closed."""
     users, outcalls = (User(ALICE, aliases=("user:5",)),), (Outcall("3", "world"),)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cores import built
+from cores import EACH_TRANSPORT
 from definitions import conformance_suites
 from server import DEADLINE, running_server
 
-from pdp.transports.choice import Transport
 from rightcall import v1
 
 if TYPE_CHECKING:
     from definitions import ConformanceSuite
 
+    from pdp.transports.choice import Transport
+
 SUITES = conformance_suites()
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 @pytest.mark.parametrize("suite", SUITES, ids=[suite.name for suite in SUITES])
 def test_a_live_server_answers_as_wazo_did(suite: ConformanceSuite, transport: Transport) -> None:
     """Every case gets its decision and stage, alone and among many, whatever speaks gRPC."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from cores import EACH_TRANSPORT
 from given import ACME, ALICE, denying
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -278,7 +279,7 @@ def test_more_calls_than_a_connection_may_have_are_all_answered() -> None:
     assert decisions == {Decision.DENY}
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, Transport.CORE])
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 def test_a_unix_socket_has_the_permissions_that_were_asked_for(tmp_path: Path, transport: Transport) -> None:
     """So programs of another user of its group may connect."""
     path = tmp_path / "socket"
