@@ -151,7 +151,7 @@ def test_no_limit_of_a_client_keeps_an_emergency_call_back(tmp_path: Path) -> No
     assert (over_http.status, over_http.document["decision"]) == (200, True)
 
 
-@pytest.mark.parametrize("transport", [Transport.GRPCIO, pytest.param(Transport.CORE, marks=built)])
+@pytest.mark.parametrize("transport", EACH_TRANSPORT)
 @pytest.mark.parametrize("limits", [{"client_rate": 0.001, "client_burst": 2}, {"client_concurrency": 1}])
 def test_a_client_beyond_its_limits_gets_its_emergency_calls_out_of_many(
     tmp_path: Path, transport: Transport, limits: dict[str, float]
