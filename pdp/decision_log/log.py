@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import structlog
 
 from pdp.decision_log.ids import decision_id
+from pdp.decision_log.masking import masked
 from pdp.rules.model import MAX_CALLER_LENGTH, MAX_EXTENSION_LENGTH, MAX_OUTCALL_LENGTH, Call, Decision
 from pdp.security.identity import ASKING
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-MASK: Final = "x"
 _LONGEST: Final = max(MAX_CALLER_LENGTH, MAX_EXTENSION_LENGTH, MAX_OUTCALL_LENGTH)
 """Characters of each text of a call that are logged."""
 _BATCH: Final = 500
@@ -273,9 +273,3 @@ def _shortened(call: Call) -> Call:
     if all(len(text) <= _LONGEST for text in call):
         return call
     return Call(*(text[:_LONGEST] for text in call))
-
-
-def masked(extension: str, last: int) -> str:
-    """An extension with the last characters hidden; the length stays visible."""
-    hidden = min(last, len(extension))
-    return extension[: len(extension) - hidden] + MASK * hidden

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pdp.decision_log.log import masked
+from pdp.decision_log.masking import masked
 from pdp.errors import CallError
 from pdp.rules.dialling import Undiallable
 from pdp.rules.model import Decision

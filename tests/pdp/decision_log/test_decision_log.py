@@ -22,7 +22,8 @@ from structlog.testing import capture_logs
 from waiting import until
 
 from pdp.decision_log.ids import METADATA_KEY
-from pdp.decision_log.log import DecisionLog, DecisionLogSettings, masked
+from pdp.decision_log.log import DecisionLog, DecisionLogSettings
+from pdp.decision_log.masking import masked
 from pdp.decision_log.sinks import FileSink, RedisSink, SinkError, TextSink
 from pdp.metrics.registry import Metrics
 from pdp.rules.compiler.compiler import Compiler
