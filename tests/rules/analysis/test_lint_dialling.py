@@ -98,6 +98,15 @@ def test_a_pattern_that_matches_other_numbers_than_it_seems_to_is_told(extension
     assert allow.rank is Rank.MEDIUM
 
 
+@pytest.mark.parametrize("tenant", [FRENCH, FOLDED])
+def test_a_pattern_that_matches_nothing_has_no_other_named_for_it(tenant: Tenant) -> None:
+    """Nothing takes its extensions, and no other pattern covers it."""
+    found = lint(replace(tenant, call_permissions=(replace(PERMISSION, extensions=("_00-1.",)),)))
+    texts = {mistake.code: mistake.text for mistake in found}
+    assert texts["never-decides"].endswith("decides no call; nothing that can be dialled matches its extensions")
+    assert texts["pattern-covered"].endswith("nothing that can be dialled matches _00-1.")
+
+
 def test_the_remedy_is_the_pattern_behind_the_line() -> None:
     """To be copied."""
     assert [told(FRENCH, text)[0].remedy for text in ("_0899.", "0899123456")] == ["write _00899.", "write 00899123456"]

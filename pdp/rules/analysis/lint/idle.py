@@ -28,8 +28,10 @@ def idle_patterns(subject: Subject) -> Iterator[Mistake]:
     """Every pattern that decides nothing, of a permission that does."""
     covered = dict.fromkeys(subject.effects.covered_patterns())
     for id_, pattern in covered:
-        text = f"{subject.name(id_)}: its other patterns match all that {pattern} does"
-        yield Mistake("pattern-covered", text, f"remove {pattern}", (id_,), pattern=pattern)
+        text, remedy = f"its other patterns match all that {pattern} does", f"remove {pattern}"
+        if _matches_nothing(subject, pattern):
+            text, remedy = f"nothing that can be dialled matches {pattern}", f"correct {pattern}, or remove it"
+        yield Mistake("pattern-covered", f"{subject.name(id_)}: {text}", remedy, (id_,), pattern=pattern)
     for each in subject.effects.idle_patterns():
         if (each.permission, each.pattern) not in covered:
             text = f"{subject.name(each.permission)}: {each.pattern} decides no call; {_taken(subject, each)}"
@@ -66,7 +68,15 @@ def _of_others(subject: Subject, each: Idle) -> Mistake:
     if Cause.EARLIER_STAGE in each.causes:
         remedy = "put it on the users themselves if it shall prevail, or remove it"
         return Mistake("always-decided-by-an-earlier-stage", text, remedy, ids)
+    if all(_matches_nothing(subject, pattern) for pattern in subject.rulings.permissions[each.permission].extensions):
+        text = f"{name} decides no call; nothing that can be dialled matches its extensions"
+        return Mistake("never-decides", text, "correct its extensions, or remove it", ids)
     return Mistake("never-decides", text, "make what prevails over it narrower, or remove it", ids)
+
+
+def _matches_nothing(subject: Subject, pattern: str) -> bool:
+    """Whether a pattern matches no number that can be dialled."""
+    return not subject.rulings.regions.numbers(pattern)
 
 
 def _taken(subject: Subject, each: Idle) -> str:
