@@ -1,4 +1,4 @@
-"""The export of spans: sets up and closes OpenTelemetry's SDK and the exporter over OTLP/gRPC.
+"""The export of spans: sets up and closes OpenTelemetry's SDK and the exporter, over OTLP/gRPC or OTLP/HTTP.
 
 Imported only for tracing. Other settings come from OpenTelemetry's own variables (``OTEL_…``).
 """
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import structlog
-from opentelemetry.exporter.otlp.proto.grpc import exporter as otlp
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -32,6 +30,15 @@ _log = structlog.get_logger()
 CLOSE_SECONDS: Final = 3.0
 """Time limit for sending the last spans at the end of a program."""
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_GRPC: Final = "grpc"
+_HTTP: Final = "http/protobuf"
+_HTTP_PATH: Final = "/v1/traces"
+"""The path of OTLP/HTTP, unless the endpoint has another."""
+_LOGGERS: Final = {
+    _GRPC: ("opentelemetry.exporter.otlp.proto.grpc.exporter",),
+    _HTTP: tuple(f"opentelemetry.exporter.otlp.proto.http.{module}" for module in ("trace_exporter", "_common")),
+}
+"""By protocol, the loggers of the exporter."""
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -55,12 +62,12 @@ class Tracing:
     """
 
     def __init__(self, service: str, *, endpoint: str = "", ratio: float | None = None) -> None:
-        _check_protocol()
+        protocol = _protocol()
         wanted = endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
         if wanted:
-            _check_endpoint(wanted)
+            wanted = _checked_endpoint(wanted, protocol)
         try:
-            self._exporter = _Exporter(OTLPSpanExporter(endpoint=wanted or None), wanted or "the collector")
+            self._exporter = _Exporter(_exporter(protocol, wanted), wanted or "the collector", _LOGGERS[protocol])
             self._provider = TracerProvider(
                 sampler=None if ratio is None else ParentBasedTraceIdRatio(ratio),
                 resource=_resource(service),
@@ -86,15 +93,17 @@ class _Exporter(SpanExporter):
     Args:
         exporter: sends.
         endpoint: the collector's URL, for the log.
+        loggers: the names of the exporter's loggers.
     """
 
-    def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
+    def __init__(self, exporter: SpanExporter, endpoint: str, loggers: Sequence[str]) -> None:
         self._exporter = exporter
         self._endpoint = endpoint
         self._said = _LastWords()
         self._failing = False
         self._closed = threading.Lock()
-        otlp.logger.addFilter(self._said)
+        for name in loggers:
+            logging.getLogger(name).addFilter(self._said)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends spans, which are lost on failure."""
@@ -147,23 +156,49 @@ def _resource(service: str) -> Resource:
     return Resource.create(known).merge(OTELResourceDetector().detect())
 
 
-def _check_protocol() -> None:
+def _exporter(protocol: str, endpoint: str) -> SpanExporter:
+    """The exporter for a protocol; without an endpoint, for the collector on this machine."""
+    if protocol == _GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc  # noqa: PLC0415 - one of the two
+
+        return grpc.OTLPSpanExporter(endpoint=endpoint or None)
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter as http  # noqa: PLC0415 - one of the two
+
+    return http.OTLPSpanExporter(endpoint=endpoint or None)
+
+
+def _protocol() -> str:
+    """The protocol that the environment names; gRPC where none is named.
+
+    Raises:
+        TracingError: it is not one of the two.
+    """
     name = next((name for name in _PROTOCOLS if os.environ.get(name)), None)
-    if name is not None and os.environ[name] != "grpc":
+    protocol = os.environ[name] if name is not None else _GRPC
+    if protocol not in _LOGGERS:
         raise TracingError(
-            f"{name} is {os.environ[name]!r}, and Rightcall sends spans over gRPC alone; "
-            "set it to grpc, and the endpoint to the collector's port for that, which is 4317 as a rule"
+            f"{name} is {protocol!r}; set it to grpc (the collector's port is 4317 as a rule) or http/protobuf (4318)"
         )
+    return protocol
 
 
-def _check_endpoint(url: str) -> None:
-    """Rejects a URL that the exporter would change."""
+def _checked_endpoint(url: str, protocol: str) -> str:
+    """A URL that the exporter takes as it is; for OTLP/HTTP with the usual path where it has none.
+
+    Raises:
+        TracingError: it is no URL of a collector, or holds credentials.
+    """
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port is not None
     except ValueError:
         good = False
-    if not good or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise TracingError("the collector's endpoint is no URL of a gRPC server; give one as http://collector:4317")
+    bare = good and parts.path in ("", "/")
+    if not good or parts.query or parts.fragment or not (bare or protocol == _HTTP):
+        raise TracingError(
+            "the collector's endpoint is no URL of a gRPC server; give one as http://collector:4317 "
+            "(with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf: http://collector:4318)"
+        )
     if parts.username is not None:
         raise TracingError("the collector's endpoint holds credentials; put them into OTEL_EXPORTER_OTLP_HEADERS")
+    return url.rstrip("/") + _HTTP_PATH if bare and protocol == _HTTP else url

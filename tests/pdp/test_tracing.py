@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
 import pytest
-from collector import Collector
+from collector import Collector, http_collector
 from given import ACME, ALICE, BOLT, KEY, GivenSource, denying
 from programs import ROOT, Program, run_program
 from redis import Redis
@@ -446,6 +446,18 @@ def test_a_collector_that_hangs_holds_up_neither_calls_nor_the_end() -> None:
         assert program.wait_for("tracing_failing")
 
 
+@pytest.mark.parametrize("path", ["", "/v1/traces"])
+def test_spans_go_out_over_http_where_the_environment_says_so(path: str) -> None:
+    """To the usual path of OTLP/HTTP, or to the one of the endpoint."""
+    with ExitStack() as stack:
+        endpoint, spans = stack.enter_context(http_collector())
+        variables = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+        _, ask = stack.enter_context(company("--trace-endpoint", endpoint + path, **variables))
+        assert ask(call("101"), timeout=DEADLINE).decision == v1.Decision.DECISION_ALLOW
+        (span,) = spans.wait_for(CHECK_CALL)
+        assert span.attributes["rightcall.decision"] == "ALLOW"
+
+
 def test_tracing_that_is_not_installed_is_refused_with_what_to_install(tmp_path: Path) -> None:
     """An installation without the extra, by hiding OpenTelemetry behind an empty package."""
     (tmp_path / "opentelemetry").mkdir()
@@ -473,7 +485,8 @@ def test_a_propagator_that_nobody_knows_is_refused() -> None:
         ("http://collector:4318/v1/traces", {}, "no URL of a gRPC server"),
         ("https://me:s3cr3t@collector:4317", {}, "OTEL_EXPORTER_OTLP_HEADERS"),
         ("", {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, "no URL of a gRPC server"),
-        ("", {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "over gRPC alone"),
+        ("", {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, r"set it to grpc .* or http/protobuf"),
+        ("collector:4318", {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "http://collector:4318"),
         ("", {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}, "look at the variables OTEL_"),
         ("", {"OTEL_BSP_MAX_QUEUE_SIZE": "-1"}, "look at the variables OTEL_"),
     ],

@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry: takes spans over OTLP/gRPC, as real ones do, and keeps them for a test to look at.
+"""A collector of OpenTelemetry: takes spans over OTLP/gRPC or OTLP/HTTP, as real ones do, and keeps them for a test.
 
 ``python tests/support/collector.py`` listens on port 4317 and prints the spans that come, for people to read.
 """
@@ -9,10 +9,15 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
     add_TraceServiceServicer_to_server,
@@ -21,9 +26,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 _HANG_SECONDS = 60
@@ -72,7 +76,62 @@ class Received(NamedTuple):
         return self.span.status.code == Status.STATUS_CODE_ERROR
 
 
-class Collector(TraceServiceServicer):
+class Spans:
+    """Keeps what came."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.requests: list[ExportTraceServiceRequest] = []
+
+    def take(self, request: ExportTraceServiceRequest) -> None:
+        """Keeps what a request holds."""
+        self.requests.append(request)
+        self.received += (
+            Received(span, _values(sender.resource.attributes))
+            for sender in request.resource_spans
+            for scope in sender.scope_spans
+            for span in scope.spans
+        )
+
+    def named(self, name: str) -> list[Received]:
+        """All the spans of this name, in the order in which they began."""
+        return sorted((one for one in self.received if one.name == name), key=lambda one: one.span.start_time_unix_nano)
+
+    def wait_for(self, name: str, count: int = 1) -> list[Received]:
+        """The spans of this name, once there are so many."""
+        until(lambda: len(self.named(name)) >= count, f"{count} spans {name!r} came")
+        return self.named(name)
+
+
+@contextmanager
+def http_collector() -> Iterator[tuple[str, Spans]]:
+    """A collector over HTTP: its address, and what came."""
+    spans = Spans()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/traces" and self.headers["Content-Type"] == "application/x-protobuf":
+                spans.take(ExportTraceServiceRequest.FromString(body))
+            answer = ExportTraceServiceResponse().SerializeToString()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}", spans
+        server.shutdown()
+        serving.join()
+
+
+class Collector(TraceServiceServicer, Spans):
     """As a context manager: listens on a port of this machine.
 
     Args:
@@ -81,8 +140,7 @@ class Collector(TraceServiceServicer):
     """
 
     def __init__(self, *, port: int = 0, hanging: bool = False) -> None:
-        self.received: list[Received] = []
-        self.requests: list[ExportTraceServiceRequest] = []
+        Spans.__init__(self)
         self._go_on = threading.Event()
         if not hanging:
             self._go_on.set()
@@ -95,24 +153,9 @@ class Collector(TraceServiceServicer):
     ) -> ExportTraceServiceResponse:
         """Keeps what came."""
         del context
-        self.requests.append(request)
-        self.received += (
-            Received(span, _values(sender.resource.attributes))
-            for sender in request.resource_spans
-            for scope in sender.scope_spans
-            for span in scope.spans
-        )
+        self.take(request)
         self._go_on.wait(_HANG_SECONDS)
         return ExportTraceServiceResponse()
-
-    def named(self, name: str) -> list[Received]:
-        """All the spans of this name, in the order in which they began."""
-        return sorted((one for one in self.received if one.name == name), key=lambda one: one.span.start_time_unix_nano)
-
-    def wait_for(self, name: str, count: int = 1) -> list[Received]:
-        """The spans of this name, once there are so many."""
-        until(lambda: len(self.named(name)) >= count, f"{count} spans {name!r} came")
-        return self.named(name)
 
     def __enter__(self) -> Self:
         """Listens."""

@@ -73,7 +73,7 @@ def _options() -> tuple[Callable[[Decorated], Decorated], ...]:
             metavar="URL",
             show_default="OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4317",
             panel=_PANEL,
-            help="Where the collector takes OTLP over gRPC; turns tracing on.",
+            help="Where the collector is, for gRPC or what OTEL_EXPORTER_OTLP_PROTOCOL says; turns tracing on.",
         ),
         option(
             "--trace-ratio",
