@@ -91,6 +91,21 @@ class Broken(CurrentSnapshots):
         raise RuntimeError(f"secret of {caller}{outcall}{tenant}")
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.Deflate, grpc.Compression.Gzip])
+def test_compressed_requests_are_answered(running: Running, compression: grpc.Compression) -> None:
+    """With each way that gRPC names."""
+    answered = running.decisions.CheckCall(CALL, compression=compression, timeout=DEADLINE)
+    assert answered.decision == v1.Decision.DECISION_DENY
+
+
+def test_headers_beyond_the_limit_are_refused_as_such(running: Running) -> None:
+    """20 kB of them, and the connection serves on."""
+    with pytest.raises(grpc.RpcError) as refused:
+        running.decisions.CheckCall(CALL, metadata=(("x-long", "x" * 20_000),), timeout=DEADLINE)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert running.decisions.CheckCall(CALL, timeout=DEADLINE).decision == v1.Decision.DECISION_DENY
+
+
 def test_a_mistake_of_ours_is_internal_and_tells_the_log_alone() -> None:
     """Whoever asked learns nothing; the log gets the traceback."""
     with running_server(current=Broken("tests")) as running, capture_logs() as logs:
