@@ -25,8 +25,10 @@ CARGO: Final = ROOT / "core" / "Cargo.toml"
 PLATFORMS: Final = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 _UNKNOWN: Final = "unknown"
 _CLASSIFIED: Final = {
+    "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "3-Clause BSD License": "BSD-3-Clause",
 }
 """Licences as older packages write them."""
