@@ -1,6 +1,6 @@
 """Fixtures of several test modules, the transports of those that run over each, and the order of files.
 
-The adapter's fixtures are in ``support/agi_fixtures.py``.
+The fixtures of the adapter and of the SIP proxies are in ``support``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pdp.transports.choice import Transport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ("agi_fixtures",)
+pytest_plugins = ("agi_fixtures", "proxied_fixtures")
 
 LONGEST = ("programs", "helm", "rules", "loader", "rightcall")
 """Folders whose files take longest. Started first, none of them is waited for at the end by idle processes."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from mmap import mmap
     from typing import TextIO
 
 MAX_SMALL_FILE: Final = 1024 * 1024
@@ -19,6 +20,8 @@ MAX_TABLE: Final = 64 * 1024 * 1024
 """Bytes of a table that people write."""
 MAX_LINE: Final = 1024 * 1024
 """Characters of a line of records."""
+UNFINISHED: Final = ".unfinished"
+"""The end of the names of files that are not whole yet; one that is left over can be removed."""
 
 
 class UnsuitableFile(OSError):
@@ -67,12 +70,23 @@ def write_private(path: str | os.PathLike[str], text: str) -> None:
     if place.exists() and not place.is_file():
         place.write_text(text, encoding="utf-8")
         return
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, prefix=".", delete=False) as file:
-        try:  # its mode is 0600
-            file.write(text)
+    replace_file(place, text.encode())
+
+
+def replace_file(path: Path, content: bytes | mmap) -> None:
+    """Puts a file, with mode 0600, in the place of another: as a whole, or not at all.
+
+    Until it is whole it has another name, which ends in ``UNFINISHED``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=UNFINISHED, delete=False) as file:
+        try:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            Path(file.name).replace(place)
+            Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise

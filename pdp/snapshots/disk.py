@@ -12,10 +12,8 @@ whenever the machine stops. Every file is verified when read, like data from Red
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,11 +22,12 @@ from pdp.errors import ServerError
 from pdp.rules.errors import SnapshotCorrupt, SnapshotError
 from pdp.rules.publication.pointer import Pointer
 from pdp.rules.snapshot.snapshot import decode
-from pdp.runtime.files import MAX_TABLE, read_regular
+from pdp.runtime.files import MAX_TABLE, UNFINISHED, read_regular, replace_file
 from pdp.snapshots.memory import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from pdp.rules.snapshot.blob import Blob
     from pdp.rules.snapshot.snapshot import Snapshot
@@ -38,7 +37,6 @@ _log = structlog.get_logger()
 _TENANT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _POINTER = ".pointer"
 _SNAPSHOT = ".snapshot"
-_UNFINISHED = ".unfinished"
 _MANIFEST = "tenants.manifest"
 
 
@@ -62,9 +60,9 @@ class SnapshotStore:
         self._secrets = secrets
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for left_over in directory.glob(f"*{_UNFINISHED}"):
+            for left_over in directory.glob(f"*{UNFINISHED}"):
                 left_over.unlink(missing_ok=True)
-            with tempfile.NamedTemporaryFile(dir=directory, suffix=_UNFINISHED):
+            with tempfile.NamedTemporaryFile(dir=directory, suffix=UNFINISHED):
                 pass
         except OSError as error:
             raise StateError(
@@ -101,8 +99,8 @@ class SnapshotStore:
             return
         try:
             if blob is not None:
-                self._write(self._snapshot(pointer), blob)
-            self._write(self._directory / f"{pointer.tenant}{_POINTER}", raw)
+                replace_file(self._snapshot(pointer), blob)
+            replace_file(self._directory / f"{pointer.tenant}{_POINTER}", raw)
             for old in self._directory.glob(f"{pointer.tenant}.*{_SNAPSHOT}"):
                 if pointer.removed or old != self._snapshot(pointer):
                     old.unlink(missing_ok=True)
@@ -119,7 +117,7 @@ class SnapshotStore:
     def save_manifest(self, raw: bytes) -> None:
         """Keeps a manifest in place of the last; a failure is logged, and costs nothing else."""
         try:
-            self._write(self._directory / _MANIFEST, raw)
+            replace_file(self._directory / _MANIFEST, raw)
         except OSError as error:
             _log.error("state_not_saved", directory=str(self._directory), problem=str(error))
 
@@ -132,14 +130,3 @@ class SnapshotStore:
         if (snapshot.tenant, snapshot.revision) != (pointer.tenant, pointer.revision):
             raise SnapshotCorrupt(f"{path} is of another tenant or revision")
         return snapshot
-
-    def _write(self, path: Path, content: Blob) -> None:
-        with tempfile.NamedTemporaryFile(dir=self._directory, suffix=_UNFINISHED, delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except OSError:
-                Path(file.name).unlink(missing_ok=True)
-                raise

@@ -14,23 +14,7 @@ from sip import Caller, Kamailio, PythonKamailio, Taker
 from waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def trunk() -> Iterator[Taker]:
-    """Who takes the calls that get through."""
-    with Taker() as taker:
-        yield taker
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Deciding]:
-    """Who decides."""
-    deciding = Deciding(tmp_path / "rules.yaml")
-    yield deciding
-    deciding.end()
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Kamailio has Debian's Python, and this one's packages")

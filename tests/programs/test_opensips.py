@@ -5,36 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 from proxied import ABROAD, ALLOWED, DENIED, ESCAPED, HELP, LOCAL, PREMIUM, UNDECIDED, Deciding, dialled
 from sip import Caller, OpenSips, Taker
 from waiting import until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 MODULES = os.environ.get("OPENSIPS_MODULES", "/usr/lib/x86_64-linux-gnu/opensips/modules/")
 """Where its modules are: with those of a build of one's own, ``opensips`` has to be on the path."""
 
 pytestmark = pytest.mark.skipif(shutil.which("opensips") is None, reason="there is no opensips")
-
-
-@pytest.fixture
-def trunk() -> Iterator[Taker]:
-    """Who takes the calls that get through."""
-    with Taker() as taker:
-        yield taker
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Deciding]:
-    """Who decides."""
-    deciding = Deciding(tmp_path / "rules.yaml")
-    yield deciding
-    deciding.end()
 
 
 def test_calls_are_decided_by_the_rules(server: Deciding, trunk: Taker) -> None:

@@ -84,10 +84,7 @@ def rollback(
     """
     with opened_revisions(redis, scope, secrets) as opened:
         chosen = opened.roll_back(opened.tenant(tenant), revision)
-    if as_json:
-        print_json({"tenant": chosen.tenant, "revision": str(chosen.revision), "pinned": True})
-    else:
-        say(Text(f"Tenant {tenant} is at revision {chosen.revision} and stays there until: rightcall unpin {tenant}"))
+    say_pinned(tenant, chosen, as_json=as_json)
 
 
 @command("rightcall unpin 54eb71f8-1f4b-4ae4-8730-638062fbe521 --redis redis://localhost:6379/0")
@@ -104,6 +101,14 @@ def unpin(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...], 
         say(Text(f"Tenant {tenant} was not pinned."))
     else:
         say(Text(f"Tenant {tenant} is no longer pinned at {revision}; the loader publishes it with its next cycle."))
+
+
+def say_pinned(tenant: str, chosen: KeptRevision, *, as_json: bool) -> None:
+    """Says which revision a tenant, as the user named it, is pinned at."""
+    if as_json:
+        print_json({"tenant": chosen.tenant, "revision": str(chosen.revision), "pinned": True})
+    else:
+        say(Text(f"Tenant {tenant} is at revision {chosen.revision} and stays there until: rightcall unpin {tenant}"))
 
 
 @contextmanager

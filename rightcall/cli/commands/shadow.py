@@ -9,7 +9,13 @@ import rich_click as click
 from rich.text import Text
 
 from rightcall.cli.command import command
-from rightcall.cli.commands.revisions import change_between, content_of, opened_revisions, redis_options
+from rightcall.cli.commands.revisions import (
+    change_between,
+    content_of,
+    opened_revisions,
+    redis_options,
+    say_pinned,
+)
 from rightcall.cli.options.common import json_option
 from rightcall.cli.output import print_json, say
 
@@ -67,10 +73,7 @@ def promote(*, tenant: str, redis: str, scope: Scope, secrets: tuple[bytes, ...]
     """
     with opened_revisions(redis, scope, secrets) as opened:
         chosen = opened.promote(opened.tenant(tenant))
-    if as_json:
-        print_json({"tenant": chosen.tenant, "revision": str(chosen.revision), "pinned": True})
-    else:
-        say(Text(f"Tenant {tenant} is at revision {chosen.revision} and stays there until: rightcall unpin {tenant}"))
+    say_pinned(tenant, chosen, as_json=as_json)
 
 
 @command("rightcall drop 54eb71f8-1f4b-4ae4-8730-638062fbe521 --redis redis://localhost:6379/0")
